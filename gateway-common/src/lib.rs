@@ -1,0 +1,2 @@
+//! The kernel ABI.
+#![no_std]

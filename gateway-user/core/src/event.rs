@@ -1,0 +1,239 @@
+//! `Event`: one line of a recording. Made by the session from what it emitted, written by the
+//! recorder, read back by `gateway sessions`.
+//!
+//! The recorder adds sequence number, time and the hash of the line before; nothing here knows of
+//! them. Text from the wire that is not UTF-8 is held with replacement characters, and its length
+//! in bytes beside it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::flow::{ClientAddr, OriginalDst};
+use crate::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId};
+use crate::refusal::Refusal;
+use crate::subject::Subject;
+
+/// One line of a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The session began. Always the first line.
+    Open(Open),
+    /// A leg of the connection is now encrypted.
+    Tls(Tls),
+    /// Something was asked for and decided.
+    Ask(Ask),
+    /// The server finished what an ask began.
+    Outcome(Outcome),
+    /// The server reported an error or a notice of its own accord.
+    Server(ServerError),
+    /// The session ended. Always the last line of a complete recording.
+    End(End),
+}
+
+/// The session began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// Names the session.
+    pub session: SessionId,
+    /// Who acts.
+    pub subject: Subject,
+    /// The agent's address.
+    pub client: ClientAddr,
+    /// Where it wanted to go.
+    pub destination: OriginalDst,
+    /// The resource that covers the destination; none means that the session is refused.
+    pub resource: Option<ResourceName>,
+    /// Name of the protocol spoken.
+    pub protocol: String,
+    /// Version of the program that recorded.
+    pub gateway: String,
+}
+
+/// One of the two legs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leg {
+    /// Between the agent and the gateway.
+    Client,
+    /// Between the gateway and the server.
+    Server,
+}
+
+/// A leg of the connection is now encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Which leg.
+    pub leg: Leg,
+    /// Protocol version, such as `TLSv1_3`.
+    pub version: String,
+    /// Cipher suite, such as `TLS13_AES_256_GCM_SHA384`.
+    pub cipher: String,
+    /// Server name: what the client asked for, or what the server was verified as.
+    pub server_name: Option<String>,
+}
+
+/// A fact's value as it is recorded; `null` is one that could not be found out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// True or false.
+    Flag(bool),
+    /// A count.
+    Number(u64),
+    /// A text.
+    Text(String),
+    /// Several texts; names are written `schema.name`, or `name` where the schema is uncertain.
+    Texts(Vec<String>),
+    /// Unknown.
+    Unknown(()),
+}
+
+/// What policy said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    /// Let pass.
+    Allow,
+    /// Refused.
+    Deny,
+}
+
+/// Something was asked for and decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Numbers the asks of the session.
+    pub ask: AskId,
+    /// The protocol's own word for the request, such as `Query`, `Parse`, `Bind`.
+    pub request: String,
+    /// The statement or command, whole. Left out where `of` refers to an earlier ask that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Length of the request's text in bytes, as it came over the wire.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub text_bytes: u64,
+    /// The earlier ask whose statement this one runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<AskId>,
+    /// Facts of the session, present on the connect ask only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connection: BTreeMap<String, Value>,
+    /// Facts of each unit. Left out where `of` is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub units: Vec<BTreeMap<String, Value>>,
+    /// What policy said.
+    pub ruling: Ruling,
+    /// The rule that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// Why, when it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// In observe mode: the refusal that enforcing would have given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Refusal>,
+    /// The policy that decided; given on the first ask and whenever it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyDigest>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// The server finished what an ask began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The ask.
+    pub ask: AskId,
+    /// The server's completion tags, such as `UPDATE 3`, one for each statement that finished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Rows that came back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rows: u64,
+    /// Rows that the server says it changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub affected: u64,
+    /// Bytes of rows and copied data towards the client.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes_out: u64,
+    /// Bytes of copied data towards the server.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes_in: u64,
+    /// The server's error, when it refused or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ServerError>,
+}
+
+/// An error as the server reported it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerError {
+    /// Severity in English, such as `ERROR` or `FATAL`.
+    pub severity: String,
+    /// The protocol's code, such as a SQLSTATE.
+    pub code: String,
+    /// The message, cut to 1 KiB.
+    pub message: String,
+}
+
+/// How a session ended: the one list that log, recording and metrics share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// The client closed.
+    ClientClosed,
+    /// The server closed.
+    ServerClosed,
+    /// Policy refused the session as a whole.
+    Refused,
+    /// The client broke the protocol, or used a part of it that is not understood.
+    ClientViolation {
+        /// What was wrong.
+        detail: String,
+    },
+    /// The server broke the protocol.
+    ServerViolation {
+        /// What was wrong.
+        detail: String,
+    },
+    /// The client's connection failed.
+    ClientFailed {
+        /// What failed.
+        detail: String,
+    },
+    /// The server could not be reached, or its connection failed.
+    ServerFailed {
+        /// What failed.
+        detail: String,
+    },
+    /// A deadline passed.
+    TimedOut {
+        /// What was waited for.
+        waiting_for: String,
+    },
+    /// The recording could not be written.
+    RecordingFailed {
+        /// What failed.
+        detail: String,
+    },
+    /// The gateway stopped, or an operator detached the cgroup.
+    Stopped,
+}
+
+/// The session ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// How.
+    #[serde(flatten)]
+    pub how: SessionEnd,
+    /// Asks that were let pass.
+    pub allowed: u64,
+    /// Asks that were refused.
+    pub denied: u64,
+    /// Bytes from the client to the server.
+    pub bytes_in: u64,
+    /// Bytes from the server to the client.
+    pub bytes_out: u64,
+}

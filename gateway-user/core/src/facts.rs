@@ -1,0 +1,119 @@
+//! `Facts`: what is known of an action before it is decided. Made by codecs, read by policy.
+//!
+//! A protocol documents its facts as a slice of [`Attribute`]s; a [`FactSet`] has one slot for
+//! each, in that order. So a rule is resolved to slots when the policy is loaded, and a decision
+//! compares without looking names up. A fact that could not be found out is [`Fact::Unknown`] and
+//! never missing: policy treats it as the worst for whoever wants to pass.
+
+use std::sync::Arc;
+
+/// What kind of value an attribute has, hence which patterns a rule may hold against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// One text.
+    Text,
+    /// Several texts in no order.
+    Texts,
+    /// Several names that may carry a schema, such as tables and functions.
+    Names,
+    /// True or false.
+    Flag,
+    /// A count.
+    Number,
+}
+
+/// When an attribute is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// From the start of the session on; the same for all its actions.
+    Connection,
+    /// Only of a single statement, command or request.
+    Action,
+}
+
+/// One fact that a protocol can tell: its name, type, time and a line of documentation.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute {
+    /// Dotted name as rules write it, such as `sql.verb`.
+    pub name: &'static str,
+    /// The type of its values.
+    pub ty: Type,
+    /// When it is known.
+    pub scope: Scope,
+    /// One line for the reference.
+    pub doc: &'static str,
+}
+
+/// A name, with its schema where that is certain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name {
+    /// `None` means that it could be in any schema.
+    pub schema: Option<Box<str>>,
+    /// The name itself, case as the server would see it.
+    pub name: Box<str>,
+}
+
+/// The value in one slot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fact {
+    /// The action has no such thing: an `INSERT` has no `WHERE`.
+    #[default]
+    Absent,
+    /// It has one or might have one, and it could not be found out.
+    Unknown,
+    /// A text.
+    Text(Box<str>),
+    /// Several texts.
+    Texts(Box<[Box<str>]>),
+    /// Several names.
+    Names(Box<[Name]>),
+    /// True or false.
+    Flag(bool),
+    /// A count.
+    Number(u64),
+}
+
+/// One slot for each attribute of a protocol, in the order of its descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactSet(Box<[Fact]>);
+
+impl FactSet {
+    /// All slots absent, for a protocol with these attributes.
+    pub fn new(attributes: &[Attribute]) -> Self {
+        Self(vec![Fact::Absent; attributes.len()].into())
+    }
+
+    /// Puts `fact` into slot `index`; a slot that does not exist is ignored.
+    pub fn set(&mut self, index: usize, fact: Fact) {
+        debug_assert!(index < self.0.len(), "slot {index} is not an attribute");
+        if let Some(slot) = self.0.get_mut(index) {
+            *slot = fact;
+        }
+    }
+
+    /// The fact in slot `index`; a slot that does not exist is unknown.
+    pub fn fact(&self, index: usize) -> &Fact {
+        self.0.get(index).unwrap_or(&Fact::Unknown)
+    }
+}
+
+/// What is to be decided.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// Whether the session may begin. Facts of [`Scope::Action`] are still to come: they keep no
+    /// allow rule from matching and let no deny rule match.
+    Connect,
+    /// One action, which consists of these units (the statements of a multi-statement string, the
+    /// inner statement of an `EXPLAIN ANALYZE`, …). It is allowed only if each unit is. Never
+    /// empty.
+    Action(Arc<[FactSet]>),
+}
+
+/// Everything that policy looks at besides subject and flow.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What is to be decided.
+    pub stage: Stage,
+    /// Facts of [`Scope::Connection`]; slots of the other scope are absent.
+    pub connection: Arc<FactSet>,
+}

@@ -1,0 +1,65 @@
+//! Names and numbers that must not be confused with each other.
+//!
+//! Each is a thin wrapper with no behaviour; what they mean is told where they are made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $type(Arc<str>);
+
+        impl $type {
+            /// Wraps the name as it stands.
+            pub fn new(name: impl Into<Arc<str>>) -> Self {
+                Self(name.into())
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// A `[[workload]]` of the configuration: who acts.
+    WorkloadName
+}
+name! {
+    /// A group that workloads belong to.
+    GroupName
+}
+name! {
+    /// A `[[resource]]` of the configuration: what is acted on.
+    ResourceName
+}
+name! {
+    /// A `[[rule]]` of the policy.
+    RuleName
+}
+name! {
+    /// Identifies a session and its recording; a UUID version 7, so that names sort by time.
+    SessionId
+}
+name! {
+    /// SHA-256 of the policy's source in lower-case hexadecimal.
+    PolicyDigest
+}
+
+/// Numbers the asks of one session from 1; a result refers to its ask by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AskId(pub u32);

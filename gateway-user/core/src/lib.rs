@@ -1,0 +1,20 @@
+//! Everything that reads hostile bytes and everything that decides, without I/O.
+//!
+//! No sockets, files, clock, environment or async runtime: what a codec or a rule needs from the
+//! world comes in as an argument, and what it wants done goes out as a value. The shell around it
+//! is the `gateway-user` crate.
+//!
+//! INVARIANT: nothing here does I/O. Checked by `clippy.toml` beside `Cargo.toml` and by the exact
+//! list of dependencies in `cargo xtask tidy`.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod facts;
+pub mod flow;
+pub mod ids;
+pub mod policy;
+pub mod protocols;
+pub mod refusal;
+pub mod session;
+pub mod sql;
+pub mod subject;

@@ -1,0 +1,1 @@
+//! SQL words that several protocols share.

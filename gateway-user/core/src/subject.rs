@@ -1,0 +1,40 @@
+//! `Subject`: who acts, as the kernel saw it when the connection was made. Made by identity, read
+//! by policy and written into the recording.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GroupName, WorkloadName};
+
+/// The process that called `connect(2)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Thread group id in the initial PID namespace.
+    pub pid: u32,
+    /// Real user id in the initial user namespace, at the time of `connect`.
+    pub uid: u32,
+    /// Real group id, likewise.
+    pub gid: u32,
+    /// The process's own name for itself: a label, never evidence.
+    pub comm: String,
+    /// The executable, where `/proc` could still tell and the process was still the same one.
+    pub exe: Option<String>,
+    /// The command line, likewise; cut to 4 KiB.
+    pub command_line: Option<Vec<String>>,
+    /// Start time in clock ticks after boot, which with `pid` names the process uniquely.
+    pub start_ticks: Option<u64>,
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The workload whose cgroup the socket was created in.
+    pub workload: WorkloadName,
+    /// The groups that the workload belongs to.
+    pub groups: Arc<[GroupName]>,
+    /// Path of the process's cgroup below the cgroup v2 mount.
+    pub cgroup: String,
+    /// The process.
+    pub process: Process,
+}
