@@ -3,6 +3,8 @@
 //! Adding a protocol touches its own folder and one line in `registry`. Names for policy, ports,
 //! sniffing, recordings and the conformance laws come from the descriptor.
 
+pub mod postgres;
+
 use crate::facts::Attribute;
 
 /// Everything static that the rest of the program needs to know of a protocol.
