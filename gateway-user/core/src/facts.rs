@@ -40,6 +40,8 @@ pub struct Attribute {
     pub ty: Type,
     /// When it is known.
     pub scope: Scope,
+    /// Every value it can have, where that is a closed list; empty where any value is possible.
+    pub values: &'static [&'static str],
     /// One line for the reference.
     pub doc: &'static str,
 }
