@@ -170,7 +170,15 @@ pub struct Outcome {
 impl Outcome {
     /// Nothing has come back yet.
     pub fn new(ask: AskId) -> Self {
-        Self { ask, tags: Vec::new(), rows: 0, affected: 0, bytes_out: 0, bytes_in: 0, error: None }
+        Self {
+            ask,
+            tags: Vec::new(),
+            rows: 0,
+            affected: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            error: None,
+        }
     }
 }
 

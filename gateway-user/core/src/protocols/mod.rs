@@ -5,7 +5,6 @@
 //! and says in [`Step`]s what is to become of them; it decides nothing and sends nothing: that is
 //! the session's.
 
-
 pub mod postgres;
 pub mod registry;
 
@@ -61,7 +60,9 @@ pub struct Protocol {
 
 impl fmt::Debug for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Protocol").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Protocol")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,7 +12,9 @@ pub struct Registry {
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.all().iter().map(|framed| framed.protocol())).finish()
+        f.debug_list()
+            .entries(self.all().iter().map(|framed| framed.protocol()))
+            .finish()
     }
 }
 
@@ -24,12 +26,16 @@ impl Registry {
 
     /// The one that is called `name`.
     pub fn named(&self, name: &str) -> Option<&dyn Framed> {
-        self.all().into_iter().find(|framed| framed.protocol().name == name)
+        self.all()
+            .into_iter()
+            .find(|framed| framed.protocol().name == name)
     }
 
     /// The one that is usually spoken on `port`.
     pub fn usual_on(&self, port: u16) -> Option<&dyn Framed> {
-        self.all().into_iter().find(|framed| framed.protocol().ports.contains(&port))
+        self.all()
+            .into_iter()
+            .find(|framed| framed.protocol().ports.contains(&port))
     }
 }
 

@@ -18,9 +18,12 @@ use crate::event::{End, Event, Leg, Open, SessionEnd, Tls};
 use crate::facts::Stage;
 use crate::flow::Flow;
 use crate::ids::{AskId, PolicyDigest};
-use crate::policy::Engine;
 use crate::policy::decision::{Decision, Verdict};
-use crate::protocols::{Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Protocol, Report, Side, Step, Then, TlsInfo};
+use crate::policy::engine::Engine;
+use crate::protocols::{
+    Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Protocol, Report, Side, Step, Then,
+    TlsInfo,
+};
 use crate::subject::Subject;
 
 /// Bytes that may wait for a peer before nothing more is taken from whoever makes them.
@@ -47,7 +50,10 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("protocol", &self.protocol.name).field("flow", &self.flow).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("protocol", &self.protocol.name)
+            .field("flow", &self.flow)
+            .finish_non_exhaustive()
     }
 }
 
@@ -164,25 +170,47 @@ impl Session {
 
     /// The server could not be reached, or its connection failed.
     pub fn handle_unreachable(&mut self, detail: &str) {
-        self.end(SessionEnd::ServerFailed { detail: detail.to_owned() }, Some(Fatal::Unreachable(detail)));
+        self.end(
+            SessionEnd::ServerFailed {
+                detail: detail.to_owned(),
+            },
+            Some(Fatal::Unreachable(detail)),
+        );
     }
 
     /// The client's connection failed.
     pub fn handle_client_failure(&mut self, detail: &str) {
-        self.end(SessionEnd::ClientFailed { detail: detail.to_owned() }, None);
+        self.end(
+            SessionEnd::ClientFailed {
+                detail: detail.to_owned(),
+            },
+            None,
+        );
     }
 
     /// A deadline passed.
     pub fn handle_timeout(&mut self, waiting_for: &str) {
-        let how = SessionEnd::TimedOut { waiting_for: waiting_for.to_owned() };
-        self.end(how, Some(Fatal::Violation("the connection was idle for too long before it was ready")));
+        let how = SessionEnd::TimedOut {
+            waiting_for: waiting_for.to_owned(),
+        };
+        self.end(
+            how,
+            Some(Fatal::Violation(
+                "the connection was idle for too long before it was ready",
+            )),
+        );
     }
 
     /// The recording cannot be written: nothing more may pass.
     pub fn handle_unrecorded(&mut self, detail: &str) {
         // What was about to be sent was not recorded. Fails closed: it is not sent.
         self.outbox.to_server().clear();
-        self.end(SessionEnd::RecordingFailed { detail: detail.to_owned() }, Some(Fatal::Unrecorded));
+        self.end(
+            SessionEnd::RecordingFailed {
+                detail: detail.to_owned(),
+            },
+            Some(Fatal::Unrecorded),
+        );
     }
 
     /// The gateway stops, or an operator ended the session.
@@ -200,7 +228,11 @@ impl Session {
             if before > 0 && !self.is_full() {
                 self.read(side, &[]);
             }
-            idle = if self.inbound(side).len() == before { idle + 1 } else { 0 };
+            idle = if self.inbound(side).len() == before {
+                idle + 1
+            } else {
+                0
+            };
             side = side.other();
         }
     }
@@ -220,7 +252,8 @@ impl Session {
         let mut held = self.inbound(side).take();
         if held.is_empty() {
             let taken = self.read_input(side, bytes);
-            self.inbound(side).hold(bytes.get(taken..).unwrap_or_default());
+            self.inbound(side)
+                .hold(bytes.get(taken..).unwrap_or_default());
         } else {
             held.extend_from_slice(bytes);
             let taken = self.read_input(side, &held);
@@ -290,7 +323,12 @@ impl Session {
                 taken
             }
             Step::Replace(len, bytes) => self.replace(side, len, &bytes, input),
-            Step::IssueKey { len, bytes, issued, real } => {
+            Step::IssueKey {
+                len,
+                bytes,
+                issued,
+                real,
+            } => {
                 self.outbox.act(Action::IssueKey { issued, real });
                 self.replace(side, len, &bytes, input)
             }
@@ -316,10 +354,15 @@ impl Session {
                 self.outbox.reply(bytes);
                 self.server.rest = Rest::ToClient(len - taken);
             }
-            Side::Client => match self.outbox.housekeeping(bytes, len, self.protocol.housekeeping) {
+            Side::Client => match self
+                .outbox
+                .housekeeping(bytes, len, self.protocol.housekeeping)
+            {
                 Some(carry) => self.client.rest = Rest::ToServer(carry),
                 // Only a fault of the codec leads here. Fails closed: the frame does not pass.
-                None => self.violated(&CodecError::Client("a message that needs a decision came without one")),
+                None => self.violated(&CodecError::Client(
+                    "a message that needs a decision came without one",
+                )),
             },
         }
         taken
@@ -338,11 +381,14 @@ impl Session {
         // Bytes behind a request for TLS were sent in plain text before the handshake: whoever put
         // them there wants them to be taken for encrypted ones (CVE-2021-23214).
         if len > 0 && !after.is_empty() {
-            self.violated(&CodecError::Client("received unencrypted data after SSL request"));
+            self.violated(&CodecError::Client(
+                "received unencrypted data after SSL request",
+            ));
             return input.len();
         }
         self.outbox.reply(answer);
-        self.outbox.act(Action::StartTls(Bytes::copy_from_slice(after)));
+        self.outbox
+            .act(Action::StartTls(Bytes::copy_from_slice(after)));
         self.handshaking = true;
         input.len()
     }
@@ -417,9 +463,18 @@ impl Session {
     fn violated(&mut self, error: &CodecError) {
         let detail = error.to_string();
         let (how, fatal) = match error {
-            CodecError::Client(text) => (SessionEnd::ClientViolation { detail }, Fatal::Violation(text)),
-            CodecError::Unsupported(text) => (SessionEnd::ClientViolation { detail }, Fatal::Unsupported(text)),
-            CodecError::Server(text) => (SessionEnd::ServerViolation { detail }, Fatal::Unreachable(text)),
+            CodecError::Client(text) => (
+                SessionEnd::ClientViolation { detail },
+                Fatal::Violation(text),
+            ),
+            CodecError::Unsupported(text) => (
+                SessionEnd::ClientViolation { detail },
+                Fatal::Unsupported(text),
+            ),
+            CodecError::Server(text) => (
+                SessionEnd::ServerViolation { detail },
+                Fatal::Unreachable(text),
+            ),
         };
         self.end(how, Some(fatal));
     }
@@ -430,11 +485,20 @@ impl Session {
         }
         self.closed = true;
         // In the middle of a frame of the server's there is no way to say anything.
-        if let Some(bytes) = last_words.filter(|_| self.server.rest.is_done()).and_then(|fatal| self.codec.farewell(fatal)) {
+        if let Some(bytes) = last_words
+            .filter(|_| self.server.rest.is_done())
+            .and_then(|fatal| self.codec.farewell(fatal))
+        {
             self.outbox.reply(&bytes);
         }
         let (bytes_out, bytes_in) = self.outbox.sent;
-        let end = End { how: how.clone(), allowed: self.allowed, denied: self.denied, bytes_in, bytes_out };
+        let end = End {
+            how: how.clone(),
+            allowed: self.allowed,
+            denied: self.denied,
+            bytes_in,
+            bytes_out,
+        };
         self.outbox.record(Event::End(end));
         self.outbox.act(Action::Close(how));
     }

@@ -77,9 +77,11 @@ impl Outbox {
 
     /// The door for what was decided: the beginning of a frame of `len` bytes, under its permit.
     pub(super) fn forward(&mut self, head: &[u8], len: usize, permit: Permit) -> Carry {
-        drop(permit);
+        permit.spend();
         self.push_to_server(head);
-        Carry { remaining: len.saturating_sub(head.len()) }
+        Carry {
+            remaining: len.saturating_sub(head.len()),
+        }
     }
 
     /// More of a frame whose beginning was forwarded. Says how many of the bytes belong to it.
@@ -92,12 +94,19 @@ impl Outbox {
 
     /// The small door, for a frame of a declared kind or the rest of one. Says whether it is one.
     #[must_use]
-    pub(super) fn housekeeping(&mut self, frame: &[u8], len: usize, declared: fn(u8) -> bool) -> Option<Carry> {
+    pub(super) fn housekeeping(
+        &mut self,
+        frame: &[u8],
+        len: usize,
+        declared: fn(u8) -> bool,
+    ) -> Option<Carry> {
         if !frame.first().copied().is_some_and(declared) {
             return None;
         }
         self.push_to_server(frame);
-        Some(Carry { remaining: len.saturating_sub(frame.len()) })
+        Some(Carry {
+            remaining: len.saturating_sub(frame.len()),
+        })
     }
 
     /// Bytes for the client: the server's, or the gateway's own.

@@ -23,13 +23,22 @@ pub(super) fn ask(
     let (connection, units) = match &ask.facts.stage {
         Stage::Connect => (named(&ask.facts.connection, attributes), Vec::new()),
         Stage::Action(_) if ask.of.is_some() => (BTreeMap::new(), Vec::new()),
-        Stage::Action(units) => (BTreeMap::new(), units.iter().map(|unit| named(unit, attributes)).collect()),
+        Stage::Action(units) => (
+            BTreeMap::new(),
+            units.iter().map(|unit| named(unit, attributes)).collect(),
+        ),
     };
     event::Ask {
         ask: id,
         request: ask.request.to_owned(),
-        text: ask.text.as_ref().map(|text| String::from_utf8_lossy(text).into_owned()),
-        text_bytes: ask.text.as_ref().map_or(0, |text| u64::try_from(text.len()).unwrap_or(u64::MAX)),
+        text: ask
+            .text
+            .as_ref()
+            .map(|text| String::from_utf8_lossy(text).into_owned()),
+        text_bytes: ask
+            .text
+            .as_ref()
+            .map_or(0, |text| u64::try_from(text.len()).unwrap_or(u64::MAX)),
         of: ask.of,
         connection,
         units,
@@ -42,17 +51,20 @@ pub(super) fn ask(
 }
 
 fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
-    let values = attributes.iter().enumerate().filter_map(|(slot, attribute)| {
-        let value = match facts.fact(slot) {
-            Fact::Absent => return None,
-            Fact::Unknown => Value::Unknown(()),
-            Fact::Text(text) => Value::Text(text.to_string()),
-            Fact::Texts(texts) => Value::Texts(texts.iter().map(ToString::to_string).collect()),
-            Fact::Names(names) => Value::Texts(names.iter().map(ToString::to_string).collect()),
-            Fact::Flag(flag) => Value::Flag(*flag),
-            Fact::Number(number) => Value::Number(*number),
-        };
-        Some((attribute.name.to_owned(), value))
-    });
+    let values = attributes
+        .iter()
+        .enumerate()
+        .filter_map(|(slot, attribute)| {
+            let value = match facts.fact(slot) {
+                Fact::Absent => return None,
+                Fact::Unknown => Value::Unknown(()),
+                Fact::Text(text) => Value::Text(text.to_string()),
+                Fact::Texts(texts) => Value::Texts(texts.iter().map(ToString::to_string).collect()),
+                Fact::Names(names) => Value::Texts(names.iter().map(ToString::to_string).collect()),
+                Fact::Flag(flag) => Value::Flag(*flag),
+                Fact::Number(number) => Value::Number(*number),
+            };
+            Some((attribute.name.to_owned(), value))
+        });
     values.collect()
 }

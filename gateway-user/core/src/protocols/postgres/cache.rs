@@ -49,7 +49,7 @@ impl Shard {
 
 /// The cache.
 #[derive(Debug, Default)]
-pub struct ScriptCache {
+pub(super) struct ScriptCache {
     hasher: RandomState,
     default_path: [Mutex<Shard>; SHARDS],
     changed_path: [Mutex<Shard>; SHARDS],
@@ -57,23 +57,34 @@ pub struct ScriptCache {
 
 impl ScriptCache {
     /// What `text` asks for in a session of this kind. Needs the stack that [`Script::read`] needs.
-    pub fn script(&self, text: &[u8], session: Session) -> Arc<Script> {
-        let Some(shard) = self.shard(text, session) else { return Script::read(text, session) };
+    pub(super) fn script(&self, text: &[u8], session: Session) -> Arc<Script> {
+        let Some(shard) = self.shard(text, session) else {
+            return Script::read(text, session);
+        };
         // A poisoned lock leaves a map that is still whole: entries are only put in and taken out.
-        if let Some(script) = shard.lock().unwrap_or_else(PoisonError::into_inner).find(text) {
+        if let Some(script) = shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .find(text)
+        {
             return script;
         }
         // Parsed outside the lock: another session may do the same at the same time, and both
         // come to the same result.
         let script = Script::read(text, session);
-        shard.lock().unwrap_or_else(PoisonError::into_inner).insert(text.into(), Arc::clone(&script));
+        shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(text.into(), Arc::clone(&script));
         script
     }
 
     /// Where `text` is remembered, if it is: not when it is long, nor for the rare sessions whose
     /// texts are not read the usual way.
     fn shard(&self, text: &[u8], session: Session) -> Option<&Mutex<Shard>> {
-        if text.len() > LONGEST || (session.strings, session.encoding) != (Strings::Standard, Encoding::Utf8) {
+        if text.len() > LONGEST
+            || (session.strings, session.encoding) != (Strings::Standard, Encoding::Utf8)
+        {
             return None;
         }
         let shards = match session.search_path {

@@ -23,7 +23,10 @@ use crate::sql::postgres::Session;
 /// judged, or carries the data of a judged `COPY`. `Execute` is among them because it runs a portal
 /// whose `Bind` was judged; one of an unknown portal is asked for.
 pub(super) fn is_housekeeping(tag: u8) -> bool {
-    matches!(tag, b'p' | b'D' | b'E' | b'C' | b'H' | b'S' | b'X' | b'd' | b'c' | b'f')
+    matches!(
+        tag,
+        b'p' | b'D' | b'E' | b'C' | b'H' | b'S' | b'X' | b'd' | b'c' | b'f'
+    )
 }
 
 const CUT: CodecError = CodecError::Client("invalid message format");
@@ -39,7 +42,9 @@ struct Request {
 impl PostgresCodec {
     /// Reads one message.
     pub(super) fn client_ready(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
-        let Some(head) = wire::client_head(input)? else { return Ok(None) };
+        let Some(head) = wire::client_head(input)? else {
+            return Ok(None);
+        };
         if self.skipping && !matches!(head.tag, b'S' | b'X') {
             return Ok(Some(Step::Discard(head.len)));
         }
@@ -52,7 +57,9 @@ impl PostgresCodec {
         match head.tag {
             b'Q' | b'P' | b'B' | b'E' | b'D' | b'C' | b'F' => {
                 let gather = head.len.min(GATHER_LIMIT);
-                let Some(message) = input.get(..gather) else { return Ok(None) };
+                let Some(message) = input.get(..gather) else {
+                    return Ok(None);
+                };
                 let body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
                 match head.tag {
                     b'Q' => self.query(head, gather, body),
@@ -96,29 +103,56 @@ impl PostgresCodec {
             // The server ignores these while it copies in.
             b'H' | b'S' => Ok(Some(Step::Discard(head.len))),
             b'X' => Ok(Some(Step::Finish(head.len))),
-            _ => Err(CodecError::Client("unexpected message type during COPY from stdin")),
+            _ => Err(CodecError::Client(
+                "unexpected message type during COPY from stdin",
+            )),
         }
     }
 
     /// The statement text of a whole message, parsed or not.
     fn script(&self, text: &[u8], whole: bool) -> Arc<Script> {
-        if whole { self.scripts.script(text, self.session()) } else { Arc::new(Script::unreadable()) }
+        if whole {
+            self.scripts.script(text, self.session())
+        } else {
+            unreadable()
+        }
     }
 
-    fn query(&mut self, head: Head, gather: usize, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+    fn query(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
         let whole = gather == head.len;
         let text = statement_text(&mut body, whole)?;
         if whole && !body.rest().is_empty() {
             return Err(CUT);
         }
         let script = self.script(text, whole);
-        let Some(units) = self.resolve(&script) else { return Ok(self.wait_for_server()) };
+        let Some(units) = self.resolve(&script) else {
+            return Ok(self.wait_for_server());
+        };
         let text = Some(Bytes::copy_from_slice(text));
         self.asked = Some(Asked::Query(script));
-        Ok(Some(self.ask(head, gather, Request { request: "Query", text, of: None, units })))
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "Query",
+                text,
+                of: None,
+                units,
+            },
+        )))
     }
 
-    fn parse(&mut self, head: Head, gather: usize, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+    fn parse(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
         let whole = gather == head.len;
         let name = body.cstr().ok_or(CUT)?;
         let text = statement_text(&mut body, whole)?;
@@ -129,28 +163,64 @@ impl PostgresCodec {
             }
         }
         let script = self.script(text, whole);
-        let Some(units) = self.resolve(&script) else { return Ok(self.wait_for_server()) };
+        let Some(units) = self.resolve(&script) else {
+            return Ok(self.wait_for_server());
+        };
         let units = named(units, name);
         let text = Bytes::copy_from_slice(text);
         let session = self.session();
-        let draft = Prepared { ask: None, text: Some(text.clone()), session, script, units: Arc::clone(&units) };
+        let draft = Prepared {
+            ask: None,
+            text: Some(text.clone()),
+            session,
+            script,
+            units: Arc::clone(&units),
+        };
         self.asked = Some(Asked::Parse(server_name(name).into(), draft));
-        Ok(Some(self.ask(head, gather, Request { request: "Parse", text: Some(text), of: None, units })))
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "Parse",
+                text: Some(text),
+                of: None,
+                units,
+            },
+        )))
     }
 
-    fn bind(&mut self, head: Head, gather: usize, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+    fn bind(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
         let portal = body.cstr().ok_or(CUT)?;
         let name = body.cstr().ok_or(CUT)?;
-        let prepared = match self.statements.resolve(name, self.pipeline.statement(server_name(name))) {
+        let prepared = match self
+            .statements
+            .resolve(name, self.pipeline.statement(server_name(name)))
+        {
             Resolved::Known(prepared) => prepared,
             Resolved::Undecided => return Ok(self.wait_for_server()),
             // Most likely the server does not know it either. But most likely is not known.
             Resolved::Unknown => Arc::new(Prepared::unknown()),
         };
-        let Some(prepared) = self.revised(prepared, name) else { return Ok(self.wait_for_server()) };
+        let Some(prepared) = self.revised(prepared, name) else {
+            return Ok(self.wait_for_server());
+        };
         let (units, of) = (Arc::clone(&prepared.units), prepared.ask);
         self.asked = Some(Asked::Bind(server_name(portal).into(), prepared));
-        Ok(Some(self.ask(head, gather, Request { request: "Bind", text: None, of, units })))
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "Bind",
+                text: None,
+                of,
+                units,
+            },
+        )))
     }
 
     /// What a prepared statement is now. The server looks names up again when it is run after the
@@ -163,12 +233,23 @@ impl PostgresCodec {
             return Some(prepared);
         }
         let script = match &prepared.text {
-            Some(text) => self.scripts.script(text, Session { search_path: session.search_path, ..prepared.session }),
-            None if moved => Arc::new(Script::unreadable()),
+            Some(text) => self.scripts.script(
+                text,
+                Session {
+                    search_path: session.search_path,
+                    ..prepared.session
+                },
+            ),
+            None if moved => unreadable(),
             None => return Some(prepared),
         };
         let units = named(self.resolve(&script)?, name);
-        Some(Arc::new(Prepared { session, script, units, ..Prepared::clone(&prepared) }))
+        Some(Arc::new(Prepared {
+            session,
+            script,
+            units,
+            ..Prepared::clone(&prepared)
+        }))
     }
 
     fn execute(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
@@ -176,33 +257,54 @@ impl PostgresCodec {
         if body.u32().is_none() || !body.rest().is_empty() {
             return Err(CUT);
         }
-        match self.portals.resolve(portal, self.pipeline.portal(server_name(portal))) {
+        match self
+            .portals
+            .resolve(portal, self.pipeline.portal(server_name(portal)))
+        {
             Resolved::Undecided => Ok(self.wait_for_server()),
             Resolved::Known(bound) => {
                 let script = Arc::clone(&bound.prepared.script);
                 if refers_to_names(&script) {
                     // What the names stand for may have changed since the portal was bound.
-                    let Some(units) = self.resolve(&script) else { return Ok(self.wait_for_server()) };
+                    let Some(units) = self.resolve(&script) else {
+                        return Ok(self.wait_for_server());
+                    };
                     self.asked = Some(Asked::Execute(Some(script)));
-                    let request = Request { request: "Execute", text: None, of: None, units };
+                    let request = Request {
+                        request: "Execute",
+                        text: None,
+                        of: None,
+                        units,
+                    };
                     return Ok(Some(self.ask(head, head.len, request)));
                 }
                 self.expect_changes(&script);
                 self.executed = true;
-                self.pipeline.push(Pending::Execute(Tally::new(bound.ask), Some(script)));
+                self.pipeline
+                    .push(Pending::Execute(Tally::new(bound.ask), Some(script)));
                 Ok(Some(Step::Pass(head.len)))
             }
             Resolved::Unknown => {
-                let units = self.cursors.known(portal).unwrap_or_else(|| Prepared::unknown().units);
+                let units = self
+                    .cursors
+                    .known(portal)
+                    .unwrap_or_else(|| Prepared::unknown().units);
                 self.asked = Some(Asked::Execute(None));
-                let request = Request { request: "Execute", text: None, of: None, units };
+                let request = Request {
+                    request: "Execute",
+                    text: None,
+                    of: None,
+                    units,
+                };
                 Ok(Some(self.ask(head, head.len, request)))
             }
         }
     }
 
     fn describe(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
-        body.u8().filter(|kind| matches!(kind, b'S' | b'P')).ok_or(CUT)?;
+        body.u8()
+            .filter(|kind| matches!(kind, b'S' | b'P'))
+            .ok_or(CUT)?;
         body.cstr().filter(|_| body.rest().is_empty()).ok_or(CUT)?;
         self.pipeline.push(Pending::Describe);
         Ok(Some(Step::Pass(head.len)))
@@ -210,7 +312,12 @@ impl PostgresCodec {
 
     fn close(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
         let kind = body.u8().ok_or(CUT)?;
-        let name: Box<[u8]> = body.cstr().map(server_name).filter(|_| body.rest().is_empty()).ok_or(CUT)?.into();
+        let name: Box<[u8]> = body
+            .cstr()
+            .map(server_name)
+            .filter(|_| body.rest().is_empty())
+            .ok_or(CUT)?
+            .into();
         self.pipeline.push(match kind {
             b'S' => Pending::CloseStatement(name),
             b'P' => Pending::ClosePortal(name),
@@ -219,16 +326,46 @@ impl PostgresCodec {
         Ok(Some(Step::Pass(head.len)))
     }
 
-    fn function_call(&mut self, head: Head, gather: usize, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+    fn function_call(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
         let units = script::function_call(body.u32().ok_or(CUT)?);
         self.asked = Some(Asked::Call);
-        Ok(Some(self.ask(head, gather, Request { request: "FunctionCall", text: None, of: None, units })))
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "FunctionCall",
+                text: None,
+                of: None,
+                units,
+            },
+        )))
     }
 
     fn ask(&self, head: Head, gather: usize, request: Request) -> Step {
-        let Request { request, text, of, units } = request;
-        let facts = Facts { stage: Stage::Action(units), connection: Arc::clone(&self.connection) };
-        Step::Ask(Box::new(Ask { head: gather, len: head.len, facts, request, text, of, then: Then::Forward }))
+        let Request {
+            request,
+            text,
+            of,
+            units,
+        } = request;
+        let facts = Facts {
+            stage: Stage::Action(units),
+            connection: Arc::clone(&self.connection),
+        };
+        Step::Ask(Box::new(Ask {
+            head: gather,
+            len: head.len,
+            facts,
+            request,
+            text,
+            of,
+            then: Then::Forward,
+        }))
     }
 
     /// The units of a script, with what its `EXECUTE`s and `FETCH`es refer to in their place.
@@ -253,7 +390,10 @@ impl PostgresCodec {
                     }
                 }
             }
-            Effect::Fetch { cursor } => match self.portals.resolve(cursor.as_bytes(), self.pipeline.portal(cursor.as_bytes())) {
+            Effect::Fetch { cursor } => match self
+                .portals
+                .resolve(cursor.as_bytes(), self.pipeline.portal(cursor.as_bytes()))
+            {
                 Resolved::Known(bound) => Some(Arc::clone(&bound.prepared.units)),
                 Resolved::Unknown => self.cursors.known(cursor.as_bytes()),
                 Resolved::Undecided => {
@@ -269,7 +409,10 @@ impl PostgresCodec {
 
 /// Whether what the script does depends on what names stand for when it runs.
 fn refers_to_names(script: &Script) -> bool {
-    script.effects.iter().any(|effect| matches!(effect, Effect::Execute { .. } | Effect::Fetch { .. }))
+    script
+        .effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Execute { .. } | Effect::Fetch { .. }))
 }
 
 /// The units of a statement that is prepared under `name`.
@@ -288,15 +431,34 @@ fn named(units: Arc<[FactSet]>, name: &[u8]) -> Arc<[FactSet]> {
 impl Prepared {
     /// What no name the gateway knows stands for.
     fn unknown() -> Self {
-        let script = Arc::new(Script::unreadable());
+        let script = unreadable();
         let units: Arc<[FactSet]> = Arc::new([script::unknown(true)]);
-        Self { ask: None, text: None, session: Session::default(), script, units }
+        Self {
+            ask: None,
+            text: None,
+            session: Session::default(),
+            script,
+            units,
+        }
     }
 
     /// Prepared by SQL's `PREPARE`.
     pub(super) fn by_sql(ask: AskId, session: Session, units: Arc<[FactSet]>) -> Self {
-        Self { ask: Some(ask), units, session, ..Self::unknown() }
+        Self {
+            ask: Some(ask),
+            units,
+            session,
+            ..Self::unknown()
+        }
     }
+}
+
+/// A text that was not read: nothing is known of it.
+fn unreadable() -> Arc<Script> {
+    Arc::new(Script {
+        units: Arc::new([script::unknown(false)]),
+        effects: Box::default(),
+    })
 }
 
 /// The text of a statement up to its NUL; of a message that is too long to be held, its beginning.

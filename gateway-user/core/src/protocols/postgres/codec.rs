@@ -101,7 +101,11 @@ impl PostgresCodec {
             skipping: false,
             executed: false,
             copy_in: false,
-            session: Session { strings: Strings::Uncertain, encoding: Encoding::Uncertain, ..Session::default() },
+            session: Session {
+                strings: Strings::Uncertain,
+                encoding: Encoding::Uncertain,
+                ..Session::default()
+            },
             first_path: SearchPath::Default,
             reading_changes: false,
             client_encrypted: false,
@@ -133,7 +137,11 @@ impl PostgresCodec {
     /// How a text that is sent now will be read.
     pub(super) fn session(&self) -> Session {
         if self.reading_changes {
-            return Session { strings: Strings::Uncertain, encoding: Encoding::Uncertain, ..self.session };
+            return Session {
+                strings: Strings::Uncertain,
+                encoding: Encoding::Uncertain,
+                ..self.session
+            };
         }
         self.session
     }
@@ -167,7 +175,9 @@ impl Codec for PostgresCodec {
             (Side::Client, Phase::Startup(_)) => self.client_startup(input),
             (Side::Client, Phase::Authenticating) => self.client_authenticating(input),
             (Side::Client, Phase::Ready) => self.client_ready(input),
-            (Side::Server, Phase::Startup(_)) => Err(CodecError::Server("spoke before it was asked")),
+            (Side::Server, Phase::Startup(_)) => {
+                Err(CodecError::Server("spoke before it was asked"))
+            }
             (Side::Server, Phase::Authenticating) => self.server_authenticating(input),
             (Side::Server, Phase::Ready) => self.server_ready(input),
         }
@@ -183,10 +193,16 @@ impl Codec for PostgresCodec {
                 self.expect_changes(&script);
                 Pending::Query(Tally::new(ask), script)
             }
-            Some(Asked::Parse(name, draft)) => {
-                Pending::Parse(name, Arc::new(Prepared { ask: Some(ask), ..draft }))
+            Some(Asked::Parse(name, draft)) => Pending::Parse(
+                name,
+                Arc::new(Prepared {
+                    ask: Some(ask),
+                    ..draft
+                }),
+            ),
+            Some(Asked::Bind(portal, prepared)) => {
+                Pending::Bind(portal, Arc::new(Bound { ask, prepared }))
             }
-            Some(Asked::Bind(portal, prepared)) => Pending::Bind(portal, Arc::new(Bound { ask, prepared })),
             Some(Asked::Execute(script)) => {
                 if let Some(script) = &script {
                     self.expect_changes(script);
@@ -206,7 +222,8 @@ impl Codec for PostgresCodec {
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
         match self.asked.take() {
             Some(Asked::Query(_) | Asked::Call) => {
-                self.pipeline.push(Pending::RefusedQuery(reply::refusal("ERROR", refusal)));
+                self.pipeline
+                    .push(Pending::RefusedQuery(reply::refusal("ERROR", refusal)));
             }
             Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(_)) => {
                 self.refuse_extended(reply::refusal("ERROR", refusal));

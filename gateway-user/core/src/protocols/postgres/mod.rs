@@ -28,7 +28,11 @@ pub static PROTOCOL: Protocol = Protocol {
     name: "postgres",
     ports: &[5432],
     attributes: attributes::ATTRIBUTES,
-    upstream_tls: Some(TlsRequest { request: wire::SSL_REQUEST, accepted: b'S', declined: b'N' }),
+    upstream_tls: Some(TlsRequest {
+        request: wire::SSL_REQUEST,
+        accepted: b'S',
+        declined: b'N',
+    }),
     alpn: Some(b"postgresql"),
     housekeeping: client::is_housekeeping,
 };
@@ -45,6 +49,9 @@ impl Framed for Postgres {
     }
 
     fn codec(&self, options: &CodecOptions) -> Box<dyn Codec> {
-        Box::new(PostgresCodec::new(Arc::clone(&self.scripts), options.clone()))
+        Box::new(PostgresCodec::new(
+            Arc::clone(&self.scripts),
+            options.clone(),
+        ))
     }
 }

@@ -13,13 +13,13 @@ const LIMIT: usize = 16_384;
 
 /// Names of one sort.
 #[derive(Debug)]
-pub struct Names<T> {
+pub(super) struct Names<T> {
     known: HashMap<Box<[u8]>, T>,
 }
 
 /// What a name stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Resolved<T> {
+pub(super) enum Resolved<T> {
     /// This.
     Known(T),
     /// Nothing that passed the gateway.
@@ -30,13 +30,15 @@ pub enum Resolved<T> {
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
-        Self { known: HashMap::new() }
+        Self {
+            known: HashMap::new(),
+        }
     }
 }
 
 impl<T: Clone> Names<T> {
     /// The server has confirmed that `name` is `meaning` from now on.
-    pub fn confirm(&mut self, name: &[u8], meaning: T) {
+    pub(super) fn confirm(&mut self, name: &[u8], meaning: T) {
         let name = server_name(name);
         if self.known.len() < LIMIT || self.known.contains_key(name) {
             self.known.insert(name.into(), meaning);
@@ -44,22 +46,22 @@ impl<T: Clone> Names<T> {
     }
 
     /// The name is free again.
-    pub fn forget(&mut self, name: &[u8]) {
+    pub(super) fn forget(&mut self, name: &[u8]) {
         self.known.remove(server_name(name));
     }
 
     /// All names are free again.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.known.clear();
     }
 
     /// What `name` is by what the server has confirmed so far.
-    pub fn known(&self, name: &[u8]) -> Option<T> {
+    pub(super) fn known(&self, name: &[u8]) -> Option<T> {
         self.known.get(server_name(name)).cloned()
     }
 
     /// What `name` will be for a message sent now, given what is under way.
-    pub fn resolve(&self, name: &[u8], under_way: Lookup<T>) -> Resolved<T> {
+    pub(super) fn resolve(&self, name: &[u8], under_way: Lookup<T>) -> Resolved<T> {
         match under_way {
             Lookup::Pending(meaning) => Resolved::Known(meaning),
             Lookup::Undecided => Resolved::Undecided,
@@ -78,8 +80,14 @@ mod tests {
         let mut names = Names::default();
         names.confirm(&[b'a'; 64], 1);
         names.confirm(&[b'a'; 70], 2);
-        assert_eq!(names.resolve(&[b'a'; 63], Lookup::Settled), Resolved::Known(2));
-        assert_eq!(names.resolve(&[b'a'; 62], Lookup::Settled), Resolved::Unknown);
+        assert_eq!(
+            names.resolve(&[b'a'; 63], Lookup::Settled),
+            Resolved::Known(2)
+        );
+        assert_eq!(
+            names.resolve(&[b'a'; 62], Lookup::Settled),
+            Resolved::Unknown
+        );
     }
 
     #[test]
@@ -88,7 +96,10 @@ mod tests {
         for n in 0..LIMIT + 10 {
             names.confirm(n.to_string().as_bytes(), n);
         }
-        assert_eq!(names.resolve(LIMIT.to_string().as_bytes(), Lookup::Settled), Resolved::Unknown);
+        assert_eq!(
+            names.resolve(LIMIT.to_string().as_bytes(), Lookup::Settled),
+            Resolved::Unknown
+        );
         assert_eq!(names.resolve(b"1", Lookup::Settled), Resolved::Known(1));
     }
 }

@@ -17,46 +17,48 @@ use crate::sql::postgres::Session;
 
 /// What is known of a running statement's result so far.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub(super) struct Tally {
     /// What the recording will say.
-    pub outcome: Outcome,
+    pub(super) outcome: Outcome,
 }
 
 impl Tally {
     /// Nothing has come back yet.
-    pub fn new(ask: AskId) -> Self {
-        Self { outcome: Outcome::new(ask) }
+    pub(super) fn new(ask: AskId) -> Self {
+        Self {
+            outcome: Outcome::new(ask),
+        }
     }
 }
 
 /// A prepared statement, and what it was judged by.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub(super) struct Prepared {
     /// The ask that let it be prepared; none for what did not pass the gateway.
-    pub ask: Option<AskId>,
+    pub(super) ask: Option<AskId>,
     /// Its text, where it came by the protocol's `Parse`: the server reads it anew when the session
     /// it runs in has changed.
-    pub text: Option<Bytes>,
+    pub(super) text: Option<Bytes>,
     /// How its text was read.
-    pub session: Session,
+    pub(super) session: Session,
     /// What was read.
-    pub script: Arc<Script>,
+    pub(super) script: Arc<Script>,
     /// What it was judged by.
-    pub units: Arc<[FactSet]>,
+    pub(super) units: Arc<[FactSet]>,
 }
 
 /// A portal, and the ask that let it be bound.
 #[derive(Clone, Debug)]
-pub struct Bound {
+pub(super) struct Bound {
     /// The ask of the `Bind`.
-    pub ask: AskId,
+    pub(super) ask: AskId,
     /// The statement it was bound to.
-    pub prepared: Arc<Prepared>,
+    pub(super) prepared: Arc<Prepared>,
 }
 
 /// One thing that the server owes an answer to, or a refusal in its place.
 #[derive(Debug)]
-pub enum Pending {
+pub(super) enum Pending {
     /// The start-up packet: until the first `ReadyForQuery`.
     Startup(AskId),
     /// A simple query: until `ReadyForQuery`.
@@ -89,19 +91,24 @@ pub enum Pending {
 impl Pending {
     /// Whether the server answers it with `ReadyForQuery`.
     fn ends_in_ready(&self) -> bool {
-        matches!(self, Self::Startup(_) | Self::Query(..) | Self::Call(_) | Self::Sync)
+        matches!(
+            self,
+            Self::Startup(_) | Self::Query(..) | Self::Call(_) | Self::Sync
+        )
     }
 
     /// Whether running it may change what a name means to the server.
     fn defines_names(&self) -> bool {
         match self {
-            Self::Query(_, script) | Self::Execute(_, Some(script)) => script.effects.iter().any(defines_name),
+            Self::Query(_, script) | Self::Execute(_, Some(script)) => {
+                script.effects.iter().any(defines_name)
+            }
             _ => false,
         }
     }
 
     /// The tally of whatever returns rows.
-    pub fn tally(&mut self) -> Option<&mut Tally> {
+    pub(super) fn tally(&mut self) -> Option<&mut Tally> {
         match self {
             Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => Some(tally),
             _ => None,
@@ -109,9 +116,11 @@ impl Pending {
     }
 
     /// What the recording will say of it so far, where an ask stands behind it.
-    pub fn outcome(&mut self) -> Option<Outcome> {
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
         match self {
-            Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => Some(tally.outcome.clone()),
+            Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => {
+                Some(tally.outcome.clone())
+            }
             Self::Startup(ask) => Some(Outcome::new(*ask)),
             Self::Parse(_, prepared) => prepared.ask.map(Outcome::new),
             Self::Bind(_, bound) => Some(Outcome::new(bound.ask)),
@@ -131,7 +140,7 @@ fn defines_name(effect: &Effect) -> bool {
 
 /// What a name stands for, as far as the queue can tell.
 #[derive(Debug)]
-pub enum Lookup<T> {
+pub(super) enum Lookup<T> {
     /// This will be it when the message that asks is reached.
     Pending(T),
     /// It depends on answers that are still to come.
@@ -142,7 +151,7 @@ pub enum Lookup<T> {
 
 /// The queue.
 #[derive(Debug, Default)]
-pub struct Pipeline {
+pub(super) struct Pipeline {
     queue: VecDeque<Pending>,
 }
 
@@ -151,59 +160,66 @@ const DEPTH: usize = 4096;
 
 impl Pipeline {
     /// Nothing is owed.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// As much is owed as may be.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.queue.len() >= DEPTH
     }
 
     /// One more.
-    pub fn push(&mut self, pending: Pending) {
+    pub(super) fn push(&mut self, pending: Pending) {
         self.queue.push_back(pending);
     }
 
     /// What the server answers next.
-    pub fn head(&mut self) -> Option<&mut Pending> {
+    pub(super) fn head(&mut self) -> Option<&mut Pending> {
         self.queue.front_mut()
     }
 
     /// The server has answered it.
-    pub fn pop(&mut self) -> Option<Pending> {
+    pub(super) fn pop(&mut self) -> Option<Pending> {
         self.queue.pop_front()
     }
 
     /// Whether everything owed now was asked since the last `Sync` or query, and something is: so
     /// the server will not answer of itself.
-    pub fn needs_flush(&self) -> bool {
+    pub(super) fn needs_flush(&self) -> bool {
         self.queue.back().is_some_and(|last| !last.ends_in_ready())
     }
 
     /// The server failed at the head, in the extended protocol: it skips all up to `Sync`.
-    pub fn skip_to_sync(&mut self) {
-        while self.queue.front().is_some_and(|pending| !matches!(pending, Pending::Sync)) {
+    pub(super) fn skip_to_sync(&mut self) {
+        while self
+            .queue
+            .front()
+            .is_some_and(|pending| !matches!(pending, Pending::Sync))
+        {
             self.queue.pop_front();
         }
     }
 
     /// The server has begun to copy in: it ignores every `Sync` that was sent before the data.
-    pub fn forget_syncs(&mut self) {
-        self.queue.retain(|pending| !matches!(pending, Pending::Sync));
+    pub(super) fn forget_syncs(&mut self) {
+        self.queue
+            .retain(|pending| !matches!(pending, Pending::Sync));
     }
 
     /// What statement `name` will be once the server gets there.
-    pub fn statement(&self, name: &[u8]) -> Lookup<Arc<Prepared>> {
+    pub(super) fn statement(&self, name: &[u8]) -> Lookup<Arc<Prepared>> {
         self.lookup(|pending| match pending {
-            Pending::Parse(defined, prepared) if **defined == *name => Some(Some(Arc::clone(prepared))),
+            Pending::Parse(defined, prepared) if **defined == *name => {
+                Some(Some(Arc::clone(prepared)))
+            }
             Pending::CloseStatement(closed) if **closed == *name => Some(None),
             _ => None,
         })
     }
 
     /// What portal `name` will be once the server gets there.
-    pub fn portal(&self, name: &[u8]) -> Lookup<Arc<Bound>> {
+    pub(super) fn portal(&self, name: &[u8]) -> Lookup<Arc<Bound>> {
         self.lookup(|pending| match pending {
             Pending::Bind(defined, bound) if **defined == *name => Some(Some(Arc::clone(bound))),
             Pending::ClosePortal(closed) if **closed == *name => Some(None),
@@ -212,7 +228,7 @@ impl Pipeline {
     }
 
     /// Whether names that SQL statements define are still open.
-    pub fn defines_names(&self) -> bool {
+    pub(super) fn defines_names(&self) -> bool {
         self.queue.iter().any(Pending::defines_names)
     }
 

@@ -24,7 +24,13 @@ pub fn message(tag: u8, body: &[u8]) -> Bytes {
 }
 
 /// `ErrorResponse`. Texts are stripped of NUL bytes, which would end them early.
-pub fn error(severity: &str, code: &str, message_text: &str, detail: Option<&str>, hint: Option<&str>) -> Bytes {
+pub fn error(
+    severity: &str,
+    code: &str,
+    message_text: &str,
+    detail: Option<&str>,
+    hint: Option<&str>,
+) -> Bytes {
     let mut body = Vec::with_capacity(message_text.len() + 64);
     let mut field = |tag: u8, text: &str| {
         body.push(tag);
@@ -49,8 +55,14 @@ pub fn error(severity: &str, code: &str, message_text: &str, detail: Option<&str
 /// `ErrorResponse` for an action that policy refused.
 pub fn refusal(severity: &str, refusal: &Refusal) -> Bytes {
     let (text, detail) = match &refusal.rule {
-        Some(rule) => (format!("gateway: {}", refusal.reason), format!("Refused by rule \"{rule}\".")),
-        None => (format!("gateway: {}", refusal.reason), "No rule allows it, and what no rule allows is refused.".to_owned()),
+        Some(rule) => (
+            format!("gateway: {}", refusal.reason),
+            format!("Refused by rule \"{rule}\"."),
+        ),
+        None => (
+            format!("gateway: {}", refusal.reason),
+            "No rule allows it, and what no rule allows is refused.".to_owned(),
+        ),
     };
     error(severity, INSUFFICIENT_PRIVILEGE, &text, Some(&detail), None)
 }
@@ -60,11 +72,20 @@ pub fn fatal(fatal: Fatal<'_>) -> Bytes {
     let say = |code, text: &str| error("FATAL", code, text, None, None);
     match fatal {
         Fatal::Refused(why) => refusal("FATAL", why),
-        Fatal::Unreachable(detail) => say("08006", &format!("gateway: could not connect to server: {detail}")),
+        Fatal::Unreachable(detail) => say(
+            "08006",
+            &format!("gateway: could not connect to server: {detail}"),
+        ),
         Fatal::Violation(detail) => say("08P01", &format!("gateway: {detail}")),
         Fatal::Unsupported(detail) => say("0A000", &format!("gateway: {detail}")),
-        Fatal::Unrecorded => say("58030", "gateway: the session cannot be recorded and therefore ends"),
-        Fatal::Stopped => say("57P01", "gateway: the session was ended by the gateway's operator"),
+        Fatal::Unrecorded => say(
+            "58030",
+            "gateway: the session cannot be recorded and therefore ends",
+        ),
+        Fatal::Stopped => say(
+            "57P01",
+            "gateway: the session was ended by the gateway's operator",
+        ),
     }
 }
 

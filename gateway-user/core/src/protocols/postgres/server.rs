@@ -25,13 +25,17 @@ const MESSAGE_LIMIT: usize = 1024;
 impl PostgresCodec {
     /// Reads one message.
     pub(super) fn server_ready(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
-        let Some(head) = wire::server_head(input)? else { return Ok(None) };
+        let Some(head) = wire::server_head(input)? else {
+            return Ok(None);
+        };
         let gather = match head.tag {
             b'E' => head.len.min(ERROR_GATHER),
             b'C' | b'Z' | b'S' | b'G' | b'W' => head.len.min(GATHER_LIMIT),
             _ => 0,
         };
-        let Some(message) = input.get(..gather) else { return Ok(None) };
+        let Some(message) = input.get(..gather) else {
+            return Ok(None);
+        };
         let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
         match head.tag {
             b'D' | b'd' | b'V' => self.data(head),
@@ -49,7 +53,10 @@ impl PostgresCodec {
                 self.pipeline.forget_syncs();
             }
             b'E' => return Ok(Some(self.error(head, body))),
-            b'Z' => self.ready(body.u8().ok_or(CodecError::Server("invalid ReadyForQuery"))?)?,
+            b'Z' => self.ready(
+                body.u8()
+                    .ok_or(CodecError::Server("invalid ReadyForQuery"))?,
+            )?,
             b'S' => self.reported(body),
             // Copying out begins and ends; parameters of a statement; notices, notifications;
             // authentication and version during start-up.
@@ -64,7 +71,8 @@ impl PostgresCodec {
             if head.tag == b'D' {
                 tally.outcome.rows += 1;
             }
-            tally.outcome.bytes_out += u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
+            tally.outcome.bytes_out +=
+                u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
         }
     }
 
@@ -84,11 +92,16 @@ impl PostgresCodec {
 
     fn completed(&mut self, tag: &[u8]) {
         self.copy_in = false;
-        let Some(head) = self.pipeline.head() else { return };
+        let Some(head) = self.pipeline.head() else {
+            return;
+        };
         if let Some(tally) = head.tally() {
             tally.outcome.affected += affected(tag);
             if tally.outcome.tags.len() < TAGS && !tag.is_empty() {
-                tally.outcome.tags.push(String::from_utf8_lossy(tag).into_owned());
+                tally
+                    .outcome
+                    .tags
+                    .push(String::from_utf8_lossy(tag).into_owned());
             }
         }
         if let Pending::Execute(tally, Some(script)) = head {
@@ -106,7 +119,9 @@ impl PostgresCodec {
                     let prepared = Prepared::by_sql(ask, self.session, Arc::clone(units));
                     self.statements.confirm(name.as_bytes(), Arc::new(prepared));
                 }
-                Effect::Declare { cursor, units } => self.cursors.confirm(cursor.as_bytes(), Arc::clone(units)),
+                Effect::Declare { cursor, units } => {
+                    self.cursors.confirm(cursor.as_bytes(), Arc::clone(units))
+                }
                 gone => self.forget(gone),
             }
         }
@@ -125,7 +140,10 @@ impl PostgresCodec {
                 self.statements.forget(name.as_bytes());
             }
             Effect::Deallocate { name: None } => self.statements.clear(),
-            Effect::Declare { cursor, .. } | Effect::CloseCursor { cursor: Some(cursor) } => {
+            Effect::Declare { cursor, .. }
+            | Effect::CloseCursor {
+                cursor: Some(cursor),
+            } => {
                 self.cursors.forget(cursor.as_bytes());
                 self.portals.forget(cursor.as_bytes());
             }
@@ -145,14 +163,25 @@ impl PostgresCodec {
 
     /// `ParameterStatus`: how the server reads texts from now on.
     fn reported(&mut self, mut body: Cursor<'_>) {
-        let (name, value) = (body.cstr().unwrap_or_default(), body.cstr().unwrap_or_default());
+        let (name, value) = (
+            body.cstr().unwrap_or_default(),
+            body.cstr().unwrap_or_default(),
+        );
         match name {
             b"standard_conforming_strings" => {
-                self.session.strings = if value == b"on" { Strings::Standard } else { Strings::Escaping };
+                self.session.strings = if value == b"on" {
+                    Strings::Standard
+                } else {
+                    Strings::Escaping
+                };
             }
             b"client_encoding" => {
                 let plain = matches!(value, b"UTF8" | b"SQL_ASCII");
-                self.session.encoding = if plain { Encoding::Utf8 } else { Encoding::Uncertain };
+                self.session.encoding = if plain {
+                    Encoding::Utf8
+                } else {
+                    Encoding::Uncertain
+                };
             }
             _ => {}
         }
@@ -182,7 +211,10 @@ impl PostgresCodec {
                 return pass;
             }
             Some(Pending::Startup(ask)) => {
-                self.reports.push_back(Report::Outcome(Outcome { error: Some(error), ..Outcome::new(*ask) }));
+                self.reports.push_back(Report::Outcome(Outcome {
+                    error: Some(error),
+                    ..Outcome::new(*ask)
+                }));
                 return pass;
             }
             Some(Pending::Poison(answer)) => Step::Replace(head.len, std::mem::take(answer)),
@@ -190,7 +222,10 @@ impl PostgresCodec {
                 if let Pending::Execute(_, Some(script)) = pending {
                     failed = Some(Arc::clone(script));
                 }
-                let outcome = pending.outcome().map(|outcome| Outcome { error: Some(error), ..outcome });
+                let outcome = pending.outcome().map(|outcome| Outcome {
+                    error: Some(error),
+                    ..outcome
+                });
                 self.reports.extend(outcome.map(Report::Outcome));
                 pass
             }
@@ -221,8 +256,14 @@ impl PostgresCodec {
                 }
                 // A reset within a transaction could be rolled back, and one among other statements
                 // is not worth the thought: only a lone one is believed.
-                let reset = matches!(*script.effects, [Effect::SearchPathReset | Effect::DiscardAll, ..]);
-                let lone = script.units.len() == 1 && was_idle && status == b'I' && self.pipeline.is_empty();
+                let reset = matches!(
+                    *script.effects,
+                    [Effect::SearchPathReset | Effect::DiscardAll, ..]
+                );
+                let lone = script.units.len() == 1
+                    && was_idle
+                    && status == b'I'
+                    && self.pipeline.is_empty();
                 if reset && lone && tally.outcome.error.is_none() {
                     self.session.search_path = self.first_path;
                 }
@@ -230,7 +271,11 @@ impl PostgresCodec {
             }
             Some(Pending::Call(tally)) => self.reports.push_back(Report::Outcome(tally.outcome)),
             Some(Pending::Sync) => {}
-            _ => return Err(CodecError::Server("was ready before everything was answered")),
+            _ => {
+                return Err(CodecError::Server(
+                    "was ready before everything was answered",
+                ));
+            }
         }
         if self.pipeline.is_empty() {
             self.reading_changes = false;
@@ -244,19 +289,25 @@ fn affected(tag: &[u8]) -> u64 {
     let text = std::str::from_utf8(tag).unwrap_or_default();
     let mut words = text.split(' ');
     match words.next() {
-        Some("INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY") => {
-            words.next_back().and_then(|count| count.parse().ok()).unwrap_or(0)
-        }
+        Some("INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY") => words
+            .next_back()
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0),
         _ => 0,
     }
 }
 
 /// The fields of an `ErrorResponse` that the recording keeps.
 fn server_error(mut fields: Cursor<'_>) -> ServerError {
-    let mut error = ServerError { severity: String::new(), code: String::new(), message: String::new() };
+    let mut error = ServerError {
+        severity: String::new(),
+        code: String::new(),
+        message: String::new(),
+    };
     while let Some(kind) = fields.u8().filter(|kind| *kind != 0) {
         let Some(text) = fields.cstr() else { break };
-        let text = || String::from_utf8_lossy(text.get(..MESSAGE_LIMIT).unwrap_or(text)).into_owned();
+        let text =
+            || String::from_utf8_lossy(text.get(..MESSAGE_LIMIT).unwrap_or(text)).into_owned();
         match kind {
             // `V` is never translated and wins over `S`, which comes first.
             b'S' | b'V' => error.severity = text(),

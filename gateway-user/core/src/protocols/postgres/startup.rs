@@ -31,7 +31,9 @@ impl Startup {
     /// meant for another protocol is never taken for one.
     pub(super) fn check_alpn(&self, info: &TlsInfo) -> Result<(), CodecError> {
         if self.direct_tls && info.alpn.as_deref() != Some(b"postgresql") {
-            return Err(CodecError::Client("direct TLS connection without ALPN protocol postgresql"));
+            return Err(CodecError::Client(
+                "direct TLS connection without ALPN protocol postgresql",
+            ));
         }
         Ok(())
     }
@@ -49,7 +51,9 @@ impl PostgresCodec {
     /// Reads what comes before the client is known.
     pub(super) fn client_startup(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
         let (offer, encrypted) = (self.options.client_tls, self.client_encrypted);
-        let Phase::Startup(startup) = &mut self.phase else { return Ok(None) };
+        let Phase::Startup(startup) = &mut self.phase else {
+            return Ok(None);
+        };
         startup.encrypted = encrypted;
         if input.first() == Some(&wire::TLS_HANDSHAKE) {
             if encrypted || startup.asked_tls || offer == ClientTls::Refuse {
@@ -58,7 +62,9 @@ impl PostgresCodec {
             (startup.direct_tls, startup.asked_tls) = (true, true);
             return Ok(Some(Step::StartTls(0, Bytes::new())));
         }
-        let Some((len, mut body)) = wire::startup_packet(input)? else { return Ok(None) };
+        let Some((len, mut body)) = wire::startup_packet(input)? else {
+            return Ok(None);
+        };
         match body.u32().unwrap_or_default() {
             wire::request::SSL if !startup.asked_tls && !encrypted => {
                 startup.asked_tls = true;
@@ -74,11 +80,15 @@ impl PostgresCodec {
             wire::request::CANCEL => self.cancel(len, body).map(Some),
             version if version >> 16 == MAJOR => {
                 if offer == ClientTls::Require && !encrypted {
-                    return Err(CodecError::Client("this resource is reached with TLS only: set sslmode=require"));
+                    return Err(CodecError::Client(
+                        "this resource is reached with TLS only: set sslmode=require",
+                    ));
                 }
                 self.connect(len, body).map(Some)
             }
-            wire::request::SSL | wire::request::GSSENC => Err(CodecError::Client("encryption was asked for twice")),
+            wire::request::SSL | wire::request::GSSENC => {
+                Err(CodecError::Client("encryption was asked for twice"))
+            }
             _ => Err(CodecError::Client("unsupported frontend protocol version")),
         }
     }
@@ -109,31 +119,61 @@ impl PostgresCodec {
         }
         self.session.search_path = self.first_path;
         // A database that is not named is the one with the user's name.
-        facts.set(slot::DATABASE, database.or_else(|| user.clone()).unwrap_or_default());
-        facts.set(slot::USER, user.ok_or(CodecError::Client("no user name in the startup packet"))?);
+        facts.set(
+            slot::DATABASE,
+            database.or_else(|| user.clone()).unwrap_or_default(),
+        );
+        facts.set(
+            slot::USER,
+            user.ok_or(CodecError::Client("no user name in the startup packet"))?,
+        );
         self.connection = Arc::new(facts);
         self.asked = Some(Asked::Connect);
         Ok(self.session_ask(len, "StartupMessage", Then::Dial))
     }
 
     fn cancel(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
-        let process = body.u32().ok_or(CodecError::Client("invalid length of cancel request"))?;
+        let process = body
+            .u32()
+            .ok_or(CodecError::Client("invalid length of cancel request"))?;
         let secret = Bytes::copy_from_slice(body.rest());
         self.asked = Some(Asked::Cancel);
-        Ok(self.session_ask(len, "CancelRequest", Then::Cancel(CancelKey { process, secret })))
+        Ok(self.session_ask(
+            len,
+            "CancelRequest",
+            Then::Cancel(CancelKey { process, secret }),
+        ))
     }
 
     fn session_ask(&self, len: usize, request: &'static str, then: Then) -> Step {
-        let facts = Facts { stage: Stage::Connect, connection: Arc::clone(&self.connection) };
-        Step::Ask(Box::new(Ask { head: len, len, facts, request, text: None, of: None, then }))
+        let facts = Facts {
+            stage: Stage::Connect,
+            connection: Arc::clone(&self.connection),
+        };
+        Step::Ask(Box::new(Ask {
+            head: len,
+            len,
+            facts,
+            request,
+            text: None,
+            of: None,
+            then,
+        }))
     }
 
     /// Passes passwords and tokens on.
-    pub(super) fn client_authenticating(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
-        let Some(head) = wire::client_head(input)? else { return Ok(None) };
+    pub(super) fn client_authenticating(
+        &mut self,
+        input: &[u8],
+    ) -> Result<Option<Step>, CodecError> {
+        let Some(head) = wire::client_head(input)? else {
+            return Ok(None);
+        };
         match head.tag {
             b'p' => {
-                let Some(message) = input.get(..head.len) else { return Ok(None) };
+                let Some(message) = input.get(..head.len) else {
+                    return Ok(None);
+                };
                 if self.binding_removed && is_downgrade_check(message) {
                     return Err(CodecError::Unsupported(
                         "SCRAM channel binding cannot pass a gateway that terminates TLS: set channel_binding=disable",
@@ -144,17 +184,28 @@ impl PostgresCodec {
             b'X' => Ok(Some(Step::Finish(head.len))),
             // A client may send statements before it has read that it is welcome. They wait.
             b'Q' | b'P' | b'B' | b'E' | b'D' | b'C' | b'H' | b'S' | b'F' => Ok(None),
-            _ => Err(CodecError::Client("invalid frontend message type during authentication")),
+            _ => Err(CodecError::Client(
+                "invalid frontend message type during authentication",
+            )),
         }
     }
 
     /// Passes the server's side of authentication on, less what could not work.
-    pub(super) fn server_authenticating(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
-        let Some(head) = wire::server_head(input)? else { return Ok(None) };
+    pub(super) fn server_authenticating(
+        &mut self,
+        input: &[u8],
+    ) -> Result<Option<Step>, CodecError> {
+        let Some(head) = wire::server_head(input)? else {
+            return Ok(None);
+        };
         if head.len > GATHER_LIMIT {
-            return Err(CodecError::Server("a message during authentication is too long"));
+            return Err(CodecError::Server(
+                "a message during authentication is too long",
+            ));
         }
-        let Some(message) = input.get(..head.len) else { return Ok(None) };
+        let Some(message) = input.get(..head.len) else {
+            return Ok(None);
+        };
         let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
         match head.tag {
             b'R' if body.u32() == Some(10) => self.sasl_offer(head.len, body).map(Some),
@@ -178,7 +229,9 @@ impl PostgresCodec {
             return Ok(Step::Pass(len));
         }
         if kept.is_empty() {
-            return Err(CodecError::Server("it authenticates by SCRAM with channel binding only"));
+            return Err(CodecError::Server(
+                "it authenticates by SCRAM with channel binding only",
+            ));
         }
         Ok(Step::Replace(len, reply::sasl_mechanisms(kept.into_iter())))
     }
@@ -186,12 +239,29 @@ impl PostgresCodec {
     /// The client gets a secret of the gateway's own, so that a cancel request is known to come
     /// from whoever holds the session.
     fn key_data(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
-        let process = body.u32().ok_or(CodecError::Server("invalid BackendKeyData"))?;
-        let real = CancelKey { process, secret: Bytes::copy_from_slice(body.rest()) };
-        let own = self.options.entropy.get(..real.secret.len()).unwrap_or(&self.options.entropy);
-        let issued = CancelKey { process, secret: Bytes::copy_from_slice(own) };
+        let process = body
+            .u32()
+            .ok_or(CodecError::Server("invalid BackendKeyData"))?;
+        let real = CancelKey {
+            process,
+            secret: Bytes::copy_from_slice(body.rest()),
+        };
+        let own = self
+            .options
+            .entropy
+            .get(..real.secret.len())
+            .unwrap_or(&self.options.entropy);
+        let issued = CancelKey {
+            process,
+            secret: Bytes::copy_from_slice(own),
+        };
         let bytes = reply::key_data(process, own);
-        Ok(Step::IssueKey { len, bytes, issued, real })
+        Ok(Step::IssueKey {
+            len,
+            bytes,
+            issued,
+            real,
+        })
     }
 }
 
@@ -200,6 +270,8 @@ impl PostgresCodec {
 /// the message for a downgrade attack and refuse it with a text that helps nobody.
 fn is_downgrade_check(message: &[u8]) -> bool {
     let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
-    let scram = body.cstr().is_some_and(|mechanism| mechanism.starts_with(b"SCRAM-"));
+    let scram = body
+        .cstr()
+        .is_some_and(|mechanism| mechanism.starts_with(b"SCRAM-"));
     scram && body.u32().is_some() && body.rest().starts_with(b"y,")
 }

@@ -63,7 +63,10 @@ pub fn client_head(input: &[u8]) -> Result<Option<Head>, CodecError> {
     if length < 4 || length > limit {
         return Err(CodecError::Client("invalid message length"));
     }
-    Ok(Some(Head { tag, len: length + 1 }))
+    Ok(Some(Head {
+        tag,
+        len: length + 1,
+    }))
 }
 
 /// Reads the head of a message from the server.
@@ -78,7 +81,10 @@ pub fn server_head(input: &[u8]) -> Result<Option<Head>, CodecError> {
     if length < 4 {
         return Err(CodecError::Server("invalid message length"));
     }
-    Ok(Some(Head { tag, len: length + 1 }))
+    Ok(Some(Head {
+        tag,
+        len: length + 1,
+    }))
 }
 
 /// Reads a whole start-up packet: its length, and what follows the length.
@@ -93,7 +99,9 @@ pub fn startup_packet(input: &[u8]) -> Result<Option<(usize, Cursor<'_>)>, Codec
     if !(8..=STARTUP_LIMIT).contains(&length) {
         return Err(CodecError::Client("invalid length of startup packet"));
     }
-    Ok(cursor.bytes(length - 4).map(|body| (length, Cursor::new(body))))
+    Ok(cursor
+        .bytes(length - 4)
+        .map(|body| (length, Cursor::new(body))))
 }
 
 /// A name as the server's hash table of statements and portals holds it: cut to 63 bytes, so that
@@ -109,7 +117,10 @@ mod tests {
     #[test]
     fn lengths_are_checked_before_anything_is_buffered() {
         assert_eq!(client_head(b"Q\0\0"), Ok(None));
-        assert_eq!(client_head(b"Q\0\0\0\x05\0"), Ok(Some(Head { tag: b'Q', len: 6 })));
+        assert_eq!(
+            client_head(b"Q\0\0\0\x05\0"),
+            Ok(Some(Head { tag: b'Q', len: 6 }))
+        );
         assert!(client_head(b"Q\0\0\0\x03").is_err());
         assert!(client_head(b"S\0\x01\0\0").is_err());
         assert!(client_head(b"Q\xff\xff\xff\xff").is_err());
