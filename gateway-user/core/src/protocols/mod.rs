@@ -270,4 +270,7 @@ pub trait Framed: Send + Sync {
 
     /// A codec for a new session.
     fn codec(&self, options: &CodecOptions) -> Box<dyn Codec>;
+
+    /// What a client sends on a connection of its own to cancel what runs under `key`.
+    fn cancel_request(&self, key: &CancelKey) -> Bytes;
 }

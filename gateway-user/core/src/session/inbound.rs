@@ -43,11 +43,6 @@ impl Inbound {
         self.held.len()
     }
 
-    /// Whether something is held.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.held.is_empty()
-    }
-
     /// Whether more may be read: the longest message that is held whole, and a read on top.
     pub(super) fn has_room(&self) -> bool {
         self.held.len() < GATHER_LIMIT + HIGH_WATER

@@ -105,6 +105,16 @@ impl Session {
         (self.allowed, self.denied)
     }
 
+    /// Bytes that went to the client and to the server so far.
+    pub fn traffic(&self) -> (u64, u64) {
+        self.outbox.sent
+    }
+
+    /// Whether the session's own start has been decided: the client has said who it is.
+    pub fn is_ready(&self) -> bool {
+        self.asks > 0
+    }
+
     /// Whether more from `side` can be taken now. What is held in memory stays below a few times
     /// [`HIGH_WATER`] because of this.
     pub fn wants_read(&mut self, side: Side) -> bool {
@@ -127,11 +137,14 @@ impl Session {
         self.settle(side);
     }
 
-    /// Goes on with what was left when the outbox was full. To be called after it was emptied.
-    pub fn resume(&mut self) {
-        if self.client.is_waiting() || self.server.is_waiting() {
+    /// Goes on with what was left when the outbox was full; to be called after some of it was sent.
+    /// Says whether that made a difference.
+    pub fn resume(&mut self) -> bool {
+        let held = self.client.len() + self.server.len();
+        if held > 0 && !self.closed {
             self.settle(Side::Client);
         }
+        held != self.client.len() + self.server.len()
     }
 
     /// Takes the end of what `side` sends.

@@ -19,9 +19,11 @@ pub mod wire;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use self::cache::ScriptCache;
 use self::codec::PostgresCodec;
-use super::{Codec, CodecOptions, Framed, Protocol, TlsRequest};
+use super::{CancelKey, Codec, CodecOptions, Framed, Protocol, TlsRequest};
 
 /// The descriptor.
 pub static PROTOCOL: Protocol = Protocol {
@@ -53,5 +55,9 @@ impl Framed for Postgres {
             Arc::clone(&self.scripts),
             options.clone(),
         ))
+    }
+
+    fn cancel_request(&self, key: &CancelKey) -> Bytes {
+        reply::cancel_request(key.process, &key.secret)
     }
 }
