@@ -115,7 +115,7 @@ fn judge(request: &Request) -> Verdict {
         return Verdict::Pass;
     }
     if request.protocol != IPPROTO_TCP {
-        // An MPTCP socket's subflow has no record, and would be a stream nobody looks into.
+        // A stream nobody would look into. MPTCP is not one: its subflows come here as TCP.
         return Verdict::Refuse(Counter::Protocol, EPROTONOSUPPORT);
     }
     if request.port == 0 || request.destination.is_group() {
