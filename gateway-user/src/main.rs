@@ -1,2 +1,4 @@
 //! The program.
+pub mod kernel;
+
 fn main() {}
