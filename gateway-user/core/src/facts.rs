@@ -55,6 +55,15 @@ pub struct Name {
     pub name: Box<str>,
 }
 
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{schema}.")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
 /// The value in one slot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Fact {
