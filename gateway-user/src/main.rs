@@ -6,6 +6,7 @@
 // The one exception is `kernel`, which says so where it is declared.
 #![deny(unsafe_code)]
 
+pub mod config;
 pub mod observe;
 pub mod recording;
 pub mod tls;
