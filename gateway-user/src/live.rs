@@ -118,6 +118,15 @@ impl Live {
         }
     }
 
+    /// How many open sessions came through `cgroup`.
+    pub fn count_cgroup(&self, cgroup: CgroupId) -> usize {
+        self.table
+            .lock()
+            .values()
+            .filter(|entry| entry.info.cgroup == cgroup)
+            .count()
+    }
+
     /// Asks every session that came through `cgroup` to end; returns how many those are.
     pub fn end_cgroup(&self, cgroup: CgroupId) -> usize {
         self.end_where(|info| info.cgroup == cgroup)
