@@ -1,2 +1,17 @@
-//! The kernel ABI.
+//! The kernel ABI: what the eBPF programs and the daemon say to each other.
+//!
+//! Here live the records both sides read byte by byte, so all of it is `repr(C)` with asserted
+//! sizes, integers and byte arrays only. What only the programs keep for themselves lives in
+//! `gateway-ebpf`. Changing anything here changes the layout of pinned maps: raise [`LAYOUT`].
 #![no_std]
+
+pub mod counter;
+pub mod mark;
+pub mod origin;
+pub mod settings;
+
+/// Names the folder below the private bpffs that holds the pinned maps.
+///
+/// A map that is already pinned is opened without a look at its definition, so another layout
+/// has to live under another name.
+pub const LAYOUT: &str = "v1";

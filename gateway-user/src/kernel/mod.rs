@@ -1,0 +1,183 @@
+//! The kernel side, from user space: loads the programs, attaches cgroups, reads records.
+//!
+//! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `link`
+//! keeps them attached, `bpffs` is the private place where both are pinned, `cgroup` finds
+//! cgroups, `syscall` is the part of bpf(2) that aya lacks. Which workload a cgroup stands for is
+//! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
+#![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
+
+mod bpffs;
+mod cgroup;
+mod error;
+mod link;
+mod load;
+mod syscall;
+#[cfg(test)]
+mod tests;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use gateway_common::origin::Origin;
+
+pub use cgroup::{Cgroup, CgroupId, CgroupMount};
+pub use error::KernelError;
+pub use link::Hook;
+pub use load::Counters;
+
+use bpffs::Bpffs;
+use load::Programs;
+
+/// What the kernel side needs to know to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Mount point of the private bpffs; made and mounted where it is missing.
+    pub bpffs: PathBuf,
+    /// Port of the daemon's listeners on 127.0.0.1 and ::1.
+    pub port: u16,
+}
+
+/// The loaded programs and their attachments. Dropping it leaves the attachments in place: agents
+/// are then refused until the next start adopts them.
+#[derive(Debug)]
+pub struct Kernel {
+    mount: CgroupMount,
+    daemon: Cgroup,
+    bpffs: Bpffs,
+    programs: Programs,
+    /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
+    _lifecycle: OwnedFd,
+}
+
+/// An attached cgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// Its id.
+    pub id: CgroupId,
+    /// Its directory; none if the cgroup is gone.
+    pub path: Option<PathBuf>,
+    /// Hooks whose link is missing or severed; empty when all is well.
+    pub dead: Vec<Hook>,
+}
+
+impl Kernel {
+    /// Loads the programs, moves the daemon into its own cgroup, adopts what an earlier daemon
+    /// left attached and gives it the fresh programs.
+    ///
+    /// Call it before any listener is opened, since a socket belongs for ever to the cgroup it
+    /// was made in.
+    pub fn start(options: &Options) -> Result<Self, KernelError> {
+        let mount = CgroupMount::find()?;
+        let bpffs = Bpffs::open(&options.bpffs)?;
+        let daemon = cgroup::daemon_home(&mount)?;
+        let programs = Programs::load(&bpffs, options.port)?;
+        let lifecycle = link::attach_daemon(&programs, &daemon)?;
+        let kernel = Self {
+            mount,
+            daemon,
+            bpffs,
+            programs,
+            _lifecycle: lifecycle,
+        };
+        kernel.adopt()?;
+        Ok(kernel)
+    }
+
+    /// Marks a listener of the daemon; without the mark agents are refused. Every listener that
+    /// agents are redirected to needs it, each socket of a `SO_REUSEPORT` group too.
+    pub fn mark_listener(&self, listener: BorrowedFd<'_>) -> Result<(), KernelError> {
+        let now = self.mount.own()?;
+        if now.id != self.daemon.id {
+            return Err(KernelError::DaemonMoved {
+                from: self.daemon.path.clone(),
+                to: now.path,
+            });
+        }
+        self.programs.mark(listener)
+    }
+
+    /// Attaches a cgroup with all below it. Attaching it again repairs what is missing.
+    pub fn attach(&self, cgroup: &Cgroup) -> Result<(), KernelError> {
+        if cgroup.path == self.mount.root() {
+            return Err(KernelError::RootCgroup);
+        }
+        if cgroup.contains(&self.daemon) {
+            return Err(KernelError::ContainsDaemon {
+                cgroup: cgroup.path.clone(),
+                daemon: self.daemon.path.clone(),
+            });
+        }
+        link::attach(&self.bpffs, &self.programs, cgroup)
+    }
+
+    /// Detaches a cgroup: new connections from it go directly. Those that are open stay as they
+    /// are.
+    pub fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
+        link::detach(&self.bpffs, id)
+    }
+
+    /// The attached cgroups, by id.
+    pub fn attached(&self) -> Result<Vec<Attached>, KernelError> {
+        list(&self.mount, &self.bpffs)
+    }
+
+    /// The record of an accepted connection. None means that the kernel did not see it being
+    /// redirected: refuse it.
+    pub fn origin(&self, accepted: BorrowedFd<'_>) -> Result<Option<Origin>, KernelError> {
+        self.programs.origin(accepted)
+    }
+
+    /// What the programs counted since their maps were made.
+    pub fn counters(&self) -> Result<Counters, KernelError> {
+        self.programs.counters()
+    }
+
+    /// The daemon's own cgroup.
+    pub fn daemon_cgroup(&self) -> &Cgroup {
+        &self.daemon
+    }
+
+    fn adopt(&self) -> Result<(), KernelError> {
+        for id in link::pinned(&self.bpffs)? {
+            let Some(path) = self.mount.path_of(id)? else {
+                link::detach(&self.bpffs, id)?;
+                continue;
+            };
+            let cgroup = Cgroup { id, path };
+            if cgroup.contains(&self.daemon) {
+                return Err(KernelError::DaemonInside {
+                    daemon: self.daemon.path.clone(),
+                    attached: cgroup.path,
+                });
+            }
+            link::attach(&self.bpffs, &self.programs, &cgroup)?;
+        }
+        Ok(())
+    }
+}
+
+/// Detaches everything and unmounts the bpffs when no daemon runs; returns what was attached.
+pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
+    let Some(bpffs) = Bpffs::existing(bpffs)? else {
+        return Ok(Vec::new());
+    };
+    let attached = list(&CgroupMount::find()?, &bpffs)?;
+    for Attached { id, .. } in &attached {
+        link::detach(&bpffs, *id)?;
+    }
+    bpffs.unmount()?;
+    Ok(attached)
+}
+
+fn list(mount: &CgroupMount, bpffs: &Bpffs) -> Result<Vec<Attached>, KernelError> {
+    let mut attached = Vec::new();
+    for id in link::pinned(bpffs)? {
+        attached.push(Attached {
+            id,
+            path: mount.path_of(id)?,
+            dead: link::dead(bpffs, id)?,
+        });
+    }
+    attached.sort_by_key(|attached| attached.id);
+    Ok(attached)
+}
