@@ -80,6 +80,8 @@ struct Table {
     sessions: Mutex<BTreeMap<SessionId, Arc<Entry>>>,
     /// Sessions since the daemon started, the open ones included.
     total: AtomicU64,
+    /// The daemon stops.
+    closed: AtomicBool,
     /// Woken whenever a session leaves.
     left: Notify,
 }
@@ -112,6 +114,10 @@ impl Live {
         self.table
             .lock()
             .insert(entry.info.session.clone(), Arc::clone(&entry));
+        // Looked at after the entry can be found: either this sees the end or `close` the entry.
+        if self.table.closed.load(Ordering::SeqCst) {
+            entry.ended.store(true, Ordering::Release);
+        }
         Guard {
             entry,
             table: Arc::clone(&self.table),
@@ -132,8 +138,10 @@ impl Live {
         self.end_where(|info| info.cgroup == cgroup)
     }
 
-    /// Asks every session to end; returns how many those are.
-    pub fn end_all(&self) -> usize {
+    /// Asks every session to end, those that are registered later too; returns how many there
+    /// are now.
+    pub fn close(&self) -> usize {
+        self.table.closed.store(true, Ordering::SeqCst);
         self.end_where(|_| true)
     }
 
@@ -272,9 +280,11 @@ mod tests {
         let guard = live.register(info("a", 7));
         let waiting = tokio::spawn(async move { guard.cancelled().await });
         tokio::task::yield_now().await;
-        assert_eq!(live.end_all(), 1);
+        assert_eq!(live.close(), 1);
         waiting.await.unwrap();
         live.drained().await;
+        // Whoever comes too late is ended at once.
+        live.register(info("b", 7)).cancelled().await;
     }
 
     #[test]

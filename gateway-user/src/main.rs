@@ -3,17 +3,24 @@
 //! This file only lists the parts, chooses the allocator and hands over to [`cli`]. Where to go
 //! next: `cli` for the commands, `app` for how the daemon is put together.
 
-// The one exception is `kernel`, which says so where it is declared.
+// The one exception is `kernel`, which says so itself.
 #![deny(unsafe_code)]
 
-pub mod control;
-pub mod live;
-/// Stands here until the kernel part comes.
-mod kernel {
-    use serde::{Deserialize, Serialize};
-    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-    #[serde(transparent)]
-    pub struct CgroupId(pub u64);
-}
+mod app;
+mod cli;
+mod config;
+mod control;
+mod kernel;
+mod live;
+mod observe;
+mod tls;
 
-fn main() {}
+use std::process::ExitCode;
+
+/// Sessions allocate and free many small buffers on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -60,7 +60,11 @@ fn has_no_ipv6(error: &io::Error) -> bool {
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     let open = || -> io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
         // A restart must not wait for the last daemon's connections in TIME_WAIT.
         socket.set_reuse_address(true)?;
         if address.is_ipv6() {
@@ -72,19 +76,22 @@ fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
         Ok(socket.into())
     };
     open().map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::Taken { address, holder: holder(address) },
+        io::ErrorKind::AddrInUse => ListenError::Taken {
+            address,
+            holder: holder(address),
+        },
         _ => ListenError::Failed { address, source },
     })
 }
 
 /// The process that listens at the port, as far as `/proc` tells.
 fn holder(address: SocketAddr) -> Option<String> {
-    let mut inodes = Vec::new();
+    let mut sockets = Vec::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         // A table that is not there has no listener in it.
-        inodes.extend(listening(&fs::read_to_string(table).unwrap_or_default(), address.port()));
+        let table = fs::read_to_string(table).unwrap_or_default();
+        sockets.extend(listening(&table, address.port()));
     }
-    let sockets: Vec<_> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     let processes = fs::read_dir("/proc").ok()?.flatten();
     processes
         .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
@@ -102,19 +109,26 @@ fn has_open(descriptors: &Path, sockets: &[String]) -> bool {
     entries
         .flatten()
         .filter_map(|entry| fs::read_link(entry.path()).ok())
-        .any(|target| target.to_str().is_some_and(|text| sockets.iter().any(|s| s == text)))
+        .any(|target| {
+            target
+                .to_str()
+                .is_some_and(|text| sockets.iter().any(|s| s == text))
+        })
 }
 
-/// The inodes of the sockets that listen at `port`, from the text of `/proc/net/tcp`.
-fn listening(table: &str, port: u16) -> Vec<&str> {
+/// The sockets that listen at `port`, as `/proc/PID/fd` names them, from the text of `/proc/net/tcp`.
+fn listening(table: &str, port: u16) -> Vec<String> {
     const LISTEN: &str = "0A";
     let suffix = format!(":{port:04X}");
-    let rows = table.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let rows = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split_whitespace().collect::<Vec<_>>());
     rows.filter_map(|row| match row.as_slice() {
         [_, local, _, state, _, _, _, _, _, inode, ..]
             if local.ends_with(&suffix) && *state == LISTEN =>
         {
-            Some(*inode)
+            Some(format!("socket:[{inode}]"))
         }
         _ => None,
     })
@@ -130,8 +144,14 @@ mod tests {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
         let text = open(port).unwrap_err().to_string();
-        assert!(text.contains(&format!("port {port} on 127.0.0.1 is taken by ")), "{text}");
-        assert!(text.contains(&format!("(process {})", std::process::id())), "{text}");
+        assert!(
+            text.contains(&format!("port {port} on 127.0.0.1 is taken by ")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("(process {})", std::process::id())),
+            "{text}"
+        );
     }
 
     #[test]
@@ -142,6 +162,6 @@ mod tests {
    1: 0100007F:3A99 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 24602 1
    2: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 24603 1
 ";
-        assert_eq!(listening(table, 15001), ["24601"]);
+        assert_eq!(listening(table, 15001), ["socket:[24601]"]);
     }
 }

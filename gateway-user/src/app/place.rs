@@ -47,9 +47,16 @@ pub struct Lock {
 
 /// Makes the directory and those above it where they are missing, and checks whose it is.
 pub fn directory(path: &Path, mode: u32) -> Result<(), PlaceError> {
-    let unusable = |source| PlaceError::Unusable { path: path.to_owned(), source };
+    let unusable = |source| PlaceError::Unusable {
+        path: path.to_owned(),
+        source,
+    };
     if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(unusable)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(parent)
+            .map_err(unusable)?;
     }
     match DirBuilder::new().mode(mode).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(unusable(error)),
@@ -61,7 +68,11 @@ pub fn directory(path: &Path, mode: u32) -> Result<(), PlaceError> {
     }
     let (uid, mode) = (found.uid(), found.mode() & 0o777);
     if uid != nix::unistd::geteuid().as_raw() || mode & WRITABLE_BY_OTHERS != 0 {
-        return Err(PlaceError::Open { path: path.to_owned(), uid, mode });
+        return Err(PlaceError::Open {
+            path: path.to_owned(),
+            uid,
+            mode,
+        });
     }
     Ok(())
 }
@@ -69,17 +80,30 @@ pub fn directory(path: &Path, mode: u32) -> Result<(), PlaceError> {
 /// Takes the runtime directory. The kernel gives it back when the process ends, however it ends.
 pub fn lock(runtime: &Path) -> Result<Lock, PlaceError> {
     let path = runtime.join("daemon.lock");
-    let unusable = |source| PlaceError::Unusable { path: runtime.to_owned(), source };
+    let unusable = |source| PlaceError::Unusable {
+        path: runtime.to_owned(),
+        source,
+    };
     let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o644);
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o644);
     let mut file = options.open(&path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            let holder = file.read_to_string(&mut pid).is_ok_and(|_| !pid.trim().is_empty());
+            let holder = file
+                .read_to_string(&mut pid)
+                .is_ok_and(|_| !pid.trim().is_empty());
             let holder = holder.then(|| pid.trim().to_owned());
-            return Err(PlaceError::Taken { path: runtime.to_owned(), holder });
+            return Err(PlaceError::Taken {
+                path: runtime.to_owned(),
+                holder,
+            });
         }
         Err(fs::TryLockError::Error(source)) => return Err(unusable(source)),
     }
@@ -116,6 +140,9 @@ mod tests {
         directory(&path, 0o700).unwrap();
         directory(&path, 0o700).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(matches!(directory(&path, 0o700), Err(PlaceError::Open { mode: 0o777, .. })));
+        assert!(matches!(
+            directory(&path, 0o700),
+            Err(PlaceError::Open { mode: 0o777, .. })
+        ));
     }
 }

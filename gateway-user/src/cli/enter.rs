@@ -103,7 +103,10 @@ fn close_foreign_sockets() -> io::Result<()> {
     let mut foreign = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {
         let entry = entry?;
-        let number = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok());
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<RawFd>().ok());
         // The folder's own descriptor is listed and is gone when it is looked at.
         let Some((number, Ok(target))) = number.zip(Some(fs::read_link(entry.path()))) else {
             continue;
@@ -121,13 +124,18 @@ fn close_foreign_sockets() -> io::Result<()> {
 
 /// The inode in `socket:[12345]`.
 fn socket_inode(target: &str) -> Option<u64> {
-    target.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    target
+        .strip_prefix("socket:[")?
+        .strip_suffix(']')?
+        .parse()
+        .ok()
 }
 
 /// The inodes in the text of `/proc/net/unix`, whose seventh column they are.
 fn unix_inodes(table: &str) -> Vec<u64> {
     let rows = table.lines().skip(1);
-    rows.filter_map(|row| row.split_whitespace().nth(6)?.parse().ok()).collect()
+    rows.filter_map(|row| row.split_whitespace().nth(6)?.parse().ok())
+        .collect()
 }
 
 #[cfg(test)]

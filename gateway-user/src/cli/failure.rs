@@ -19,12 +19,19 @@ pub struct Failure {
 impl Failure {
     /// An error that exits with 1.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, status: 1 }
+        Self {
+            message: message.into(),
+            help: None,
+            status: 1,
+        }
     }
 
     /// Adds what to do about it.
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
     }
 
     /// Exits with `status` instead.
@@ -50,7 +57,9 @@ pub fn report(error: &anyhow::Error, otherwise: u8) -> ExitCode {
     if let Some(help) = advice(error) {
         eprintln!("{blue}help:{blue:#} {help}");
     }
-    let own = error.chain().find_map(|cause| cause.downcast_ref::<Failure>());
+    let own = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Failure>());
     ExitCode::from(own.map_or(otherwise, |failure| failure.status))
 }
 
@@ -109,7 +118,10 @@ mod tests {
         let error = Err::<(), _>(std::io::Error::other("disk full"))
             .context("cannot write /run/gateway/attachments.json")
             .unwrap_err();
-        assert_eq!(sentence(&error), "cannot write /run/gateway/attachments.json: disk full");
+        assert_eq!(
+            sentence(&error),
+            "cannot write /run/gateway/attachments.json: disk full"
+        );
     }
 
     #[test]
@@ -122,7 +134,9 @@ mod tests {
 
     #[test]
     fn advice_is_found_below_context() {
-        let error = Err::<(), _>(Failure::new("no").help("try this")).context("above").unwrap_err();
+        let error = Err::<(), _>(Failure::new("no").help("try this"))
+            .context("above")
+            .unwrap_err();
         assert_eq!(advice(&error).as_deref(), Some("try this"));
     }
 }

@@ -36,11 +36,8 @@ impl Places {
         let file = config.unwrap_or(Path::new(CONFIG));
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
-            Err(error) if config.is_none() || socket.is_some() => {
-                // What is only a convenience here may be missing or unreadable for this user.
-                let _ = error;
-                String::new()
-            }
+            // What is only a convenience here may be missing or unreadable for this user.
+            Err(_) if config.is_none() || socket.is_some() => String::new(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Failure::new(format!("there is no file {}", file.display()))
                     .help("give --config the configuration that the daemon runs with")
@@ -53,10 +50,25 @@ impl Places {
         Ok(Self::parse(file, &text, socket))
     }
 
+    /// Where the kernel's programs and links are pinned.
+    pub fn bpffs(&self) -> PathBuf {
+        self.runtime.join("bpf")
+    }
+
+    /// Which cgroup is which workload.
+    pub fn attachments(&self) -> PathBuf {
+        self.runtime.join("attachments.json")
+    }
+
     fn parse(file: &Path, text: &str, socket: Option<&Path>) -> Self {
         let table: toml::Table = text.parse().unwrap_or_default();
         let path = |section: &str, key: &str| {
-            table.get(section)?.as_table()?.get(key)?.as_str().map(PathBuf::from)
+            table
+                .get(section)?
+                .as_table()?
+                .get(key)?
+                .as_str()
+                .map(PathBuf::from)
         };
         let or = |found: Option<PathBuf>, default: &str| found.unwrap_or_else(|| default.into());
         let runtime = or(path("daemon", "runtime"), "/run/gateway");
@@ -79,8 +91,16 @@ mod tests {
     fn defaults_hold_where_the_file_is_silent_or_wrong() {
         for text in ["", "[daemon]\nport = 'x'", "not toml"] {
             let places = Places::parse(Path::new("g.toml"), text, None);
-            assert_eq!(places.socket, Path::new("/run/gateway/control.sock"), "{text}");
-            assert_eq!(places.recordings, Path::new("/var/lib/gateway/sessions"), "{text}");
+            assert_eq!(
+                places.socket,
+                Path::new("/run/gateway/control.sock"),
+                "{text}"
+            );
+            assert_eq!(
+                places.recordings,
+                Path::new("/var/lib/gateway/sessions"),
+                "{text}"
+            );
         }
     }
 

@@ -35,15 +35,24 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// The command and its arguments.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
     command: Vec<std::ffi::OsString>,
 }
 
 /// Runs the command; its exit status becomes ours.
 pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let run = client.start_run(WorkloadName::new(args.workload.as_str())).await?;
+    let run = client
+        .start_run(WorkloadName::new(args.workload.as_str()))
+        .await?;
     let ended = match start(&run, &args) {
-        Ok(mut child) => attend(&mut child).await.context("cannot wait for the command"),
+        Ok(mut child) => attend(&mut child)
+            .await
+            .context("cannot wait for the command"),
         Err(error) => Err(error),
     };
     match client.end_run(run.id).await {
@@ -71,16 +80,20 @@ fn start(run: &Run, args: &RunArgs) -> anyhow::Result<Child> {
     // The kernel's link to this very program: it works when the file was replaced meanwhile and
     // when there is no PATH.
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("gateway").arg("enter-run").arg("--cgroup").arg(&run.cgroup);
+    command
+        .arg0("gateway")
+        .arg("enter-run")
+        .arg("--cgroup")
+        .arg(&run.cgroup);
     if let Some(user) = &args.user {
         command.arg("--user").arg(user);
     }
     command.arg("--").args(&args.command).envs(&run.environment);
     // Spawned before any signal is caught: a signal that our parent told us to ignore (nohup) then
     // stays ignored in the command.
-    let child = command.spawn().map_err(|e| {
-        Failure::new(format!("cannot start a process: {e}")).status(GATEWAY_FAILED)
-    })?;
+    let child = command
+        .spawn()
+        .map_err(|e| Failure::new(format!("cannot start a process: {e}")).status(GATEWAY_FAILED))?;
     Ok(child)
 }
 
@@ -96,7 +109,7 @@ async fn attend(child: &mut Child) -> io::Result<ExitStatus> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut first = signal(SignalKind::user_defined1())?;
     let mut second = signal(SignalKind::user_defined2())?;
-    let mut resume = signal(SignalKind::from_raw(Signal::SIGCONT as std::ffi::c_int))?;
+    let mut resume = signal(SignalKind::from_raw(nix::libc::SIGCONT))?;
     loop {
         let forwarded = tokio::select! {
             status = child.wait() => return status,

@@ -5,6 +5,7 @@
 //! through, so it is told at each.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +16,9 @@ use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reload
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::peer::Peer;
 use super::runs::Runs;
-use crate::kernel::{Cgroup, CgroupId, CgroupMount, Kernel, KernelError};
+use crate::kernel::{Cgroup, CgroupId, CgroupMount, Counters, Kernel, KernelError};
 use crate::live::Live;
+use crate::observe::enforcement::{self, EnforcementLog, Operator, What};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -79,25 +81,6 @@ pub trait Settings: Send + Sync {
     fn reload(&self) -> Result<Reloaded, String>;
 }
 
-/// Who wanted something done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Actor {
-    /// A process that spoke over the control socket.
-    Operator(Peer),
-    /// The daemon itself: a signal, or a cgroup that is gone.
-    Daemon,
-}
-
-/// A line of the enforcement log about an operator's action.
-pub trait Journal: Send + Sync {
-    /// The cgroup is to be attached.
-    fn attach(&self, by: &Actor, attachment: &Attachment) -> std::io::Result<()>;
-    /// The cgroup was detached and this many of its sessions ended.
-    fn detach(&self, by: &Actor, detached: &Detached) -> std::io::Result<()>;
-    /// The configuration was read again.
-    fn reload(&self, by: &Actor, outcome: Result<&Reloaded, &str>) -> std::io::Result<()>;
-}
-
 /// The parts that the operations work on.
 pub struct Parts {
     /// The hooks.
@@ -111,7 +94,7 @@ pub struct Parts {
     /// The configuration.
     pub settings: Arc<dyn Settings>,
     /// The enforcement log.
-    pub journal: Arc<dyn Journal>,
+    pub log: EnforcementLog,
     /// What TLS clients in a run need to trust the gateway.
     pub environment: BTreeMap<String, String>,
     /// The port that connections are redirected to.
@@ -184,7 +167,7 @@ impl Operations {
             attachments: self.attached()?,
             connections: self.parts.live.sessions(),
             sessions: self.parts.live.total(),
-            counters: self.parts.kernel.counters()?.named().collect(),
+            counters: counters(self.parts.kernel.counters()?),
         })
     }
 
@@ -204,7 +187,7 @@ impl Operations {
         }
         let mut all = Vec::new();
         for hooked in self.parts.kernel.attached()? {
-            let hooks = match (&hooked.path, hooked.alive()) {
+            let hooks = match (&hooked.path, hooked.dead.is_empty()) {
                 (None, _) => Hooks::Gone,
                 (Some(_), true) => Hooks::Ok,
                 (Some(_), false) => Hooks::Damaged,
@@ -239,7 +222,7 @@ impl Operations {
     pub fn attach(&self, request: &AttachRequest, by: Peer) -> Result<Attached, OperationError> {
         let _change = self.changing();
         self.known_workload(&request.workload)?;
-        let cgroup = self.parts.mount.open(&request.cgroup)?;
+        let cgroup = self.parts.mount.at(&request.cgroup)?;
         let before = self.parts.attachments.find(cgroup.id);
         if let Some(before) = &before
             && before.workload != request.workload
@@ -287,10 +270,7 @@ impl Operations {
             ended: self.parts.live.count_cgroup(id),
         };
         // From here on the agent is free, so that is written down first.
-        self.parts
-            .journal
-            .detach(&Actor::Operator(by), &detached)
-            .map_err(OperationError::Log)?;
+        self.note(What::Detached(detached_line(&detached, Some(by.into()))))?;
         self.drop_hooks(id)?;
         Ok(detached)
     }
@@ -298,29 +278,47 @@ impl Operations {
     /// Reads the configuration again; `by` is none when a signal asked for it.
     pub fn reload(&self, by: Option<Peer>) -> Result<Reloaded, OperationError> {
         let _change = self.changing();
-        let outcome = self.parts.settings.reload();
-        let by = by.map_or(Actor::Daemon, Actor::Operator);
-        let noted = self
-            .parts
-            .journal
-            .reload(&by, outcome.as_ref().map_err(String::as_str));
-        let reloaded = outcome.map_err(OperationError::Configuration)?;
-        noted.map_err(OperationError::Log)?;
-        Ok(reloaded)
+        let by = by.map(Operator::from);
+        match self.parts.settings.reload() {
+            Ok(reloaded) => {
+                let Configuration {
+                    file,
+                    policy,
+                    rules,
+                    ..
+                } = reloaded.configuration.clone();
+                self.note(What::PolicyLoaded {
+                    policy,
+                    file,
+                    rules,
+                    by,
+                })?;
+                Ok(reloaded)
+            }
+            Err(error) => {
+                let file = self.parts.settings.in_force().file;
+                self.note(What::PolicyRejected {
+                    file,
+                    error: error.clone(),
+                    by,
+                })?;
+                Err(OperationError::Configuration(error))
+            }
+        }
     }
 
     /// Makes table and hooks agree after a start: what an earlier daemon attached is covered
     /// again, what is gone is forgotten. Hooks of an unknown workload stay, and refuse.
     pub fn adopt(&self) -> Result<(), OperationError> {
         let _change = self.changing();
+        self.forget_gone()?;
         for attachment in self.parts.attachments.all() {
-            match self.parts.mount.open(&attachment.path) {
-                Ok(cgroup) if cgroup.id == attachment.cgroup => {
-                    self.parts.kernel.attach(&cgroup)?;
-                    tracing::info!(path = %attachment.path.display(), workload = %attachment.workload, "adopted an attachment");
-                }
-                // The cgroup was removed, or removed and made anew by somebody else.
-                _ => self.forget(&attachment)?,
+            let (path, workload) = (attachment.path.display(), &attachment.workload);
+            let cgroup = self.parts.mount.at(&attachment.path);
+            match cgroup.and_then(|cgroup| self.parts.kernel.attach(&cgroup)) {
+                Ok(()) => tracing::info!(%path, %workload, "adopted an attachment"),
+                // The others are not to suffer from this one. `status` shows it as damaged.
+                Err(error) => tracing::error!(%path, %workload, %error, "cannot adopt"),
             }
         }
         Ok(())
@@ -329,8 +327,7 @@ impl Operations {
     /// Forgets the attachments whose cgroups are gone.
     pub(super) fn forget_gone(&self) -> Result<(), OperationError> {
         for attachment in self.parts.attachments.all() {
-            let found = self.parts.mount.open(&attachment.path);
-            if !found.is_ok_and(|cgroup| cgroup.id == attachment.cgroup) {
+            if is_gone(&attachment) {
                 self.forget(&attachment)?;
             }
         }
@@ -346,7 +343,7 @@ impl Operations {
             ended: self.parts.live.count_cgroup(attachment.cgroup),
         };
         // There is nobody left to be free, so a log that cannot be written stops nothing here.
-        if let Err(error) = self.parts.journal.detach(&Actor::Daemon, &detached) {
+        if let Err(error) = self.note(What::Detached(detached_line(&detached, None))) {
             tracing::error!(%error, "cannot write the enforcement log");
         }
         self.drop_hooks(attachment.cgroup)
@@ -384,10 +381,11 @@ impl Operations {
         attachment: Attachment,
         by: Peer,
     ) -> Result<(), OperationError> {
-        let journal = &self.parts.journal;
-        journal
-            .attach(&Actor::Operator(by), &attachment)
-            .map_err(OperationError::Log)?;
+        self.note(What::Attached(enforcement::Attachment {
+            workload: Some(attachment.workload.clone()),
+            cgroup: attachment.path.display().to_string(),
+            by: Some(by.into()),
+        }))?;
         let is_new = self.parts.attachments.find(cgroup.id).is_none();
         self.parts.attachments.insert(attachment)?;
         let attached = self.parts.kernel.attach(cgroup);
@@ -397,12 +395,64 @@ impl Operations {
         Ok(attached?)
     }
 
+    fn note(&self, what: What) -> Result<(), OperationError> {
+        self.parts.log.note(what).map_err(OperationError::Log)
+    }
+
     /// The reverse: hooks, table, and then the sessions that came through them.
     fn drop_hooks(&self, id: CgroupId) -> Result<(), OperationError> {
         self.parts.kernel.detach(id)?;
         self.parts.attachments.remove(id)?;
         self.parts.live.end_cgroup(id);
         Ok(())
+    }
+}
+
+fn counters(counted: Counters) -> BTreeMap<String, u64> {
+    let Counters {
+        redirected,
+        refused_no_listener,
+        refused_not_ready,
+        refused_destination,
+        refused_loop,
+        refused_protocol,
+        passed_own,
+        delivered,
+        missed,
+    } = counted;
+    [
+        ("redirected", redirected),
+        ("refused_no_listener", refused_no_listener),
+        ("refused_not_ready", refused_not_ready),
+        ("refused_destination", refused_destination),
+        ("refused_loop", refused_loop),
+        ("refused_protocol", refused_protocol),
+        ("passed_own", passed_own),
+        ("delivered", delivered),
+        ("missed", missed),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn detached_line(detached: &Detached, by: Option<Operator>) -> enforcement::Attachment {
+    let path = detached
+        .path
+        .as_ref()
+        .map(|path| path.display().to_string());
+    enforcement::Attachment {
+        workload: detached.workload.clone(),
+        cgroup: path.unwrap_or_else(|| detached.cgroup.to_string()),
+        by,
+    }
+}
+
+/// Whether the cgroup was removed, or removed and made anew by somebody else. Anything else that
+/// keeps us from looking at it is no reason to take its hooks away.
+fn is_gone(attachment: &Attachment) -> bool {
+    match std::fs::metadata(&attachment.path) {
+        Ok(found) => found.ino() != attachment.cgroup.0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

@@ -8,6 +8,8 @@ use axum::serve::IncomingStream;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use tokio::net::UnixListener;
 
+use crate::observe::enforcement::Operator;
+
 /// The group whose members may speak to the daemon, where it exists.
 pub const OPERATORS: &str = "gateway-operators";
 
@@ -37,6 +39,17 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
                 pid: None,
             },
         }
+    }
+}
+
+impl From<Peer> for Operator {
+    fn from(peer: Peer) -> Self {
+        // A process outside our PID namespace has no number here, as the kernel itself shows it.
+        let pid = peer
+            .pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .unwrap_or(0);
+        Self { uid: peer.uid, pid }
     }
 }
 

@@ -48,7 +48,7 @@ impl Operations {
         let _change = self.changing();
         self.known_workload(&request.workload)?;
         let path = self.make_cgroup(&request.workload)?;
-        let cgroup = self.parts().mount.open(&path)?;
+        let cgroup = self.parts().mount.at(&path)?;
         let attachment = Attachment {
             cgroup: cgroup.id,
             path: path.clone(),
@@ -98,7 +98,7 @@ impl Operations {
     pub fn sweep(&self) -> Result<(), OperationError> {
         let _change = self.changing();
         for path in self.run_directories()? {
-            let Ok(cgroup) = self.parts().mount.open(&path) else {
+            let Ok(cgroup) = self.parts().mount.at(&path) else {
                 continue; // It went away meanwhile, which is what was wanted.
             };
             if is_populated(&path) {
@@ -127,7 +127,7 @@ impl Operations {
     }
 
     fn parent(&self) -> PathBuf {
-        self.parts().mount.path().join(PARENT)
+        self.parts().mount.root().join(PARENT)
     }
 
     fn make_cgroup(&self, workload: &WorkloadName) -> Result<PathBuf, OperationError> {
