@@ -16,7 +16,7 @@ pub enum Counter {
     Destination = 3,
     /// Refused: the destination is the daemon's own listener.
     Loop = 4,
-    /// Refused: a stream socket that is not TCP (MPTCP, SCTP).
+    /// Refused: a stream socket that is not TCP.
     Protocol = 5,
     /// Passed: the daemon's own connections.
     OwnProcess = 6,

@@ -4,6 +4,8 @@
 //! is decided by the daemon; a changed definition needs another `gateway_common::LAYOUT`.
 
 use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
+#[expect(deprecated, reason = "its successor needs Linux 6.2, and the kernel keeps this one")]
+use aya_ebpf::btf_maps::CgroupStorage;
 use aya_ebpf::btf_maps::{LruHashMap, PerCpuArray, SkStorage};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get};
 use aya_ebpf::macros::btf_map;
@@ -36,6 +38,13 @@ static SETTINGS: Settings = Settings {
     port: 0,
     has_set_retval: 0,
 };
+
+/// One value for each attached cgroup and hook: the cgroup's id. The kernel hands a program the
+/// value of the attachment it runs for, so that it knows without a search which of several
+/// nested attached cgroups this is. 0 until the daemon has filled it in.
+#[btf_map]
+#[expect(deprecated, reason = "as above")]
+pub static ATTACHED: CgroupStorage<u64> = CgroupStorage::new();
 
 /// On the agent's socket: where it wanted to go.
 #[btf_map]

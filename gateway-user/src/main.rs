@@ -8,12 +8,9 @@
 
 mod app;
 mod cli;
-mod config;
 mod control;
 mod kernel;
 mod live;
-mod observe;
-mod tls;
 
 use std::process::ExitCode;
 

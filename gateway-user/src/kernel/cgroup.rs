@@ -224,6 +224,22 @@ impl Cgroup {
     }
 }
 
+/// The cgroup the daemon lives in: its service's if systemd started it, else `gateway/daemon`,
+/// which it moves to. Never the root cgroup: programs there would see every process of the host.
+pub(super) fn daemon_home(mount: &CgroupMount) -> Result<Cgroup, KernelError> {
+    let own = mount.own()?;
+    let is_service = own.path.extension().is_some_and(|kind| kind == "service");
+    if is_service && own.path != mount.root {
+        return Ok(own);
+    }
+    let root = mount.at(Path::new("/"))?;
+    let home = root.create_child("gateway")?.create_child("daemon")?;
+    if home != own {
+        home.add_process(std::process::id())?;
+    }
+    Ok(home)
+}
+
 /// `struct file_handle` for kernfs: the cgroup's id is all of it.
 #[repr(C)]
 struct FileHandle {

@@ -1,0 +1,146 @@
+//! The private bpffs: where maps and links survive the daemon.
+//!
+//! `<mount>/<layout>/maps/<NAME>` and `<mount>/<layout>/links/<cgroup id>/<hook>`. Mounted for
+//! this alone with mode 0700, because whoever reaches a map can mark a listener. A lock on the
+//! root keeps two daemons from working on it at a time.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use gateway_common::LAYOUT;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
+
+use super::error::KernelError;
+
+/// The mounted file system, locked for this process.
+#[derive(Debug)]
+pub(super) struct Bpffs {
+    mount: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Bpffs {
+    /// Mounts it if it is not yet and makes its folders.
+    pub(super) fn open(mount_point: &Path) -> Result<Self, KernelError> {
+        if !is_mounted(mount_point)? {
+            let mut folder = DirBuilder::new();
+            folder.recursive(true).mode(0o700);
+            folder
+                .create(mount_point)
+                .map_err(|error| problem(mount_point, format!("cannot be made: {error}")))?;
+            mount_at(mount_point)?;
+        }
+        check_private(mount_point)?;
+        let bpffs = Self::locked(mount_point)?;
+        for folder in [bpffs.maps(), bpffs.links()] {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&folder)
+                .map_err(|error| problem(&folder, format!("cannot be made: {error}")))?;
+        }
+        Ok(bpffs)
+    }
+
+    /// Likewise, if it is mounted; none if not.
+    pub(super) fn existing(mount_point: &Path) -> Result<Option<Self>, KernelError> {
+        if is_mounted(mount_point)? {
+            Self::locked(mount_point).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Where maps are pinned.
+    pub(super) fn maps(&self) -> PathBuf {
+        self.mount.join(LAYOUT).join("maps")
+    }
+
+    /// Where links are pinned, a folder for each cgroup.
+    pub(super) fn links(&self) -> PathBuf {
+        self.mount.join(LAYOUT).join("links")
+    }
+
+    /// Unmounts it; what is still pinned there goes with it.
+    pub(super) fn unmount(self) -> Result<(), KernelError> {
+        let Self { mount, _lock } = self;
+        // Lazily, because the lock's own descriptor is still open on it.
+        umount2(&mount, MntFlags::MNT_DETACH)
+            .map_err(|error| problem(&mount, format!("cannot be unmounted: {error}")))
+    }
+
+    fn locked(mount: &Path) -> Result<Self, KernelError> {
+        let root =
+            File::open(mount).map_err(|error| problem(mount, format!("cannot be opened: {error}")))?;
+        match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Self {
+                mount: mount.to_owned(),
+                _lock: lock,
+            }),
+            Err((_, Errno::EWOULDBLOCK)) => Err(KernelError::Busy(mount.to_owned())),
+            Err((_, error)) => Err(problem(mount, format!("cannot be locked: {error}"))),
+        }
+    }
+}
+
+/// Whether a bpffs is mounted exactly here, rather than somewhere above.
+fn is_mounted(point: &Path) -> Result<bool, KernelError> {
+    let here = match fs::metadata(point) {
+        Ok(here) => here,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(problem(point, format!("cannot be looked at: {error}"))),
+    };
+    if !here.is_dir() {
+        return Err(problem(point, String::from("is not a directory: remove it")));
+    }
+    let above = fs::metadata(point.join(".."))
+        .map_err(|error| problem(point, format!("cannot be looked at: {error}")))?;
+    let kind = statfs(point)
+        .map_err(|error| problem(point, format!("cannot be looked at: {error}")))?
+        .filesystem_type();
+    Ok(kind == BPF_FS_MAGIC && here.dev() != above.dev())
+}
+
+fn mount_at(point: &Path) -> Result<(), KernelError> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    match mount(Some("bpf"), point, Some("bpf"), flags, Some("mode=0700")) {
+        Ok(()) => Ok(()),
+        Err(Errno::EPERM) => Err(KernelError::Permission {
+            what: "mounting the private bpffs",
+            capability: "CAP_SYS_ADMIN",
+        }),
+        Err(Errno::ENODEV) => Err(KernelError::TooOld {
+            release: super::load::release(),
+            missing: "bpf file system (CONFIG_BPF_SYSCALL)",
+        }),
+        Err(error) => Err(problem(point, format!("cannot be mounted: {error}"))),
+    }
+}
+
+fn check_private(point: &Path) -> Result<(), KernelError> {
+    let metadata = fs::metadata(point)
+        .map_err(|error| problem(point, format!("cannot be looked at: {error}")))?;
+    if metadata.mode() & 0o077 != 0 || metadata.uid() != nix::unistd::geteuid().as_raw() {
+        let text = "is open to others: chmod it to 0700 and give it to the daemon's user";
+        return Err(problem(point, String::from(text)));
+    }
+    Ok(())
+}
+
+fn problem(path: &Path, problem: String) -> KernelError {
+    KernelError::Bpffs {
+        path: path.to_owned(),
+        problem,
+    }
+}
+
+/// Opens a cgroup's directory or the like for bpf(2).
+pub(super) fn open_folder(path: &Path) -> Result<impl AsFd, KernelError> {
+    File::open(path).map_err(|error| KernelError::os(format!("opening {}", path.display()), error))
+}

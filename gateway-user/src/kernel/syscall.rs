@@ -1,0 +1,215 @@
+//! The commands of bpf(2) that aya has no door for: links and what is attached to a cgroup.
+//!
+//! Thin: arguments in, `io::Result` out; what an error means is decided by the callers. The
+//! structures are the prefixes of `union bpf_attr` that each command reads (linux/bpf.h).
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::libc;
+
+const OBJ_PIN: libc::c_long = 6;
+const OBJ_GET: libc::c_long = 7;
+const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
+const PROG_QUERY: libc::c_long = 16;
+const LINK_CREATE: libc::c_long = 28;
+const LINK_UPDATE: libc::c_long = 29;
+const LINK_DETACH: libc::c_long = 34;
+
+#[repr(C)]
+#[derive(Default)]
+struct ObjAttr {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkCreateAttr {
+    prog_fd: u32,
+    target_fd: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkUpdateAttr {
+    link_fd: u32,
+    new_prog_fd: u32,
+    flags: u32,
+    old_prog_fd: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct LinkDetachAttr {
+    link_fd: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct InfoAttr {
+    bpf_fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+/// `struct bpf_link_info` of a cgroup link.
+#[repr(C)]
+#[derive(Default)]
+struct LinkInfo {
+    kind: u32,
+    id: u32,
+    prog_id: u32,
+    pad: u32,
+    cgroup_id: u64,
+    attach_type: u32,
+    pad2: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct QueryAttr {
+    target_fd: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    prog_cnt: u32,
+    pad: u32,
+}
+
+/// What is attached to one cgroup at one hook.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Query {
+    /// Whether programs of others are allowed beside it.
+    pub(super) multi: bool,
+    /// Ids of the programs.
+    pub(super) programs: Vec<u32>,
+}
+
+/// Attaches a program to a cgroup; it stays so as long as the link is open or pinned.
+pub(super) fn link_create(
+    program: BorrowedFd<'_>,
+    cgroup: BorrowedFd<'_>,
+    attach_type: u32,
+) -> io::Result<OwnedFd> {
+    let mut attr = LinkCreateAttr {
+        prog_fd: raw(program)?,
+        target_fd: raw(cgroup)?,
+        attach_type,
+        // 0: links always allow others beside them.
+        flags: 0,
+    };
+    owned(bpf(LINK_CREATE, &mut attr)?)
+}
+
+/// Replaces the program of a link; no moment is without one.
+pub(super) fn link_update(link: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = LinkUpdateAttr {
+        link_fd: raw(link)?,
+        new_prog_fd: raw(program)?,
+        ..LinkUpdateAttr::default()
+    };
+    bpf(LINK_UPDATE, &mut attr).map(drop)
+}
+
+/// Ends an attachment at once, whoever else has the link open.
+pub(super) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = LinkDetachAttr {
+        link_fd: raw(link)?,
+    };
+    bpf(LINK_DETACH, &mut attr).map(drop)
+}
+
+/// Id of the cgroup a link is attached to; 0 if the link is severed.
+pub(super) fn link_cgroup(link: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut info = LinkInfo::default();
+    let mut attr = InfoAttr {
+        bpf_fd: raw(link)?,
+        info_len: length_of::<LinkInfo>()?,
+        info: address_of(&raw mut info),
+    };
+    bpf(OBJ_GET_INFO_BY_FD, &mut attr)?;
+    // SAFETY: the kernel has just written it, at most `info_len` bytes; volatile, because the
+    // compiler has seen only its address go away as a number.
+    let info = unsafe { std::ptr::read_volatile(&raw const info) };
+    Ok(info.cgroup_id)
+}
+
+/// Pins a link at a path of a bpffs.
+pub(super) fn pin(object: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = ObjAttr {
+        pathname: address_of(name.as_ptr()),
+        bpf_fd: raw(object)?,
+        file_flags: 0,
+    };
+    bpf(OBJ_PIN, &mut attr).map(drop)
+}
+
+/// Opens what is pinned at a path.
+pub(super) fn pinned(path: &Path) -> io::Result<OwnedFd> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = ObjAttr {
+        pathname: address_of(name.as_ptr()),
+        ..ObjAttr::default()
+    };
+    owned(bpf(OBJ_GET, &mut attr)?)
+}
+
+/// What is attached directly to `cgroup` at `attach_type`; at most 64 programs are told.
+pub(super) fn query(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Query> {
+    const MULTI: u32 = 2;
+    let mut ids = [0_u32; 64];
+    let mut attr = QueryAttr {
+        target_fd: raw(cgroup)?,
+        attach_type,
+        prog_ids: address_of(ids.as_mut_ptr()),
+        prog_cnt: 64,
+        ..QueryAttr::default()
+    };
+    bpf(PROG_QUERY, &mut attr)?;
+    // SAFETY: as in `link_cgroup`.
+    let ids = unsafe { std::ptr::read_volatile(&raw const ids) };
+    let count = usize::try_from(attr.prog_cnt).unwrap_or(usize::MAX);
+    Ok(Query {
+        multi: attr.attach_flags & MULTI != 0,
+        programs: ids.into_iter().take(count).collect(),
+    })
+}
+
+fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<libc::c_long> {
+    let size = size_of::<T>();
+    // SAFETY: `attr` is a whole structure of `size` bytes, and the pointers in it are live for
+    // the call, as the callers' borrows show.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size) };
+    match result {
+        0.. => Ok(result),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: bpf(2) has just given it to us, close-on-exec, and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn raw(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    u32::try_from(fd.as_raw_fd()).map_err(io::Error::other)
+}
+
+fn length_of<T>() -> io::Result<u32> {
+    u32::try_from(size_of::<T>()).map_err(io::Error::other)
+}
+
+#[expect(clippy::as_conversions, reason = "bpf(2) takes pointers as 64-bit numbers")]
+fn address_of<T>(pointer: *const T) -> u64 {
+    pointer.expose_provenance() as u64
+}

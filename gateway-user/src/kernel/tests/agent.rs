@@ -1,0 +1,198 @@
+//! The agent of the kernel tests: this test binary again, as a process in a cgroup.
+//!
+//! [`Agent`] starts it from a test; `agent_process` is what runs in it, told by an environment
+//! variable what to do. It prints what it saw; judging that is the tests' part.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
+
+use nix::libc;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::kernel::Cgroup;
+
+const TASK: &str = "GATEWAY_TEST_AGENT_TASK";
+const CGROUP: &str = "GATEWAY_TEST_AGENT_CGROUP";
+const UID: &str = "GATEWAY_TEST_AGENT_UID";
+const ANSWER: &str = "agent says: ";
+
+/// What the agent process does.
+pub(super) struct Agent<'a> {
+    pub(super) cgroup: Option<&'a Cgroup>,
+    pub(super) uid: u32,
+}
+
+/// What became of it.
+pub(super) struct Outcome {
+    pub(super) pid: u32,
+    pub(super) answers: Vec<String>,
+}
+
+impl Agent<'_> {
+    /// Runs a task, for example `connect 1.2.3.4:5 100 4`, to its end.
+    pub(super) fn run(&self, task: &str) -> Outcome {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "kernel::tests::agent::agent_process", "--nocapture"])
+            .env(TASK, task)
+            .env(UID, self.uid.to_string())
+            .stdout(Stdio::piped());
+        if let Some(cgroup) = self.cgroup {
+            command.env(CGROUP, &cgroup.path);
+        }
+        let child = command.spawn().unwrap();
+        let pid = child.id();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "agent `{task}` failed:\n{text}");
+        let answers = text
+            .lines()
+            .filter_map(|line| Some(line.split_once(ANSWER)?.1.to_owned()))
+            .collect();
+        Outcome { pid, answers }
+    }
+
+    /// Runs a task that gives one answer.
+    pub(super) fn ask(&self, task: &str) -> String {
+        self.run(task).answers.concat()
+    }
+}
+
+/// Runs in the agent's process; without a task it is an empty test.
+#[test]
+fn agent_process() {
+    let Ok(task) = std::env::var(TASK) else {
+        return;
+    };
+    if let Ok(cgroup) = std::env::var(CGROUP) {
+        std::fs::write(format!("{cgroup}/cgroup.procs"), "0").unwrap();
+    }
+    let uid: u32 = std::env::var(UID).unwrap().parse().unwrap();
+    nix::unistd::setuid(uid.into()).unwrap();
+    let words: Vec<_> = task.split(' ').collect();
+    let destination: SocketAddr = words[1].parse().unwrap();
+    match words[0] {
+        "connect" => {
+            let (count, threads) = (words[2].parse().unwrap(), words[3].parse().unwrap());
+            connect_many(destination, count, threads);
+        }
+        "reuse" => reuse_one_port(destination, words[2].parse().unwrap()),
+        "try" => say(&attempt(destination, libc::IPPROTO_TCP)),
+        "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
+        "again" => connect_twice(destination, words[2].parse().unwrap()),
+        "udp" => {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.connect(destination).unwrap();
+            say(&socket.peer_addr().unwrap().to_string());
+        }
+        other => panic!("no task {other}"),
+    }
+}
+
+fn say(answer: &str) {
+    println!("\n{ANSWER}{answer}");
+}
+
+/// Each connection tells its cookie to whoever accepts it, and checks what `getpeername` says.
+fn connect_many(destination: SocketAddr, count: usize, threads: usize) {
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                for _ in 0..count / threads {
+                    let mut stream = TcpStream::connect(destination).unwrap();
+                    assert_eq!(stream.peer_addr().unwrap(), destination);
+                    stream.write_all(&cookie(&stream).to_ne_bytes()).unwrap();
+                    let _ended = stream.read(&mut [0]);
+                }
+            });
+        }
+    });
+}
+
+/// One source port for all connections, closed by RST; every second to the next port up, so that
+/// a record of the connection before would be wrong in more than its cookie.
+fn reuse_one_port(destination: SocketAddr, count: u16) {
+    let mut source: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    for index in 0..count {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&source.into()).unwrap();
+        source = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut to = destination;
+        to.set_port(destination.port() + index % 2);
+        // The listener's end of the connection before may take a moment to see the RST.
+        let start = std::time::Instant::now();
+        while let Err(error) = socket.connect(&to.into()) {
+            assert!(start.elapsed().as_secs() < 10, "{error}");
+            std::thread::yield_now();
+        }
+        let mut stream = TcpStream::from(socket);
+        stream.write_all(&cookie(&stream).to_ne_bytes()).unwrap();
+        stream.write_all(&to.port().to_ne_bytes()).unwrap();
+        // The answer comes when the listener has read all, so that RST destroys nothing.
+        stream.read_exact(&mut [0]).unwrap();
+        socket2::SockRef::from(&stream)
+            .set_linger(Some(std::time::Duration::ZERO))
+            .unwrap();
+    }
+}
+
+/// The same socket to two destinations, one after the other.
+fn connect_twice(first: SocketAddr, second: SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+    socket.connect(&first.into()).unwrap();
+    disconnect(&socket);
+    let result = socket.connect(&second.into());
+    say(&result.map_or_else(|error| errno(&error), |()| peer(&socket)));
+}
+
+fn attempt(destination: SocketAddr, protocol: i32) -> String {
+    let socket = match Socket::new(
+        Domain::for_address(destination),
+        Type::STREAM,
+        Some(protocol.into()),
+    ) {
+        Ok(socket) => socket,
+        Err(error) => return format!("no socket: {error}"),
+    };
+    match socket.connect(&destination.into()) {
+        Ok(()) => peer(&socket),
+        Err(error) => errno(&error),
+    }
+}
+
+fn peer(socket: &Socket) -> String {
+    socket.peer_addr().unwrap().as_socket().unwrap().to_string()
+}
+
+fn errno(error: &std::io::Error) -> String {
+    nix::errno::Errno::from_raw(error.raw_os_error().unwrap()).to_string()
+}
+
+/// `connect` to `AF_UNSPEC`.
+fn disconnect(socket: &Socket) {
+    let nowhere = [0_u8; 16];
+    // SAFETY: 16 zero bytes are an address of family AF_UNSPEC.
+    let result = unsafe { libc::connect(socket.as_raw_fd(), nowhere.as_ptr().cast(), 16) };
+    assert_eq!(result, 0);
+}
+
+/// `SO_COOKIE`, by which the kernel names a socket.
+fn cookie(socket: &impl AsRawFd) -> u64 {
+    let mut cookie = 0_u64;
+    let mut size: libc::socklen_t = 8;
+    // SAFETY: the option is a 64-bit number, and `size` says that there is room for it.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut size,
+        )
+    };
+    assert_eq!(result, 0);
+    cookie
+}

@@ -1,0 +1,319 @@
+//! The kernel side on the real kernel: what agents, bystanders and the daemon itself can notice.
+//!
+//! `stage` sets up cgroup, bpffs and listeners, `agent` is the process that is intercepted.
+
+mod agent;
+mod stage;
+
+use std::net::TcpListener;
+use std::path::Path;
+
+use agent::Agent;
+use gateway_common::origin::Origin;
+use socket2::{Domain, Socket, Type};
+use stage::{Listeners, Stage, accept, is_idle, listener};
+
+use super::{Cgroup, Kernel, KernelError, remove_all};
+
+const V4: &str = "203.0.113.9:5432";
+const V6: &str = "[2001:db8::9]:5432";
+const MAPPED: &str = "[::ffff:203.0.113.9]:5432";
+
+fn root_in(cgroup: &Cgroup) -> Agent<'_> {
+    Agent {
+        cgroup: Some(cgroup),
+        uid: 0,
+    }
+}
+
+/// Lets the agent make `count` connections and returns their records, each checked.
+fn intercept(
+    kernel: &Kernel,
+    listener: &TcpListener,
+    agent: &Agent<'_>,
+    task: &str,
+    count: usize,
+) -> (u32, Vec<Origin>) {
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| agent.run(task));
+        let records = (0..count)
+            .map(|_| accept(kernel, listener).checked())
+            .collect();
+        (run.join().unwrap().pid, records)
+    })
+}
+
+fn one(kernel: &Kernel, listeners: &Listeners, agent: &Agent<'_>) -> Origin {
+    let task = format!("connect {V4} 1 1");
+    let (_, records) = intercept(kernel, &listeners.v4, agent, &task, 1);
+    records[0]
+}
+
+#[test]
+fn every_connection_has_its_record() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = Agent {
+        cgroup: Some(&stage.cgroup),
+        uid: 65534,
+    };
+    for (destination, listener) in [
+        (V4, &listeners.v4),
+        (V6, &listeners.v6),
+        (MAPPED, &listeners.v4),
+    ] {
+        let task = format!("connect {destination} 2000 16");
+        let (pid, records) = intercept(&kernel, listener, &agent, &task, 2000);
+        let mut wanted: std::net::SocketAddr = destination.parse().unwrap();
+        wanted.set_ip(wanted.ip().to_canonical());
+        for record in records {
+            assert_eq!(record.destination_addr(), wanted);
+            assert_eq!(record.tgid, pid);
+            assert_eq!((record.uid, record.gid), (65534, 0));
+            assert_eq!(record.cgroup, stage.cgroup.id.0);
+            assert_eq!(record.attached, stage.cgroup.id.0);
+            assert_eq!(record.protocol, 6);
+            assert!(record.boot_ns > 0 && record.netns > 0);
+            assert!(!record.comm_bytes().is_empty());
+        }
+    }
+    let counters = kernel.counters().unwrap();
+    assert_eq!(counters.redirected, 6000);
+    assert_eq!(counters.delivered, 6000);
+    assert_eq!(counters.missed, 0);
+}
+
+#[test]
+fn a_reused_source_port_is_not_confused() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| agent.run(&format!("reuse {V4} 2000")));
+        let mut ports = std::collections::BTreeSet::new();
+        for _ in 0..2000 {
+            let record = accept(&kernel, &listeners.v4).checked_with_port();
+            ports.insert(record.source_port);
+        }
+        assert_eq!(ports.len(), 1);
+        run.join().unwrap();
+    });
+}
+
+#[test]
+fn only_attached_cgroups_are_intercepted() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let _listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let server = listener("127.0.0.1:0".parse().unwrap());
+    let address = server.local_addr().unwrap();
+    let outside = Agent {
+        cgroup: None,
+        uid: 0,
+    };
+    assert_eq!(outside.ask(&format!("try {address}")), address.to_string());
+    server.accept().unwrap();
+
+    let inside = root_in(&stage.cgroup);
+    assert_eq!(inside.ask(&format!("try {address}")), address.to_string());
+    assert!(is_idle(&server), "the agent reached the server directly");
+
+    kernel.detach(stage.cgroup.id).unwrap();
+    assert_eq!(inside.ask(&format!("try {address}")), address.to_string());
+    server.accept().unwrap();
+}
+
+#[test]
+fn without_the_daemon_agents_are_refused() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    drop(listeners);
+    let refused = "ECONNREFUSED: Connection refused";
+    for destination in [V4, V6, MAPPED] {
+        assert_eq!(agent.ask(&format!("try {destination}")), refused);
+    }
+    let squatter = stage.listen_unmarked();
+    for destination in [V4, V6, MAPPED] {
+        assert_eq!(agent.ask(&format!("try {destination}")), refused);
+    }
+    assert!(is_idle(&squatter.v4) && is_idle(&squatter.v6));
+    assert_eq!(kernel.counters().unwrap().refused_no_listener, 6);
+    drop(kernel);
+    assert_eq!(agent.ask(&format!("try {V4}")), refused);
+}
+
+#[test]
+fn a_restart_adopts_what_is_attached() {
+    let mut stage = Stage::set();
+    let first = stage.start();
+    let gone = stage.child("gone");
+    first.attach(&stage.cgroup).unwrap();
+    first.attach(&gone).unwrap();
+    drop(first);
+    gone.remove().unwrap();
+
+    // Another port shows that the programs are the fresh ones.
+    stage.options.port = stage.options.port.checked_add(1).unwrap_or(20_000);
+    let second = stage.start();
+    let listeners = stage.listen(&second);
+    let attached = second.attached().unwrap();
+    assert_eq!(attached.len(), 1);
+    assert_eq!(attached[0].id, stage.cgroup.id);
+    assert_eq!(attached[0].path.as_ref(), Some(&stage.cgroup.path));
+    assert!(attached[0].dead.is_empty());
+    let agent = root_in(&stage.cgroup);
+    let record = one(&second, &listeners, &agent);
+    assert_eq!(record.attached, stage.cgroup.id.0);
+
+    let busy = Kernel::start(&stage.options).unwrap_err();
+    assert!(matches!(busy, KernelError::Busy(_)), "{busy}");
+    let busy = remove_all(&stage.options.bpffs).unwrap_err();
+    assert!(matches!(busy, KernelError::Busy(_)), "{busy}");
+    drop(second);
+    assert_eq!(remove_all(&stage.options.bpffs).unwrap().len(), 1);
+    assert_eq!(remove_all(&stage.options.bpffs).unwrap().len(), 0);
+    assert_ne!(
+        agent.ask(&format!("try 127.0.0.1:{}", stage.options.port)),
+        ""
+    );
+    drop(listeners);
+}
+
+#[test]
+fn the_innermost_attached_cgroup_counts() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    let inner = stage.child("inner");
+    let leaf = inner.create_child("leaf").unwrap();
+    kernel.attach(&stage.cgroup).unwrap();
+    kernel.attach(&inner).unwrap();
+    kernel.attach(&inner).unwrap();
+
+    let record = one(&kernel, &listeners, &root_in(&stage.cgroup));
+    assert_eq!(record.attached, stage.cgroup.id.0);
+    for cgroup in [&inner, &leaf] {
+        let record = one(&kernel, &listeners, &root_in(cgroup));
+        assert_eq!(record.attached, inner.id.0);
+        assert_eq!(record.cgroup, cgroup.id.0);
+    }
+    kernel.detach(inner.id).unwrap();
+    let record = one(&kernel, &listeners, &root_in(&leaf));
+    assert_eq!(record.attached, stage.cgroup.id.0);
+    let error = kernel.detach(inner.id).unwrap_err();
+    assert!(matches!(error, KernelError::NotAttached(_)), "{error}");
+}
+
+#[test]
+fn odd_destinations_are_refused_or_made_plain() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    for nowhere in [
+        "203.0.113.9:0",
+        "224.0.0.1:80",
+        "255.255.255.255:80",
+        "[ff02::1]:80",
+        "[::ffff:224.0.0.1]:80",
+    ] {
+        let answer = agent.ask(&format!("try {nowhere}"));
+        assert_eq!(answer, "ENETUNREACH: Network is unreachable", "{nowhere}");
+    }
+    let port = stage.options.port;
+    for own in ["127.0.0.1", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]"] {
+        let answer = agent.ask(&format!("try {own}:{port}"));
+        assert_eq!(answer, "ECONNREFUSED: Connection refused", "{own}");
+    }
+    assert_eq!(agent.ask("try 0.0.0.0:5432"), "127.0.0.1:5432");
+    let record = accept(&kernel, &listeners.v4).origin.unwrap();
+    assert_eq!(record.destination_addr(), "127.0.0.1:5432".parse().unwrap());
+
+    // An MPTCP socket connects by a TCP socket of its own, which has the record; `getpeername`
+    // on the outer one does not know. Kernels without MPTCP make no such socket.
+    let answer = agent.ask(&format!("mptcp {V4}"));
+    if !answer.starts_with("no socket") {
+        let record = accept(&kernel, &listeners.v4).origin.unwrap();
+        assert_eq!(record.destination_addr(), V4.parse().unwrap());
+    }
+    // Datagrams pass.
+    assert_eq!(agent.ask("udp 127.0.0.1:53"), "127.0.0.1:53");
+}
+
+#[test]
+fn a_socket_used_twice_has_the_second_destination() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    let answer = agent.ask(&format!("again {V4} 198.51.100.7:3306"));
+    assert_eq!(answer, "198.51.100.7:3306");
+    let first = accept(&kernel, &listeners.v4).origin.unwrap();
+    let second = accept(&kernel, &listeners.v4).origin.unwrap();
+    assert_eq!(first.destination_addr(), V4.parse().unwrap());
+    assert_eq!(
+        second.destination_addr(),
+        "198.51.100.7:3306".parse().unwrap()
+    );
+    // The daemon's own address stays closed to a socket that was redirected before.
+    let own = format!("127.0.0.1:{}", stage.options.port);
+    let answer = agent.ask(&format!("again {V4} {own}"));
+    assert_eq!(answer, "ECONNREFUSED: Connection refused");
+}
+
+#[test]
+fn the_daemon_itself_is_direct() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let _listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let server = listener("127.0.0.1:0".parse().unwrap());
+
+    // A socket belongs to the cgroup it was made in, whatever happens to the process later.
+    stage.cgroup.add_process(std::process::id()).unwrap();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    kernel
+        .daemon_cgroup()
+        .add_process(std::process::id())
+        .unwrap();
+    socket
+        .connect(&server.local_addr().unwrap().into())
+        .unwrap();
+    server.accept().unwrap();
+    assert_eq!(kernel.counters().unwrap().passed_own, 1);
+}
+
+#[test]
+fn the_daemon_cannot_be_caught_in_its_own_net() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let root = stage.mount.at(Path::new("/")).unwrap();
+    let error = kernel.attach(&root).unwrap_err();
+    assert!(matches!(error, KernelError::RootCgroup), "{error}");
+    let above = stage.mount.at(Path::new("gateway")).unwrap();
+    let error = kernel.attach(&above).unwrap_err();
+    assert!(
+        matches!(error, KernelError::ContainsDaemon { .. }),
+        "{error}"
+    );
+    // A daemon that was moved would get no records.
+    stage.cgroup.add_process(std::process::id()).unwrap();
+    let server = listener("127.0.0.1:0".parse().unwrap());
+    let error = kernel
+        .mark_listener(std::os::fd::AsFd::as_fd(&server))
+        .unwrap_err();
+    assert!(
+        matches!(error, KernelError::DaemonMoved { .. }),
+        "{error}"
+    );
+}

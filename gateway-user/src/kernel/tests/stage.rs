@@ -1,0 +1,188 @@
+//! What each kernel test needs: a bpffs, a port and a cgroup of its own, put away at the end.
+//!
+//! It works on the real kernel and says what is missing where it cannot. Tests that use it take
+//! turns, because the process as a whole is moved between cgroups.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gateway_common::origin::Origin;
+use nix::mount::{MntFlags, umount2};
+use socket2::{Domain, Socket, Type};
+
+use crate::kernel::{Cgroup, CgroupMount, Kernel, Options, remove_all};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Put away in the order of the fields, after its own `drop`.
+pub(super) struct Stage {
+    pub(super) options: Options,
+    pub(super) cgroup: Cgroup,
+    pub(super) mount: CgroupMount,
+    home: Cgroup,
+    _folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// The daemon's two listeners.
+pub(super) struct Listeners {
+    pub(super) v4: TcpListener,
+    pub(super) v6: TcpListener,
+}
+
+/// An accepted connection and its record.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) origin: Option<Origin>,
+}
+
+impl Stage {
+    pub(super) fn set() -> Self {
+        assert!(
+            nix::unistd::geteuid().is_root(),
+            "kernel tests need root, cgroup v2 and Linux 5.15: run them as root"
+        );
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().unwrap();
+        let mount = CgroupMount::find().unwrap();
+        let root = mount.at(Path::new("/")).unwrap();
+        let name = format!("gateway-kernel-test-{}", std::process::id());
+        let home = mount.own().unwrap();
+        let cgroup = root.create_child(&name).unwrap();
+        Self {
+            options: Options {
+                bpffs: folder.path().join("bpf"),
+                port: free_port(),
+            },
+            cgroup,
+            mount,
+            home,
+            _folder: folder,
+            _turn: turn,
+        }
+    }
+
+    pub(super) fn start(&self) -> Kernel {
+        Kernel::start(&self.options).unwrap()
+    }
+
+    /// Opens both listeners and marks them.
+    pub(super) fn listen(&self, kernel: &Kernel) -> Listeners {
+        let listeners = self.listen_unmarked();
+        kernel.mark_listener(listeners.v4.as_fd()).unwrap();
+        kernel.mark_listener(listeners.v6.as_fd()).unwrap();
+        listeners
+    }
+
+    pub(super) fn listen_unmarked(&self) -> Listeners {
+        let port = self.options.port;
+        Listeners {
+            v4: listener((Ipv4Addr::LOCALHOST, port).into()),
+            v6: listener((Ipv6Addr::LOCALHOST, port).into()),
+        }
+    }
+
+    /// A child of the test's cgroup, removed with it.
+    pub(super) fn child(&self, name: &str) -> Cgroup {
+        self.cgroup.create_child(name).unwrap()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Each step is tried whatever became of the one before; a test that fails may have left
+        // any state behind, and the steps' own errors would hide its message.
+        let _nothing_mounted = remove_all(&self.options.bpffs);
+        let _unmounted_already = umount2(&self.options.bpffs, MntFlags::MNT_DETACH);
+        let _at_home_already = self.home.add_process(std::process::id());
+        remove_tree(&self.cgroup.path);
+        for used_by_a_daemon in ["gateway/daemon", "gateway"] {
+            let _busy_is_fine = std::fs::remove_dir(self.mount.root().join(used_by_a_daemon));
+        }
+    }
+}
+
+/// Accepts one connection with its record; fails after ten seconds without one.
+pub(super) fn accept(kernel: &Kernel, listener: &TcpListener) -> Accepted {
+    let (stream, peer) = listener.accept().expect("a connection within 10 s");
+    let origin = kernel.origin(stream.as_fd()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    Accepted {
+        stream,
+        peer,
+        origin,
+    }
+}
+
+impl Accepted {
+    /// The record, checked against what the other end says about itself: first its cookie.
+    pub(super) fn checked(&mut self) -> Origin {
+        let origin = self.origin.expect("a record on the accepted socket");
+        assert_eq!(origin.source_addr(), self.peer);
+        let mut cookie = [0; 8];
+        self.stream.read_exact(&mut cookie).unwrap();
+        assert_eq!(origin.cookie, u64::from_ne_bytes(cookie));
+        origin
+    }
+
+    /// Likewise, then the port it meant to reach; and answers.
+    pub(super) fn checked_with_port(&mut self) -> Origin {
+        let origin = self.checked();
+        let mut port = [0; 2];
+        self.stream.read_exact(&mut port).unwrap();
+        assert_eq!(origin.destination_port, u16::from_ne_bytes(port));
+        self.stream.write_all(&[1]).unwrap();
+        // Until the other end is gone, so that its port is free when it asks again.
+        let _reset = self.stream.read(&mut [0]);
+        origin
+    }
+}
+
+/// Whether nobody has connected.
+pub(super) fn is_idle(listener: &TcpListener) -> bool {
+    listener.set_nonblocking(true).unwrap();
+    let idle = listener.accept().is_err();
+    listener.set_nonblocking(false).unwrap();
+    idle
+}
+
+/// A listener whose `accept` gives up after ten seconds.
+pub(super) fn listener(address: SocketAddr) -> TcpListener {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.listen(1024).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    socket.into()
+}
+
+fn free_port() -> u16 {
+    let probe = TcpListener::bind("127.0.0.1:0").unwrap();
+    probe.local_addr().unwrap().port()
+}
+
+fn remove_tree(path: &Path) {
+    let children: Vec<PathBuf> = match std::fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+        Err(_) => return,
+    };
+    for child in children.iter().filter(|child| child.is_dir()) {
+        remove_tree(child);
+    }
+    // A process that was killed may take a moment to leave.
+    for _ in 0..1000 {
+        if std::fs::remove_dir(path).is_ok() {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
