@@ -8,9 +8,13 @@
 
 mod app;
 mod cli;
+mod config;
 mod control;
 mod kernel;
 mod live;
+mod observe;
+mod recording;
+mod tls;
 
 use std::process::ExitCode;
 

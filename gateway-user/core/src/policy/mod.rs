@@ -3,3 +3,6 @@
 //! everything.
 
 pub mod decision;
+pub mod diagnostic;
+pub mod engine;
+pub mod model;
