@@ -51,6 +51,9 @@ pub enum What {
         file: PathBuf,
         /// How many rules it has.
         rules: usize,
+        /// Who asked for it; none when a signal did or the daemon started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Operator>,
     },
     /// A policy was not taken over; the one before stays.
     PolicyRejected {
@@ -58,6 +61,9 @@ pub enum What {
         file: PathBuf,
         /// What was wrong with it, in a line.
         error: String,
+        /// Who asked for it; none when a signal did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Operator>,
     },
     /// A cgroup's connections come to the gateway from now on.
     Attached(Attachment),
