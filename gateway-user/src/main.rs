@@ -10,10 +10,13 @@ mod app;
 mod cli;
 mod config;
 mod control;
+mod identity;
+mod intake;
 mod kernel;
 mod live;
 mod observe;
 mod recording;
+mod relay;
 mod tls;
 
 use std::process::ExitCode;

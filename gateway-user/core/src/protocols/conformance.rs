@@ -146,7 +146,11 @@ pub fn chunking_changes_nothing(
     let pieces = run(framed, options, engine, said, cut);
     // Bytes behind a request for TLS are a violation if they are there when it is read, and part of
     // the handshake if they come later: there the cut is what matters.
-    if pieces.actions.iter().any(|action| matches!(action, Action::StartTls(_))) {
+    if pieces
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::StartTls(_)))
+    {
         return;
     }
     assert_eq!(
