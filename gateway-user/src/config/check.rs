@@ -266,7 +266,7 @@ impl Findings<'_> {
                     addresses,
                     mode: table.mode,
                     client_tls: table.client_tls.into(),
-                    upstream,
+                    upstream: Arc::new(upstream),
                 });
             }
         }

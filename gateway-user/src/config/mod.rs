@@ -20,7 +20,8 @@ use gateway_core::policy::model::Mode;
 use gateway_core::protocols::{ClientTls, Protocol};
 
 use self::address::Prefix;
-use self::report::{ConfigError, Report};
+pub use self::report::ConfigError;
+use self::report::Report;
 use crate::tls::upstream::Upstream;
 
 /// A configuration that was checked: names resolve, addresses do not overlap, files of
@@ -97,7 +98,7 @@ pub struct Resource {
     /// What to do when an agent asks for TLS, or does not.
     pub client_tls: ClientTls,
     /// TLS towards the server.
-    pub upstream: Upstream,
+    pub upstream: Arc<Upstream>,
 }
 
 impl Config {
