@@ -5,7 +5,10 @@
 
 // The one exception is `kernel`, which says so itself.
 #![deny(unsafe_code)]
-#![expect(unreachable_pub, reason = "nothing of a program is reachable; here `pub` marks what other parts may use")]
+#![expect(
+    unreachable_pub,
+    reason = "nothing of a program is reachable; here `pub` marks what other parts may use"
+)]
 
 mod app;
 mod cli;

@@ -21,10 +21,7 @@ pub(super) const STRONG: Style = Style::new().bold();
 
 /// Text that is safe to print in one line.
 pub(super) fn line(text: &str) -> Printable<'_> {
-    Printable {
-        text,
-        indent: None,
-    }
+    Printable { text, indent: None }
 }
 
 /// Text that is safe to print with its line breaks, each followed by `indent` spaces. Tabs become

@@ -23,7 +23,9 @@ pub(super) fn all(directory: &Path) -> anyhow::Result<Vec<Found>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| unreadable(directory, &error))?.path();
-        if path.extension().is_some_and(|extension| extension == "jsonl")
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
             && let Some(id) = path.file_stem().and_then(|stem| stem.to_str())
         {
             found.push(Found {

@@ -176,7 +176,13 @@ mod tests {
 
     #[test]
     fn since_takes_spans_dates_and_times() {
-        for text in ["2h", "3 days", "2026-11-21", "2026-11-21T08:00:00Z", "1h 30m"] {
+        for text in [
+            "2h",
+            "3 days",
+            "2026-11-21",
+            "2026-11-21T08:00:00Z",
+            "1h 30m",
+        ] {
             assert!(parse_since(text).is_ok(), "{text}");
         }
         assert!(parse_since("yesterday-ish").is_err());

@@ -56,7 +56,11 @@ pub(super) fn head(out: &mut impl Write, digest: &Digest) -> io::Result<()> {
     } else {
         String::new()
     };
-    writeln!(out, "{STRONG}session {}{STRONG:#}{live}", line(&digest.session))?;
+    writeln!(
+        out,
+        "{STRONG}session {}{STRONG:#}{live}",
+        line(&digest.session)
+    )?;
     if let Some(open) = &digest.open {
         who(out, open)?;
         field(out, "from", &open.client.0.to_string())?;
@@ -66,7 +70,11 @@ pub(super) fn head(out: &mut impl Write, digest: &Digest) -> io::Result<()> {
     }
     if let Some(started) = digest.started {
         let lasted = span(digest.duration_ms(Timestamp::now()));
-        field(out, "started", &format!("{}, lasted {lasted}", local(started)))?;
+        field(
+            out,
+            "started",
+            &format!("{}, lasted {lasted}", local(started)),
+        )?;
     }
     let (allowed, denied) = (digest.allowed, digest.denied);
     let mut asks = format!("{allowed} allowed, {denied} denied");

@@ -78,7 +78,12 @@ pub(super) fn run(directory: &Path, log: &Path, args: &VerifyArgs) -> anyhow::Re
         let live = reader::is_live(&found.path)?;
         let report =
             verify(&found.path).with_context(|| format!("cannot read {}", found.path.display()))?;
-        findings.push(judge(found.id.clone(), report, live, heads.remove(&found.id)));
+        findings.push(judge(
+            found.id.clone(),
+            report,
+            live,
+            heads.remove(&found.id),
+        ));
     }
     if args.all {
         findings.extend(heads.into_iter().map(|(session, head)| Finding {
@@ -230,6 +235,9 @@ fn print(findings: &[Finding], bad: usize) -> io::Result<()> {
     let all = findings.len();
     match bad {
         0 => writeln!(out, "{GOOD}nothing wrong{GOOD:#} in {all} recordings"),
-        _ => writeln!(out, "{BAD}{bad} of {all} recordings are not as they were written{BAD:#}"),
+        _ => writeln!(
+            out,
+            "{BAD}{bad} of {all} recordings are not as they were written{BAD:#}"
+        ),
     }
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::{ending, span};
-use crate::observe::enforcement::{Attachment, Connection, Denial, Entry, What};
+use crate::observe::enforcement::{Attachment, Connection, Denial, Entry, Operator, What};
 
 /// Columns do not grow beyond this many characters.
 const COLUMN_MAX: usize = 24;
@@ -59,9 +59,7 @@ impl Layout {
             self.day = Some(time.date());
             writeln!(out, "{DIM}{}{DIM:#}", time.strftime("%A, %Y-%m-%d %Z"))?;
         }
-        let Row {
-            verdict, style, ..
-        } = row;
+        let Row { verdict, style, .. } = row;
         write!(
             out,
             "{DIM}{}{DIM:#}  {style}{verdict:<10}{style:#}  {:<w$}  {:<r$}  {}",
@@ -117,16 +115,26 @@ fn row(what: &What) -> Row {
             policy,
             file,
             rules,
+            by,
         } => {
             let digest: String = policy.as_str().chars().take(12).collect();
             let plural = if *rules == 1 { "" } else { "s" };
             let mut row = daemon("policy", STRONG, format!("{rules} rule{plural}"));
-            row.why = format!("{}, {}", file.display(), line(&digest));
+            row.why = format!(
+                "{}, {}{}",
+                file.display(),
+                line(&digest),
+                asked_by(by.as_ref())
+            );
             row
         }
-        What::PolicyRejected { file, error } => {
+        What::PolicyRejected { file, error, by } => {
             let mut row = daemon("BAD POLICY", BAD, line(error).to_string());
-            row.why = format!("{}; the one before stays", file.display());
+            row.why = format!(
+                "{}; the one before stays{}",
+                file.display(),
+                asked_by(by.as_ref())
+            );
             row
         }
         What::Attached(attachment) => cgroup("attached", attachment),
@@ -151,7 +159,10 @@ fn row(what: &What) -> Row {
             denied,
             ..
         } => {
-            let what = format!("{allowed} allowed, {denied} denied in {}", span(*duration_ms));
+            let what = format!(
+                "{allowed} allowed, {denied} denied in {}",
+                span(*duration_ms)
+            );
             let mut row = about(connection, "ended", Style::new(), what);
             row.why = ending(how);
             row
@@ -182,6 +193,11 @@ fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
         what: line(&attachment.cgroup).to_string(),
         why: by.unwrap_or_default(),
     }
+}
+
+fn asked_by(by: Option<&Operator>) -> String {
+    by.map(|by| format!(", by uid {}, pid {}", by.uid, by.pid))
+        .unwrap_or_default()
 }
 
 fn about(connection: &Connection, verdict: &'static str, style: Style, what: String) -> Row {

@@ -89,9 +89,7 @@ impl Follower {
     fn read_to(&mut self, end: u64) -> io::Result<Vec<String>> {
         self.file.seek(SeekFrom::Start(self.position))?;
         let length = end.saturating_sub(self.position);
-        let read = (&self.file)
-            .take(length)
-            .read_to_end(&mut self.partial)?;
+        let read = (&self.file).take(length).read_to_end(&mut self.partial)?;
         self.position += u64::try_from(read).unwrap_or(length);
         let Some(whole) = self.partial.iter().rposition(|byte| *byte == b'\n') else {
             return Ok(Vec::new());
