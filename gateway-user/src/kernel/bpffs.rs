@@ -76,8 +76,8 @@ impl Bpffs {
     }
 
     fn locked(mount: &Path) -> Result<Self, KernelError> {
-        let root =
-            File::open(mount).map_err(|error| problem(mount, format!("cannot be opened: {error}")))?;
+        let root = File::open(mount)
+            .map_err(|error| problem(mount, format!("cannot be opened: {error}")))?;
         match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self {
                 mount: mount.to_owned(),
@@ -97,7 +97,10 @@ fn is_mounted(point: &Path) -> Result<bool, KernelError> {
         Err(error) => return Err(problem(point, format!("cannot be looked at: {error}"))),
     };
     if !here.is_dir() {
-        return Err(problem(point, String::from("is not a directory: remove it")));
+        return Err(problem(
+            point,
+            String::from("is not a directory: remove it"),
+        ));
     }
     let above = fs::metadata(point.join(".."))
         .map_err(|error| problem(point, format!("cannot be looked at: {error}")))?;

@@ -13,7 +13,9 @@ use super::CgroupId;
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// The process lacks a privilege.
-    #[error("{what} needs the capability {capability}: run the daemon as root, or give it {capability}")]
+    #[error(
+        "{what} needs the capability {capability}: run the daemon as root, or give it {capability}"
+    )]
     Permission {
         /// The operation.
         what: &'static str,
@@ -21,7 +23,9 @@ pub enum KernelError {
         capability: &'static str,
     },
     /// No cgroup v2 hierarchy is mounted.
-    #[error("no cgroup v2 hierarchy is mounted: `mount -t cgroup2 none /sys/fs/cgroup/unified` (or boot with systemd.unified_cgroup_hierarchy=1)")]
+    #[error(
+        "no cgroup v2 hierarchy is mounted: `mount -t cgroup2 none /sys/fs/cgroup/unified` (or boot with systemd.unified_cgroup_hierarchy=1)"
+    )]
     NoCgroup2,
     /// The kernel lacks something the programs need.
     #[error("this kernel ({release}) has no {missing}: Linux 5.15 or newer is needed")]
@@ -32,7 +36,9 @@ pub enum KernelError {
         missing: &'static str,
     },
     /// The kernel refused the programs although it seems to have what they need.
-    #[error("the kernel ({release}) did not accept the programs, please report this with the text that follows: {detail}")]
+    #[error(
+        "the kernel ({release}) did not accept the programs, please report this with the text that follows: {detail}"
+    )]
     Load {
         /// `uname -r`.
         release: String,
@@ -40,7 +46,9 @@ pub enum KernelError {
         detail: String,
     },
     /// A program of somebody else forbids ours.
-    #[error("{cgroup} does not take the {hook} hook beside what is attached already (programs {programs:?} on {holder}, without the \"multi\" flag): detach them, or attach them with BPF_F_ALLOW_MULTI")]
+    #[error(
+        "{cgroup} does not take the {hook} hook beside what is attached already (programs {programs:?} on {holder}, without the \"multi\" flag): detach them, or attach them with BPF_F_ALLOW_MULTI"
+    )]
     Held {
         /// The cgroup that was to be attached.
         cgroup: PathBuf,
@@ -79,7 +87,10 @@ pub enum KernelError {
         near: Vec<String>,
     },
     /// More than one cgroup bears the unit's name.
-    #[error("several cgroups are named {unit}, name one by its path: {}", list(paths))]
+    #[error(
+        "several cgroups are named {unit}, name one by its path: {}",
+        list(paths)
+    )]
     AmbiguousUnit {
         /// What was asked for.
         unit: String,
@@ -90,7 +101,9 @@ pub enum KernelError {
     #[error("process {0} is not running, or is in no cgroup that is visible here")]
     NoSuchProcess(u32),
     /// The root cgroup holds everything, the daemon among it.
-    #[error("the root cgroup cannot be attached, since every process of the host is in it: make a cgroup for the agents")]
+    #[error(
+        "the root cgroup cannot be attached, since every process of the host is in it: make a cgroup for the agents"
+    )]
     RootCgroup,
     /// The daemon would intercept itself.
     #[error("{} contains the daemon's own cgroup {}: attach a cgroup beside it", cgroup.display(), daemon.display())]
@@ -148,6 +161,9 @@ fn near_misses(near: &[String]) -> String {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     paths.join(", ")
 }

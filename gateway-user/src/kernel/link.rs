@@ -83,7 +83,9 @@ impl Hook {
 
 /// Attaches the part that the daemon's own cgroup needs; it lasts as long as the descriptor.
 pub(super) fn attach_daemon(programs: &Programs, daemon: &Cgroup) -> Result<OwnedFd, KernelError> {
-    let program = programs.lifecycle().ok_or(KernelError::NotAttached(daemon.id))?;
+    let program = programs
+        .lifecycle()
+        .ok_or(KernelError::NotAttached(daemon.id))?;
     create(Hook::Lifecycle, program, daemon)
 }
 
@@ -152,9 +154,12 @@ pub(super) fn pinned(bpffs: &Bpffs) -> Result<Vec<CgroupId>, KernelError> {
     };
     let mut ids = Vec::new();
     for entry in entries {
-        let entry =
-            entry.map_err(|error| KernelError::os(format!("reading {}", folder.display()), error))?;
-        let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let entry = entry
+            .map_err(|error| KernelError::os(format!("reading {}", folder.display()), error))?;
+        let id = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
         ids.extend(id.map(CgroupId));
     }
     Ok(ids)
@@ -203,22 +208,23 @@ fn renew_or_create(
 
 fn create(hook: Hook, program: BorrowedFd<'_>, cgroup: &Cgroup) -> Result<OwnedFd, KernelError> {
     let folder = open_folder(&cgroup.path)?;
-    syscall::link_create(program, folder.as_fd(), hook.attach_type()).map_err(|error| {
-        match holder(hook, &cgroup.path) {
-            Some((holder, programs)) => KernelError::Held {
-                cgroup: cgroup.path.clone(),
-                hook: hook.name(),
-                holder,
-                programs,
-            },
-            None if error.raw_os_error() == Some(libc::EPERM) => KernelError::Permission {
-                what: "attaching a program to a cgroup",
-                capability: "CAP_NET_ADMIN",
-            },
-            None => {
-                let what = format!("attaching {} to {}", hook.name(), cgroup.path.display());
-                KernelError::os(what, error)
-            }
+    syscall::link_create(program, folder.as_fd(), hook.attach_type()).map_err(|error| match holder(
+        hook,
+        &cgroup.path,
+    ) {
+        Some((holder, programs)) => KernelError::Held {
+            cgroup: cgroup.path.clone(),
+            hook: hook.name(),
+            holder,
+            programs,
+        },
+        None if error.raw_os_error() == Some(libc::EPERM) => KernelError::Permission {
+            what: "attaching a program to a cgroup",
+            capability: "CAP_NET_ADMIN",
+        },
+        None => {
+            let what = format!("attaching {} to {}", hook.name(), cgroup.path.display());
+            KernelError::os(what, error)
         }
     })
 }
@@ -240,7 +246,10 @@ fn remove(pin: &Path) -> Result<(), KernelError> {
     // Removing the pin alone would detach a little later. A severed link is detached already.
     match syscall::link_detach(link.as_fd()) {
         Err(error) if error.raw_os_error() != Some(libc::ENOLINK) => {
-            return Err(KernelError::os(format!("detaching {}", pin.display()), error));
+            return Err(KernelError::os(
+                format!("detaching {}", pin.display()),
+                error,
+            ));
         }
         _ => {}
     }

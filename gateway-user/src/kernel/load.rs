@@ -7,7 +7,10 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-#[expect(deprecated, reason = "its successor needs Linux 6.2, and the kernel keeps this one")]
+#[expect(
+    deprecated,
+    reason = "its successor needs Linux 6.2, and the kernel keeps this one"
+)]
 use aya::maps::CgroupStorage;
 use aya::maps::{CgroupStorageKey, Map, MapData, MapError, MapType, PerCpuArray, SkStorage};
 use aya::programs::{Program, ProgramError, ProgramType};
@@ -38,7 +41,10 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// The loaded programs and the maps the daemon uses.
 pub(super) struct Programs {
     hooks: Vec<(Hook, OwnedFd)>,
-    #[expect(deprecated, reason = "its successor needs Linux 6.2, and the kernel keeps this one")]
+    #[expect(
+        deprecated,
+        reason = "its successor needs Linux 6.2, and the kernel keeps this one"
+    )]
     attached: Mutex<CgroupStorage<MapData, u64>>,
     records: SkStorage<MapData, Origin>,
     marks: Mutex<SkStorage<MapData, Mark>>,
@@ -179,10 +185,8 @@ pub(super) fn release() -> String {
 /// Whether the programs may choose the errno of a refusal (5.18). A wrong "no" costs only the
 /// errno, so a probe that fails is one.
 fn has_set_retval() -> bool {
-    let probe = aya::sys::is_helper_supported(
-        ProgramType::CgroupSockAddr,
-        BpfHelper::BPF_FUNC_set_retval,
-    );
+    let probe =
+        aya::sys::is_helper_supported(ProgramType::CgroupSockAddr, BpfHelper::BPF_FUNC_set_retval);
     matches!(probe, Ok(true))
 }
 
@@ -267,12 +271,39 @@ fn missing() -> Option<&'static str> {
         matches!(is_helper_supported(program, helper), Ok(false)).then_some(name)
     };
     let (address, lifecycle) = (ProgramType::CgroupSockAddr, ProgramType::SockOps);
-    map(MapType::SkStorage, "socket-local storage (BPF_MAP_TYPE_SK_STORAGE)")
-        .or_else(|| map(MapType::CgroupStorage, "cgroup storage (CONFIG_CGROUP_BPF)"))
-        .or_else(|| helper(address, BpfHelper::BPF_FUNC_sk_lookup_tcp, "bpf_sk_lookup_tcp in the connect hook"))
-        .or_else(|| helper(address, BpfHelper::BPF_FUNC_ktime_get_boot_ns, "bpf_ktime_get_boot_ns"))
-        .or_else(|| helper(address, BpfHelper::BPF_FUNC_get_netns_cookie, "bpf_get_netns_cookie in the connect hook"))
-        .or_else(|| helper(lifecycle, BpfHelper::BPF_FUNC_get_netns_cookie, "bpf_get_netns_cookie in sock_ops"))
+    map(
+        MapType::SkStorage,
+        "socket-local storage (BPF_MAP_TYPE_SK_STORAGE)",
+    )
+    .or_else(|| map(MapType::CgroupStorage, "cgroup storage (CONFIG_CGROUP_BPF)"))
+    .or_else(|| {
+        helper(
+            address,
+            BpfHelper::BPF_FUNC_sk_lookup_tcp,
+            "bpf_sk_lookup_tcp in the connect hook",
+        )
+    })
+    .or_else(|| {
+        helper(
+            address,
+            BpfHelper::BPF_FUNC_ktime_get_boot_ns,
+            "bpf_ktime_get_boot_ns",
+        )
+    })
+    .or_else(|| {
+        helper(
+            address,
+            BpfHelper::BPF_FUNC_get_netns_cookie,
+            "bpf_get_netns_cookie in the connect hook",
+        )
+    })
+    .or_else(|| {
+        helper(
+            lifecycle,
+            BpfHelper::BPF_FUNC_get_netns_cookie,
+            "bpf_get_netns_cookie in sock_ops",
+        )
+    })
 }
 
 fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {

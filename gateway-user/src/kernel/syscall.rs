@@ -209,7 +209,10 @@ fn length_of<T>() -> io::Result<u32> {
     u32::try_from(size_of::<T>()).map_err(io::Error::other)
 }
 
-#[expect(clippy::as_conversions, reason = "bpf(2) takes pointers as 64-bit numbers")]
+#[expect(
+    clippy::as_conversions,
+    reason = "bpf(2) takes pointers as 64-bit numbers"
+)]
 fn address_of<T>(pointer: *const T) -> u64 {
     pointer.expose_provenance() as u64
 }

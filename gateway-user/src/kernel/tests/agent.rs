@@ -35,7 +35,11 @@ impl Agent<'_> {
     pub(super) fn run(&self, task: &str) -> Outcome {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
-            .args(["--exact", "kernel::tests::agent::agent_process", "--nocapture"])
+            .args([
+                "--exact",
+                "kernel::tests::agent::agent_process",
+                "--nocapture",
+            ])
             .env(TASK, task)
             .env(UID, self.uid.to_string())
             .stdout(Stdio::piped());

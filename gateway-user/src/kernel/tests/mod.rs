@@ -230,7 +230,13 @@ fn odd_destinations_are_refused_or_made_plain() {
         assert_eq!(answer, "ENETUNREACH: Network is unreachable", "{nowhere}");
     }
     let port = stage.options.port;
-    for own in ["127.0.0.1", "0.0.0.0", "[::1]", "[::]", "[::ffff:127.0.0.1]"] {
+    for own in [
+        "127.0.0.1",
+        "0.0.0.0",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+    ] {
         let answer = agent.ask(&format!("try {own}:{port}"));
         assert_eq!(answer, "ECONNREFUSED: Connection refused", "{own}");
     }
@@ -312,8 +318,5 @@ fn the_daemon_cannot_be_caught_in_its_own_net() {
     let error = kernel
         .mark_listener(std::os::fd::AsFd::as_fd(&server))
         .unwrap_err();
-    assert!(
-        matches!(error, KernelError::DaemonMoved { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, KernelError::DaemonMoved { .. }), "{error}");
 }
