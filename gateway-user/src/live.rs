@@ -53,6 +53,17 @@ pub struct Counters {
     pub bytes_out: AtomicU64,
 }
 
+impl Counters {
+    /// Brings all of them up to date.
+    pub fn set(&self, asked: (u64, u64), traffic: (u64, u64)) {
+        let ((allowed, denied), (bytes_out, bytes_in)) = (asked, traffic);
+        self.allowed.store(allowed, Ordering::Relaxed);
+        self.denied.store(denied, Ordering::Relaxed);
+        self.bytes_in.store(bytes_in, Ordering::Relaxed);
+        self.bytes_out.store(bytes_out, Ordering::Relaxed);
+    }
+}
+
 /// One session as it stands now.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {

@@ -5,15 +5,22 @@
 
 // The one exception is `kernel`, which says so itself.
 #![deny(unsafe_code)]
+#![expect(
+    unreachable_pub,
+    reason = "nothing of a program is reachable; here `pub` marks what other parts may use"
+)]
 
 mod app;
 mod cli;
 mod config;
 mod control;
+mod identity;
+mod intake;
 mod kernel;
 mod live;
 mod observe;
 mod recording;
+mod relay;
 mod tls;
 
 use std::process::ExitCode;

@@ -5,7 +5,6 @@
 //! served. What goes wrong ends the start with one sentence. What the parts do is in their own
 //! folders; this one holds their places, the listeners, the configuration in force and the stop.
 
-mod intake;
 mod listeners;
 mod place;
 mod serve;

@@ -11,17 +11,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anstream::{eprintln, println};
+use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::intake::Intake;
 use super::{AppError, Parts};
 use crate::control::operations::{self, Operations, Settings};
 use crate::control::server;
+use crate::intake::Intake;
 use crate::observe::enforcement::What;
+use crate::relay::Surroundings;
+use crate::relay::cancel::CancelKeys;
 use crate::tls::{bundle, upstream};
 
 /// How long open sessions may take to close their recordings.
@@ -68,7 +71,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         stopped.clone(),
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
-    let intake = Arc::new(Intake::new(&parts));
+    let intake = Arc::new(intake(&parts));
     for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
         .into_iter()
         .flatten()
@@ -105,6 +108,21 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         );
     }
     Ok(())
+}
+
+fn intake(parts: &Parts) -> Intake {
+    Intake {
+        kernel: Arc::clone(&parts.kernel),
+        attachments: Arc::clone(&parts.attachments),
+        live: parts.live.clone(),
+        log: parts.log.clone(),
+        protocols: Registry::default(),
+        around: Surroundings {
+            authority: Arc::clone(&parts.authority),
+            cancel_keys: CancelKeys::default(),
+            config: parts.in_force.subscribe(),
+        },
+    }
 }
 
 fn operations(parts: &Parts) -> Result<Operations, AppError> {

@@ -10,10 +10,12 @@ mod enter;
 mod failure;
 mod manual;
 mod place;
+mod printable;
 mod run;
 mod sessions;
 mod status;
 mod tail;
+mod wording;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -140,7 +142,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::EnterRun(args) => enter::run(args),
         Command::Config(ConfigCommand::Check(args)) => check::run(&places()?.config, &args),
         Command::Tail(args) => tail::run(&places()?.log, &args),
-        Command::Sessions(args) => sessions::run(&places()?.recordings, &args),
+        Command::Sessions(args) => sessions::run(&places()?, &args),
         Command::Completions(args) => {
             manual::completions(&args, Cli::command());
             Ok(ExitCode::SUCCESS)

@@ -128,6 +128,11 @@ impl Journal {
                 path: path.clone(),
                 source,
             })?;
+        // Held until the file is closed, however that comes about: so others see that it is live.
+        file.lock().map_err(|source| RecordingError::Create {
+            path: path.clone(),
+            source,
+        })?;
         let mut prev = [b'0'; 64];
         prev.copy_from_slice(NO_LINE_BEFORE.as_bytes());
         Ok(Self {

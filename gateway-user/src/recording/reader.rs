@@ -3,7 +3,7 @@
 //! Believes nothing: a line that does not read is an error with its number. Whether the lines
 //! belong together is asked in `verify`.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,15 @@ pub enum ReadError {
         /// What serde said.
         source: serde_json::Error,
     },
+}
+
+/// Whether a session is writing this recording right now: a journal holds a lock on its file.
+pub fn is_live(path: &Path) -> io::Result<bool> {
+    match File::open(path)?.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// Reads one line.

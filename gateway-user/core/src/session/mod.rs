@@ -45,6 +45,10 @@ pub struct Session {
     told_policy: Option<PolicyDigest>,
     /// A handshake with the client is under way: what it sends belongs to that.
     handshaking: bool,
+    /// The server has been asked for.
+    dialed: bool,
+    /// The client has said all it wanted.
+    finishing: bool,
     closed: bool,
 }
 
@@ -91,6 +95,8 @@ impl Session {
             denied: 0,
             told_policy: None,
             handshaking: false,
+            dialed: false,
+            finishing: false,
             closed: false,
         }
     }
@@ -122,7 +128,7 @@ impl Session {
             return false;
         }
         match side {
-            Side::Client => !self.is_full() && self.client.has_room(),
+            Side::Client => !self.finishing && !self.is_full() && self.client.has_room(),
             Side::Server => self.outbox.to_client().len() < HIGH_WATER && self.server.has_room(),
         }
     }
@@ -149,11 +155,23 @@ impl Session {
 
     /// Takes the end of what `side` sends.
     pub fn handle_eof(&mut self, side: Side) {
-        let how = match side {
-            Side::Client => SessionEnd::ClientClosed,
-            Side::Server => SessionEnd::ServerClosed,
-        };
-        self.end(how, None);
+        match side {
+            Side::Client => self.finish(),
+            Side::Server if self.finishing => self.end(SessionEnd::ClientClosed, None),
+            Side::Server => self.end(SessionEnd::ServerClosed, None),
+        }
+    }
+
+    /// The client has nothing more to say. What it asked for before still runs to its end on the
+    /// server, and that end is recorded.
+    fn finish(&mut self) {
+        if !self.dialed {
+            return self.end(SessionEnd::ClientClosed, None);
+        }
+        if !self.finishing && !self.closed {
+            self.finishing = true;
+            self.outbox.act(Action::FinishServer);
+        }
     }
 
     /// Takes the result of a TLS handshake.
@@ -193,6 +211,11 @@ impl Session {
 
     /// The client's connection failed.
     pub fn handle_client_failure(&mut self, detail: &str) {
+        if self.finishing {
+            // It has left, as it said; what the server still answers is for the recording.
+            self.outbox.to_client().clear();
+            return;
+        }
         self.end(
             SessionEnd::ClientFailed {
                 detail: detail.to_owned(),
@@ -277,7 +300,7 @@ impl Session {
     /// Takes steps as far as `input` goes; says how many bytes were taken.
     fn read_input(&mut self, side: Side, input: &[u8]) -> usize {
         let mut taken = 0;
-        while !self.closed && !self.handshaking && !self.is_full() {
+        while self.may_step(side) {
             let rest = input.get(taken..).unwrap_or_default();
             if !self.inbound(side).rest.is_done() {
                 if rest.is_empty() {
@@ -297,6 +320,11 @@ impl Session {
             self.speak();
         }
         taken
+    }
+
+    fn may_step(&mut self, side: Side) -> bool {
+        let unheard = self.finishing && side == Side::Client;
+        !(self.closed || self.handshaking || unheard || self.is_full())
     }
 
     /// Lets the rest of a frame by whose beginning was dealt with.
@@ -327,7 +355,7 @@ impl Session {
             Step::Pass(len) => self.pass(side, len, input),
             Step::Finish(len) => {
                 let taken = self.pass(side, len, input);
-                self.end(SessionEnd::ClientClosed, None);
+                self.finish();
                 taken
             }
             Step::Discard(len) => {
@@ -423,7 +451,10 @@ impl Session {
                         self.end(SessionEnd::ClientClosed, None);
                         return;
                     }
-                    Then::Dial => self.outbox.act(Action::Dial),
+                    Then::Dial => {
+                        self.dialed = true;
+                        self.outbox.act(Action::Dial);
+                    }
                     Then::Forward => {}
                 }
                 self.client.rest = Rest::ToServer(self.outbox.forward(head, ask.len, permit));

@@ -29,6 +29,8 @@ pub enum Action {
         /// What the server knows.
         real: CancelKey,
     },
+    /// Send what is waiting for the server, then tell it that nothing more comes.
+    FinishServer,
     /// Send what is waiting for both, then close.
     Close(SessionEnd),
 }

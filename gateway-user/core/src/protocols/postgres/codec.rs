@@ -116,7 +116,7 @@ impl PostgresCodec {
 
     /// An answer of the server is needed before the next message can be judged.
     pub(super) fn wait_for_server(&mut self) -> Option<Step> {
-        if self.pipeline.needs_flush() && self.inject.is_empty() {
+        if self.pipeline.take_flush() {
             self.inject.push_back(reply::flush());
         }
         None
@@ -157,7 +157,7 @@ impl PostgresCodec {
             self.pipeline.push(Pending::Poison(error));
             return;
         }
-        if self.pipeline.needs_flush() {
+        if self.pipeline.take_flush() {
             self.inject.push_back(reply::flush());
         }
         self.pipeline.push(Pending::Refused(error));

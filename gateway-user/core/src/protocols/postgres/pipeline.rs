@@ -153,6 +153,8 @@ pub(super) enum Lookup<T> {
 #[derive(Debug, Default)]
 pub(super) struct Pipeline {
     queue: VecDeque<Pending>,
+    /// The server has been told to answer all that is in the queue.
+    flushed: bool,
 }
 
 /// So many answers may be owed; then the client is not read until some have come.
@@ -172,6 +174,7 @@ impl Pipeline {
     /// One more.
     pub(super) fn push(&mut self, pending: Pending) {
         self.queue.push_back(pending);
+        self.flushed = false;
     }
 
     /// What the server answers next.
@@ -184,10 +187,12 @@ impl Pipeline {
         self.queue.pop_front()
     }
 
-    /// Whether everything owed now was asked since the last `Sync` or query, and something is: so
-    /// the server will not answer of itself.
-    pub(super) fn needs_flush(&self) -> bool {
-        self.queue.back().is_some_and(|last| !last.ends_in_ready())
+    /// Whether the server has to be told to answer what it owes: true once, when the last of it
+    /// was asked since the last `Sync` or query.
+    pub(super) fn take_flush(&mut self) -> bool {
+        let needed = !self.flushed && self.queue.back().is_some_and(|last| !last.ends_in_ready());
+        self.flushed |= needed;
+        needed
     }
 
     /// The server failed at the head, in the extended protocol: it skips all up to `Sync`.
