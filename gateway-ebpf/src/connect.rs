@@ -215,9 +215,8 @@ fn write_tuple(tuple: *mut bpf_sock_tuple, target: Address, port: u16) -> u32 {
 #[inline(always)]
 fn record(request: &Request, target: Address, caller: u64) -> Verdict {
     // SAFETY: the map is this program's cgroup storage; the helper never fails.
-    let attached = unsafe {
-        *bpf_get_local_storage((&raw const ATTACHED).cast_mut().cast(), 0).cast::<u64>()
-    };
+    let attached =
+        unsafe { *bpf_get_local_storage((&raw const ATTACHED).cast_mut().cast(), 0).cast::<u64>() };
     if attached == 0 {
         return Verdict::Refuse(Counter::NotReady, ECONNREFUSED);
     }

@@ -4,7 +4,10 @@
 //! is decided by the daemon; a changed definition needs another `gateway_common::LAYOUT`.
 
 use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
-#[expect(deprecated, reason = "its successor needs Linux 6.2, and the kernel keeps this one")]
+#[expect(
+    deprecated,
+    reason = "its successor needs Linux 6.2, and the kernel keeps this one"
+)]
 use aya_ebpf::btf_maps::CgroupStorage;
 use aya_ebpf::btf_maps::{LruHashMap, PerCpuArray, SkStorage};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get};

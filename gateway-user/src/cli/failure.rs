@@ -8,21 +8,21 @@ use anstyle::{AnsiColor, Style};
 
 use crate::control::client::ClientError;
 
-/// An error with advice and an exit status of its own. Other errors exit with 1.
+/// An error with advice, and an exit status of its own where that says something.
 #[derive(Debug)]
 pub struct Failure {
     message: String,
     help: Option<String>,
-    status: u8,
+    status: Option<u8>,
 }
 
 impl Failure {
-    /// An error that exits with 1.
+    /// An error that exits as the command's errors usually do.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             help: None,
-            status: 1,
+            status: None,
         }
     }
 
@@ -36,7 +36,10 @@ impl Failure {
 
     /// Exits with `status` instead.
     pub fn status(self, status: u8) -> Self {
-        Self { status, ..self }
+        Self {
+            status: Some(status),
+            ..self
+        }
     }
 }
 
@@ -59,8 +62,8 @@ pub fn report(error: &anyhow::Error, otherwise: u8) -> ExitCode {
     }
     let own = error
         .chain()
-        .find_map(|cause| cause.downcast_ref::<Failure>());
-    ExitCode::from(own.map_or(otherwise, |failure| failure.status))
+        .find_map(|cause| cause.downcast_ref::<Failure>()?.status);
+    ExitCode::from(own.unwrap_or(otherwise))
 }
 
 /// The whole chain in one sentence. A cause that its effect already tells in full is left out.
@@ -89,8 +92,8 @@ fn advice(error: &anyhow::Error) -> Option<String> {
 fn client_advice(error: &ClientError) -> Option<String> {
     match error {
         ClientError::NotRunning { .. } => Some(
-            "start it with `gateway daemon --config FILE` (or `systemctl start gateway`); if it \
-             runs with another runtime directory, give --socket or --config"
+            "start it with `gateway daemon --config FILE`; if it runs with another runtime \
+             directory, give --socket or the --config that it runs with"
                 .to_owned(),
         ),
         ClientError::NotPermitted { .. } => Some(

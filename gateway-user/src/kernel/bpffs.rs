@@ -116,7 +116,7 @@ fn mount_at(point: &Path) -> Result<(), KernelError> {
         Ok(()) => Ok(()),
         Err(Errno::EPERM) => Err(KernelError::Permission {
             what: "mounting the private bpffs",
-            capability: "CAP_SYS_ADMIN",
+            capability: String::from("CAP_SYS_ADMIN"),
         }),
         Err(Errno::ENODEV) => Err(KernelError::TooOld {
             release: super::load::release(),

@@ -111,7 +111,7 @@ impl CgroupMount {
         walk(&self.root, &mut |path, name| {
             if name == wanted {
                 found.push(path.to_owned());
-            } else if name.contains(unit) && name.contains('.') {
+            } else if is_like(name, unit) {
                 near.push(String::from(name));
             }
         });
@@ -150,7 +150,7 @@ impl CgroupMount {
                 Some(libc::ESTALE | libc::ENOENT) => Ok(None),
                 Some(libc::EPERM) => Err(KernelError::Permission {
                     what: "finding a cgroup by its id",
-                    capability: "CAP_DAC_READ_SEARCH",
+                    capability: String::from("CAP_DAC_READ_SEARCH"),
                 }),
                 _ => Err(KernelError::os(format!("opening cgroup {id}"), error)),
             };
@@ -175,7 +175,7 @@ impl Cgroup {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(KernelError::Permission {
                     what: "making a cgroup",
-                    capability: "CAP_DAC_OVERRIDE",
+                    capability: String::from("CAP_DAC_OVERRIDE"),
                 });
             }
             Err(error) => {
@@ -233,8 +233,19 @@ pub(super) fn daemon_home(mount: &CgroupMount) -> Result<Cgroup, KernelError> {
         return Ok(own);
     }
     let root = mount.at(Path::new("/"))?;
+    let mut tries = 0;
+    loop {
+        match enter(&root, &own) {
+            // Another daemon that ends may remove the empty folders just now.
+            Err(_) if tries < 3 => tries += 1,
+            done => return done,
+        }
+    }
+}
+
+fn enter(root: &Cgroup, own: &Cgroup) -> Result<Cgroup, KernelError> {
     let home = root.create_child("gateway")?.create_child("daemon")?;
-    if home != own {
+    if home != *own {
         home.add_process(std::process::id())?;
     }
     Ok(home)
@@ -281,6 +292,13 @@ fn unescape(text: &str) -> String {
         .replace("\\011", "\t")
         .replace("\\012", "\n")
         .replace("\\134", "\\")
+}
+
+/// Whether a unit of this name may have been meant.
+fn is_like(name: &str, wanted: &str) -> bool {
+    let stem = wanted.split('.').next().unwrap_or(wanted);
+    let start: String = stem.chars().take(4).collect();
+    name.contains('.') && (name.contains(stem) || name.starts_with(&start))
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path, &str)) {

@@ -20,7 +20,7 @@ pub enum KernelError {
         /// The operation.
         what: &'static str,
         /// For example `CAP_BPF`.
-        capability: &'static str,
+        capability: String,
     },
     /// No cgroup v2 hierarchy is mounted.
     #[error(

@@ -83,9 +83,7 @@ impl Hook {
 
 /// Attaches the part that the daemon's own cgroup needs; it lasts as long as the descriptor.
 pub(super) fn attach_daemon(programs: &Programs, daemon: &Cgroup) -> Result<OwnedFd, KernelError> {
-    let program = programs
-        .lifecycle()
-        .ok_or(KernelError::NotAttached(daemon.id))?;
+    let program = programs.program(Hook::Lifecycle)?;
     create(Hook::Lifecycle, program, daemon)
 }
 
@@ -220,7 +218,7 @@ fn create(hook: Hook, program: BorrowedFd<'_>, cgroup: &Cgroup) -> Result<OwnedF
         },
         None if error.raw_os_error() == Some(libc::EPERM) => KernelError::Permission {
             what: "attaching a program to a cgroup",
-            capability: "CAP_NET_ADMIN",
+            capability: String::from("CAP_NET_ADMIN"),
         },
         None => {
             let what = format!("attaching {} to {}", hook.name(), cgroup.path.display());

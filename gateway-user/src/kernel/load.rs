@@ -106,10 +106,11 @@ impl Programs {
         self.hooks.iter().map(|(hook, fd)| (*hook, fd.as_fd()))
     }
 
-    /// The program that delivers records to accepted sockets.
-    pub(super) fn lifecycle(&self) -> Option<BorrowedFd<'_>> {
+    /// The program of one hook.
+    pub(super) fn program(&self, wanted: Hook) -> Result<BorrowedFd<'_>, KernelError> {
         self.hooks()
-            .find_map(|(hook, fd)| (hook == Hook::Lifecycle).then_some(fd))
+            .find_map(|(hook, fd)| (hook == wanted).then_some(fd))
+            .ok_or_else(|| embedded(wanted.program()))
     }
 
     /// Tells the program of one attachment which cgroup it is attached to.
@@ -249,7 +250,7 @@ fn explain(detail: String, permission: bool) -> KernelError {
     if permission {
         return KernelError::Permission {
             what: "loading the kernel programs",
-            capability: "CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN)",
+            capability: String::from("CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
         };
     }
     match missing() {

@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
 mod bpffs;
+mod capability;
 mod cgroup;
 mod error;
 mod link;
@@ -17,6 +18,7 @@ mod tests;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use gateway_common::origin::Origin;
 
@@ -45,6 +47,8 @@ pub struct Kernel {
     daemon: Cgroup,
     bpffs: Bpffs,
     programs: Programs,
+    /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
+    changing: Mutex<()>,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
     _lifecycle: OwnedFd,
 }
@@ -67,6 +71,7 @@ impl Kernel {
     /// Call it before any listener is opened, since a socket belongs for ever to the cgroup it
     /// was made in.
     pub fn start(options: &Options) -> Result<Self, KernelError> {
+        capability::check()?;
         let mount = CgroupMount::find()?;
         let bpffs = Bpffs::open(&options.bpffs)?;
         let daemon = cgroup::daemon_home(&mount)?;
@@ -77,6 +82,7 @@ impl Kernel {
             daemon,
             bpffs,
             programs,
+            changing: Mutex::new(()),
             _lifecycle: lifecycle,
         };
         kernel.adopt()?;
@@ -107,12 +113,14 @@ impl Kernel {
                 daemon: self.daemon.path.clone(),
             });
         }
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         link::attach(&self.bpffs, &self.programs, cgroup)
     }
 
     /// Detaches a cgroup: new connections from it go directly. Those that are open stay as they
     /// are.
     pub fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         link::detach(&self.bpffs, id)
     }
 
@@ -150,7 +158,13 @@ impl Kernel {
                     attached: cgroup.path,
                 });
             }
-            link::attach(&self.bpffs, &self.programs, &cgroup)?;
+            if let Err(error) = link::attach(&self.bpffs, &self.programs, &cgroup) {
+                // It may have gone meanwhile, with its links; only then is that no error.
+                if self.mount.path_of(id)?.is_some() {
+                    return Err(error);
+                }
+                link::detach(&self.bpffs, id)?;
+            }
         }
         Ok(())
     }
@@ -166,6 +180,7 @@ pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
 
 /// Detaches everything and unmounts the bpffs when no daemon runs; returns what was attached.
 pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
+    capability::check()?;
     let Some(bpffs) = Bpffs::existing(bpffs)? else {
         return Ok(Vec::new());
     };

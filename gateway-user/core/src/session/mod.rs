@@ -168,7 +168,7 @@ impl Session {
         if !self.dialed {
             return self.end(SessionEnd::ClientClosed, None);
         }
-        if !self.finishing {
+        if !self.finishing && !self.closed {
             self.finishing = true;
             self.outbox.act(Action::FinishServer);
         }

@@ -3,17 +3,19 @@
 //! `stage` sets up cgroup, bpffs and listeners, `agent` is the process that is intercepted.
 
 mod agent;
+mod alone;
 mod stage;
 
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use agent::Agent;
 use gateway_common::origin::Origin;
 use socket2::{Domain, Socket, Type};
-use stage::{Listeners, Stage, accept, is_idle, listener};
+use stage::{Listeners, Stage, accept, free_port, is_idle, listener};
 
-use super::{Cgroup, Kernel, KernelError, remove_all};
+use super::{Cgroup, Hook, Kernel, KernelError, remove_all};
 
 const V4: &str = "203.0.113.9:5432";
 const V6: &str = "[2001:db8::9]:5432";
@@ -161,7 +163,7 @@ fn a_restart_adopts_what_is_attached() {
     gone.remove().unwrap();
 
     // Another port shows that the programs are the fresh ones.
-    stage.options.port = stage.options.port.checked_add(1).unwrap_or(20_000);
+    stage.options.port = free_port();
     let second = stage.start();
     let listeners = stage.listen(&second);
     let attached = second.attached().unwrap();
@@ -278,6 +280,54 @@ fn a_socket_used_twice_has_the_second_destination() {
 }
 
 #[test]
+fn a_program_that_forbids_others_is_named() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let inner = stage.child("inner");
+    let attachment = alone::attach(&kernel, &stage.cgroup);
+    let error = kernel.attach(&inner).unwrap_err();
+    let KernelError::Held {
+        cgroup,
+        hook,
+        holder,
+        programs,
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!((cgroup, holder), (&inner.path, &stage.cgroup.path));
+    assert_eq!(*hook, "connect4");
+    assert_eq!(programs.len(), 1);
+    // Nothing of the attempt is left.
+    assert!(kernel.attached().unwrap().is_empty());
+    drop(attachment);
+    kernel.attach(&inner).unwrap();
+    assert_eq!(kernel.attached().unwrap().len(), 1);
+}
+
+#[test]
+fn a_severed_link_shows_and_is_repaired() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let folder = stage.options.bpffs.join("v1/links");
+    let pin = folder.join(stage.cgroup.id.to_string()).join("connect4");
+    let link = super::syscall::pinned(&pin).unwrap();
+    super::syscall::link_detach(link.as_fd()).unwrap();
+    assert_eq!(kernel.attached().unwrap()[0].dead, [Hook::Connect4]);
+    kernel.attach(&stage.cgroup).unwrap();
+    assert!(kernel.attached().unwrap()[0].dead.is_empty());
+    one(&kernel, &listeners, &root_in(&stage.cgroup));
+}
+
+#[test]
+fn the_kernel_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Kernel>();
+}
+
+#[test]
 fn the_daemon_itself_is_direct() {
     let stage = Stage::set();
     let kernel = stage.start();
@@ -315,8 +365,6 @@ fn the_daemon_cannot_be_caught_in_its_own_net() {
     // A daemon that was moved would get no records.
     stage.cgroup.add_process(std::process::id()).unwrap();
     let server = listener("127.0.0.1:0".parse().unwrap());
-    let error = kernel
-        .mark_listener(std::os::fd::AsFd::as_fd(&server))
-        .unwrap_err();
+    let error = kernel.mark_listener(server.as_fd()).unwrap_err();
     assert!(matches!(error, KernelError::DaemonMoved { .. }), "{error}");
 }

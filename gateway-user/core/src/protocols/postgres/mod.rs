@@ -61,3 +61,6 @@ impl Framed for Postgres {
         reply::cancel_request(key.process, &key.secret)
     }
 }
+
+#[cfg(test)]
+mod tests;
