@@ -60,8 +60,8 @@ impl Diagnostic {
         let known: Vec<&str> = known.into_iter().collect();
         let close = known
             .iter()
-            .map(|candidate| (distance(word, candidate), *candidate))
-            .filter(|(distance, candidate)| *distance * 2 < word.len().max(candidate.len()))
+            .map(|candidate| (distance(&word.to_ascii_lowercase(), candidate), *candidate))
+            .filter(|(distance, candidate)| *distance * 2 <= word.len().min(candidate.len()))
             .min();
         match close {
             Some((_, candidate)) => self.help(format!("did you mean `{candidate}`?")),

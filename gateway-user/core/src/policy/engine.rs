@@ -172,6 +172,10 @@ impl<'a> Case<'a> {
             (Some(unit), Some((slot, _))) => self.table.slots.bit(unit.fact(slot)),
             _ => u128::MAX,
         };
+        if self.unread(unit) && !self.table.allows.iter().any(|rule| rule.unread) {
+            // Every deny rule might match it; the plain reason helps more than one of theirs.
+            return Outcome::Refused(self.nothing_allows(unit));
+        }
         let mut observed = None;
         for rule in &self.table.denies {
             if rule.values & bit != 0 && self.covers(rule) && self.denies(rule, unit) {
@@ -205,6 +209,14 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether this is an action that could not be read.
+    fn unread(&self, unit: Option<&FactSet>) -> bool {
+        match (unit, self.table.slots.parsed) {
+            (Some(unit), Some(slot)) => *unit.fact(slot) != Fact::Flag(true),
+            _ => false,
+        }
+    }
+
     /// Whether the rule is about this subject.
     fn covers(&self, rule: &Rule) -> bool {
         let workload = |names: &[WorkloadName]| names.binary_search(&self.subject.workload).is_ok();
@@ -233,10 +245,7 @@ impl<'a> Case<'a> {
     /// Fails closed: an allow rule holds only where it surely matches, and for what could not be
     /// read only if it says so.
     fn allows(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
-        if let (Some(unit), Some(slot)) = (unit, self.table.slots.parsed)
-            && *unit.fact(slot) != Fact::Flag(true)
-            && !rule.unread
-        {
+        if self.unread(unit) && !rule.unread {
             return false;
         }
         rule.conditions.iter().all(|condition| {
