@@ -33,10 +33,20 @@ fn every_user_can_log_in_as_it_should() {
 fn wrong_passwords_are_refused_but_for_trust() {
     for user in USERS {
         let conninfo = server().conninfo("127.0.0.1", user.name);
-        let mode = if user.name == "app_tls" { "require" } else { "disable" };
+        let mode = if user.name == "app_tls" {
+            "require"
+        } else {
+            "disable"
+        };
         let mut psql = psql_to(&format!("{conninfo} sslmode={mode}"), &["-c", "SELECT 1"]);
         let ran = direct(psql.env("PGPASSWORD", "wrong"));
-        assert_eq!(ran.status.success(), user.method == "trust", "{}: {}", user.name, said(&ran));
+        assert_eq!(
+            ran.status.success(),
+            user.method == "trust",
+            "{}: {}",
+            user.name,
+            said(&ran)
+        );
     }
 }
 
@@ -45,11 +55,18 @@ fn certificate_verifies_for_names_and_addresses() {
     let authority = server().certificates().authority.display();
     for host in ["127.0.0.1", "::1", "localhost"] {
         let conninfo = server().conninfo(host, "app");
-        let (is_in, said) =
-            login(&format!("{conninfo} sslmode=verify-full sslrootcert={authority}"));
+        let (is_in, said) = login(&format!(
+            "{conninfo} sslmode=verify-full sslrootcert={authority}"
+        ));
         assert!(is_in, "{host}: {said}");
     }
-    assert!(!login(&format!("{} sslmode=require", plain_server().conninfo("::1", "app"))).0);
+    assert!(
+        !login(&format!(
+            "{} sslmode=require",
+            plain_server().conninfo("::1", "app")
+        ))
+        .0
+    );
 }
 
 #[test]
@@ -68,7 +85,9 @@ fn terminal_shows_what_a_person_sees() {
     terminal.type_keys("SELECT pg_sleep(60);\n").unwrap();
     wait_logged(server(), "SELECT pg_sleep(60)");
     terminal.type_keys("\x03").unwrap();
-    terminal.wait_for("canceling statement due to user request").unwrap();
+    terminal
+        .wait_for("canceling statement due to user request")
+        .unwrap();
     terminal.type_keys("\\q\n").unwrap();
     assert_eq!(terminal.wait_end().unwrap(), Some(0));
 }
@@ -78,8 +97,9 @@ fn pgbouncer_serves_with_and_without_tls() {
     for (tls, mode) in [(false, "disable"), (true, "require")] {
         let bouncer = PgBouncer::start(server(), tls).unwrap();
         let port = bouncer.port();
-        let (is_in, said) =
-            login(&format!("host=127.0.0.1 port={port} dbname=shop user=app sslmode={mode}"));
+        let (is_in, said) = login(&format!(
+            "host=127.0.0.1 port={port} dbname=shop user=app sslmode={mode}"
+        ));
         assert!(is_in, "sslmode={mode}: {said}");
     }
 }
@@ -96,6 +116,8 @@ fn server_in_another_namespace_is_reached() {
     let server = Postgres::start(&options).unwrap();
     let authority = server.certificates().authority.display().to_string();
     let conninfo = server.conninfo(namespace.guest(), "app");
-    let (is_in, said) = login(&format!("{conninfo} sslmode=verify-full sslrootcert={authority}"));
+    let (is_in, said) = login(&format!(
+        "{conninfo} sslmode=verify-full sslrootcert={authority}"
+    ));
     assert!(is_in, "{said}");
 }

@@ -23,7 +23,10 @@ pub(crate) fn server() -> &'static Postgres {
 /// A server without TLS, shared likewise.
 pub(crate) fn plain_server() -> &'static Postgres {
     static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
-        let options = Options { tls: false, ..Options::default() };
+        let options = Options {
+            tls: false,
+            ..Options::default()
+        };
         let server = Postgres::start(&options).expect("the PostgreSQL without TLS starts");
         server.admin(SHOP).expect("the shop is set up");
         server
@@ -74,8 +77,14 @@ pub(crate) fn client(program: impl AsRef<std::ffi::OsStr>) -> Command {
             command.env_remove(name);
         }
     }
-    command.env("PGPASSWORD", PASSWORD).env("LC_ALL", "C.UTF-8").env("PGSSLMODE", "disable");
-    command.env("PAGER", "cat").env("HOME", "/nonexistent").env("PGCONNECT_TIMEOUT", "20");
+    command
+        .env("PGPASSWORD", PASSWORD)
+        .env("LC_ALL", "C.UTF-8")
+        .env("PGSSLMODE", "disable");
+    command
+        .env("PAGER", "cat")
+        .env("HOME", "/nonexistent")
+        .env("PGCONNECT_TIMEOUT", "20");
     command.current_dir("/");
     command
 }
@@ -88,7 +97,9 @@ pub(crate) fn psql(arguments: &[&str]) -> Command {
 /// `psql` with a connection string, with arguments.
 pub(crate) fn psql_to(conninfo: &str, arguments: &[&str]) -> Command {
     let mut command = client(postgres_bin().unwrap().join("psql"));
-    command.args(["--no-psqlrc", "-d", conninfo]).args(arguments);
+    command
+        .args(["--no-psqlrc", "-d", conninfo])
+        .args(arguments);
     command
 }
 
@@ -107,20 +118,32 @@ pub(crate) fn python_client(file: &str, conninfo: &str) -> Command {
 
 /// Runs a command by itself, past every gateway.
 pub(crate) fn direct(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
 /// Runs a command as the workload `agent`; both streams as text, which must have gone well.
 pub(crate) fn agent(gateway: &Gateway, command: &Command) -> String {
     let ran = gateway.agent(command).unwrap();
-    assert!(ran.status.success(), "{command:?}: {}\n{}\n{}", ran.status, said(&ran), gateway.output());
+    assert!(
+        ran.status.success(),
+        "{command:?}: {}\n{}\n{}",
+        ran.status,
+        said(&ran),
+        gateway.output()
+    );
     said(&ran)
 }
 
 /// Runs a command as the workload `agent`; both streams as text, which must have failed.
 pub(crate) fn agent_fails(gateway: &Gateway, command: &Command) -> String {
     let ran = gateway.agent(command).unwrap();
-    assert!(!ran.status.success(), "{command:?} went well: {}", said(&ran));
+    assert!(
+        !ran.status.success(),
+        "{command:?} went well: {}",
+        said(&ran)
+    );
     said(&ran)
 }
 
@@ -128,14 +151,23 @@ pub(crate) fn agent_fails(gateway: &Gateway, command: &Command) -> String {
 pub(crate) fn both(gateway: &Gateway, command: &mut Command) -> (String, String) {
     let through = gateway.agent(command).unwrap();
     let direct = direct(command);
-    assert_eq!(direct.status, through.status, "{command:?}: {} {}", said(&direct), said(&through));
+    assert_eq!(
+        direct.status,
+        through.status,
+        "{command:?}: {} {}",
+        said(&direct),
+        said(&through)
+    );
     (said(&direct), said(&through))
 }
 
 /// Asserts that what the client shows is the same both ways.
 pub(crate) fn looks_direct(gateway: &Gateway, command: &mut Command) -> String {
     let (direct, through) = both(gateway, command);
-    assert_eq!(direct, through, "{command:?}: left is direct, right is through the gateway");
+    assert_eq!(
+        direct, through,
+        "{command:?}: left is direct, right is through the gateway"
+    );
     through
 }
 

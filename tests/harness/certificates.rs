@@ -29,7 +29,12 @@ pub struct Certificates {
 impl Certificates {
     /// Makes an authority called `name` and a certificate whose key belongs to `owner`.
     /// `addresses` are further IP addresses of the server.
-    pub fn make(sandbox: &Sandbox, name: &str, owner: &str, addresses: &[&str]) -> Result<Certificates> {
+    pub fn make(
+        sandbox: &Sandbox,
+        name: &str,
+        owner: &str,
+        addresses: &[&str],
+    ) -> Result<Certificates> {
         let file = |what: &str| sandbox.join(&format!("{name}-{what}"));
         let made = Certificates {
             authority: file("ca.pem"),
@@ -38,22 +43,48 @@ impl Certificates {
         };
         let authority_key = file("ca.key");
         openssl()?
-            .args(["-x509", "-days", "30", "-subj", &format!("/CN={name} authority")])
+            .args([
+                "-x509",
+                "-days",
+                "30",
+                "-subj",
+                &format!("/CN={name} authority"),
+            ])
             .args(["-addext", "basicConstraints=critical,CA:TRUE"])
             .args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"])
-            .arg("-keyout").arg(&authority_key)
-            .arg("-out").arg(&made.authority)
+            .arg("-keyout")
+            .arg(&authority_key)
+            .arg("-out")
+            .arg(&made.authority)
             .run()?;
-        let names: String = addresses.iter().map(|address| format!(",IP:{address}")).collect();
+        let names: String = addresses
+            .iter()
+            .map(|address| format!(",IP:{address}"))
+            .collect();
         openssl()?
-            .args(["-x509", "-days", "30", "-subj", &format!("/CN={SERVER_NAME}")])
-            .arg("-CA").arg(&made.authority)
-            .arg("-CAkey").arg(&authority_key)
-            .args(["-addext", &format!("subjectAltName=DNS:{SERVER_NAME},DNS:localhost,IP:127.0.0.1,IP:::1{names}")])
+            .args([
+                "-x509",
+                "-days",
+                "30",
+                "-subj",
+                &format!("/CN={SERVER_NAME}"),
+            ])
+            .arg("-CA")
+            .arg(&made.authority)
+            .arg("-CAkey")
+            .arg(&authority_key)
+            .args([
+                "-addext",
+                &format!(
+                    "subjectAltName=DNS:{SERVER_NAME},DNS:localhost,IP:127.0.0.1,IP:::1{names}"
+                ),
+            ])
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .args(["-addext", "extendedKeyUsage=serverAuth"])
-            .arg("-keyout").arg(&made.key)
-            .arg("-out").arg(&made.certificate)
+            .arg("-keyout")
+            .arg(&made.key)
+            .arg("-out")
+            .arg(&made.certificate)
             .run()?;
         fs::set_permissions(&made.key, Permissions::from_mode(0o600))?;
         give_to(&made.key, owner)?;
@@ -64,7 +95,14 @@ impl Certificates {
 /// `openssl req` for a P-256 key without a pass phrase.
 fn openssl() -> Result<Command> {
     let mut command = Command::new(find("openssl")?);
-    command.args(["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+    command.args([
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ]);
     Ok(command)
 }
 

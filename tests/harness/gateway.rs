@@ -49,7 +49,14 @@ impl Gateway {
             sandbox.join("run/bpf").display(),
         ))?;
         let process = launch(&program, &config, &sandbox)?;
-        let mut gateway = Gateway { process, program, config, port, undo, sandbox };
+        let mut gateway = Gateway {
+            process,
+            program,
+            config,
+            port,
+            undo,
+            sandbox,
+        };
         gateway.wait_ready()?;
         Ok(gateway)
     }
@@ -57,7 +64,8 @@ impl Gateway {
     fn wait_ready(&mut self) -> Result<()> {
         let mut status = command(&self.program, &self.config);
         status.args(["status", "--json"]);
-        self.process.wait_ready(|| Ok(status.output()?.status.success()))
+        self.process
+            .wait_ready(|| Ok(status.output()?.status.success()))
     }
 
     /// A command of the program, with this daemon's configuration.
@@ -70,7 +78,9 @@ impl Gateway {
     /// Runs a command of the program to its end.
     pub fn call<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Output> {
         let mut command = self.command(arguments);
-        command.output().with_context(|| format!("cannot run {command:?}"))
+        command
+            .output()
+            .with_context(|| format!("cannot run {command:?}"))
     }
 
     /// As [`Gateway::call`]; what it printed, or an error with all that it said.
@@ -152,7 +162,10 @@ impl Gateway {
 
     /// Writes another policy and has the daemon read it.
     pub fn reload(&self, policy: &PolicyFile) -> Result<()> {
-        self.sandbox.write("gateway.toml", &policy.render(self.sandbox.path(), self.port))?;
+        self.sandbox.write(
+            "gateway.toml",
+            &policy.render(self.sandbox.path(), self.port),
+        )?;
         self.process.signal(Signal::SIGHUP)
     }
 
@@ -191,7 +204,11 @@ impl Gateway {
     fn mounts(&self) -> Result<Vec<String>> {
         let mounts = std::fs::read_to_string("/proc/self/mounts")?;
         let folder = self.sandbox.path().display().to_string();
-        Ok(mounts.lines().filter(|line| line.contains(&folder)).map(str::to_owned).collect())
+        Ok(mounts
+            .lines()
+            .filter(|line| line.contains(&folder))
+            .map(str::to_owned)
+            .collect())
     }
 }
 
@@ -199,7 +216,9 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         // Nobody to report to: `shut_down` is what a test calls that wants to know. The guardian
         // does the same again unless all of it worked.
-        let detached = self.call(["detach", "--all"]).is_ok_and(|ran| ran.status.success());
+        let detached = self
+            .call(["detach", "--all"])
+            .is_ok_and(|ran| ran.status.success());
         let stopped = self.process.stop(Signal::SIGTERM).is_ok();
         let bpffs = self.sandbox.join("run/bpf");
         let mounted = self.mounts().map_or(true, |mounts| !mounts.is_empty());
@@ -219,5 +238,10 @@ fn command(program: &Path, config: &Path) -> Command {
 fn launch(program: &Path, config: &Path, sandbox: &Sandbox) -> Result<Process> {
     let mut daemon = Command::new(program);
     daemon.args(["daemon", "--config"]).arg(config);
-    Process::start("gateway daemon", &mut daemon, &sandbox.join("daemon.log"), Signal::SIGKILL)
+    Process::start(
+        "gateway daemon",
+        &mut daemon,
+        &sandbox.join("daemon.log"),
+        Signal::SIGKILL,
+    )
 }

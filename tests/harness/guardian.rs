@@ -52,7 +52,11 @@ fn tell(line: impl FnOnce(u64) -> String) -> Result<u64> {
     let mut guardian = guardian()?.lock().unwrap_or_else(PoisonError::into_inner);
     guardian.next += 1;
     let id = guardian.next;
-    let stdin = guardian.process.stdin.as_mut().context("the guardian has no pipe")?;
+    let stdin = guardian
+        .process
+        .stdin
+        .as_mut()
+        .context("the guardian has no pipe")?;
     writeln!(stdin, "{}", line(id)).context("the guardian is gone")?;
     Ok(id)
 }

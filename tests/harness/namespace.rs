@@ -29,13 +29,27 @@ impl Namespace {
         let net = format!("198.18.{}", (id % 200) + u32::from(number));
         let (near, far) = (format!("gw{}n{number}", id % 1_000_000), "eth0");
         let undo = Undo::promise(&format!("ip netns del {name}"))?;
-        let namespace =
-            Namespace { name: name.clone(), host: format!("{net}.1"), guest: format!("{net}.2"), undo };
+        let namespace = Namespace {
+            name: name.clone(),
+            host: format!("{net}.1"),
+            guest: format!("{net}.2"),
+            undo,
+        };
         ip(&["netns", "add", &name])?;
-        ip(&["link", "add", &near, "type", "veth", "peer", "name", far, "netns", &name])?;
+        ip(&[
+            "link", "add", &near, "type", "veth", "peer", "name", far, "netns", &name,
+        ])?;
         ip(&["addr", "add", &format!("{net}.1/30"), "dev", &near])?;
         ip(&["link", "set", &near, "up"])?;
-        ip(&["-n", &name, "addr", "add", &format!("{net}.2/30"), "dev", far])?;
+        ip(&[
+            "-n",
+            &name,
+            "addr",
+            "add",
+            &format!("{net}.2/30"),
+            "dev",
+            far,
+        ])?;
         ip(&["-n", &name, "link", "set", "lo", "up"])?;
         ip(&["-n", &name, "link", "set", far, "up"])?;
         Ok(namespace)
@@ -54,7 +68,9 @@ impl Namespace {
     /// A command that runs what follows inside.
     pub fn command(&self) -> Result<Command> {
         let mut command = Command::new(find("nsenter")?);
-        command.arg(format!("--net=/run/netns/{}", self.name)).arg("--");
+        command
+            .arg(format!("--net=/run/netns/{}", self.name))
+            .arg("--");
         Ok(command)
     }
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 
 use crate::certificates::Certificates;
@@ -44,8 +45,10 @@ impl PgBouncer {
                 certificates.key.display(),
             ),
         )?;
+        // As many connections as the machine lets us have: the limit that is left to raise.
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let mut command = Command::new(find("prlimit")?);
-        command.args(["--nofile=65536:65536", "--"]);
+        command.arg(format!("--nofile={most}:{most}")).arg("--");
         let owner = as_owner(None)?;
         command.arg(owner.get_program()).args(owner.get_args());
         command.arg(find("pgbouncer")?).arg("--quiet").arg(settings);
@@ -55,10 +58,24 @@ impl PgBouncer {
         let number = port.to_string();
         process.wait_ready(|| {
             let mut ask = Command::new(&ready);
-            ask.args(["--quiet", "-h", "127.0.0.1", "-d", "shop", "-U", "app", "-p", &number]);
+            ask.args([
+                "--quiet",
+                "-h",
+                "127.0.0.1",
+                "-d",
+                "shop",
+                "-U",
+                "app",
+                "-p",
+                &number,
+            ]);
             Ok(ask.status()?.success())
         })?;
-        Ok(PgBouncer { process, port, _sandbox: sandbox })
+        Ok(PgBouncer {
+            process,
+            port,
+            _sandbox: sandbox,
+        })
     }
 
     /// Where it listens, on 127.0.0.1.

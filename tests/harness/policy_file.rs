@@ -27,8 +27,10 @@ impl PolicyFile {
     /// Adds the resource `shop` at `addresses` (comma-separated, with ports). `more` are further
     /// lines of the table.
     pub fn shop(self, addresses: &str, more: &str) -> PolicyFile {
-        let list: Vec<String> =
-            addresses.split(',').map(|address| format!("{:?}", address.trim())).collect();
+        let list: Vec<String> = addresses
+            .split(',')
+            .map(|address| format!("{:?}", address.trim()))
+            .collect();
         self.piece(&format!(
             "[[resource]]\nname = \"shop\"\nprotocol = \"postgres\"\naddresses = [{}]\n{more}",
             list.join(", ")
@@ -42,7 +44,9 @@ impl PolicyFile {
 
     /// Adds a rule. `more` are further lines of the table.
     pub fn rule(self, name: &str, action: &str, more: &str) -> PolicyFile {
-        self.piece(&format!("[[rule]]\nname = {name:?}\naction = {action:?}\n{more}"))
+        self.piece(&format!(
+            "[[rule]]\nname = {name:?}\naction = {action:?}\n{more}"
+        ))
     }
 
     /// The whole text for a gateway that keeps everything under `folder`.

@@ -37,12 +37,42 @@ pub struct User {
 
 /// The users that every server has.
 pub const USERS: [User; 6] = [
-    User { name: "app", method: "scram-sha-256", encryption: "scram-sha-256", connection: "host" },
-    User { name: "app_md5", method: "md5", encryption: "md5", connection: "host" },
-    User { name: "app_clear", method: "password", encryption: "scram-sha-256", connection: "host" },
-    User { name: "app_trust", method: "trust", encryption: "scram-sha-256", connection: "host" },
-    User { name: "app_tls", method: "scram-sha-256", encryption: "scram-sha-256", connection: "hostssl" },
-    User { name: "app_plain", method: "scram-sha-256", encryption: "scram-sha-256", connection: "hostnossl" },
+    User {
+        name: "app",
+        method: "scram-sha-256",
+        encryption: "scram-sha-256",
+        connection: "host",
+    },
+    User {
+        name: "app_md5",
+        method: "md5",
+        encryption: "md5",
+        connection: "host",
+    },
+    User {
+        name: "app_clear",
+        method: "password",
+        encryption: "scram-sha-256",
+        connection: "host",
+    },
+    User {
+        name: "app_trust",
+        method: "trust",
+        encryption: "scram-sha-256",
+        connection: "host",
+    },
+    User {
+        name: "app_tls",
+        method: "scram-sha-256",
+        encryption: "scram-sha-256",
+        connection: "hostssl",
+    },
+    User {
+        name: "app_plain",
+        method: "scram-sha-256",
+        encryption: "scram-sha-256",
+        connection: "hostnossl",
+    },
 ];
 
 /// How a server is to be.
@@ -95,10 +125,18 @@ impl Postgres {
         let data = initialise(&sandbox)?;
         configure(&data, &sandbox, port, &certificates, options)?;
         let mut server = as_owner(options.namespace)?;
-        server.arg(postgres_bin()?.join("postgres")).arg("-D").arg(&data);
+        server
+            .arg(postgres_bin()?.join("postgres"))
+            .arg("-D")
+            .arg(&data);
         let log = sandbox.join("server.log");
         let process = Process::start("PostgreSQL", &mut server, &log, Signal::SIGQUIT)?;
-        let mut server = Postgres { process, port, certificates, sandbox };
+        let mut server = Postgres {
+            process,
+            port,
+            certificates,
+            sandbox,
+        };
         server.wait_ready()?;
         server.create_users()?;
         Ok(server)
@@ -109,7 +147,8 @@ impl Postgres {
         let (folder, port) = (self.sandbox.path().to_owned(), self.port.to_string());
         self.process.wait_ready(|| {
             let mut ask = Command::new(&ready);
-            ask.args(["--quiet", "--port", &port, "--host"]).arg(&folder);
+            ask.args(["--quiet", "--port", &port, "--host"])
+                .arg(&folder);
             Ok(ask.status()?.success())
         })
     }
@@ -117,7 +156,9 @@ impl Postgres {
     fn create_users(&self) -> Result<()> {
         let mut sql = String::new();
         for user in USERS {
-            let User { name, encryption, .. } = user;
+            let User {
+                name, encryption, ..
+            } = user;
             sql.push_str(&format!(
                 "SET password_encryption = '{encryption}'; CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}';"
             ));
@@ -199,7 +240,9 @@ pub fn as_owner(namespace: Option<&Namespace>) -> Result<Command> {
             command
         }
     };
-    command.args(["--reuid", OWNER, "--regid", OWNER, "--init-groups", "--"]).current_dir("/");
+    command
+        .args(["--reuid", OWNER, "--regid", OWNER, "--init-groups", "--"])
+        .current_dir("/");
     Ok(command)
 }
 
@@ -210,7 +253,14 @@ fn initialise(sandbox: &Sandbox) -> Result<PathBuf> {
     initdb
         .arg(postgres_bin()?.join("initdb"))
         .args(["--no-sync", "--no-instructions", "--auth", "scram-sha-256"])
-        .args(["--username", OWNER, "--encoding", "UTF8", "--locale", "C.UTF-8"])
+        .args([
+            "--username",
+            OWNER,
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C.UTF-8",
+        ])
         .arg("--pwfile")
         .arg(password)
         .arg("--pgdata")
@@ -247,7 +297,13 @@ fn configure(
         options.settings,
     );
     let mut access = String::from("local all all trust\n");
-    for User { name, method, connection, .. } in USERS {
+    for User {
+        name,
+        method,
+        connection,
+        ..
+    } in USERS
+    {
         access.push_str(&format!("{connection} all {name} all {method}\n"));
     }
     let file = data.join("postgresql.conf");

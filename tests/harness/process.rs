@@ -43,7 +43,13 @@ impl Process {
             "kill -{} {id}; for _ in {{1..100}}; do kill -0 {id} || break; sleep .05; done",
             last_resort.as_str().trim_start_matches("SIG"),
         ))?;
-        Ok(Process { name: name.to_owned(), child, log: log.to_owned(), last_resort, undo })
+        Ok(Process {
+            name: name.to_owned(),
+            child,
+            log: log.to_owned(),
+            last_resort,
+            undo,
+        })
     }
 
     /// Its process id.
@@ -114,5 +120,9 @@ impl Drop for Process {
 /// The last lines of a log, enough to see what went wrong.
 pub fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
-    lines.iter().skip(lines.len().saturating_sub(30)).map(|line| format!("    {line}\n")).collect()
+    lines
+        .iter()
+        .skip(lines.len().saturating_sub(30))
+        .map(|line| format!("    {line}\n"))
+        .collect()
 }

@@ -42,7 +42,9 @@ pub fn postgres_bin() -> Result<&'static Path> {
 /// The repository's root.
 pub fn root() -> &'static Path {
     // The manifest of this package is `tests/Cargo.toml`.
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("/"))
 }
 
 /// The folder that cargo builds into.
@@ -84,7 +86,9 @@ pub fn build_gateway(profile: Profile) -> Result<PathBuf> {
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    build.current_dir(root()).args(["build", "--quiet", "-p", "gateway-user", "--bin", "gateway"]);
+    build
+        .current_dir(root())
+        .args(["build", "--quiet", "-p", "gateway-user", "--bin", "gateway"]);
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => {
@@ -98,7 +102,9 @@ pub fn build_gateway(profile: Profile) -> Result<PathBuf> {
 
 /// Runs to the end and returns what it printed; fails with what it complained of.
 pub fn output(command: &mut Command) -> Result<String> {
-    let ran = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let ran = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
     if !ran.status.success() {
         bail!("{command:?} ended with {}:\n{}", ran.status, said(&ran));
     }

@@ -22,10 +22,15 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes the folder; `name` shows in its path.
     pub fn new(name: &str) -> Result<Sandbox> {
-        let folder = tempfile::Builder::new().prefix(&format!("gateway-{name}-")).tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("gateway-{name}-"))
+            .tempdir()?;
         // Servers run under users of their own and must reach their data.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-        let undo = Undo::promise(&format!("rm -rf --one-file-system '{}'", folder.path().display()))?;
+        let undo = Undo::promise(&format!(
+            "rm -rf --one-file-system '{}'",
+            folder.path().display()
+        ))?;
         Ok(Sandbox { folder, undo })
     }
 

@@ -35,7 +35,9 @@ impl Terminal {
             .collect();
         let mut script = Command::new(find("script")?);
         script.args(["--quiet", "--flush", "--return", "--echo", "never"]);
-        script.args(["--command", &format!("exec {}", words.join(" "))]).arg(&screen);
+        script
+            .args(["--command", &format!("exec {}", words.join(" "))])
+            .arg(&screen);
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => script.env(name, value),
@@ -50,12 +52,21 @@ impl Terminal {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start script")?;
-        Ok(Terminal { script, screen, seen: 0, _sandbox: sandbox })
+        Ok(Terminal {
+            script,
+            screen,
+            seen: 0,
+            _sandbox: sandbox,
+        })
     }
 
     /// Types `keys`; a line ends with `\r` or `\n`, Ctrl-C is `\x03`.
     pub fn type_keys(&mut self, keys: &str) -> Result<()> {
-        let stdin = self.script.stdin.as_mut().context("the terminal is closed")?;
+        let stdin = self
+            .script
+            .stdin
+            .as_mut()
+            .context("the terminal is closed")?;
         stdin.write_all(keys.as_bytes())?;
         stdin.flush()?;
         Ok(())

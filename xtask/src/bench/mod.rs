@@ -1,0 +1,7 @@
+//! bench
+use anyhow::Result;
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {}
+pub(crate) fn run(_: &Arguments) -> Result<()> {
+    Ok(())
+}
