@@ -1,7 +1,7 @@
 //! The harness itself, on the direct path: what the other tests stand on.
 
 use gateway_tests::namespace::Namespace;
-use gateway_tests::pgbouncer::PgBouncer;
+use gateway_tests::pgbouncer::{self, PgBouncer};
 use gateway_tests::postgres::{Options, Postgres, USERS};
 use gateway_tests::programs::said;
 use gateway_tests::terminal::Terminal;
@@ -95,7 +95,14 @@ fn terminal_shows_what_a_person_sees() {
 #[test]
 fn pgbouncer_serves_with_and_without_tls() {
     for (tls, mode) in [(false, "disable"), (true, "require")] {
-        let bouncer = PgBouncer::start(server(), tls).unwrap();
+        let bouncer = PgBouncer::start(
+            server().port(),
+            &pgbouncer::Options {
+                tls,
+                is_pooling: true,
+            },
+        )
+        .unwrap();
         let port = bouncer.port();
         let (is_in, said) = login(&format!(
             "host=127.0.0.1 port={port} dbname=shop user=app sslmode={mode}"

@@ -7,7 +7,7 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::signal::Signal;
 
 use crate::certificates::Certificates;
-use crate::postgres::{OWNER, PASSWORD, Postgres, as_owner};
+use crate::postgres::{OWNER, PASSWORD, as_owner};
 use crate::process::Process;
 use crate::programs::{find, postgres_bin};
 use crate::sandbox::{Sandbox, free_port};
@@ -21,25 +21,35 @@ pub struct PgBouncer {
     _sandbox: Sandbox,
 }
 
+/// How it is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether both sides use TLS, or neither.
+    pub tls: bool,
+    /// Whether server connections are kept for the next client; else each is used once.
+    pub is_pooling: bool,
+}
+
 impl PgBouncer {
-    /// Starts it in front of `server`, with TLS on both sides or on neither.
-    pub fn start(server: &Postgres, tls: bool) -> Result<PgBouncer> {
+    /// Starts it in front of the server on `server_port` of 127.0.0.1.
+    pub fn start(server_port: u16, options: &Options) -> Result<PgBouncer> {
         let sandbox = Sandbox::new("pgbouncer")?;
         let port = free_port()?;
         let certificates = Certificates::make(&sandbox, "bouncer", OWNER, &[])?;
         let users = sandbox.write("users.txt", &format!("\"app\" \"{PASSWORD}\"\n"))?;
-        let mode = if tls { "require" } else { "disable" };
+        let mode = if options.tls { "require" } else { "disable" };
+        // 0 has its connections closed as soon as a client gives them back.
+        let lifetime = if options.is_pooling { 3_600 } else { 0 };
         let settings = sandbox.write(
             "pgbouncer.ini",
             &format!(
-                "[databases]\nshop = host=127.0.0.1 port={} dbname=shop\n\
+                "[databases]\nshop = host=127.0.0.1 port={server_port} dbname=shop\n\
                  [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
                  auth_type = scram-sha-256\nauth_file = {}\npool_mode = session\n\
                  max_client_conn = 10000\ndefault_pool_size = 5200\nlisten_backlog = 4096\n\
                  client_tls_sslmode = {mode}\nclient_tls_cert_file = {}\nclient_tls_key_file = {}\n\
                  server_tls_sslmode = {mode}\nignore_startup_parameters = extra_float_digits\n\
-                 log_connections = 0\nlog_disconnections = 0\nlog_stats = 0\n",
-                server.port(),
+                 server_lifetime = {lifetime}\nlog_connections = 0\nlog_disconnections = 0\nlog_stats = 0\n",
                 users.display(),
                 certificates.certificate.display(),
                 certificates.key.display(),
