@@ -37,9 +37,11 @@ impl PolicyFile {
         ))
     }
 
-    /// Adds a rule that lets everything pass.
+    /// Adds rules that let everything pass, also what the gateway cannot read: the server's own
+    /// error for it is then what the client sees.
     pub fn allow_all(self) -> PolicyFile {
         self.rule("everything", "allow", "")
+            .rule("unread", "allow", "match = { parsed = false }")
     }
 
     /// Adds a rule. `more` are further lines of the table.
