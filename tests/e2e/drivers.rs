@@ -14,7 +14,7 @@ fn conninfo() -> String {
 #[test]
 fn psycopg_does_all_it_can() {
     let gateway = open_gateway();
-    let shown = looks_direct(&gateway, &mut python_client("psycopg_tour.py", &conninfo()));
+    let shown = looks_direct(&gateway, &python_client("psycopg_tour.py", &conninfo()));
     assert!(shown.contains("toured"), "{shown}");
 }
 
@@ -31,7 +31,7 @@ fn psycopg_moves_large_values() {
 #[test]
 fn asyncpg_does_all_it_can() {
     let gateway = open_gateway();
-    let shown = looks_direct(&gateway, &mut python_client("asyncpg_tour.py", &conninfo()));
+    let shown = looks_direct(&gateway, &python_client("asyncpg_tour.py", &conninfo()));
     assert!(shown.contains("toured"), "{shown}");
 }
 
@@ -40,7 +40,7 @@ fn newest_libpq_speaks_protocol_3_2() {
     // The server is older: it negotiates down, and the gateway must pass that on.
     let gateway = open_gateway();
     let wanted = conninfo() + " max_protocol_version=3.2 min_protocol_version=3.0";
-    let shown = looks_direct(&gateway, &mut python_client("psycopg_tour.py", &wanted));
+    let shown = looks_direct(&gateway, &python_client("psycopg_tour.py", &wanted));
     assert!(shown.contains("toured"), "{shown}");
 }
 
@@ -110,7 +110,7 @@ fn tokio_postgres_does_all_it_can() {
     let password = gateway_tests::postgres::PASSWORD;
     itself.env(CLIENT, format!("{} password='{password}'", conninfo()));
     assert!(
-        direct(&mut itself).status.success(),
+        direct(&itself).status.success(),
         "it fails without the gateway"
     );
     agent(&gateway, &itself);

@@ -11,12 +11,18 @@ use gateway_tests::wait;
 use crate::stage::{agent, gateway, open_gateway, psql, server, shop, sql};
 
 fn verifies(gateway: &Gateway) -> bool {
-    gateway.call(["sessions", "verify", "--all"]).unwrap().status.success()
+    gateway
+        .call(["sessions", "verify", "--all"])
+        .unwrap()
+        .status
+        .success()
 }
 
 fn record_one(gateway: &Gateway) -> Recording {
     let statements = "SELECT id FROM orders ORDER BY id LIMIT 3; SELECT 1/0";
-    gateway.agent(&psql(&["-c", "SELECT 'first'", "-c", statements])).unwrap();
+    gateway
+        .agent(&psql(&["-c", "SELECT 'first'", "-c", statements]))
+        .unwrap();
     gateway.wait_recordings(1).unwrap().remove(0)
 }
 
@@ -28,12 +34,24 @@ fn recording_tells_who_did_what_and_what_came_of_it() {
     assert_eq!(open["subject"]["workload"], "agent");
     assert_eq!(open["subject"]["process"]["comm"], "psql");
     assert_eq!(open["resource"], "shop");
-    assert_eq!(open["destination"], format!("127.0.0.1:{}", server().port()));
+    assert_eq!(
+        open["destination"],
+        format!("127.0.0.1:{}", server().port())
+    );
     let statements = recording.statements();
-    assert!(statements.contains(&("SELECT 'first'".into(), "allow".into())), "{statements:?}");
-    let rows: u64 = recording.events("outcome").filter_map(|line| line.get("rows")?.as_u64()).sum();
+    assert!(
+        statements.contains(&("SELECT 'first'".into(), "allow".into())),
+        "{statements:?}"
+    );
+    let rows: u64 = recording
+        .events("outcome")
+        .filter_map(|line| line.get("rows")?.as_u64())
+        .sum();
     assert_eq!(rows, 4, "{:?}", recording.lines);
-    let error = recording.events("outcome").find_map(|line| line.get("error")).unwrap();
+    let error = recording
+        .events("outcome")
+        .find_map(|line| line.get("error"))
+        .unwrap();
     assert_eq!(error["code"], "22012");
     assert!(recording.is_complete() && verifies(&gateway));
 }
@@ -43,14 +61,20 @@ fn passwords_are_not_recorded() {
     let gateway = open_gateway();
     for user in ["app", "app_md5", "app_clear"] {
         let conninfo = server().conninfo("127.0.0.1", user);
-        agent(&gateway, &crate::stage::psql_to(&conninfo, &["-c", "SELECT 1"]));
+        agent(
+            &gateway,
+            &crate::stage::psql_to(&conninfo, &["-c", "SELECT 1"]),
+        );
     }
     for recording in gateway.wait_recordings(3).unwrap() {
         let text = fs::read_to_string(&recording.path).unwrap();
         assert!(!text.contains(gateway_tests::postgres::PASSWORD), "{text}");
     }
     let log = fs::read_to_string(gateway.path("enforcement.jsonl")).unwrap();
-    assert!(!log.contains(gateway_tests::postgres::PASSWORD) && !log.contains("SELECT"), "{log}");
+    assert!(
+        !log.contains(gateway_tests::postgres::PASSWORD) && !log.contains("SELECT"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -58,12 +82,25 @@ fn sessions_are_listed_shown_and_replayed() {
     let gateway = open_gateway();
     let session = record_one(&gateway).session();
     let listed = gateway.ask(["sessions", "list"]).unwrap();
-    assert!(listed.contains("agent") && listed.contains(&session[..8]), "{listed}");
-    for command in [vec!["sessions", "show"], vec!["sessions", "replay", "--no-wait"]] {
-        let shown = gateway.ask(command.into_iter().chain([session.as_str()])).unwrap();
-        assert!(shown.contains("SELECT 'first'") && shown.contains("22012"), "{shown}");
+    assert!(
+        listed.contains("agent") && listed.contains(&session[..8]),
+        "{listed}"
+    );
+    for command in [
+        vec!["sessions", "show"],
+        vec!["sessions", "replay", "--no-wait"],
+    ] {
+        let shown = gateway
+            .ask(command.into_iter().chain([session.as_str()]))
+            .unwrap();
+        assert!(
+            shown.contains("SELECT 'first'") && shown.contains("22012"),
+            "{shown}"
+        );
     }
-    let unknown = gateway.call(["sessions", "show", "no-such-session"]).unwrap();
+    let unknown = gateway
+        .call(["sessions", "show", "no-such-session"])
+        .unwrap();
     assert!(!unknown.status.success() && said(&unknown).contains("no-such-session"));
 }
 
@@ -111,7 +148,11 @@ fn tampering_shows() {
     for (how, text) in tampered {
         fs::write(&path, text).unwrap();
         let verified = gateway.call(["sessions", "verify", "--all"]).unwrap();
-        assert!(!verified.status.success(), "{how} went unseen: {}", said(&verified));
+        assert!(
+            !verified.status.success(),
+            "{how} went unseen: {}",
+            said(&verified)
+        );
     }
     fs::write(&path, original).unwrap();
     assert!(verifies(&gateway));
@@ -125,8 +166,14 @@ fn without_a_place_to_record_no_session_begins() {
     // Root may write anywhere, so the folder is made to be no folder.
     fs::rename(gateway.path("sessions"), gateway.path("away")).unwrap();
     fs::write(gateway.path("sessions"), "").unwrap();
-    let ran = gateway.agent(&sql("SELECT 'forbidden_unrecorded'")).unwrap();
-    assert!(!ran.status.success() && said(&ran).contains("record"), "{}", said(&ran));
+    let ran = gateway
+        .agent(&sql("SELECT 'forbidden_unrecorded'"))
+        .unwrap();
+    assert!(
+        !ran.status.success() && said(&ran).contains("record"),
+        "{}",
+        said(&ran)
+    );
     crate::stage::never_logged(server(), "forbidden_unrecorded");
     fs::remove_file(gateway.path("sessions")).unwrap();
     fs::rename(gateway.path("away"), gateway.path("sessions")).unwrap();
@@ -146,9 +193,16 @@ fn session_ends_when_its_recording_cannot_grow() {
     fs::write(gateway.config(), config.replace(&sessions, &full.path)).unwrap();
     gateway.restart().unwrap();
     let statement = format!("SELECT '{}'", "x".repeat(20_000));
-    let script = folder.write("script.sql", &format!("{statement};\n").repeat(100)).unwrap();
-    let ran = gateway.agent(&psql(&["-q", "-f", script.to_str().unwrap()])).unwrap();
-    assert!(!ran.status.success(), "100 statements of 20 kB fitted into 256 kB");
+    let script = folder
+        .write("script.sql", &format!("{statement};\n").repeat(100))
+        .unwrap();
+    let ran = gateway
+        .agent(&psql(&["-q", "-f", script.to_str().unwrap()]))
+        .unwrap();
+    assert!(
+        !ran.status.success(),
+        "100 statements of 20 kB fitted into 256 kB"
+    );
     wait::until("the end is in the enforcement log", || {
         let log = serde_json::to_string(&gateway.enforcement()?)?;
         Ok(log.contains("recording").then_some(()))
@@ -167,7 +221,8 @@ impl Mounted {
         fs::create_dir_all(path).unwrap();
         let path = path.display().to_string();
         let undo = gateway_tests::guardian::Undo::promise(&format!("umount -l '{path}'")).unwrap();
-        output(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "none", &path])).unwrap();
+        output(Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "none", &path]))
+            .unwrap();
         Mounted { path, undo }
     }
 }

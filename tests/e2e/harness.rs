@@ -9,7 +9,7 @@ use gateway_tests::terminal::Terminal;
 use crate::stage::{direct, never_logged, plain_server, psql, psql_to, server, sql, wait_logged};
 
 fn login(conninfo: &str) -> (bool, String) {
-    let ran = direct(&mut psql_to(conninfo, &["-qAt", "-c", "SELECT 'in'"]));
+    let ran = direct(&psql_to(conninfo, &["-qAt", "-c", "SELECT 'in'"]));
     (ran.status.success(), said(&ran))
 }
 
@@ -71,9 +71,9 @@ fn certificate_verifies_for_names_and_addresses() {
 
 #[test]
 fn log_tells_of_what_was_parsed_and_run() {
-    direct(&mut sql("SELECT 'log_one'"));
+    direct(&sql("SELECT 'log_one'"));
     wait_logged(server(), "log_one");
-    direct(&mut psql(&["-c", "PREPARE p AS SELECT 'log_two'"]));
+    direct(&psql(&["-c", "PREPARE p AS SELECT 'log_two'"]));
     wait_logged(server(), "log_two");
     never_logged(server(), "log_three");
 }

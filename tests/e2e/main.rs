@@ -4,16 +4,22 @@
 //! linked and started once. Nothing here looks into the program: it is used as its users do.
 
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
+mod closed;
+#[cfg(test)]
 mod drivers;
+#[cfg(test)]
+mod evidence;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod psql;
 #[cfg(test)]
-mod stage;
-#[cfg(test)]
-mod evidence;
-#[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod stage;
+#[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod workloads;

@@ -11,7 +11,7 @@ use crate::stage::{agent, looks_direct, open_gateway, psql, psql_to, server, sql
 fn script_looks_direct(gateway: &Gateway, text: &str) -> String {
     let sandbox = Sandbox::new("script").unwrap();
     let file = sandbox.write("script.sql", text).unwrap();
-    looks_direct(gateway, &mut psql(&["-f", file.to_str().unwrap()]))
+    looks_direct(gateway, &psql(&["-f", file.to_str().unwrap()]))
 }
 
 /// What a person sees who types these lines, without the lines that tell of date and cipher.

@@ -10,20 +10,36 @@ use crate::stage::{
 
 /// Reading and careful writing in `public`; nothing in `secret`, nothing without a WHERE.
 fn careful(file: PolicyFile) -> PolicyFile {
-    file.rule("read", "allow", "match = { kind = \"read\", table = [\"public.*\", \"pg_catalog.*\"] }")
-        .rule("constants", "allow", "match = { kind = \"read\", table = [] }")
-        .rule("housekeeping", "allow", "match = { kind = [\"transaction\", \"session\"] }")
-        .rule("write", "allow", "match = { kind = \"write\", table = [\"public.*\"] }")
-        .rule(
-            "no-secrets",
-            "deny",
-            "match = { table = \"secret.*\" }\nreason = \"secrets are not for agents\"",
-        )
-        .rule(
-            "say-which",
-            "deny",
-            "match = { verb = [\"delete\", \"update\"], where = false }\nreason = \"say which rows\"",
-        )
+    file.rule(
+        "read",
+        "allow",
+        "match = { kind = \"read\", table = [\"public.*\", \"pg_catalog.*\"] }",
+    )
+    .rule(
+        "constants",
+        "allow",
+        "match = { kind = \"read\", table = [] }",
+    )
+    .rule(
+        "housekeeping",
+        "allow",
+        "match = { kind = [\"transaction\", \"session\"] }",
+    )
+    .rule(
+        "write",
+        "allow",
+        "match = { kind = \"write\", table = [\"public.*\"] }",
+    )
+    .rule(
+        "no-secrets",
+        "deny",
+        "match = { table = \"secret.*\" }\nreason = \"secrets are not for agents\"",
+    )
+    .rule(
+        "say-which",
+        "deny",
+        "match = { verb = [\"delete\", \"update\"], where = false }\nreason = \"say which rows\"",
+    )
 }
 
 fn careful_gateway() -> Gateway {
@@ -70,7 +86,10 @@ fn marked(marker: &str) -> impl Iterator<Item = String> {
 fn forbidden_statements_never_reach_the_server_by_the_simple_protocol() {
     let gateway = careful_gateway();
     for statement in marked("forbidden_simple") {
-        let said = agent_fails(&gateway, &psql(&["-v", "VERBOSITY=verbose", "-c", &statement]));
+        let said = agent_fails(
+            &gateway,
+            &psql(&["-v", "VERBOSITY=verbose", "-c", &statement]),
+        );
         assert!(said.contains("42501"), "{statement}: {said}");
     }
     never_logged(server(), "forbidden_simple");
@@ -93,7 +112,11 @@ fn forbidden_statements_never_reach_the_server_by_the_extended_protocol() {
     program.args(["-c", EXTENDED, &server().conninfo("127.0.0.1", "app")]);
     program.args(marked("forbidden_extended"));
     let said = agent(&gateway, &program);
-    assert_eq!(said.matches("42501 42501 in step").count(), FORBIDDEN.len(), "{said}");
+    assert_eq!(
+        said.matches("42501 42501 in step").count(),
+        FORBIDDEN.len(),
+        "{said}"
+    );
     never_logged(server(), "forbidden_extended");
 }
 
@@ -122,7 +145,10 @@ for statement in sys.argv[2:]:
 fn refusal_names_the_reason_and_the_rule() {
     let gateway = careful_gateway();
     let said = agent_fails(&gateway, &psql(&["-c", "SELECT * FROM secret.keys"]));
-    assert!(said.contains("ERROR:  gateway: secrets are not for agents"), "{said}");
+    assert!(
+        said.contains("ERROR:  gateway: secrets are not for agents"),
+        "{said}"
+    );
     assert!(said.contains("no-secrets"), "{said}");
     let said = agent_fails(&gateway, &psql(&["-c", "CREATE ROLE intruder"]));
     assert!(said.contains("ERROR:  gateway: "), "{said}");
@@ -131,11 +157,23 @@ fn refusal_names_the_reason_and_the_rule() {
 #[test]
 fn allowed_statements_work_under_the_same_policy() {
     let gateway = careful_gateway();
-    let total = agent(&gateway, &sql("SELECT count(*) FROM orders JOIN customers c ON c.id = customer"));
+    let total = agent(
+        &gateway,
+        &sql("SELECT count(*) FROM orders JOIN customers c ON c.id = customer"),
+    );
     assert_eq!(total.trim(), "30");
-    agent(&gateway, &sql("BEGIN; UPDATE orders SET note = 'x' WHERE id = 1; ROLLBACK"));
-    agent(&gateway, &sql("BEGIN; DELETE FROM orders WHERE id = 2; ROLLBACK"));
-    agent(&gateway, &sql("WITH a AS (SELECT * FROM orders) SELECT count(*) FROM a"));
+    agent(
+        &gateway,
+        &sql("BEGIN; UPDATE orders SET note = 'x' WHERE id = 1; ROLLBACK"),
+    );
+    agent(
+        &gateway,
+        &sql("BEGIN; DELETE FROM orders WHERE id = 2; ROLLBACK"),
+    );
+    agent(
+        &gateway,
+        &sql("WITH a AS (SELECT * FROM orders) SELECT count(*) FROM a"),
+    );
 }
 
 #[test]
@@ -143,7 +181,10 @@ fn unreadable_statements_are_refused() {
     let gateway = careful_gateway();
     let said = agent_fails(&gateway, &sql("SELEC * FROM orders /* forbidden_unread */"));
     assert!(said.contains("gateway:"), "{said}");
-    let long = format!("SELECT {} /* forbidden_long */", "(".repeat(30_000) + &")".repeat(30_000));
+    let long = format!(
+        "SELECT {} /* forbidden_long */",
+        "(".repeat(30_000) + &")".repeat(30_000)
+    );
     agent_fails(&gateway, &sql(&long));
     never_logged(server(), "forbidden_");
 }
@@ -168,7 +209,11 @@ fn session_is_in_step_after_a_refusal() {
     check(&gateway, "flush before sync", &[refused, row]);
     check(&gateway, "copy in, refused", &[refused, row]);
     // What was before the refused message ran, what came behind it up to Sync did not.
-    check(&gateway, "pipelined", &[&format!("{executed} E42501 ZI"), "1 2 D C ZI"]);
+    check(
+        &gateway,
+        "pipelined",
+        &[&format!("{executed} E42501 ZI"), "1 2 D C ZI"],
+    );
     never_logged(server(), "forbidden_wire");
 }
 
@@ -186,7 +231,10 @@ fn transaction_status_after_a_refusal_is_the_servers() {
     }
     // In a pipeline the server would have rolled back to the beginning.
     let pipelined = wire(&gateway, "pipelined in a transaction");
-    assert!(pipelined[1].starts_with("1 2 D C E42501 Z"), "{pipelined:?}");
+    assert!(
+        pipelined[1].starts_with("1 2 D C E42501 Z"),
+        "{pipelined:?}"
+    );
     assert_eq!(pipelined.last().unwrap(), "C ZI");
 }
 
@@ -195,7 +243,10 @@ fn forbidden_statement_that_has_a_name_cannot_be_run_later() {
     let gateway = careful_gateway();
     let named = wire(&gateway, "named and run twice");
     assert_eq!(named[0], "E42501 ZI");
-    assert!(named[1].starts_with('E') && named[1].ends_with("ZI"), "{named:?}");
+    assert!(
+        named[1].starts_with('E') && named[1].ends_with("ZI"),
+        "{named:?}"
+    );
     assert_eq!(named[2], "T D C ZI");
     let renamed = wire(&gateway, "prepared over another");
     assert!(renamed[1].ends_with("E42501 ZI"), "{renamed:?}");
@@ -208,11 +259,18 @@ fn check(gateway: &Gateway, scenario: &str, expected: &[&str]) {
 
 #[test]
 fn observe_mode_lets_pass_and_records_what_would_have_been() {
-    let gateway =
-        gateway(&careful(shop("mode = \"observe\"\nupstream = { tls = \"disable\" }")));
-    assert_eq!(agent(&gateway, &sql("SELECT key FROM secret.keys")).trim(), "hunter2");
+    let gateway = gateway(&careful(shop(
+        "mode = \"observe\"\nupstream = { tls = \"disable\" }",
+    )));
+    assert_eq!(
+        agent(&gateway, &sql("SELECT key FROM secret.keys")).trim(),
+        "hunter2"
+    );
     let recording = gateway.wait_recordings(1).unwrap().remove(0);
-    let observed: Vec<_> = recording.events("ask").filter_map(|ask| ask.get("observed")).collect();
+    let observed: Vec<_> = recording
+        .events("ask")
+        .filter_map(|ask| ask.get("observed"))
+        .collect();
     assert_eq!(observed.len(), 1, "{:?}", recording.lines);
     assert_eq!(observed[0]["rule"], "no-secrets");
 }
@@ -222,8 +280,14 @@ fn unknown_destination_is_refused() {
     let other = crate::stage::plain_server();
     let gateway = careful_gateway();
     let conninfo = other.conninfo("127.0.0.1", "app");
-    let said = agent_fails(&gateway, &crate::stage::psql_to(&conninfo, &["-c", "SELECT 1"]));
-    assert!(said.contains("not a resource") || said.contains("gateway"), "{said}");
+    let said = agent_fails(
+        &gateway,
+        &crate::stage::psql_to(&conninfo, &["-c", "SELECT 1"]),
+    );
+    assert!(
+        said.contains("not a resource") || said.contains("gateway"),
+        "{said}"
+    );
     never_logged_connection(&gateway);
 }
 
@@ -231,5 +295,8 @@ fn unknown_destination_is_refused() {
 fn never_logged_connection(gateway: &Gateway) {
     let lines = gateway.enforcement().unwrap();
     let all = serde_json::to_string(&lines).unwrap();
-    assert!(all.contains(&crate::stage::plain_server().port().to_string()), "{all}");
+    assert!(
+        all.contains(&crate::stage::plain_server().port().to_string()),
+        "{all}"
+    );
 }

@@ -1,12 +1,12 @@
 //! The shared database server, and the clients as commands.
 
 use std::process::{Command, Output};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::LazyLock;
 
 use gateway_tests::gateway::Gateway;
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::postgres::{Options, PASSWORD, Postgres};
-use gateway_tests::programs::{postgres_bin, python, said};
+use gateway_tests::programs::{bounded, postgres_bin, python, said};
 use gateway_tests::wait;
 
 /// The server with TLS that all tests share. Tests keep apart by schema or by database object
@@ -46,12 +46,6 @@ const SHOP: &str = "
     INSERT INTO secret.keys VALUES (1, 'hunter2');
     GRANT ALL ON SCHEMA secret TO app; GRANT ALL ON secret.keys TO app;
 ";
-
-/// Tests that count what is attached, or that need the machine for themselves, take this.
-pub(crate) fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// The resource `shop` at the shared server by IPv4 and IPv6, everything allowed.
 pub(crate) fn open_gateway() -> Gateway {
@@ -117,8 +111,8 @@ pub(crate) fn python_client(file: &str, conninfo: &str) -> Command {
 }
 
 /// Runs a command by itself, past every gateway.
-pub(crate) fn direct(command: &mut Command) -> Output {
-    command
+pub(crate) fn direct(command: &Command) -> Output {
+    bounded(command)
         .output()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
@@ -148,7 +142,7 @@ pub(crate) fn agent_fails(gateway: &Gateway, command: &Command) -> String {
 }
 
 /// Runs a command both ways and returns what each printed, direct first.
-pub(crate) fn both(gateway: &Gateway, command: &mut Command) -> (String, String) {
+pub(crate) fn both(gateway: &Gateway, command: &Command) -> (String, String) {
     let through = gateway.agent(command).unwrap();
     let direct = direct(command);
     assert_eq!(
@@ -162,7 +156,7 @@ pub(crate) fn both(gateway: &Gateway, command: &mut Command) -> (String, String)
 }
 
 /// Asserts that what the client shows is the same both ways.
-pub(crate) fn looks_direct(gateway: &Gateway, command: &mut Command) -> String {
+pub(crate) fn looks_direct(gateway: &Gateway, command: &Command) -> String {
     let (direct, through) = both(gateway, command);
     assert_eq!(
         direct, through,
@@ -182,11 +176,11 @@ pub(crate) fn wait_logged(server: &Postgres, text: &str) {
 /// Asserts that `text` is not in the server's log, after a marker that was sent later has come.
 pub(crate) fn never_logged(server: &Postgres, text: &str) {
     let marker = format!("marker_{}", server.log().len());
-    let mut last = psql_to(
+    let last = psql_to(
         &server.conninfo("127.0.0.1", "app"),
         &["-qAt", "-c", &format!("SELECT '{marker}'")],
     );
-    assert!(direct(&mut last).status.success());
+    assert!(direct(&last).status.success());
     wait_logged(server, &marker);
     assert!(!server.log().contains(text), "the server saw {text:?}");
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::guardian::Undo;
 use crate::policy_file::PolicyFile;
 use crate::process::Process;
-use crate::programs::{self, require_root, said};
+use crate::programs::{self, bounded, require_root, said};
 use crate::recordings::Recording;
 use crate::sandbox::{Sandbox, free_port};
 use crate::wait;
@@ -85,7 +85,7 @@ impl Gateway {
 
     /// As [`Gateway::call`]; what it printed, or an error with all that it said.
     pub fn ask<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
-        programs::output(&mut self.command(arguments))
+        programs::output(&mut bounded(&self.command(arguments)))
     }
 
     /// `gateway run --as WORKLOAD -- …` for a command that is put together elsewhere, with its
@@ -107,8 +107,10 @@ impl Gateway {
 
     /// Runs a command as the workload `agent` to its end.
     pub fn agent(&self, agent: &Command) -> Result<Output> {
-        let mut run = self.run("agent", agent);
-        run.output().with_context(|| format!("cannot run {run:?}"))
+        let run = self.run("agent", agent);
+        bounded(&run)
+            .output()
+            .with_context(|| format!("cannot run {run:?}"))
     }
 
     /// `gateway status --json`.

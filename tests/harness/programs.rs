@@ -111,6 +111,23 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
 }
 
+/// The same command, ended after a while: what hangs is to fail a test and not to stop them all.
+pub fn bounded(command: &Command) -> Command {
+    let mut bounded = Command::new("timeout");
+    bounded.args(["--foreground", "--kill-after=5", "120"]);
+    bounded.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bounded.env(name, value),
+            None => bounded.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        bounded.current_dir(folder);
+    }
+    bounded
+}
+
 /// Both streams as text, errors first.
 pub fn said(ran: &Output) -> String {
     let mut text = String::from_utf8_lossy(&ran.stderr).into_owned();
