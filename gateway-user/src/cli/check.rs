@@ -11,8 +11,8 @@ use gateway_core::policy::diagnostic::Level;
 use serde_json::json;
 
 use super::printable::{DIM, DOUBTFUL, GOOD};
-use crate::config::Config;
-use crate::config::report::{ConfigError, Finding, Report};
+use crate::config::report::{Finding, Report};
+use crate::config::{Config, ConfigError};
 
 /// Arguments of `gateway config check`.
 #[derive(Debug, Args)]

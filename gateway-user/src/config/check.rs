@@ -16,8 +16,8 @@ use toml::Spanned;
 
 use super::address::{AddressError, Prefix};
 use super::nearest::nearest;
-use super::report::{ConfigError, Report, place};
-use super::{Config, Daemon, Log, Recording, Resource, Workload, file};
+use super::report::{Report, place};
+use super::{Config, ConfigError, Daemon, Log, Recording, Resource, Workload, file};
 use crate::tls::upstream::{Mode, Upstream, UpstreamError};
 
 const DEFAULT_PORT: u16 = 15001;

@@ -10,6 +10,7 @@ mod file;
 mod nearest;
 pub mod report;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,11 +19,27 @@ use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
 use gateway_core::protocols::{ClientTls, Protocol};
+use thiserror::Error;
 
 use self::address::Prefix;
-pub use self::report::ConfigError;
 use self::report::Report;
 use crate::tls::upstream::Upstream;
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{0}")]
+    Invalid(Report),
+}
 
 /// A configuration that was checked: names resolve, addresses do not overlap, files of
 /// certificates were read, rules compiled.

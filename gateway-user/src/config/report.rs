@@ -5,30 +5,12 @@
 //! else are shown alike. What is looked for is in `check`.
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Shown, Renderer, Snippet};
 use gateway_core::policy::diagnostic::{Diagnostic, Level};
 use serde::Serialize;
-use thiserror::Error;
-
-/// Why there is no configuration.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// Something in it is wrong.
-    #[error("{0}")]
-    Invalid(Report),
-}
 
 /// Findings about one file. Shown as plain text by `Display`, in colour by [`Report::styled`].
 #[derive(Clone, Debug)]

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use gateway_core::policy::diagnostic::Level;
 
-use super::report::ConfigError;
-use super::{Config, check};
+use super::{Config, ConfigError, check};
 
 const PATH: &str = "gateway.toml";
 

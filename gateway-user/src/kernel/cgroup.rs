@@ -235,17 +235,20 @@ pub(super) fn daemon_home(mount: &CgroupMount) -> Result<Cgroup, KernelError> {
     let root = mount.at(Path::new("/"))?;
     let mut tries = 0;
     loop {
-        let home = root.create_child("gateway")?.create_child("daemon")?;
-        if home == own {
-            return Ok(home);
-        }
-        match home.add_process(std::process::id()) {
-            Ok(()) => return Ok(home),
-            // Another daemon that ends may remove the empty folder just now.
+        match enter(&root, &own) {
+            // Another daemon that ends may remove the empty folders just now.
             Err(_) if tries < 3 => tries += 1,
-            Err(error) => return Err(error),
+            done => return done,
         }
     }
+}
+
+fn enter(root: &Cgroup, own: &Cgroup) -> Result<Cgroup, KernelError> {
+    let home = root.create_child("gateway")?.create_child("daemon")?;
+    if home != *own {
+        home.add_process(std::process::id())?;
+    }
+    Ok(home)
 }
 
 /// `struct file_handle` for kernfs: the cgroup's id is all of it.

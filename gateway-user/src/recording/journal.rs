@@ -133,16 +133,27 @@ impl Journal {
             path: path.clone(),
             source,
         })?;
+        Ok(Self::over(file, path))
+    }
+
+    /// A journal whose disk is full.
+    #[cfg(test)]
+    pub(super) fn full(path: &Path) -> Self {
+        let file = OpenOptions::new().write(true).open("/dev/full");
+        Self::over(file.expect("Linux has /dev/full"), path.to_owned())
+    }
+
+    fn over(file: File, path: PathBuf) -> Self {
         let mut prev = [b'0'; 64];
         prev.copy_from_slice(NO_LINE_BEFORE.as_bytes());
-        Ok(Self {
+        Self {
             file,
             path,
             buffer: Vec::new(),
             seq: 0,
             prev,
             state: State::Good,
-        })
+        }
     }
 
     /// Adds one line to what the next [`flush`](Self::flush) writes.
@@ -170,18 +181,17 @@ impl Journal {
 
     /// Writes what was appended, by one `write(2)`. After an error the session must end.
     pub fn flush(&mut self) -> Result<(), RecordingError> {
-        // Also after a line that could not be serialised: those before it are evidence.
-        let written = self.write_out();
         match std::mem::replace(&mut self.state, State::Failed) {
             State::Failed => Err(RecordingError::Failed {
                 path: self.path.clone(),
             }),
             State::Unserialisable(seq, source) => {
-                written?;
+                // The lines before it are evidence.
+                self.write_out()?;
                 Err(RecordingError::Serialise { seq, source })
             }
             State::Good => {
-                written?;
+                self.write_out()?;
                 self.state = State::Good;
                 Ok(())
             }
@@ -248,7 +258,7 @@ impl Journal {
     }
 
     fn write_out(&mut self) -> Result<(), RecordingError> {
-        if matches!(self.state, State::Failed) || self.buffer.is_empty() {
+        if self.buffer.is_empty() {
             return Ok(());
         }
         let result = loop {
@@ -264,12 +274,9 @@ impl Journal {
             }
         };
         self.buffer.clear();
-        result.map_err(|source| {
-            self.state = State::Failed;
-            RecordingError::Write {
-                path: self.path.clone(),
-                source,
-            }
+        result.map_err(|source| RecordingError::Write {
+            path: self.path.clone(),
+            source,
         })
     }
 }

@@ -24,3 +24,6 @@ fn hash_of(line: &[u8]) -> [u8; 64] {
     debug_assert!(written.is_ok(), "a SHA-256 digest is 32 bytes");
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,3 +23,6 @@ pub const ALPN_POSTGRESQL: &[u8] = b"postgresql";
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,21 +120,12 @@ fn row(what: &What) -> Row {
             let digest: String = policy.as_str().chars().take(12).collect();
             let plural = if *rules == 1 { "" } else { "s" };
             let mut row = daemon("policy", STRONG, format!("{rules} rule{plural}"));
-            row.why = format!(
-                "{}, {}{}",
-                file.display(),
-                line(&digest),
-                asked_by(by.as_ref())
-            );
+            row.why = format!("{}, {}{}", file.display(), line(&digest), whom(*by));
             row
         }
         What::PolicyRejected { file, error, by } => {
             let mut row = daemon("BAD POLICY", BAD, line(error).to_string());
-            row.why = format!(
-                "{}; the one before stays{}",
-                file.display(),
-                asked_by(by.as_ref())
-            );
+            row.why = format!("{}; the one before stays{}", file.display(), whom(*by));
             row
         }
         What::Attached(attachment) => cgroup("attached", attachment),
@@ -182,21 +173,18 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
 }
 
 fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
-    let by = attachment
-        .by
-        .map(|by| format!("by uid {}, pid {}", by.uid, by.pid));
     Row {
         verdict,
         style: STRONG,
         workload: shown(attachment.workload.as_ref()),
         resource: "-".to_owned(),
         what: line(&attachment.cgroup).to_string(),
-        why: by.unwrap_or_default(),
+        why: whom(attachment.by),
     }
 }
 
-fn asked_by(by: Option<&Operator>) -> String {
-    by.map(|by| format!(", by uid {}, pid {}", by.uid, by.pid))
+fn whom(by: Option<Operator>) -> String {
+    by.map(|by| format!(" by uid {}, pid {}", by.uid, by.pid))
         .unwrap_or_default()
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use agent::Agent;
 use gateway_common::origin::Origin;
 use socket2::{Domain, Socket, Type};
-use stage::{Listeners, Stage, accept, is_idle, listener};
+use stage::{Listeners, Stage, accept, free_port, is_idle, listener};
 
 use super::{Cgroup, Hook, Kernel, KernelError, remove_all};
 
@@ -163,7 +163,7 @@ fn a_restart_adopts_what_is_attached() {
     gone.remove().unwrap();
 
     // Another port shows that the programs are the fresh ones.
-    stage.options.port = stage.options.port.checked_add(1).unwrap_or(20_000);
+    stage.options.port = free_port();
     let second = stage.start();
     let listeners = stage.listen(&second);
     let attached = second.attached().unwrap();

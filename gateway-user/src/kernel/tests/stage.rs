@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -165,9 +166,20 @@ pub(super) fn listener(address: SocketAddr) -> TcpListener {
     socket.into()
 }
 
-fn free_port() -> u16 {
-    let probe = TcpListener::bind("127.0.0.1:0").unwrap();
-    probe.local_addr().unwrap().port()
+/// A port nobody listens on, below those that the kernel gives to outgoing connections.
+pub(super) fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(61);
+    for _ in 0..10_000 {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(start.wrapping_add(step) % 10_000 + 20_000).unwrap();
+        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let v6 = TcpListener::bind((Ipv6Addr::LOCALHOST, port));
+        if v4.is_ok() && v6.is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port between 20000 and 30000 on 127.0.0.1 and ::1; is IPv6 on for lo?")
 }
 
 fn remove_tree(path: &Path) {

@@ -114,7 +114,7 @@ impl PostgresCodec {
         if whole {
             self.scripts.script(text, self.session())
         } else {
-            unreadable()
+            Script::unread()
         }
     }
 
@@ -232,20 +232,23 @@ impl PostgresCodec {
         if !moved && !refers_to_names(&prepared.script) {
             return Some(prepared);
         }
-        let script = match &prepared.text {
-            Some(text) => self.scripts.script(
-                text,
-                Session {
-                    search_path: session.search_path,
-                    ..prepared.session
-                },
-            ),
-            None if moved => unreadable(),
-            None => return Some(prepared),
+        let Some(text) = &prepared.text else {
+            // SQL's PREPARE takes no statement that refers to names; only the path can have moved.
+            let units = script::with_path_changed(&prepared.units);
+            return Some(Arc::new(Prepared {
+                session,
+                units,
+                ..Prepared::clone(&prepared)
+            }));
         };
+        let read_as = Session {
+            search_path: session.search_path,
+            ..prepared.session
+        };
+        let script = self.scripts.script(text, read_as);
         let units = named(self.resolve(&script)?, name);
         Some(Arc::new(Prepared {
-            session,
+            session: read_as,
             script,
             units,
             ..Prepared::clone(&prepared)
@@ -368,6 +371,15 @@ impl PostgresCodec {
         }))
     }
 
+    /// The units of what an `EXECUTE` runs. The server looks its names up again if the search path
+    /// has changed since it was prepared.
+    fn units_now(&self, prepared: &Prepared) -> Arc<[FactSet]> {
+        if prepared.session.search_path == self.session.search_path {
+            return Arc::clone(&prepared.units);
+        }
+        script::with_path_changed(&prepared.units)
+    }
+
     /// The units of a script, with what its `EXECUTE`s and `FETCH`es refer to in their place.
     /// `None` where that depends on answers which are still to come.
     fn resolve(&self, script: &Script) -> Option<Arc<[FactSet]>> {
@@ -382,7 +394,7 @@ impl PostgresCodec {
             Effect::Execute { name } => {
                 let name = name.as_bytes();
                 match self.statements.resolve(name, self.pipeline.statement(name)) {
-                    Resolved::Known(prepared) => Some(Arc::clone(&prepared.units)),
+                    Resolved::Known(prepared) => Some(self.units_now(&prepared)),
                     Resolved::Unknown => None,
                     Resolved::Undecided => {
                         decided = false;
@@ -431,7 +443,7 @@ fn named(units: Arc<[FactSet]>, name: &[u8]) -> Arc<[FactSet]> {
 impl Prepared {
     /// What no name the gateway knows stands for.
     fn unknown() -> Self {
-        let script = unreadable();
+        let script = Script::unread();
         let units: Arc<[FactSet]> = Arc::new([script::unknown(true)]);
         Self {
             ask: None,
@@ -451,14 +463,6 @@ impl Prepared {
             ..Self::unknown()
         }
     }
-}
-
-/// A text that was not read: nothing is known of it.
-fn unreadable() -> Arc<Script> {
-    Arc::new(Script {
-        units: Arc::new([script::unknown(false)]),
-        effects: Box::default(),
-    })
 }
 
 /// The text of a statement up to its NUL; of a message that is too long to be held, its beginning.

@@ -134,7 +134,10 @@ fn defines_name(effect: &Effect) -> bool {
         Effect::Prepare { .. } | Effect::Deallocate { .. } | Effect::Declare { .. } => true,
         Effect::CloseCursor { .. } | Effect::DiscardAll => true,
         Effect::Execute { .. } | Effect::Fetch { .. } => false,
-        Effect::SearchPathChanged | Effect::SearchPathReset | Effect::ReadingChanged => false,
+        Effect::SearchPathChanged
+        | Effect::SearchPathReset
+        | Effect::SearchPathPublic
+        | Effect::ReadingChanged => false,
     }
 }
 

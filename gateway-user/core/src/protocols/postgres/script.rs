@@ -89,6 +89,16 @@ impl Script {
         })
     }
 
+    /// What a text that is not read at all counts as.
+    pub fn unread() -> Arc<Script> {
+        Arc::new(Script {
+            units: Arc::new([unknown(false)]),
+            effects: Box::default(),
+            made_by: Box::default(),
+            deferred: Box::default(),
+        })
+    }
+
     /// The units with each `EXECUTE` and `FETCH` replaced by what it runs: the unit takes over
     /// tables and functions of the inner units, and the inner units come after it.
     ///

@@ -13,7 +13,7 @@ use crate::cursor::Cursor;
 use crate::event::{Outcome, ServerError};
 use crate::ids::AskId;
 use crate::protocols::{CodecError, GATHER_LIMIT, Report, Step};
-use crate::sql::postgres::{Encoding, Strings};
+use crate::sql::postgres::{Encoding, SearchPath, Strings};
 
 /// Completion tags of one ask that the recording names; more are only counted.
 const TAGS: usize = 64;
@@ -127,6 +127,17 @@ impl PostgresCodec {
         }
     }
 
+    /// The search path is a known one again.
+    fn restore_path(&mut self, script: &Script) {
+        for effect in &script.effects {
+            match effect {
+                Effect::SearchPathReset => self.session.search_path = self.first_path,
+                Effect::SearchPathPublic => self.session.search_path = SearchPath::Default,
+                _ => {}
+            }
+        }
+    }
+
     /// SQL that changes what names mean has failed, maybe half-way: they mean nothing known.
     fn give_up(&mut self, script: &Script) {
         for effect in &script.effects {
@@ -157,7 +168,10 @@ impl PostgresCodec {
                 self.cursors.clear();
             }
             Effect::Execute { .. } | Effect::Fetch { .. } => {}
-            Effect::SearchPathChanged | Effect::SearchPathReset | Effect::ReadingChanged => {}
+            Effect::SearchPathChanged
+            | Effect::SearchPathReset
+            | Effect::SearchPathPublic
+            | Effect::ReadingChanged => {}
         }
     }
 
@@ -254,18 +268,10 @@ impl PostgresCodec {
                 } else {
                     self.follow(&script, tally.outcome.ask);
                 }
-                // A reset within a transaction could be rolled back, and one among other statements
-                // is not worth the thought: only a lone one is believed.
-                let reset = matches!(
-                    *script.effects,
-                    [Effect::SearchPathReset | Effect::DiscardAll, ..]
-                );
-                let lone = script.units.len() == 1
-                    && was_idle
-                    && status == b'I'
-                    && self.pipeline.is_empty();
-                if reset && lone && tally.outcome.error.is_none() {
-                    self.session.search_path = self.first_path;
+                // Within a transaction it could be rolled back.
+                let settled = was_idle && status == b'I' && self.pipeline.is_empty();
+                if settled && tally.outcome.error.is_none() {
+                    self.restore_path(&script);
                 }
                 self.reports.push_back(Report::Outcome(tally.outcome));
             }

@@ -108,9 +108,8 @@ impl PostgresCodec {
                 b"user" => user = Some(text()),
                 b"database" => database = Some(text()),
                 b"application_name" => facts.set(slot::APPLICATION_NAME, text()),
-                // Both can move unqualified names to other schemas. What `options` holds is a
-                // command line of the server's, which is not taken apart here.
-                b"options" | b"search_path" => self.first_path = SearchPath::Changed,
+                b"search_path" => self.first_path = SearchPath::Changed,
+                b"options" if names_search_path(value) => self.first_path = SearchPath::Changed,
                 _ => {}
             }
         }
@@ -263,6 +262,20 @@ impl PostgresCodec {
             real,
         })
     }
+}
+
+/// Whether the server's command line in `options` could set the search path: `-c search_path=…` or
+/// `--search-path=…`, where a backslash escapes any character.
+fn names_search_path(options: &[u8]) -> bool {
+    let plain = options
+        .iter()
+        .filter(|byte| **byte != b'\\')
+        .map(|byte| match byte {
+            b'-' => b'_',
+            byte => byte.to_ascii_lowercase(),
+        });
+    let plain: Vec<u8> = plain.collect();
+    memchr::memmem::find(&plain, b"search_path").is_some()
 }
 
 /// Whether this is a `SASLInitialResponse` whose GS2 header says "I could bind the channel, and

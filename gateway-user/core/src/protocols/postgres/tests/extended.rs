@@ -111,7 +111,7 @@ fn in_a_transaction_of_the_clients_nothing_is_rolled_back_for_it() {
     let mut talk = Talk::ready(working());
     talk.client(&client::query("BEGIN"))
         .server(&[server::complete("BEGIN"), server::ready(b'T')].concat());
-    (talk.sent(), talk.heard());
+    talk.clear();
     talk.client(&[run("SELECT 1"), run("DELETE FROM orders"), client::sync()].concat());
     assert_eq!(talk.sent(), "P B E H S");
     talk.server(

@@ -53,7 +53,7 @@ fn a_definition_that_failed_defines_nothing() {
     let mut talk = Talk::ready(working());
     talk.client(&client::query("PREPARE a AS SELECT 1"))
         .server(&[server::error("42P05"), server::ready(b'I')].concat());
-    (talk.sent(), talk.heard());
+    talk.clear();
     talk.client(&client::query("EXECUTE a"));
     assert_eq!(talk.heard(), "E/42501 Z/I");
 }
@@ -91,7 +91,7 @@ fn closing_a_statement_frees_its_name() {
     talk.server(&[server::parsed(), server::ready(b'I')].concat());
     talk.client(&[client::close("a"), client::sync()].concat());
     talk.server(&[server::closed(), server::ready(b'I')].concat());
-    (talk.sent(), talk.heard());
+    talk.clear();
     talk.client(&[client::bind("", "a"), client::sync()].concat());
     assert_eq!(talk.heard(), "E/42501");
 }
@@ -102,7 +102,7 @@ fn an_execute_that_was_prepared_means_what_the_name_means_later() {
     succeed(&mut talk, "PREPARE a AS SELECT 1");
     talk.client(&[client::parse("run", "EXECUTE a"), client::sync()].concat());
     talk.server(&[server::parsed(), server::ready(b'I')].concat());
-    (talk.sent(), talk.heard());
+    talk.clear();
     succeed(&mut talk, "DEALLOCATE a");
     // Whatever `a` is by now, it is not what it was when `run` was judged.
     talk.client(&[client::bind("", "run"), client::sync()].concat());

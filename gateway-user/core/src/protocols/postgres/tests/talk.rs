@@ -265,6 +265,12 @@ impl Talk {
         describe(&self.session.outbox().to_server().split())
     }
 
+    /// Forgets what came out so far.
+    pub(super) fn clear(&mut self) {
+        self.session.outbox().to_client().clear();
+        self.session.outbox().to_server().clear();
+    }
+
     /// The asks so far, as `Request:ruling`.
     pub(super) fn asked(&self) -> Vec<String> {
         let asks = self.events.iter().filter_map(|event| match event {
