@@ -21,10 +21,7 @@ fn psycopg_does_all_it_can() {
 #[test]
 fn psycopg_moves_large_values() {
     let gateway = open_gateway();
-    let shown = looks_direct(
-        &gateway,
-        &mut python_client("psycopg_large.py", &conninfo()),
-    );
+    let shown = looks_direct(&gateway, &python_client("psycopg_large.py", &conninfo()));
     assert!(shown.contains("moved"), "{shown}");
 }
 

@@ -37,7 +37,7 @@ const USER: Table = &[
             "observe",
         ],
     ),
-    (6, &["intake", "relay", "control"]),
+    (6, &["intake", "relay", "control", "live"]),
     (7, &["config", "app", "cli", "main"]),
 ];
 
