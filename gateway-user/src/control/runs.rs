@@ -93,8 +93,8 @@ impl Operations {
         }
     }
 
-    /// Removes the runs that have no process any more, also those that an earlier daemon or a
-    /// killed `gateway run` left, and forgets attached cgroups that are gone.
+    /// Removes the runs that have no process any more, also those that an earlier daemon, a killed
+    /// `gateway run` or a `gateway detach` left, and forgets attached cgroups that are gone.
     pub fn sweep(&self) -> Result<(), OperationError> {
         let _change = self.changing();
         for path in self.run_directories()? {
@@ -105,7 +105,8 @@ impl Operations {
                 self.runs().awaited().remove(&cgroup.id);
                 continue;
             }
-            if self.is_awaited(cgroup.id) {
+            let is_ours = self.parts().attachments.find(cgroup.id).is_some();
+            if self.is_awaited(cgroup.id) || !(is_ours || is_old(&path)) {
                 continue;
             }
             // Busy means that a process came in since; the next sweep looks again.
@@ -210,6 +211,14 @@ fn is_populated(path: &Path) -> bool {
     !events.is_ok_and(|events| events.lines().any(|line| line == "populated 0"))
 }
 
+/// Whether a directory that is nobody's run here was made long enough ago: it may be the run of
+/// another daemon on this host, whose first process is still awaited. One whose age cannot be told
+/// is left alone.
+fn is_old(path: &Path) -> bool {
+    let made = fs::metadata(path).and_then(|found| found.modified());
+    made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > 2 * ENTRY))
+}
+
 /// How many processes are in the cgroup and below it.
 fn processes(path: &Path) -> usize {
     let here = fs::read_to_string(path.join("cgroup.procs"))
@@ -247,6 +256,16 @@ mod tests {
         remove_tree(&top).unwrap();
         assert!(!top.exists());
         remove_tree(&top).unwrap();
+    }
+
+    #[test]
+    fn a_new_directory_is_not_taken_for_an_abandoned_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_old(folder.path()));
+        let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
+        fs::File::open(folder.path()).unwrap().set_modified(hour_ago).unwrap();
+        assert!(is_old(folder.path()));
+        assert!(!is_old(&folder.path().join("gone")));
     }
 
     #[test]
