@@ -263,7 +263,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(!is_old(folder.path()));
         let hour_ago = std::time::SystemTime::now() - Duration::from_secs(3600);
-        fs::File::open(folder.path()).unwrap().set_modified(hour_ago).unwrap();
+        fs::File::open(folder.path())
+            .unwrap()
+            .set_modified(hour_ago)
+            .unwrap();
         assert!(is_old(folder.path()));
         assert!(!is_old(&folder.path().join("gone")));
     }
