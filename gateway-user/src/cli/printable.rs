@@ -33,6 +33,23 @@ pub(super) fn block(text: &str, indent: usize) -> Printable<'_> {
     }
 }
 
+/// A line of JSON that says the same and is safe to print: JSON escapes what is below a space by
+/// itself, but not the other characters that a terminal may act on.
+pub(super) fn json(line: &str) -> String {
+    let mut safe = String::with_capacity(line.len());
+    for letter in line.chars() {
+        if is_hidden(letter) {
+            let mut units = [0; 2];
+            for unit in letter.encode_utf16(&mut units) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
 /// See [`line`] and [`block`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Printable<'a> {
@@ -99,6 +116,18 @@ mod tests {
         assert_eq!(
             block("select\r\n\t1\rx\x1b", 2).to_string(),
             "select\n      1\\rx\\u{1b}"
+        );
+    }
+
+    #[test]
+    fn json_stays_what_it_was() {
+        let value = serde_json::json!({ "a": "x\u{9b}2J\u{7f}\u{202e}\u{e0041}ä\n" });
+        let text = value.to_string();
+        let safe = json(&text);
+        assert!(!safe.chars().any(is_hidden), "{safe}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&safe).unwrap(),
+            value
         );
     }
 

@@ -56,21 +56,6 @@ impl Prefix {
             && self.address.is_ipv4() == other.address.is_ipv4()
             && masked(self.address, shorter) == masked(other.address, shorter)
     }
-
-    /// How many leading bits count.
-    pub fn length(&self) -> u8 {
-        self.length
-    }
-
-    /// The port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The first address.
-    pub fn address(&self) -> IpAddr {
-        self.address
-    }
 }
 
 impl fmt::Display for Prefix {

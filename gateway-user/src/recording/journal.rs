@@ -203,22 +203,12 @@ impl Journal {
         self.buffer.shrink_to(IDLE_CAPACITY.min(self.buffer.len()));
     }
 
-    /// Bytes appended and not yet flushed.
-    pub fn pending(&self) -> usize {
-        self.buffer.len()
-    }
-
     /// How far the recording has come, with what is appended and not yet flushed.
     pub fn head(&self) -> Head {
         Head {
             lines: self.seq,
             hash: String::from_utf8_lossy(&self.prev).into_owned(),
         }
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Writes the rest and brings the file to disk. Blocks for as long as the disk takes.

@@ -148,12 +148,12 @@ impl Chain {
         }
         let first = due == 1;
         match &line.event {
+            Event::Open(open) if first && name.is_none_or(|name| name == open.session.as_str()) => {
+            }
             Event::Open(open) if first => {
-                if name.is_some_and(|name| name != open.session.as_str()) {
-                    return Err(FaultKind::Name {
-                        session: open.session.as_str().to_owned(),
-                    });
-                }
+                return Err(FaultKind::Name {
+                    session: open.session.as_str().to_owned(),
+                });
             }
             Event::Open(_) => return Err(FaultKind::Opening { first }),
             _ if first => return Err(FaultKind::Opening { first }),

@@ -11,7 +11,7 @@ use jiff::{Timestamp, Zoned};
 
 use super::digest::{self, Digest};
 use super::find;
-use crate::cli::printable::{DIM, line};
+use crate::cli::printable::{DIM, json, line};
 use crate::cli::wording::{ending, local, span};
 
 /// Arguments of `gateway sessions list`.
@@ -71,8 +71,7 @@ pub(super) fn run(directory: &Path, args: &ListArgs) -> anyhow::Result<ExitCode>
     if args.json {
         let mut out = std::io::stdout().lock();
         for (_, digest) in &digests {
-            serde_json::to_writer(&mut out, digest)?;
-            writeln!(out)?;
+            writeln!(out, "{}", json(&serde_json::to_string(digest)?))?;
         }
         return Ok(ExitCode::SUCCESS);
     }

@@ -1,6 +1,7 @@
 //! `gateway sessions show`.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 
 use super::digest::{self, Digest};
 use super::{find, statement};
-use crate::cli::printable::{DOUBTFUL, GOOD, STRONG, line};
+use crate::cli::printable::{DOUBTFUL, GOOD, STRONG, json, line};
 use crate::cli::wording::{local, span};
 use crate::recording::reader::Reader;
 
@@ -28,10 +29,7 @@ pub(super) struct ShowArgs {
 pub(super) fn run(directory: &Path, args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let found = find::one(directory, &args.id)?;
     if args.json {
-        io::copy(
-            &mut std::fs::File::open(&found.path)?,
-            &mut io::stdout().lock(),
-        )?;
+        print_json(&found.path)?;
         return Ok(ExitCode::SUCCESS);
     }
     let digest = digest::of(&found)?;
@@ -45,6 +43,20 @@ pub(super) fn run(directory: &Path, args: &ShowArgs) -> anyhow::Result<ExitCode>
         statement::print(&mut out, started, &read)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Scripts get the recording's own bytes, whose hashes they can check.
+fn print_json(path: &Path) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut out = io::stdout().lock();
+    if !out.is_terminal() {
+        io::copy(&mut file, &mut out)?;
+        return Ok(());
+    }
+    for line in BufReader::new(file).lines() {
+        writeln!(out, "{}", json(&line?))?;
+    }
+    Ok(())
 }
 
 /// Who, from where to where, and what came of it.

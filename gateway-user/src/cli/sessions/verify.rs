@@ -232,12 +232,12 @@ fn print(findings: &[Finding], bad: usize) -> io::Result<()> {
     }
     let mut out = anstream::stdout();
     writeln!(out, "{table}")?;
-    let all = findings.len();
+    let all = match findings.len() {
+        1 => "1 recording".to_owned(),
+        all => format!("{all} recordings"),
+    };
     match bad {
-        0 => writeln!(out, "{GOOD}nothing wrong{GOOD:#} in {all} recordings"),
-        _ => writeln!(
-            out,
-            "{BAD}{bad} of {all} recordings are not as they were written{BAD:#}"
-        ),
+        0 => writeln!(out, "{GOOD}nothing wrong{GOOD:#} in {all}"),
+        _ => writeln!(out, "{BAD}{bad} of {all} not as written{BAD:#}"),
     }
 }

@@ -179,7 +179,7 @@ fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
         workload: shown(attachment.workload.as_ref()),
         resource: "-".to_owned(),
         what: line(&attachment.cgroup).to_string(),
-        why: whom(attachment.by),
+        why: whom(attachment.by).trim_start().to_owned(),
     }
 }
 

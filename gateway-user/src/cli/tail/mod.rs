@@ -18,6 +18,7 @@ use clap::Args;
 use self::entry::Layout;
 use self::follow::Follower;
 use super::failure::Failure;
+use super::printable::json;
 use crate::observe::enforcement::Entry;
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -64,9 +65,11 @@ pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn show(log: &Path, args: &TailArgs) -> anyhow::Result<()> {
     let mut follower = Follower::open(log).map_err(|error| missing(log, error))?;
+    let terminal = io::stdout().is_terminal();
     let mut printer = Printer {
         out: anstream::stdout(),
         layout: Layout::default(),
+        terminal,
         args,
     };
     let last = follower
@@ -75,12 +78,15 @@ fn show(log: &Path, args: &TailArgs) -> anyhow::Result<()> {
     for line in &last {
         printer.print(line)?;
     }
-    let follow = args.follow || (!args.no_follow && io::stdout().is_terminal());
-    if last.is_empty() && io::stdout().is_terminal() {
+    let follow = args.follow || (!args.no_follow && terminal);
+    if last.is_empty() && terminal {
         let what = if follow { "; waiting" } else { "" };
         anstream::eprintln!("no such entries in {} yet{what}", log.display());
     }
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         let lines = follower
             .grown()
             .with_context(|| format!("cannot read {}", log.display()))?;
@@ -93,7 +99,6 @@ fn show(log: &Path, args: &TailArgs) -> anyhow::Result<()> {
             thread::sleep(INTERVAL);
         }
     }
-    Ok(())
 }
 
 fn missing(log: &Path, error: io::Error) -> anyhow::Error {
@@ -112,6 +117,7 @@ fn missing(log: &Path, error: io::Error) -> anyhow::Error {
 struct Printer<'a, W> {
     out: W,
     layout: Layout,
+    terminal: bool,
     args: &'a TailArgs,
 }
 
@@ -130,7 +136,12 @@ impl<W: Write> Printer<'_, W> {
 
     fn print(&mut self, line: &str) -> anyhow::Result<()> {
         if self.args.json {
-            writeln!(self.out, "{line}")?;
+            // Scripts get the log's own bytes.
+            if self.terminal {
+                writeln!(self.out, "{}", json(line))?;
+            } else {
+                writeln!(self.out, "{line}")?;
+            }
         } else {
             self.layout.print(&mut self.out, line)?;
         }
