@@ -328,6 +328,38 @@ fn the_kernel_is_shared_between_threads() {
 }
 
 #[test]
+fn fast_open_is_intercepted() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    for (destination, listener) in [(V4, &listeners.v4), (V6, &listeners.v6)] {
+        let task = format!("fastopen {destination}");
+        let (_, records) = intercept(&kernel, listener, &agent, &task, 2);
+        for record in records {
+            assert_eq!(record.destination_addr(), destination.parse().unwrap());
+        }
+    }
+}
+
+#[test]
+fn who_comes_by_himself_has_no_record() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let outside = Agent {
+        cgroup: None,
+        uid: 0,
+    };
+    let address = listeners.v4.local_addr().unwrap();
+    outside.run(&format!("try {address}"));
+    assert_eq!(accept(&kernel, &listeners.v4).origin, None);
+    assert_eq!(kernel.counters().unwrap().missed, 1);
+}
+
+#[test]
 fn the_daemon_itself_is_direct() {
     let stage = Stage::set();
     let kernel = stage.start();
