@@ -1,4 +1,34 @@
-//! The program.
-pub mod kernel;
+//! The program `gateway`: both the daemon and the command line that talks to it.
+//!
+//! This file only lists the parts, chooses the allocator and hands over to [`cli`]. Where to go
+//! next: `cli` for the commands, `app` for how the daemon is put together.
 
-fn main() {}
+// The one exception is `kernel`, which says so itself.
+#![deny(unsafe_code)]
+#![expect(
+    unreachable_pub,
+    reason = "nothing of a program is reachable; here `pub` marks what other parts may use"
+)]
+
+mod app;
+mod cli;
+mod config;
+mod control;
+mod identity;
+mod intake;
+mod kernel;
+mod live;
+mod observe;
+mod recording;
+mod relay;
+mod tls;
+
+use std::process::ExitCode;
+
+/// Sessions allocate and free many small buffers on several threads at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main()
+}

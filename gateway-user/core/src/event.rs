@@ -167,6 +167,21 @@ pub struct Outcome {
     pub error: Option<ServerError>,
 }
 
+impl Outcome {
+    /// Nothing has come back yet.
+    pub fn new(ask: AskId) -> Self {
+        Self {
+            ask,
+            tags: Vec::new(),
+            rows: 0,
+            affected: 0,
+            bytes_out: 0,
+            bytes_in: 0,
+            error: None,
+        }
+    }
+}
+
 /// An error as the server reported it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerError {

@@ -40,6 +40,8 @@ pub struct Attribute {
     pub ty: Type,
     /// When it is known.
     pub scope: Scope,
+    /// Every value it can have, where that is a closed list; empty where any value is possible.
+    pub values: &'static [&'static str],
     /// One line for the reference.
     pub doc: &'static str,
 }
@@ -51,6 +53,15 @@ pub struct Name {
     pub schema: Option<Box<str>>,
     /// The name itself, case as the server would see it.
     pub name: Box<str>,
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(schema) = &self.schema {
+            write!(f, "{schema}.")?;
+        }
+        f.write_str(&self.name)
+    }
 }
 
 /// The value in one slot.

@@ -8,6 +8,7 @@
 //! list of dependencies in `cargo xtask tidy`.
 #![forbid(unsafe_code)]
 
+pub mod cursor;
 pub mod event;
 pub mod facts;
 pub mod flow;

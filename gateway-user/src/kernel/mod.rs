@@ -170,6 +170,14 @@ impl Kernel {
     }
 }
 
+/// What is attached, for when no daemon runs that could be asked.
+pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
+    match Bpffs::existing(bpffs)? {
+        Some(bpffs) => list(&CgroupMount::find()?, &bpffs),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// Detaches everything and unmounts the bpffs when no daemon runs; returns what was attached.
 pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     capability::check()?;

@@ -17,6 +17,9 @@ impl Permit {
     pub(in crate::policy) fn mint() -> Self {
         Self { _minted: () }
     }
+
+    /// Uses it up. There is nothing in it: that it is gone is the point.
+    pub(crate) fn spend(self) {}
 }
 
 /// Pass or not.

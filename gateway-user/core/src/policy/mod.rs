@@ -1,5 +1,14 @@
-//! Policy: from rules to decisions. `model` is the source, `compile` checks and resolves it,
-//! `decision` is what comes out. Nothing here fails at run time: a policy that loads decides
-//! everything.
+//! Policy: from rules to decisions. `model` is the source, `compile` checks and resolves it with
+//! the patterns of `pattern` and says by `diagnostic` what is wrong, `engine` decides, `decision`
+//! is what comes out. Nothing here fails at run time: a policy that loads decides everything.
 
 pub mod decision;
+pub mod diagnostic;
+pub mod engine;
+pub mod model;
+
+mod compile;
+mod matching;
+mod pattern;
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,277 @@
 //! What every protocol offers: a static [`Protocol`] descriptor and, for framed ones, a [`Codec`].
 //!
 //! Adding a protocol touches its own folder and one line in `registry`. Names for policy, ports,
-//! sniffing, recordings and the conformance laws come from the descriptor.
+//! sniffing, recordings and the conformance laws come from the descriptor. A codec reads frames
+//! and says in [`Step`]s what is to become of them; it decides nothing and sends nothing: that is
+//! the session's.
 
-use crate::facts::Attribute;
+pub mod conformance;
+pub mod postgres;
+pub mod registry;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::event::{Outcome, ServerError};
+use crate::facts::{Attribute, Facts};
+use crate::ids::AskId;
+use crate::refusal::Refusal;
+
+/// So much of a message that needs a look is held in memory, in bytes; what is behind it streams.
+pub const GATHER_LIMIT: usize = 1 << 20;
+
+/// One of the two peers of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The agent.
+    Client,
+    /// The server that it wanted.
+    Server,
+}
+
+impl Side {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
 
 /// Everything static that the rest of the program needs to know of a protocol.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Protocol {
     /// Name in configuration, recordings and log.
     pub name: &'static str,
+    /// Its usual ports: what is spoken to a destination that no resource covers, so that the
+    /// refusal can be told in the client's own language.
+    pub ports: &'static [u16],
     /// The facts it can tell, in the order of the slots of its fact sets.
     pub attributes: &'static [Attribute],
+    /// How a TLS session begins inside the protocol on the way to a server, where it has a way.
+    pub upstream_tls: Option<TlsRequest>,
+    /// The ALPN protocol name (RFC 7301), where it has one.
+    pub alpn: Option<&'static [u8]>,
+    /// Whether a frame of this first byte may go to the server by the small door, without a
+    /// permit: it continues, ends or acknowledges, and asks for nothing.
+    pub housekeeping: fn(u8) -> bool,
+}
+
+impl fmt::Debug for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Protocol")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a client asks a server for TLS in the protocol's own words.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsRequest {
+    /// What the client sends.
+    pub request: &'static [u8],
+    /// The one byte by which the server agrees.
+    pub accepted: u8,
+    /// The one byte by which it declines and goes on in plain text.
+    pub declined: u8,
+}
+
+/// Whether the gateway offers TLS to clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientTls {
+    /// When they ask.
+    #[default]
+    Accept,
+    /// Never.
+    Refuse,
+    /// Always: a session without it is refused.
+    Require,
+}
+
+/// What a codec is told at its start.
+#[derive(Clone, Debug)]
+pub struct CodecOptions {
+    /// Whether the gateway offers TLS to clients.
+    pub client_tls: ClientTls,
+    /// 32 random bytes for secrets that the gateway hands out in place of the server's.
+    pub entropy: [u8; 32],
+}
+
+/// Names a running action towards whoever may cancel it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CancelKey {
+    /// The server's process, as the protocol tells it to the client.
+    pub process: u32,
+    /// The secret that goes with it.
+    pub secret: Bytes,
+}
+
+/// An action that needs a decision.
+#[derive(Debug)]
+pub struct Ask {
+    /// Bytes of the frame that are buffered and needed for the decision.
+    pub head: usize,
+    /// Bytes of the whole frame; those after `head` stream under the same permit.
+    pub len: usize,
+    /// What policy looks at.
+    pub facts: Facts,
+    /// The protocol's own word for the request.
+    pub request: &'static str,
+    /// The statement or command.
+    pub text: Option<Bytes>,
+    /// The earlier ask whose statement this one runs.
+    pub of: Option<AskId>,
+    /// What happens once it is allowed.
+    pub then: Then,
+}
+
+/// What an allowed action does besides going to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Goes to the server.
+    Forward,
+    /// Opens the connection to the server, then goes there.
+    Dial,
+    /// Goes nowhere: the gateway cancels what the key names.
+    Cancel(CancelKey),
+}
+
+/// What is to become of the bytes at the head of the input.
+///
+/// A length may be greater than what is buffered: then the rest streams as it comes, unseen by the
+/// codec.
+#[derive(Debug)]
+pub enum Step {
+    /// So many bytes go to the other side as they are. From the client only housekeeping frames.
+    Pass(usize),
+    /// So many bytes go nowhere.
+    Discard(usize),
+    /// So many bytes are replaced on their way to the other side.
+    Replace(usize, Bytes),
+    /// So many bytes are answered to the side that they came from.
+    Answer(usize, Bytes),
+    /// An action needs a decision: the next call is [`Codec::allowed`] or [`Codec::refused`].
+    Ask(Box<Ask>),
+    /// So many bytes ask for TLS with the client, and this answers them; then the handshake
+    /// follows. Where the length is 0 the input is already the handshake's first message.
+    StartTls(usize, Bytes),
+    /// Like `Replace`; and whoever shows `issued` from now on means the server's `real` one.
+    IssueKey {
+        /// Length of the frame that is replaced.
+        len: usize,
+        /// What goes to the client instead.
+        bytes: Bytes,
+        /// What the client was given.
+        issued: CancelKey,
+        /// What the server knows.
+        real: CancelKey,
+    },
+    /// So many bytes end the session in good order once they have been passed on.
+    Finish(usize),
+}
+
+/// What the server said about an action, for the recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It finished.
+    Outcome(Outcome),
+    /// The server spoke of its own accord.
+    Server(ServerError),
+}
+
+/// What ends a session from the gateway's side, to be told in the client's language.
+#[derive(Clone, Copy, Debug)]
+pub enum Fatal<'a> {
+    /// Policy refused the whole session.
+    Refused(&'a Refusal),
+    /// The server could not be reached.
+    Unreachable(&'a str),
+    /// The client broke the protocol.
+    Violation(&'a str),
+    /// What it wants works only in another way, which the text tells.
+    Unsupported(&'a str),
+    /// The recording cannot be written.
+    Unrecorded,
+    /// The gateway stops, or an operator ended the session.
+    Stopped,
+}
+
+/// A peer said what the protocol does not have at this point. The text holds no peer bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// The client broke the protocol.
+    #[error("{0}")]
+    Client(&'static str),
+    /// The client wants what cannot pass; the text tells what to do instead.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The server broke the protocol.
+    #[error("{0}")]
+    Server(&'static str),
+}
+
+/// Facts about a finished TLS handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// Protocol version, such as `TLSv1_3`.
+    pub version: String,
+    /// Cipher suite.
+    pub cipher: String,
+    /// The server name of the handshake.
+    pub server_name: Option<String>,
+    /// The ALPN protocol that was agreed on.
+    pub alpn: Option<Vec<u8>>,
+}
+
+/// Reads one session of a framed protocol.
+///
+/// A state machine without I/O: input comes in, [`Step`]s go out. What it has to say itself (a
+/// refusal whose turn has come, a frame that makes the server answer) waits in
+/// [`Codec::answer`] and [`Codec::inject`], which the session empties after every step.
+pub trait Codec: Send {
+    /// Looks at the head of what `side` sent and says what is to become of it. `None` means that
+    /// more input is needed, from this side or from the other. Each step takes at least one byte,
+    /// but for `StartTls(0, _)`.
+    ///
+    /// # Errors
+    /// The peer that is to blame.
+    fn next(&mut self, side: Side, input: &[u8]) -> Result<Option<Step>, CodecError>;
+
+    /// The last ask was let pass and is this one.
+    fn allowed(&mut self, ask: AskId);
+
+    /// The last ask was refused: from now on the codec keeps client and server in step.
+    fn refused(&mut self, ask: AskId, refusal: &Refusal);
+
+    /// Bytes for the client whose turn has come.
+    fn answer(&mut self) -> Option<Bytes>;
+
+    /// Housekeeping for the server that the codec needs for itself.
+    fn inject(&mut self) -> Option<Bytes>;
+
+    /// What the server has finished since the last call.
+    fn report(&mut self) -> Option<Report>;
+
+    /// A handshake with `side` is done.
+    ///
+    /// # Errors
+    /// The handshake did not agree on what the protocol demands.
+    fn tls_started(&mut self, side: Side, info: &TlsInfo) -> Result<(), CodecError>;
+
+    /// The last words to the client, if there is a way to say them at this point.
+    fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes>;
+}
+
+/// A protocol whose frames a [`Codec`] reads.
+pub trait Framed: Send + Sync {
+    /// The static descriptor.
+    fn protocol(&self) -> &'static Protocol;
+
+    /// A codec for a new session.
+    fn codec(&self, options: &CodecOptions) -> Box<dyn Codec>;
+
+    /// What a client sends on a connection of its own to cancel what runs under `key`.
+    fn cancel_request(&self, key: &CancelKey) -> Bytes;
 }

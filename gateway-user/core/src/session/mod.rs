@@ -1,1 +1,549 @@
-//! The session.
+//! One session: bytes in, decisions made, bytes and events out. A machine without I/O.
+//!
+//! The relay feeds it (`handle_*`, `resume`), asks what it wants (`wants_read`), and empties its
+//! [`outbox`]. What frames mean is the codec's, whether they may pass is policy's; here the one is
+//! joined to the other, and every ask is recorded before anything of it is sent.
+
+mod inbound;
+pub mod outbox;
+mod record;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::inbound::{Inbound, Rest};
+use self::outbox::{Action, Outbox};
+use crate::event::{End, Event, Leg, Open, SessionEnd, Tls};
+use crate::facts::Stage;
+use crate::flow::Flow;
+use crate::ids::{AskId, PolicyDigest};
+use crate::policy::decision::{Decision, Verdict};
+use crate::policy::engine::Engine;
+use crate::protocols::{
+    Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Protocol, Report, Side, Step, Then,
+    TlsInfo,
+};
+use crate::subject::Subject;
+
+/// Bytes that may wait for a peer before nothing more is taken from whoever makes them.
+pub const HIGH_WATER: usize = 256 << 10;
+
+/// One session.
+pub struct Session {
+    protocol: &'static Protocol,
+    codec: Box<dyn Codec>,
+    engine: Arc<Engine>,
+    subject: Arc<Subject>,
+    flow: Arc<Flow>,
+    client: Inbound,
+    server: Inbound,
+    outbox: Outbox,
+    asks: u32,
+    allowed: u64,
+    denied: u64,
+    told_policy: Option<PolicyDigest>,
+    /// A handshake with the client is under way: what it sends belongs to that.
+    handshaking: bool,
+    /// The server has been asked for.
+    dialed: bool,
+    /// The client has said all it wanted.
+    finishing: bool,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("protocol", &self.protocol.name)
+            .field("flow", &self.flow)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Begins a session; its first event is in the outbox. `gateway` is the program's version.
+    pub fn new(
+        framed: &dyn Framed,
+        options: &CodecOptions,
+        engine: Arc<Engine>,
+        subject: Arc<Subject>,
+        flow: Arc<Flow>,
+        gateway: &str,
+    ) -> Self {
+        let mut outbox = Outbox::default();
+        outbox.record(Event::Open(Open {
+            session: flow.session.clone(),
+            subject: Subject::clone(&subject),
+            client: flow.client,
+            destination: flow.destination,
+            resource: flow.resource.clone(),
+            protocol: framed.protocol().name.to_owned(),
+            gateway: gateway.to_owned(),
+        }));
+        Self {
+            protocol: framed.protocol(),
+            codec: framed.codec(options),
+            engine,
+            subject,
+            flow,
+            client: Inbound::default(),
+            server: Inbound::default(),
+            outbox,
+            asks: 0,
+            allowed: 0,
+            denied: 0,
+            told_policy: None,
+            handshaking: false,
+            dialed: false,
+            finishing: false,
+            closed: false,
+        }
+    }
+
+    /// What waits to be done.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// How many asks were allowed and denied so far.
+    pub fn asked(&self) -> (u64, u64) {
+        (self.allowed, self.denied)
+    }
+
+    /// Bytes that went to the client and to the server so far.
+    pub fn traffic(&self) -> (u64, u64) {
+        self.outbox.sent
+    }
+
+    /// Whether the session's own start has been decided: the client has said who it is.
+    pub fn is_ready(&self) -> bool {
+        self.asks > 0
+    }
+
+    /// Whether more from `side` can be taken now. What is held in memory stays below a few times
+    /// [`HIGH_WATER`] because of this.
+    pub fn wants_read(&mut self, side: Side) -> bool {
+        if self.closed || self.handshaking {
+            return false;
+        }
+        match side {
+            Side::Client => !self.finishing && !self.is_full() && self.client.has_room(),
+            Side::Server => self.outbox.to_client().len() < HIGH_WATER && self.server.has_room(),
+        }
+    }
+
+    fn is_full(&mut self) -> bool {
+        self.outbox.to_client().len() >= HIGH_WATER || self.outbox.to_server().len() >= HIGH_WATER
+    }
+
+    /// Takes what `side` sent.
+    pub fn handle_bytes(&mut self, side: Side, bytes: &[u8]) {
+        self.read(side, bytes);
+        self.settle(side);
+    }
+
+    /// Goes on with what was left when the outbox was full; to be called after some of it was sent.
+    /// Says whether that made a difference.
+    pub fn resume(&mut self) -> bool {
+        let held = self.client.len() + self.server.len();
+        if held > 0 && !self.closed {
+            self.settle(Side::Client);
+        }
+        held != self.client.len() + self.server.len()
+    }
+
+    /// Takes the end of what `side` sends.
+    pub fn handle_eof(&mut self, side: Side) {
+        match side {
+            Side::Client => self.finish(),
+            Side::Server if self.finishing => self.end(SessionEnd::ClientClosed, None),
+            Side::Server => self.end(SessionEnd::ServerClosed, None),
+        }
+    }
+
+    /// The client has nothing more to say. What it asked for before still runs to its end on the
+    /// server, and that end is recorded.
+    fn finish(&mut self) {
+        if !self.dialed {
+            return self.end(SessionEnd::ClientClosed, None);
+        }
+        if !self.finishing && !self.closed {
+            self.finishing = true;
+            self.outbox.act(Action::FinishServer);
+        }
+    }
+
+    /// Takes the result of a TLS handshake.
+    pub fn handle_tls(&mut self, side: Side, info: &TlsInfo) {
+        let leg = match side {
+            Side::Client => {
+                self.handshaking = false;
+                Leg::Client
+            }
+            Side::Server => Leg::Server,
+        };
+        self.outbox.record(Event::Tls(Tls {
+            leg,
+            version: info.version.clone(),
+            cipher: info.cipher.clone(),
+            server_name: info.server_name.clone(),
+        }));
+        if let Err(error) = self.codec.tls_started(side, info) {
+            self.violated(&error);
+        }
+    }
+
+    /// Takes a new policy for everything that is asked from now on.
+    pub fn handle_policy(&mut self, engine: Arc<Engine>) {
+        self.engine = engine;
+    }
+
+    /// The server could not be reached, or its connection failed.
+    pub fn handle_unreachable(&mut self, detail: &str) {
+        self.end(
+            SessionEnd::ServerFailed {
+                detail: detail.to_owned(),
+            },
+            Some(Fatal::Unreachable(detail)),
+        );
+    }
+
+    /// The client's connection failed.
+    pub fn handle_client_failure(&mut self, detail: &str) {
+        if self.finishing {
+            // It has left, as it said; what the server still answers is for the recording.
+            self.outbox.to_client().clear();
+            return;
+        }
+        self.end(
+            SessionEnd::ClientFailed {
+                detail: detail.to_owned(),
+            },
+            None,
+        );
+    }
+
+    /// A deadline passed.
+    pub fn handle_timeout(&mut self, waiting_for: &str) {
+        let how = SessionEnd::TimedOut {
+            waiting_for: waiting_for.to_owned(),
+        };
+        self.end(
+            how,
+            Some(Fatal::Violation(
+                "the connection was idle for too long before it was ready",
+            )),
+        );
+    }
+
+    /// The recording cannot be written: nothing more may pass.
+    pub fn handle_unrecorded(&mut self, detail: &str) {
+        // What was about to be sent was not recorded. Fails closed: it is not sent.
+        self.outbox.to_server().clear();
+        self.end(
+            SessionEnd::RecordingFailed {
+                detail: detail.to_owned(),
+            },
+            Some(Fatal::Unrecorded),
+        );
+    }
+
+    /// The gateway stops, or an operator ended the session.
+    pub fn handle_stop(&mut self) {
+        self.end(SessionEnd::Stopped, Some(Fatal::Stopped));
+    }
+
+    /// Reads on both sides until neither gets further: an answer of the server may be what a
+    /// message of the client waits for.
+    fn settle(&mut self, first: Side) {
+        let mut side = first.other();
+        let mut idle = 0;
+        while idle < 2 && !self.closed {
+            let before = self.inbound(side).len();
+            if before > 0 && !self.is_full() {
+                self.read(side, &[]);
+            }
+            idle = if self.inbound(side).len() == before {
+                idle + 1
+            } else {
+                0
+            };
+            side = side.other();
+        }
+    }
+
+    fn inbound(&mut self, side: Side) -> &mut Inbound {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    /// Reads what is held of `side` and then `bytes`; what cannot be read yet is held.
+    fn read(&mut self, side: Side, bytes: &[u8]) {
+        if self.closed {
+            return;
+        }
+        let mut held = self.inbound(side).take();
+        if held.is_empty() {
+            let taken = self.read_input(side, bytes);
+            self.inbound(side)
+                .hold(bytes.get(taken..).unwrap_or_default());
+        } else {
+            held.extend_from_slice(bytes);
+            let taken = self.read_input(side, &held);
+            self.inbound(side).put_back(held, taken);
+        }
+    }
+
+    /// Takes steps as far as `input` goes; says how many bytes were taken.
+    fn read_input(&mut self, side: Side, input: &[u8]) -> usize {
+        let mut taken = 0;
+        while self.may_step(side) {
+            let rest = input.get(taken..).unwrap_or_default();
+            if !self.inbound(side).rest.is_done() {
+                if rest.is_empty() {
+                    break;
+                }
+                taken += self.stream(side, rest);
+                continue;
+            }
+            match self.codec.next(side, rest) {
+                Ok(Some(step)) => taken += self.step(side, step, rest),
+                Ok(None) => {
+                    self.speak();
+                    break;
+                }
+                Err(error) => self.violated(&error),
+            }
+            self.speak();
+        }
+        taken
+    }
+
+    fn may_step(&mut self, side: Side) -> bool {
+        let unheard = self.finishing && side == Side::Client;
+        !(self.closed || self.handshaking || unheard || self.is_full())
+    }
+
+    /// Lets the rest of a frame by whose beginning was dealt with.
+    fn stream(&mut self, side: Side, input: &[u8]) -> usize {
+        let mut rest = std::mem::take(&mut self.inbound(side).rest);
+        let taken = match &mut rest {
+            Rest::Done => 0,
+            Rest::ToServer(carry) => self.outbox.carry(carry, input),
+            Rest::ToClient(remaining) => {
+                let taken = input.len().min(*remaining);
+                self.outbox.reply(input.get(..taken).unwrap_or_default());
+                *remaining -= taken;
+                taken
+            }
+            Rest::Nowhere(remaining) => {
+                let taken = input.len().min(*remaining);
+                *remaining -= taken;
+                taken
+            }
+        };
+        self.inbound(side).rest = rest;
+        taken
+    }
+
+    /// Does what one step says; says how many bytes of `input` it took.
+    fn step(&mut self, side: Side, step: Step, input: &[u8]) -> usize {
+        match step {
+            Step::Pass(len) => self.pass(side, len, input),
+            Step::Finish(len) => {
+                let taken = self.pass(side, len, input);
+                self.finish();
+                taken
+            }
+            Step::Discard(len) => {
+                let taken = len.min(input.len());
+                self.inbound(side).rest = Rest::Nowhere(len - taken);
+                taken
+            }
+            Step::Replace(len, bytes) => self.replace(side, len, &bytes, input),
+            Step::IssueKey {
+                len,
+                bytes,
+                issued,
+                real,
+            } => {
+                self.outbox.act(Action::IssueKey { issued, real });
+                self.replace(side, len, &bytes, input)
+            }
+            Step::Answer(len, bytes) => {
+                self.outbox.reply(&bytes);
+                len
+            }
+            Step::StartTls(len, bytes) => self.start_tls(len, &bytes, input),
+            Step::Ask(ask) => {
+                let taken = ask.head;
+                let head = input.get(..taken).unwrap_or_default();
+                self.decide(*ask, head);
+                taken
+            }
+        }
+    }
+
+    fn pass(&mut self, side: Side, len: usize, input: &[u8]) -> usize {
+        let taken = len.min(input.len());
+        let bytes = input.get(..taken).unwrap_or_default();
+        match side {
+            Side::Server => {
+                self.outbox.reply(bytes);
+                self.server.rest = Rest::ToClient(len - taken);
+            }
+            Side::Client => match self
+                .outbox
+                .housekeeping(bytes, len, self.protocol.housekeeping)
+            {
+                Some(carry) => self.client.rest = Rest::ToServer(carry),
+                // Only a fault of the codec leads here. Fails closed: the frame does not pass.
+                None => self.violated(&CodecError::Client(
+                    "a message that needs a decision came without one",
+                )),
+            },
+        }
+        taken
+    }
+
+    fn replace(&mut self, side: Side, len: usize, bytes: &Bytes, input: &[u8]) -> usize {
+        debug_assert_eq!(side, Side::Server, "only the server's frames are replaced");
+        let taken = len.min(input.len());
+        self.outbox.reply(bytes);
+        self.server.rest = Rest::Nowhere(len - taken);
+        taken
+    }
+
+    fn start_tls(&mut self, len: usize, answer: &[u8], input: &[u8]) -> usize {
+        let after = input.get(len..).unwrap_or_default();
+        // Bytes behind a request for TLS were sent in plain text before the handshake: whoever put
+        // them there wants them to be taken for encrypted ones (CVE-2021-23214).
+        if len > 0 && !after.is_empty() {
+            self.violated(&CodecError::Client(
+                "received unencrypted data after SSL request",
+            ));
+            return input.len();
+        }
+        self.outbox.reply(answer);
+        self.outbox
+            .act(Action::StartTls(Bytes::copy_from_slice(after)));
+        self.handshaking = true;
+        input.len()
+    }
+
+    /// Puts an ask to policy, records what it said, and does it.
+    fn decide(&mut self, ask: Ask, head: &[u8]) {
+        self.asks = self.asks.saturating_add(1);
+        let id = AskId(self.asks);
+        let decision = self.engine.decide(&self.subject, &self.flow, &ask.facts);
+        self.record_ask(id, &ask, &decision);
+        let whole_session = matches!(ask.facts.stage, Stage::Connect);
+        match decision.verdict {
+            Verdict::Allow(permit) => {
+                self.allowed += 1;
+                self.codec.allowed(id);
+                match ask.then {
+                    Then::Cancel(key) => {
+                        self.outbox.act(Action::Cancel(key));
+                        self.end(SessionEnd::ClientClosed, None);
+                        return;
+                    }
+                    Then::Dial => {
+                        self.dialed = true;
+                        self.outbox.act(Action::Dial);
+                    }
+                    Then::Forward => {}
+                }
+                self.client.rest = Rest::ToServer(self.outbox.forward(head, ask.len, permit));
+            }
+            Verdict::Deny(refusal) => {
+                self.denied += 1;
+                self.client.rest = Rest::Nowhere(ask.len.saturating_sub(head.len()));
+                if whole_session {
+                    self.end(SessionEnd::Refused, Some(Fatal::Refused(&refusal)));
+                }
+                self.codec.refused(id, &refusal);
+            }
+        }
+    }
+
+    fn record_ask(&mut self, id: AskId, ask: &Ask, decision: &Decision) {
+        let digest = self.engine.digest();
+        let policy = (self.told_policy.as_ref() != Some(digest)).then(|| digest.clone());
+        if policy.is_some() {
+            self.told_policy.clone_from(&policy);
+        }
+        let event = record::ask(id, ask, decision, self.protocol.attributes, policy);
+        self.outbox.record(Event::Ask(event));
+    }
+
+    /// Sends what the codec has to say itself, and records what the server finished.
+    fn speak(&mut self) {
+        while let Some(report) = self.codec.report() {
+            self.outbox.record(match report {
+                Report::Outcome(outcome) => Event::Outcome(outcome),
+                Report::Server(error) => Event::Server(error),
+            });
+        }
+        if self.closed {
+            return;
+        }
+        while let Some(bytes) = self.codec.inject() {
+            let declared = self.protocol.housekeeping;
+            let sent = self.outbox.housekeeping(&bytes, bytes.len(), declared);
+            debug_assert!(sent.is_some(), "a codec injects housekeeping only");
+        }
+        // An answer of the gateway's own never goes into the middle of one of the server's.
+        while self.server.rest.is_done()
+            && let Some(bytes) = self.codec.answer()
+        {
+            self.outbox.reply(&bytes);
+        }
+    }
+
+    fn violated(&mut self, error: &CodecError) {
+        let detail = error.to_string();
+        let (how, fatal) = match error {
+            CodecError::Client(text) => (
+                SessionEnd::ClientViolation { detail },
+                Fatal::Violation(text),
+            ),
+            CodecError::Unsupported(text) => (
+                SessionEnd::ClientViolation { detail },
+                Fatal::Unsupported(text),
+            ),
+            CodecError::Server(text) => (
+                SessionEnd::ServerViolation { detail },
+                Fatal::Unreachable(text),
+            ),
+        };
+        self.end(how, Some(fatal));
+    }
+
+    fn end(&mut self, how: SessionEnd, last_words: Option<Fatal<'_>>) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        // In the middle of a frame of the server's there is no way to say anything.
+        if let Some(bytes) = last_words
+            .filter(|_| self.server.rest.is_done())
+            .and_then(|fatal| self.codec.farewell(fatal))
+        {
+            self.outbox.reply(&bytes);
+        }
+        let (bytes_out, bytes_in) = self.outbox.sent;
+        let end = End {
+            how: how.clone(),
+            allowed: self.allowed,
+            denied: self.denied,
+            bytes_in,
+            bytes_out,
+        };
+        self.outbox.record(Event::End(end));
+        self.outbox.act(Action::Close(how));
+    }
+}

@@ -1,0 +1,306 @@
+//! From the rules of the file to what `engine` runs through: checked, and resolved for each
+//! resource they cover.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::diagnostic::{Diagnostic, Level};
+use super::engine::Inventory;
+use super::matching::{Condition, Matching, resolve};
+use super::model::{Effect, Globs, Mode, RuleSpec};
+use super::pattern::{Glob, Quantifier, Truth};
+use crate::facts::{Attribute, Fact, Type};
+use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
+use crate::protocols::Protocol;
+
+/// A rule as it is for the resources of one protocol.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) name: RuleName,
+    pub(super) effect: Effect,
+    pub(super) mode: Mode,
+    pub(super) reason: Option<String>,
+    /// Sorted; none means any.
+    pub(super) workloads: Option<Box<[WorkloadName]>>,
+    /// Sorted; none means any.
+    pub(super) groups: Option<Box<[GroupName]>>,
+    pub(super) conditions: Box<[Condition]>,
+    /// One bit for each value of the protocol's closed fact that the rule can match.
+    pub(super) values: u128,
+    /// Whether it says of itself that it is for what could not be read.
+    pub(super) unread: bool,
+}
+
+/// The rules for one resource.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) mode: Mode,
+    pub(super) slots: Slots,
+    pub(super) denies: Vec<Rule>,
+    pub(super) allows: Vec<Rule>,
+}
+
+/// Slots of a protocol's facts that mean something to policy itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Slots {
+    /// What is done, such as `sql.verb`; also the one that rules are sorted out by.
+    pub(super) verb: Option<(usize, &'static [&'static str])>,
+    /// Whether the action could be read.
+    pub(super) parsed: Option<usize>,
+    /// What it is done to, for explanations.
+    pub(super) objects: [Option<usize>; 2],
+}
+
+impl Slots {
+    pub(super) fn of(attributes: &'static [Attribute]) -> Self {
+        let ends = |word: &str| {
+            let with_dot = format!(".{word}");
+            attributes
+                .iter()
+                .position(|attribute| attribute.name.ends_with(&with_dot))
+        };
+        let names = |slot: &usize| attributes.get(*slot).is_some_and(|it| it.ty == Type::Names);
+        let verb = ends("verb");
+        Self {
+            verb: verb.and_then(|slot| Some((slot, attributes.get(slot)?.values))),
+            parsed: ends("parsed"),
+            objects: [ends("table").filter(names), ends("function").filter(names)],
+        }
+    }
+
+    /// The bit of a verb; all bits where there is none for it.
+    pub(super) fn bit(&self, verb: &Fact) -> u128 {
+        let Some((_, values)) = self.verb.filter(|(_, values)| values.len() <= 128) else {
+            return u128::MAX;
+        };
+        let Fact::Text(verb) = verb else {
+            return u128::MAX;
+        };
+        match values.iter().position(|value| **value == **verb) {
+            Some(index) => 1 << index,
+            None => u128::MAX,
+        }
+    }
+}
+
+/// Resolves all rules.
+pub(super) fn compile(
+    inventory: &Inventory,
+    rules: &[Spanned<RuleSpec>],
+) -> (HashMap<ResourceName, Table>, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let mut tables: HashMap<ResourceName, Table> = inventory
+        .resources
+        .iter()
+        .map(|resource| {
+            let slots = Slots::of(resource.protocol.attributes);
+            let (denies, allows) = (Vec::new(), Vec::new());
+            (
+                resource.name.clone(),
+                Table {
+                    mode: resource.mode,
+                    slots,
+                    denies,
+                    allows,
+                },
+            )
+        })
+        .collect();
+    let mut names = HashSet::new();
+    for rule in rules {
+        let spec = rule.get_ref();
+        let name = &spec.name;
+        if name.get_ref().is_empty() {
+            diagnostics.push(Diagnostic::error(name.span(), "a rule needs a name"));
+        } else if !names.insert(name.get_ref().as_str()) {
+            let message = format!("there is another rule called `{}`", name.get_ref());
+            diagnostics.push(Diagnostic::error(name.span(), message));
+        }
+        one(inventory, spec, &mut tables, &mut diagnostics);
+    }
+    (tables, diagnostics)
+}
+
+/// Resolves a rule once for each protocol and gives it to the resources it covers.
+fn one(
+    inventory: &Inventory,
+    spec: &RuleSpec,
+    tables: &mut HashMap<ResourceName, Table>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let workloads = inventory.workloads.iter();
+    let workloads = select(
+        &spec.workload,
+        workloads,
+        WorkloadName::as_str,
+        "workload",
+        diagnostics,
+    );
+    let groups = inventory.groups.iter();
+    let groups = select(&spec.group, groups, GroupName::as_str, "group", diagnostics);
+    let resources = inventory.resources.iter().map(|resource| &resource.name);
+    let resources = select(
+        &spec.resource,
+        resources,
+        ResourceName::as_str,
+        "resource",
+        diagnostics,
+    );
+
+    let covered = inventory.resources.iter().filter(|resource| {
+        resources
+            .as_ref()
+            .is_none_or(|names| names.binary_search(&resource.name).is_ok())
+    });
+    let mut by_protocol: HashMap<&str, Option<Rule>> = HashMap::new();
+    let mut missing: Vec<(&Protocol, String, Range<usize>)> = Vec::new();
+    for resource in covered {
+        let protocol = resource.protocol;
+        let rule = by_protocol.entry(protocol.name).or_insert_with(|| {
+            let matching = spec.matching.as_ref().map(|tree| {
+                let mut found = Vec::new();
+                let matching = resolve(tree, protocol.attributes, &mut found);
+                diagnostics.append(&mut found);
+                matching
+            });
+            let Matching {
+                conditions,
+                missing: absent,
+            } = matching.unwrap_or_default();
+            let known = absent.is_empty();
+            missing.extend(
+                absent
+                    .into_iter()
+                    .map(|(name, span)| (protocol, name, span)),
+            );
+            known.then(|| {
+                rule(
+                    spec,
+                    protocol,
+                    conditions,
+                    workloads.clone(),
+                    groups.clone(),
+                )
+            })
+        });
+        if let (Some(rule), Some(table)) = (rule, tables.get_mut(&resource.name)) {
+            match rule.effect {
+                Effect::Allow => table.allows.push(rule.clone()),
+                Effect::Deny => table.denies.push(rule.clone()),
+            }
+        }
+    }
+    let usable = by_protocol.values().any(Option::is_some);
+    diagnostics.extend(
+        missing
+            .into_iter()
+            .map(|missing| unknown_fact(missing, usable)),
+    );
+}
+
+fn rule(
+    spec: &RuleSpec,
+    protocol: &Protocol,
+    conditions: Vec<Condition>,
+    workloads: Option<Vec<WorkloadName>>,
+    groups: Option<Vec<GroupName>>,
+) -> Rule {
+    let slots = Slots::of(protocol.attributes);
+    let unread = conditions.iter().any(|condition| {
+        let at_slot = Some(condition.slot) == slots.parsed;
+        at_slot
+            && condition
+                .pattern
+                .matches(&Fact::Flag(false), Quantifier::All)
+                == Truth::Yes
+    });
+    Rule {
+        name: RuleName::new(spec.name.get_ref().as_str()),
+        effect: spec.action,
+        mode: spec.mode,
+        reason: spec.reason.as_ref().map(|reason| reason.get_ref().clone()),
+        workloads: workloads.map(Vec::into_boxed_slice),
+        groups: groups.map(Vec::into_boxed_slice),
+        values: values(&conditions, slots),
+        conditions: conditions.into(),
+        unread,
+    }
+}
+
+/// The verbs that a rule can match, as bits.
+fn values(conditions: &[Condition], slots: Slots) -> u128 {
+    let Some((slot, values)) = slots.verb.filter(|(_, values)| values.len() <= 128) else {
+        return u128::MAX;
+    };
+    let on_verb = conditions.iter().filter(|condition| condition.slot == slot);
+    on_verb.fold(u128::MAX, |bits, condition| {
+        let can = |value: &&str| condition.pattern.text(value) != Truth::No;
+        let matched = values.iter().enumerate().filter(|(_, value)| can(value));
+        bits & matched.fold(0, |bits, (index, _)| bits | 1 << index)
+    })
+}
+
+/// A fact that a protocol does not have: an error if no resource of the rule has it.
+fn unknown_fact(
+    (protocol, name, span): (&Protocol, String, Range<usize>),
+    usable: bool,
+) -> Diagnostic {
+    let message = format!("`{name}` is no fact of {}", protocol.name);
+    let diagnostic = Diagnostic {
+        level: if usable { Level::Warning } else { Level::Error },
+        ..Diagnostic::error(span, message)
+    };
+    if usable {
+        return diagnostic.help(format!(
+            "the rule never matches on resources of {}",
+            protocol.name
+        ));
+    }
+    let all = protocol.attributes.iter().map(|attribute| attribute.name);
+    if name.contains('.') {
+        return diagnostic.suggest(&name, all);
+    }
+    diagnostic.suggest(
+        &name,
+        all.map(|full| full.rsplit('.').next().unwrap_or(full)),
+    )
+}
+
+/// The names that globs stand for, sorted; none if there are no globs, which stands for any.
+fn select<'a, T: Clone + Ord + 'a>(
+    globs: &Option<Spanned<Globs>>,
+    known: impl Iterator<Item = &'a T> + Clone,
+    text: impl Fn(&T) -> &str,
+    what: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Vec<T>> {
+    let globs = globs.as_ref()?;
+    let mut names = Vec::new();
+    if globs.get_ref().0.is_empty() {
+        let message = format!("an empty list covers no {what}");
+        diagnostics
+            .push(Diagnostic::error(globs.span(), message).help("leave it out to cover every one"));
+    }
+    for source in &globs.get_ref().0 {
+        let glob = Glob::new(source.get_ref());
+        let before = names.len();
+        names.extend(
+            known
+                .clone()
+                .filter(|name| glob.matches(text(name)))
+                .cloned(),
+        );
+        if names.len() == before {
+            let message = format!("there is no {what} like `{}`", source.get_ref());
+            diagnostics.push(
+                Diagnostic::error(source.span(), message)
+                    .suggest(source.get_ref(), known.clone().map(&text)),
+            );
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}

@@ -1,0 +1,330 @@
+//! `Engine`: a policy that loaded, and what it decides.
+//!
+//! Order does not decide: a deny rule beats an allow rule, and what nothing allows is denied. What
+//! is not known counts against the one who asks: a deny rule matches where it might, an allow rule
+//! only where it surely does.
+//!
+//! INVARIANT: more deny rules never allow more. Checked by a property test beside this file.
+
+use std::collections::HashMap;
+
+use toml::Spanned;
+
+use super::compile::{Rule, Slots, Table, compile};
+use super::decision::{Decision, Permit, Verdict};
+use super::diagnostic::{Diagnostic, Level};
+use super::model::{Mode, RuleSpec};
+use super::pattern::{Quantifier, Truth};
+use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
+use crate::flow::Flow;
+use crate::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
+use crate::protocols::Protocol;
+use crate::refusal::Refusal;
+use crate::subject::Subject;
+
+/// A `[[resource]]`, as far as policy cares.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Its name.
+    pub name: ResourceName,
+    /// The protocol it speaks.
+    pub protocol: &'static Protocol,
+    /// Whether refusals are enforced on it.
+    pub mode: Mode,
+}
+
+/// What rules can refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Every resource of the configuration.
+    pub resources: Vec<Resource>,
+    /// Every workload of the configuration.
+    pub workloads: Vec<WorkloadName>,
+    /// Every group that a workload belongs to.
+    pub groups: Vec<GroupName>,
+}
+
+/// A policy that loaded. Shared by `Arc`.
+#[derive(Debug)]
+pub struct Engine {
+    digest: PolicyDigest,
+    tables: HashMap<ResourceName, Table>,
+}
+
+impl Engine {
+    /// Checks and resolves the rules; gives warnings beside the engine, or all that is wrong.
+    pub fn compile(
+        inventory: &Inventory,
+        rules: &[Spanned<RuleSpec>],
+        digest: PolicyDigest,
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let (tables, diagnostics) = compile(inventory, rules);
+        if diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.level == Level::Error)
+        {
+            return Err(diagnostics);
+        }
+        Ok((Self { digest, tables }, diagnostics))
+    }
+
+    /// Names the policy's source.
+    pub fn digest(&self) -> &PolicyDigest {
+        &self.digest
+    }
+
+    /// Decides. Never fails: what is not known counts against the one who asks.
+    pub fn decide(&self, subject: &Subject, flow: &Flow, facts: &Facts) -> Decision {
+        let table = flow
+            .resource
+            .as_ref()
+            .and_then(|resource| self.tables.get(resource));
+        let Some(table) = table else {
+            let reason = format!("{} is not a resource of this gateway", flow.destination.0);
+            return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
+        };
+        let case = Case {
+            table,
+            subject,
+            flow,
+            facts,
+        };
+        let outcome = match &facts.stage {
+            Stage::Connect => case.unit(None),
+            Stage::Action(units) => case.units(units),
+        };
+        outcome.decision(table.mode)
+    }
+}
+
+/// What came of the rules, before a resource in observe mode lets pass what they refuse.
+enum Outcome<'a> {
+    Allowed {
+        by: &'a Rule,
+        /// What enforcing every rule would have refused.
+        observed: Option<Refusal>,
+    },
+    Refused(Refusal),
+}
+
+impl Outcome<'_> {
+    fn decision(self, mode: Mode) -> Decision {
+        match (self, mode) {
+            (Self::Allowed { by, observed }, _) => Decision {
+                verdict: Verdict::Allow(Permit::mint()),
+                rule: Some(by.name.clone()),
+                observed,
+            },
+            (Self::Refused(refusal), Mode::Enforce) => Decision {
+                rule: refusal.rule.clone(),
+                verdict: Verdict::Deny(refusal),
+                observed: None,
+            },
+            (Self::Refused(refusal), Mode::Observe) => Decision {
+                verdict: Verdict::Allow(Permit::mint()),
+                rule: refusal.rule.clone(),
+                observed: Some(refusal),
+            },
+        }
+    }
+}
+
+/// One thing to be decided.
+struct Case<'a> {
+    table: &'a Table,
+    subject: &'a Subject,
+    flow: &'a Flow,
+    facts: &'a Facts,
+}
+
+impl<'a> Case<'a> {
+    /// Each unit must be allowed. A rule that denies one is told rather than that nothing allows
+    /// another.
+    fn units(&self, units: &[FactSet]) -> Outcome<'a> {
+        let mut first: Option<Outcome<'a>> = None;
+        for unit in units {
+            first = Some(match (first, self.unit(Some(unit))) {
+                (_, Outcome::Refused(refusal)) if refusal.rule.is_some() => {
+                    return Outcome::Refused(refusal);
+                }
+                (None, outcome) => outcome,
+                (Some(Outcome::Refused(refusal)), _) | (Some(_), Outcome::Refused(refusal)) => {
+                    Outcome::Refused(refusal)
+                }
+                (
+                    Some(Outcome::Allowed { by, observed }),
+                    Outcome::Allowed {
+                        observed: another, ..
+                    },
+                ) => Outcome::Allowed {
+                    by,
+                    observed: observed.or(another),
+                },
+            });
+        }
+        // Codecs never ask about nothing; if one did, nothing would have been allowed.
+        first.unwrap_or_else(|| Outcome::Refused(self.nothing_allows(None)))
+    }
+
+    /// Decides on one unit, or with `None` on the start of the session.
+    fn unit(&self, unit: Option<&FactSet>) -> Outcome<'a> {
+        let bit = match (unit, self.table.slots.verb) {
+            (Some(unit), Some((slot, _))) => self.table.slots.bit(unit.fact(slot)),
+            _ => u128::MAX,
+        };
+        if self.unread(unit) && !self.table.allows.iter().any(|rule| rule.unread) {
+            // Every deny rule might match it; the plain reason helps more than one of theirs.
+            return Outcome::Refused(self.nothing_allows(unit));
+        }
+        let mut observed = None;
+        for rule in &self.table.denies {
+            if rule.values & bit != 0 && self.covers(rule) && self.denies(rule, unit) {
+                let refusal = denied_by(rule);
+                match rule.mode {
+                    Mode::Enforce => return Outcome::Refused(refusal),
+                    Mode::Observe => observed = observed.or(Some(refusal)),
+                }
+            }
+        }
+        let mut allows =
+            self.table.allows.iter().filter(|rule| {
+                rule.values & bit != 0 && self.covers(rule) && self.allows(rule, unit)
+            });
+        let Some(first) = allows.next() else {
+            return Outcome::Refused(self.nothing_allows(unit));
+        };
+        // A rule in observe mode allows, and what it alone allows is told.
+        let enforced = std::iter::once(first)
+            .chain(allows)
+            .find(|it| it.mode == Mode::Enforce);
+        match enforced {
+            Some(by) => Outcome::Allowed { by, observed },
+            None => {
+                let observed = observed.or_else(|| Some(self.nothing_allows(unit)));
+                Outcome::Allowed {
+                    by: first,
+                    observed,
+                }
+            }
+        }
+    }
+
+    /// Whether this is an action that could not be read.
+    fn unread(&self, unit: Option<&FactSet>) -> bool {
+        match (unit, self.table.slots.parsed) {
+            (Some(unit), Some(slot)) => *unit.fact(slot) != Fact::Flag(true),
+            _ => false,
+        }
+    }
+
+    /// Whether the rule is about this subject.
+    fn covers(&self, rule: &Rule) -> bool {
+        let workload = |names: &[WorkloadName]| names.binary_search(&self.subject.workload).is_ok();
+        let group = |names: &[GroupName]| {
+            self.subject
+                .groups
+                .iter()
+                .any(|group| names.binary_search(group).is_ok())
+        };
+        rule.workloads.as_deref().is_none_or(workload) && rule.groups.as_deref().is_none_or(group)
+    }
+
+    /// Fails closed: a deny rule holds where it might match.
+    fn denies(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
+        rule.conditions.iter().all(|condition| {
+            let fact = match (condition.scope, unit) {
+                (Scope::Connection, _) => self.facts.connection.fact(condition.slot),
+                (Scope::Action, Some(unit)) => unit.fact(condition.slot),
+                // Not at the start of the session: what is done is still to come.
+                (Scope::Action, None) => return false,
+            };
+            condition.pattern.matches(fact, Quantifier::Any) != Truth::No
+        })
+    }
+
+    /// Fails closed: an allow rule holds only where it surely matches, and for what could not be
+    /// read only if it says so.
+    fn allows(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
+        if self.unread(unit) && !rule.unread {
+            return false;
+        }
+        rule.conditions.iter().all(|condition| {
+            let fact = match (condition.scope, unit) {
+                (Scope::Connection, _) => self.facts.connection.fact(condition.slot),
+                (Scope::Action, Some(unit)) => unit.fact(condition.slot),
+                (Scope::Action, None) => return true,
+            };
+            condition.pattern.matches(fact, Quantifier::All) == Truth::Yes
+        })
+    }
+
+    /// The refusal of what no rule allows, in words from the facts.
+    fn nothing_allows(&self, unit: Option<&FactSet>) -> Refusal {
+        let reason = match (unit, &self.flow.resource) {
+            (Some(unit), _) => explain(unit, self.table.slots),
+            (None, Some(resource)) => {
+                format!(
+                    "no rule allows workload {} on {resource}",
+                    self.subject.workload
+                )
+            }
+            (None, None) => format!("no rule allows workload {}", self.subject.workload),
+        };
+        Refusal { rule: None, reason }
+    }
+}
+
+fn denied_by(rule: &Rule) -> Refusal {
+    let reason = rule
+        .reason
+        .clone()
+        .unwrap_or_else(|| "denied by policy".to_owned());
+    Refusal {
+        rule: Some(rule.name.clone()),
+        reason,
+    }
+}
+
+/// Most names of a list that a refusal tells.
+const NAMES_TOLD: usize = 3;
+
+/// Such as `no rule allows delete on public.orders`.
+fn explain(unit: &FactSet, slots: Slots) -> String {
+    if slots
+        .parsed
+        .is_some_and(|slot| *unit.fact(slot) != Fact::Flag(true))
+    {
+        return "the statement could not be understood".to_owned();
+    }
+    let verb = match slots.verb.map(|(slot, _)| unit.fact(slot)) {
+        Some(Fact::Text(verb)) => verb,
+        _ => "this",
+    };
+    let told = slots
+        .objects
+        .into_iter()
+        .flatten()
+        .find_map(|slot| match unit.fact(slot) {
+            Fact::Names(names) => tell(names),
+            _ => None,
+        });
+    match told {
+        Some(names) => format!("no rule allows {verb} on {names}"),
+        None => format!("no rule allows {verb}"),
+    }
+}
+
+fn tell(names: &[Name]) -> Option<String> {
+    let mut told: Vec<String> = names
+        .iter()
+        .take(NAMES_TOLD)
+        .map(|name| match &name.schema {
+            Some(schema) => format!("{schema}.{}", name.name),
+            None => name.name.to_string(),
+        })
+        .collect();
+    if names.len() > NAMES_TOLD {
+        told.push(format!("{} more", names.len() - NAMES_TOLD));
+    }
+    (!told.is_empty()).then(|| told.join(", "))
+}

@@ -1,0 +1,141 @@
+//! The source of a policy: `[[rule]]` of the configuration file, as serde reads it, with the place
+//! in the file of everything that can be wrong.
+//!
+//! What the words mean is checked in `compile`, against the protocols' attributes.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use toml::Spanned;
+
+/// A `[[rule]]`.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSpec {
+    /// Names the rule in decisions and refusals.
+    pub name: Spanned<String>,
+    /// What it does to the actions it matches.
+    pub action: Effect,
+    /// Globs over resources; left out, any.
+    pub resource: Option<Spanned<Globs>>,
+    /// Globs over workloads; left out, any.
+    pub workload: Option<Spanned<Globs>>,
+    /// Globs over groups; left out, any.
+    pub group: Option<Spanned<Globs>>,
+    /// Patterns over facts; left out, everything.
+    #[serde(rename = "match")]
+    pub matching: Option<Spanned<Tree>>,
+    /// Whether it takes effect.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Why; shown to the agent by a refusal.
+    pub reason: Option<Spanned<String>>,
+}
+
+/// What a rule does to the actions it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Lets pass, unless another rule denies.
+    Allow,
+    /// Refuses, whatever other rules allow.
+    Deny,
+}
+
+/// Whether a rule or a resource takes effect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It does.
+    #[default]
+    Enforce,
+    /// What it would have done is recorded, and the action passes.
+    Observe,
+}
+
+/// A glob or a list of them.
+#[derive(Clone, Debug)]
+pub struct Globs(pub Vec<Spanned<String>>);
+
+/// A value of the file as it stands: what may be in a `match` depends on the fact's type.
+#[derive(Clone, Debug)]
+pub enum Tree {
+    /// A string.
+    Text(String),
+    /// A boolean.
+    Flag(bool),
+    /// An integer.
+    Number(i64),
+    /// An array.
+    List(Vec<Spanned<Tree>>),
+    /// A table.
+    Table(Vec<(Spanned<String>, Spanned<Tree>)>),
+}
+
+impl<'de> Deserialize<'de> for Globs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let tree = Spanned::<Tree>::deserialize(deserializer)?;
+        let span = tree.span();
+        match tree.into_inner() {
+            Tree::Text(text) => Ok(Self(vec![Spanned::new(span, text)])),
+            Tree::List(items) => items
+                .into_iter()
+                .map(|item| {
+                    let span = item.span();
+                    match item.into_inner() {
+                        Tree::Text(text) => Ok(Spanned::new(span, text)),
+                        _ => Err(serde::de::Error::custom("expected a list of strings")),
+                    }
+                })
+                .collect::<Result<_, _>>()
+                .map(Self),
+            _ => Err(serde::de::Error::custom(
+                "expected a string or a list of strings",
+            )),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string, a list, true or false, a whole number or a table")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Tree, E> {
+        Ok(Tree::Text(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Tree, E> {
+        Ok(Tree::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Tree, E> {
+        Ok(Tree::Number(number))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Tree::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
+        let mut table = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            table.push(entry);
+        }
+        Ok(Tree::Table(table))
+    }
+}

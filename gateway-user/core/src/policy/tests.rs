@@ -1,0 +1,661 @@
+//! Tables of rules and what they decide on statements; what is found when a policy is loaded.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::decision::{Decision, Verdict};
+use super::diagnostic::{Diagnostic, Level};
+use super::engine::{Engine, Inventory, Resource};
+use super::model::{Mode, RuleSpec};
+use crate::facts::{Fact, FactSet, Facts, Stage};
+use crate::flow::{ClientAddr, Flow, OriginalDst};
+use crate::ids::{GroupName, PolicyDigest, ResourceName, SessionId, WorkloadName};
+use crate::protocols::Protocol;
+use crate::protocols::postgres::attributes::{self, ATTRIBUTES};
+use crate::protocols::postgres::script::{Script, unknown};
+use crate::sql::postgres::{SearchPath, Session};
+use crate::subject::{Process, Subject};
+
+static POSTGRES: Protocol = Protocol {
+    name: "postgres",
+    attributes: ATTRIBUTES,
+};
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    rule: Vec<Spanned<RuleSpec>>,
+}
+
+fn inventory() -> Inventory {
+    let resource = |name: &str, mode| Resource {
+        name: ResourceName::new(name),
+        protocol: &POSTGRES,
+        mode,
+    };
+    Inventory {
+        resources: vec![
+            resource("orders-db", Mode::Enforce),
+            resource("users-db", Mode::Enforce),
+            resource("trial-db", Mode::Observe),
+        ],
+        workloads: ["planner", "writer"].map(WorkloadName::new).into(),
+        groups: ["agents"].map(GroupName::new).into(),
+    }
+}
+
+fn load(rules: &str) -> Result<(Engine, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let file: File = toml::from_str(rules).unwrap();
+    Engine::compile(&inventory(), &file.rule, PolicyDigest::new("digest"))
+}
+
+fn engine(rules: &str) -> Engine {
+    load(rules).unwrap().0
+}
+
+fn subject(workload: &str) -> Subject {
+    Subject {
+        workload: WorkloadName::new(workload),
+        groups: if workload == "planner" {
+            [GroupName::new("agents")].into()
+        } else {
+            [].into()
+        },
+        cgroup: "/agents".into(),
+        process: Process {
+            pid: 1,
+            uid: 1,
+            gid: 1,
+            comm: "psql".into(),
+            exe: None,
+            command_line: None,
+            start_ticks: None,
+        },
+    }
+}
+
+fn flow(resource: Option<&str>) -> Flow {
+    Flow {
+        session: SessionId::new("s"),
+        client: ClientAddr("10.0.0.1:4000".parse().unwrap()),
+        destination: OriginalDst("10.0.0.9:5432".parse().unwrap()),
+        resource: resource.map(ResourceName::new),
+    }
+}
+
+fn connection() -> Arc<FactSet> {
+    let mut set = FactSet::new(ATTRIBUTES);
+    set.set(attributes::DATABASE, Fact::Text("shop".into()));
+    set.set(attributes::USER, Fact::Text("agent".into()));
+    Arc::new(set)
+}
+
+fn decide(engine: &Engine, workload: &str, resource: &str, stage: Stage) -> Decision {
+    let facts = Facts {
+        stage,
+        connection: connection(),
+    };
+    engine.decide(&subject(workload), &flow(Some(resource)), &facts)
+}
+
+/// A decision in one line: `allow RULE`, or `deny [RULE:] REASON`, and what was observed.
+fn told(decision: &Decision) -> String {
+    let refusal = |refusal: &crate::refusal::Refusal| match &refusal.rule {
+        Some(rule) => format!("{rule}: {}", refusal.reason),
+        None => refusal.reason.clone(),
+    };
+    let mut out = match &decision.verdict {
+        Verdict::Allow(_) => {
+            format!(
+                "allow {}",
+                decision.rule.as_ref().map_or("-", |rule| rule.as_str())
+            )
+        }
+        Verdict::Deny(denied) => format!("deny {}", refusal(denied)),
+    };
+    if let Some(observed) = &decision.observed {
+        out += &format!(" | observed {}", refusal(observed));
+    }
+    out
+}
+
+fn check_on(engine: &Engine, resource: &str, sql: &str, expected: &str) {
+    let units = Arc::clone(&Script::read(sql.as_bytes(), Session::default()).units);
+    let decision = decide(engine, "planner", resource, Stage::Action(units));
+    assert_eq!(told(&decision), expected, "{sql}");
+}
+
+fn check(engine: &Engine, sql: &str, expected: &str) {
+    check_on(engine, "orders-db", sql, expected);
+}
+
+const SHOP: &str = r#"
+    [[rule]]
+    name = "read-shop"
+    action = "allow"
+    resource = "orders-db"
+    group = "agents"
+    match = { verb = ["select", "show", "explain"], table = ["public.*", "pg_catalog.*"] }
+
+    [[rule]]
+    name = "no-tables"
+    action = "allow"
+    match = { verb = "select", table = [] , function = { not = ["pg_read_file", "set_config"] } }
+
+    [[rule]]
+    name = "write-log"
+    action = "allow"
+    match = { sql.verb = ["insert"], sql.write = "log", "sql.read" = [] }
+
+    [[rule]]
+    name = "delete-few"
+    action = "allow"
+    match = { verb = "delete", table = "orders", where = true }
+
+    [[rule]]
+    name = "no-secrets"
+    action = "deny"
+    match = { table = "secrets" }
+    reason = "secrets stay secret"
+
+    [[rule]]
+    name = "one-at-a-time"
+    action = "deny"
+    match = { statements = { min = 3 } }
+"#;
+
+#[test]
+fn statements() {
+    let engine = engine(SHOP);
+    check(&engine, "SELECT * FROM orders", "allow read-shop");
+    check(&engine, "SELECT * FROM orders, pg_class", "allow read-shop");
+    check(
+        &engine,
+        "SELECT * FROM other.orders",
+        "deny no rule allows select on other.orders",
+    );
+    check(
+        &engine,
+        "SELECT * FROM orders, other.orders",
+        "deny no rule allows select on public.orders, other.orders",
+    );
+    check(&engine, "SELECT 1", "allow no-tables");
+    check(
+        &engine,
+        "SELECT pg_read_file('/etc/passwd')",
+        "deny no rule allows select on pg_read_file",
+    );
+    check(
+        &engine,
+        "SELECT query_to_xml('select 1', true, true, '')",
+        "deny no-secrets: secrets stay secret",
+    );
+    check(
+        &engine,
+        "SELECT * FROM secrets",
+        "deny no-secrets: secrets stay secret",
+    );
+    check(
+        &engine,
+        "WITH secrets AS (SELECT 1) SELECT * FROM secrets, orders",
+        "allow read-shop",
+    );
+    check(&engine, "INSERT INTO log VALUES (1)", "allow write-log");
+    check(
+        &engine,
+        "INSERT INTO log SELECT * FROM orders",
+        "deny no rule allows insert on public.log, public.orders",
+    );
+    check(
+        &engine,
+        "DELETE FROM orders WHERE id = 1",
+        "allow delete-few",
+    );
+    check(
+        &engine,
+        "DELETE FROM orders",
+        "deny no rule allows delete on public.orders",
+    );
+    check(
+        &engine,
+        "WITH d AS (DELETE FROM orders RETURNING 1) SELECT * FROM d",
+        "deny no rule allows delete on public.orders",
+    );
+    check(&engine, "EXPLAIN DELETE FROM orders", "allow read-shop");
+    check(
+        &engine,
+        "EXPLAIN ANALYZE DELETE FROM orders",
+        "deny no rule allows delete on public.orders",
+    );
+    check(
+        &engine,
+        "DROP TABLE a, b, c, d",
+        "deny no rule allows drop on public.a, public.b, public.c, 1 more",
+    );
+    check(&engine, "BEGIN", "deny no rule allows begin");
+    check(&engine, "SELECT 1; SELECT * FROM orders", "allow no-tables");
+    check(
+        &engine,
+        "SELECT 1; SELECT 2; SELECT 3",
+        "deny one-at-a-time: denied by policy",
+    );
+    check(
+        &engine,
+        "TRUNCATE x; SELECT * FROM secrets",
+        "deny no-secrets: secrets stay secret",
+    );
+    check(
+        &engine,
+        "SELEC",
+        "deny the statement could not be understood",
+    );
+}
+
+#[test]
+fn who_and_where() {
+    let engine = engine(
+        r#"
+        [[rule]]
+        name = "one"
+        action = "allow"
+        workload = ["plan*"]
+        match = { user = "agent", database = { regex = "sh.p" } }
+        [[rule]]
+        name = "two"
+        action = "allow"
+        resource = ["*-db"]
+        group = ["agents"]
+        match = { verb = "begin" }
+        "#,
+    );
+    let at = |workload, resource| told(&decide(&engine, workload, resource, Stage::Connect));
+    assert_eq!(at("planner", "orders-db"), "allow one");
+    assert_eq!(
+        at("writer", "orders-db"),
+        "deny no rule allows workload writer on orders-db"
+    );
+    assert_eq!(
+        at("stranger", "orders-db"),
+        "deny no rule allows workload stranger on orders-db"
+    );
+    assert_eq!(
+        at("planner", "unknown-db"),
+        "deny 10.0.0.9:5432 is not a resource of this gateway"
+    );
+    let facts = Facts {
+        stage: Stage::Connect,
+        connection: connection(),
+    };
+    let nowhere = engine.decide(&subject("planner"), &flow(None), &facts);
+    assert_eq!(
+        told(&nowhere),
+        "deny 10.0.0.9:5432 is not a resource of this gateway"
+    );
+}
+
+#[test]
+fn the_start_of_a_session() {
+    let deny = r#"
+        [[rule]]
+        name = "all"
+        action = "allow"
+        match = { verb = "select" }
+        [[rule]]
+        name = "no-drop"
+        action = "deny"
+        match = { verb = "drop", user = "agent" }
+    "#;
+    // What is done is still to come: it keeps no allow rule from matching, and denies nothing.
+    let start = decide(&engine(deny), "planner", "orders-db", Stage::Connect);
+    assert_eq!(told(&start), "allow all");
+    let deny =
+        format!("{deny}\n[[rule]]\nname = \"out\"\naction = \"deny\"\nmatch = {{ user = \"a*\" }}");
+    let start = decide(&engine(&deny), "planner", "orders-db", Stage::Connect);
+    assert_eq!(told(&start), "deny out: denied by policy");
+}
+
+#[test]
+fn observing() {
+    let engine = engine(
+        r#"
+        [[rule]]
+        name = "read"
+        action = "allow"
+        match = { verb = "select" }
+        [[rule]]
+        name = "trial-deny"
+        action = "deny"
+        mode = "observe"
+        match = { table = "secrets" }
+        [[rule]]
+        name = "trial-allow"
+        action = "allow"
+        mode = "observe"
+        match = { kind = "write" }
+        "#,
+    );
+    check(&engine, "SELECT 1", "allow read");
+    check(
+        &engine,
+        "SELECT * FROM secrets",
+        "allow read | observed trial-deny: denied by policy",
+    );
+    check(
+        &engine,
+        "DELETE FROM a",
+        "allow trial-allow | observed no rule allows delete on public.a",
+    );
+    check(
+        &engine,
+        "DROP TABLE a",
+        "deny no rule allows drop on public.a",
+    );
+    check_on(
+        &engine,
+        "trial-db",
+        "DROP TABLE a",
+        "allow - | observed no rule allows drop on public.a",
+    );
+}
+
+#[test]
+fn what_is_not_known() {
+    let engine = engine(
+        r#"
+        [[rule]]
+        name = "everything"
+        action = "allow"
+        resource = "users-db"
+        [[rule]]
+        name = "public"
+        action = "allow"
+        resource = "orders-db"
+        match = { verb = "select", table = ["public.*"] }
+        [[rule]]
+        name = "any-orders"
+        action = "allow"
+        resource = "orders-db"
+        match = { verb = "select", table = "orders" }
+        [[rule]]
+        name = "no-hr"
+        action = "deny"
+        match = { table = "hr.*" }
+        "#,
+    );
+    let changed = Session {
+        search_path: SearchPath::Changed,
+        ..Session::default()
+    };
+    let check = |resource: &str, sql: &str, expected: &str| {
+        let units = Arc::clone(&Script::read(sql.as_bytes(), changed).units);
+        assert_eq!(
+            told(&decide(&engine, "planner", resource, Stage::Action(units))),
+            expected
+        );
+    };
+    check("orders-db", "SELECT * FROM public.orders", "allow public");
+    check(
+        "orders-db",
+        "SELECT * FROM orders",
+        "deny no-hr: denied by policy",
+    );
+    check("users-db", "SELECT 1", "allow everything");
+    check(
+        "users-db",
+        "SELEC 1",
+        "deny the statement could not be understood",
+    );
+    let portal = Stage::Action([unknown(true)].into());
+    assert_eq!(
+        told(&decide(&engine, "planner", "users-db", portal)),
+        "deny no-hr: denied by policy"
+    );
+}
+
+#[test]
+fn unread_statements_may_be_allowed_by_name() {
+    let engine = engine(
+        r#"
+        [[rule]]
+        name = "anything-goes"
+        action = "allow"
+        match = { parsed = false }
+        [[rule]]
+        name = "planned"
+        action = "allow"
+        "#,
+    );
+    check(&engine, "SELEC", "allow anything-goes");
+    check(&engine, "SELECT 1", "allow planned");
+}
+
+#[test]
+fn patterns() {
+    let with = |pattern: &str| {
+        engine(&format!(
+            "[[rule]]\nname = \"r\"\naction = \"allow\"\nmatch = {{ {pattern} }}"
+        ))
+    };
+    let yes = |pattern: &str, sql: &str| check(&with(pattern), sql, "allow r");
+    let no = |pattern: &str, sql: &str| {
+        let units = Arc::clone(&Script::read(sql.as_bytes(), Session::default()).units);
+        let decision = decide(&with(pattern), "planner", "orders-db", Stage::Action(units));
+        assert!(
+            matches!(decision.verdict, Verdict::Deny(_)),
+            "{pattern} on {sql}"
+        );
+    };
+    yes("table = '*.orders'", "TABLE s.orders");
+    yes("table = 'ord*'", "TABLE s.orders");
+    yes("table = { regex = 'public\\.(a|b)' }", "SELECT FROM a, b");
+    no("table = { regex = 'public\\.(a|b)' }", "SELECT FROM a, ab");
+    yes("table = { not = 'secrets' }", "SELECT FROM a, b");
+    yes("table = { not = 'secrets' }", "SELECT 1");
+    no("table = { not = 'secrets' }", "SELECT FROM a, secrets");
+    yes("table = []", "SELECT 1");
+    no("table = []", "TABLE a");
+    no("table = '*'", "SELECT 1");
+    yes("table = { not = [] }", "TABLE a");
+    no("table = { not = [] }", "SELECT 1");
+    yes("where = true", "SELECT FROM a WHERE b");
+    no("where = true", "INSERT INTO a VALUES (1)");
+    yes("where = { not = true }", "INSERT INTO a VALUES (1)");
+    yes("object = []", "SELECT 1");
+    yes("object = { not = 'role' }", "DROP TABLE a");
+    no("object = { not = 'role' }", "DROP ROLE a");
+    yes("setting = 'work_*'", "SET work_mem = 1");
+    no(
+        "setting = 'work_*'",
+        "SELECT set_config('ro' || 'le', 'x', true)",
+    );
+    yes("statements = [1, { min = 5 }]", "SELECT 1");
+    no("statements = { max = 1 }", "SELECT 1; SELECT 2");
+    no("verb = 'SELECT*'", "SELECT 1");
+    yes("verb = { not = ['drop', 'create'] }", "SELECT 1");
+    no("verb = { not = ['drop', 'create'] }", "DROP TABLE a");
+    yes(
+        "sql.verb = 'select', sql.where = true",
+        "SELECT FROM a WHERE b",
+    );
+}
+
+/// What loading says, as `level "text": message (help)`.
+fn said(rules: &str) -> Vec<String> {
+    let diagnostics = match load(rules) {
+        Ok((_, warnings)) => warnings,
+        Err(diagnostics) => diagnostics,
+    };
+    diagnostics
+        .iter()
+        .map(|it| {
+            let level = if it.level == Level::Error {
+                "error"
+            } else {
+                "warning"
+            };
+            let help = it
+                .help
+                .as_deref()
+                .map(|help| format!(" ({help})"))
+                .unwrap_or_default();
+            format!("{level} {}: {}{help}", &rules[it.span.clone()], it.message)
+        })
+        .collect()
+}
+
+#[test]
+fn loading() {
+    let rule = |rest: &str| {
+        said(&format!(
+            "[[rule]]\nname = \"r\"\naction = \"allow\"\n{rest}"
+        ))
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(rule("match = { verb = 'select' }"), none);
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!([
+            rule("match = { vreb = 'select' }"),
+            rule("match = { 'sql.tabel' = 'x' }"),
+            rule("match = { sql.tabel = 'x' }"),
+            rule("match = { http.method = 'GET' }"),
+            rule("match = { verb = 'selct' }"),
+            rule("match = { verb = 'SELECT' }"),
+            rule("match = { verb = ['select', 'delet'] }"),
+            rule("match = { verb = true }"),
+            rule("match = { where = 'yes' }"),
+            rule("match = { table = 3 }"),
+            rule("match = { table = '.x' }"),
+            rule("match = { table = { regex = '(' } }"),
+            rule("match = { table = { glob = 'x' } }"),
+            rule("match = { statements = -1 }"),
+            rule("match = { statements = { min = 3, max = 1 } }"),
+            rule("match = { verb = { not = 'a', regex = 'b' } }"),
+            rule("match = 'select'"),
+            rule("resource = 'order-db'"),
+            rule("resource = []"),
+            rule("workload = ['plan*', 'zzz']"),
+            rule("group = 'agent'"),
+            rule("[[rule]]\nname = \"r\"\naction = \"deny\""),
+        ].map(|lines| lines.join("\n")).join("\n"));
+    });
+}
+
+#[test]
+fn rules_of_the_wrong_shape_are_not_read() {
+    let bad = |rules: &str| {
+        toml::from_str::<File>(rules)
+            .err()
+            .unwrap()
+            .message()
+            .to_owned()
+    };
+    assert!(bad("[[rule]]\nname = 'a'\naction = 'alow'").contains("unknown variant `alow`"));
+    assert!(
+        bad("[[rule]]\nname = 'a'\naction = 'allow'\nverb = 'x'").contains("unknown field `verb`")
+    );
+    assert!(
+        bad("[[rule]]\nname = 'a'\naction = 'allow'\nresource = [1]").contains("list of strings")
+    );
+}
+
+mod laws {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_rule() -> impl Strategy<Value = String> {
+        let pattern = prop::sample::select(vec![
+            "",
+            "verb = 'select'",
+            "verb = { not = 'select' }",
+            "table = 'a'",
+            "table = 'public.*'",
+            "table = { not = 's.*' }",
+            "where = true",
+            "where = false",
+            "function = 'f'",
+            "table = []",
+            "parsed = false",
+            "kind = 'write'",
+            "user = 'agent'",
+            "statements = { min = 2 }",
+        ]);
+        let patterns = prop::collection::hash_set(pattern, 0..3);
+        (prop::bool::ANY, patterns, prop::bool::ANY).prop_map(|(allow, patterns, observe)| {
+            let mut keys = std::collections::HashSet::new();
+            let patterns: Vec<_> = patterns
+                .into_iter()
+                .filter(|it| !it.is_empty() && keys.insert(it.split(' ').next()))
+                .collect();
+            let action = if allow { "allow" } else { "deny" };
+            let mode = if observe { "observe" } else { "enforce" };
+            format!(
+                "action = '{action}'\nmode = '{mode}'\nmatch = {{ {} }}\n",
+                patterns.join(", ")
+            )
+        })
+    }
+
+    fn file(rules: &[String]) -> String {
+        let numbered = rules.iter().enumerate();
+        numbered
+            .map(|(n, rule)| format!("[[rule]]\nname = 'r{n}'\n{rule}"))
+            .collect()
+    }
+
+    fn allowed(rules: &[String], stage: &Stage) -> bool {
+        let decision = decide(&engine(&file(rules)), "planner", "orders-db", stage.clone());
+        matches!(decision.verdict, Verdict::Allow(_))
+    }
+
+    const TEXTS: &[&str] = &[
+        "SELECT 1",
+        "SELECT f() FROM a",
+        "TABLE s.a",
+        "DELETE FROM a WHERE b",
+        "DELETE FROM s.a",
+        "SELECT 1; TABLE b",
+        "DO 'x'",
+        "SELEC",
+        "DROP TABLE a CASCADE",
+        "EXECUTE p",
+        "BEGIN",
+    ];
+
+    proptest! {
+        #[test]
+        fn more_deny_rules_never_allow_more(
+            rules in prop::collection::vec(any_rule(), 0..6),
+            another in any_rule(),
+            text in prop::sample::select(TEXTS),
+        ) {
+            let units = Arc::clone(&Script::read(text.as_bytes(), Session::default()).units);
+            for stage in [Stage::Action(units), Stage::Connect] {
+                let before = allowed(&rules, &stage);
+                let denying = another.replace("'allow'", "'deny'");
+                let after = allowed(&[rules.clone(), vec![denying]].concat(), &stage);
+                prop_assert!(before || !after);
+                let mut backwards = rules.clone();
+                backwards.reverse();
+                prop_assert_eq!(before, allowed(&backwards, &stage));
+            }
+        }
+
+        #[test]
+        fn knowing_less_never_allows_more(
+            rules in prop::collection::vec(any_rule(), 0..6),
+            text in prop::sample::select(TEXTS),
+            slot in 3..ATTRIBUTES.len(),
+        ) {
+            let units = Script::read(text.as_bytes(), Session::default()).units.to_vec();
+            let mut less = units.clone();
+            less.iter_mut().for_each(|unit| unit.set(slot, Fact::Unknown));
+            // A rule for what could not be read may allow it.
+            prop_assume!(!rules.iter().any(|rule| rule.contains("parsed")));
+            let before = allowed(&rules, &Stage::Action(units.into()));
+            prop_assert!(before || !allowed(&rules, &Stage::Action(less.into())));
+        }
+    }
+}

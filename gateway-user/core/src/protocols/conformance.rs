@@ -1,0 +1,230 @@
+//! The laws that every framed protocol keeps, as functions over its [`Framed`]: what the tests of
+//! each codec, the property tests and the fuzz target check.
+//!
+//! They look at a session from outside: bytes in, bytes and events out. Whether a "no" is put in
+//! the right words is for each protocol's own tests.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use super::{CodecOptions, Framed, Side, TlsInfo};
+use crate::event::{Event, Ruling};
+use crate::flow::{ClientAddr, Flow, OriginalDst};
+use crate::ids::{ResourceName, SessionId, WorkloadName};
+use crate::policy::engine::Engine;
+use crate::session::outbox::Action;
+use crate::session::{HIGH_WATER, Session};
+use crate::subject::{Process, Subject};
+
+/// What one side sends; the order of these is the order in which the gateway reads.
+pub type Said = (Side, Vec<u8>);
+
+/// A session may hold so many bytes: one message that is held whole, what waits for both peers,
+/// and what one read adds to each.
+pub const MEMORY_LIMIT: usize = super::GATHER_LIMIT + 4 * HIGH_WATER;
+
+/// All that came out of a session.
+#[derive(Debug, Default, PartialEq)]
+pub struct Trace {
+    /// Bytes for the client.
+    pub to_client: Vec<u8>,
+    /// Bytes for the server.
+    pub to_server: Vec<u8>,
+    /// Events.
+    pub events: Vec<Event>,
+    /// Everything else it wanted.
+    pub actions: Vec<Action>,
+    /// The most bytes that waited for the peers at one time.
+    pub most_waiting: usize,
+}
+
+/// The subject that acts in conformance runs.
+pub fn subject() -> Subject {
+    Subject {
+        workload: WorkloadName::new("agent"),
+        groups: Arc::new([]),
+        cgroup: "/agent".to_owned(),
+        process: Process {
+            pid: 1,
+            uid: 1000,
+            gid: 1000,
+            comm: "agent".to_owned(),
+            exe: None,
+            command_line: None,
+            start_ticks: None,
+        },
+    }
+}
+
+/// The flow of conformance runs, to a resource called `db`.
+pub fn flow() -> Flow {
+    let addr = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    Flow {
+        session: SessionId::new("conformance"),
+        client: ClientAddr(addr(40_000)),
+        destination: OriginalDst(addr(5432)),
+        resource: Some(ResourceName::new("db")),
+    }
+}
+
+/// Runs a session over what is said, each saying cut into pieces as `cut` wants: it is given what
+/// is left and says how much of it comes next (at least 1).
+pub fn run(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    engine: &Arc<Engine>,
+    said: &[Said],
+    mut cut: impl FnMut(usize) -> usize,
+) -> Trace {
+    let (subject, flow) = (Arc::new(subject()), Arc::new(flow()));
+    let mut session = Session::new(framed, options, Arc::clone(engine), subject, flow, "test");
+    let mut trace = Trace::default();
+    collect(&mut session, &mut trace);
+    for (side, bytes) in said {
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() && session.wants_read(*side) {
+            let (piece, after) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
+            session.handle_bytes(*side, piece);
+            collect(&mut session, &mut trace);
+            rest = after;
+        }
+    }
+    session.handle_eof(Side::Server);
+    collect(&mut session, &mut trace);
+    session.handle_eof(Side::Client);
+    collect(&mut session, &mut trace);
+    trace
+}
+
+/// Empties the outbox as a relay does, until nothing moves. Handshakes succeed at once.
+fn collect(session: &mut Session, trace: &mut Trace) {
+    loop {
+        let outbox = session.outbox();
+        let waiting = outbox.to_client().len() + outbox.to_server().len();
+        trace.most_waiting = trace.most_waiting.max(waiting);
+        trace
+            .to_client
+            .extend_from_slice(&outbox.to_client().split());
+        trace
+            .to_server
+            .extend_from_slice(&outbox.to_server().split());
+        trace.events.append(outbox.events());
+        let Some(action) = outbox.action() else {
+            if !session.resume() {
+                return;
+            }
+            continue;
+        };
+        if matches!(action, Action::StartTls(_)) {
+            session.handle_tls(Side::Client, &handshake());
+        }
+        trace.actions.push(action);
+    }
+}
+
+fn handshake() -> TlsInfo {
+    TlsInfo {
+        version: "TLSv1_3".to_owned(),
+        cipher: "TLS13_AES_256_GCM_SHA384".to_owned(),
+        server_name: None,
+        alpn: Some(b"postgresql".to_vec()),
+    }
+}
+
+/// Law: how the input is cut into reads changes nothing, in a session without TLS.
+///
+/// # Panics
+/// When the law is broken.
+pub fn chunking_changes_nothing(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    engine: &Arc<Engine>,
+    said: &[Said],
+    cut: impl FnMut(usize) -> usize,
+) {
+    let whole = run(framed, options, engine, said, |rest| rest);
+    let pieces = run(framed, options, engine, said, cut);
+    // Bytes behind a request for TLS are a violation if they are there when it is read, and part of
+    // the handshake if they come later: there the cut is what matters.
+    if pieces
+        .actions
+        .iter()
+        .any(|action| matches!(action, Action::StartTls(_)))
+    {
+        return;
+    }
+    assert_eq!(
+        whole.to_server, pieces.to_server,
+        "bytes for the server differ"
+    );
+    assert_eq!(
+        whole.to_client, pieces.to_client,
+        "bytes for the client differ"
+    );
+    assert_eq!(whole.events, pieces.events, "events differ");
+    assert_eq!(whole.actions, pieces.actions, "actions differ");
+}
+
+/// Law: where policy allows nothing, nothing reaches the server, and nobody even connects to it.
+///
+/// # Panics
+/// When the law is broken.
+pub fn nothing_passes_without_permit(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    nothing: &Arc<Engine>,
+    said: &[Said],
+) {
+    let trace = run(framed, options, nothing, said, |rest| rest);
+    assert!(
+        trace.to_server.is_empty(),
+        "bytes reached the server without a permit"
+    );
+    assert!(
+        !trace.actions.contains(&Action::Dial),
+        "the server was connected to without a permit"
+    );
+}
+
+/// Laws: a recording begins with `open` and ends with `end`, every ask in it has its own number and
+/// its ruling, `end` counts them right, and what is held in memory stays below the limit.
+///
+/// # Panics
+/// When a law is broken.
+pub fn evidence_is_complete(trace: &Trace) {
+    assert!(
+        matches!(trace.events.first(), Some(Event::Open(_))),
+        "a recording begins with its opening"
+    );
+    let Some(Event::End(end)) = trace.events.last() else {
+        panic!("a recording ends with its end");
+    };
+    let (mut allowed, mut denied) = (0, 0);
+    for event in &trace.events {
+        if let Event::Ask(ask) = event {
+            match ask.ruling {
+                Ruling::Allow => allowed += 1,
+                Ruling::Deny => denied += 1,
+            }
+            assert_eq!(
+                u64::from(ask.ask.0),
+                allowed + denied,
+                "asks are numbered from 1 without a gap"
+            );
+        }
+    }
+    assert_eq!(
+        (end.allowed, end.denied),
+        (allowed, denied),
+        "the end counts what was asked"
+    );
+    assert!(
+        matches!(trace.actions.last(), Some(Action::Close(_))),
+        "a session that ended is closed"
+    );
+    assert!(
+        trace.most_waiting <= MEMORY_LIMIT,
+        "{} bytes waited at one time",
+        trace.most_waiting
+    );
+}

@@ -1,0 +1,174 @@
+//! The facts that PostgreSQL can tell, documented, and the slots they have in a fact set.
+//!
+//! The reference in `docs/policy.md` follows this list. How a statement's text becomes these facts
+//! is in `crate::sql::postgres` and `super::script`; the connection's facts come from the start-up
+//! message, which the codec reads.
+
+use crate::facts::{Attribute, Scope, Type};
+use crate::sql::postgres::{KINDS, OBJECTS, VERBS};
+
+/// Slot of `sql.database`.
+pub const DATABASE: usize = 0;
+/// Slot of `sql.user`.
+pub const USER: usize = 1;
+/// Slot of `sql.application_name`.
+pub const APPLICATION_NAME: usize = 2;
+/// Slot of `sql.parsed`.
+pub const PARSED: usize = 3;
+/// Slot of `sql.verb`.
+pub const VERB: usize = 4;
+/// Slot of `sql.kind`.
+pub const KIND: usize = 5;
+/// Slot of `sql.object`.
+pub const OBJECT: usize = 6;
+/// Slot of `sql.table`.
+pub const TABLE: usize = 7;
+/// Slot of `sql.read`.
+pub const READ: usize = 8;
+/// Slot of `sql.write`.
+pub const WRITE: usize = 9;
+/// Slot of `sql.function`.
+pub const FUNCTION: usize = 10;
+/// Slot of `sql.where`.
+pub const WHERE: usize = 11;
+/// Slot of `sql.limit`.
+pub const LIMIT: usize = 12;
+/// Slot of `sql.prepared`.
+pub const PREPARED: usize = 13;
+/// Slot of `sql.cursor`.
+pub const CURSOR: usize = 14;
+/// Slot of `sql.setting`.
+pub const SETTING: usize = 15;
+/// Slot of `sql.program`.
+pub const PROGRAM: usize = 16;
+/// Slot of `sql.file`.
+pub const FILE: usize = 17;
+/// Slot of `sql.channel`.
+pub const CHANNEL: usize = 18;
+/// Slot of `sql.statements`.
+pub const STATEMENTS: usize = 19;
+
+const fn connection(name: &'static str, doc: &'static str) -> Attribute {
+    Attribute {
+        name,
+        ty: Type::Text,
+        scope: Scope::Connection,
+        values: &[],
+        doc,
+    }
+}
+
+const fn action(name: &'static str, ty: Type, doc: &'static str) -> Attribute {
+    Attribute {
+        name,
+        ty,
+        scope: Scope::Action,
+        values: &[],
+        doc,
+    }
+}
+
+const fn closed(
+    name: &'static str,
+    values: &'static [&'static str],
+    doc: &'static str,
+) -> Attribute {
+    Attribute {
+        name,
+        ty: Type::Text,
+        scope: Scope::Action,
+        values,
+        doc,
+    }
+}
+
+/// The facts, in the order of their slots.
+pub const ATTRIBUTES: &[Attribute] = &[
+    connection("sql.database", "database that the client asked for"),
+    connection("sql.user", "role that the client asked for"),
+    connection(
+        "sql.application_name",
+        "what the client calls itself at the start: a label, never evidence",
+    ),
+    action(
+        "sql.parsed",
+        Type::Flag,
+        "whether the statement could be read; an allow rule that does not say `parsed = false` never matches one that could not",
+    ),
+    closed(
+        "sql.verb",
+        VERBS,
+        "what the statement does, such as `select` or `drop`",
+    ),
+    closed(
+        "sql.kind",
+        KINDS,
+        "what sort of thing that is, such as `read` or `ddl`",
+    ),
+    closed(
+        "sql.object",
+        OBJECTS,
+        "what `create`, `alter`, `drop`, `grant` and the like work on, such as `table` or `role`",
+    ),
+    action(
+        "sql.table",
+        Type::Names,
+        "every table, view, index or sequence named, read or written",
+    ),
+    action("sql.read", Type::Names, "the ones that are read"),
+    action(
+        "sql.write",
+        Type::Names,
+        "the ones that are written, changed, created or dropped",
+    ),
+    action(
+        "sql.function",
+        Type::Names,
+        "every function and procedure called by name",
+    ),
+    action(
+        "sql.where",
+        Type::Flag,
+        "whether `select`, `update`, `delete` or `copy_from` has a `WHERE`; absent for others",
+    ),
+    action(
+        "sql.limit",
+        Type::Flag,
+        "whether `select` has a `LIMIT` or `FETCH FIRST`; absent for others",
+    ),
+    action(
+        "sql.prepared",
+        Type::Text,
+        "name of the prepared statement, of the protocol's or of `PREPARE`, `EXECUTE`, `DEALLOCATE`",
+    ),
+    action(
+        "sql.cursor",
+        Type::Text,
+        "name of the cursor of `declare`, `fetch`, `move`, `close`",
+    ),
+    action(
+        "sql.setting",
+        Type::Text,
+        "name of the setting of `set`, `show`, `reset`",
+    ),
+    action(
+        "sql.program",
+        Type::Flag,
+        "whether `copy_from` or `copy_to` runs a program on the server; absent for others",
+    ),
+    action(
+        "sql.file",
+        Type::Flag,
+        "whether `copy_from` or `copy_to` works on a file of the server; absent for others",
+    ),
+    action(
+        "sql.channel",
+        Type::Text,
+        "channel of `listen`, `unlisten`, `notify`",
+    ),
+    action(
+        "sql.statements",
+        Type::Number,
+        "how many statements came in the same message",
+    ),
+];

@@ -1,0 +1,97 @@
+//! Remembers what statements were found to be, so that a text is parsed once.
+//!
+//! Shared by all sessions. Two generations: when the young one is full it becomes the old one, and
+//! what is asked for again moves back; so nothing is swept and memory stays bounded. A text is
+//! held whole as the key: two texts are never taken for one.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::script::Script;
+use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
+
+const SHARDS: usize = 16;
+/// Texts of one generation of one shard hold at most so many bytes: 16 MiB over all.
+const GENERATION_BYTES: usize = 512 << 10;
+/// A longer text is parsed each time: it is a bulk load and will not come again.
+const LONGEST: usize = 16 << 10;
+
+type Generation = HashMap<Box<[u8]>, Arc<Script>>;
+
+#[derive(Debug, Default)]
+struct Shard {
+    young: Generation,
+    old: Generation,
+    young_bytes: usize,
+}
+
+impl Shard {
+    fn find(&mut self, text: &[u8]) -> Option<Arc<Script>> {
+        if let Some(script) = self.young.get(text) {
+            return Some(Arc::clone(script));
+        }
+        let (text, script) = self.old.remove_entry(text)?;
+        self.insert(text, Arc::clone(&script));
+        Some(script)
+    }
+
+    fn insert(&mut self, text: Box<[u8]>, script: Arc<Script>) {
+        // A script takes a few times the room of its text; 512 covers the least one.
+        self.young_bytes += text.len() * 4 + 512;
+        if self.young_bytes > GENERATION_BYTES {
+            self.old = std::mem::take(&mut self.young);
+            self.young_bytes = text.len() * 4 + 512;
+        }
+        self.young.insert(text, script);
+    }
+}
+
+/// The cache.
+#[derive(Debug, Default)]
+pub(super) struct ScriptCache {
+    hasher: RandomState,
+    default_path: [Mutex<Shard>; SHARDS],
+    changed_path: [Mutex<Shard>; SHARDS],
+}
+
+impl ScriptCache {
+    /// What `text` asks for in a session of this kind. Needs the stack that [`Script::read`] needs.
+    pub(super) fn script(&self, text: &[u8], session: Session) -> Arc<Script> {
+        let Some(shard) = self.shard(text, session) else {
+            return Script::read(text, session);
+        };
+        // A poisoned lock leaves a map that is still whole: entries are only put in and taken out.
+        if let Some(script) = shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .find(text)
+        {
+            return script;
+        }
+        // Parsed outside the lock: another session may do the same at the same time, and both
+        // come to the same result.
+        let script = Script::read(text, session);
+        shard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(text.into(), Arc::clone(&script));
+        script
+    }
+
+    /// Where `text` is remembered, if it is: not when it is long, nor for the rare sessions whose
+    /// texts are not read the usual way.
+    fn shard(&self, text: &[u8], session: Session) -> Option<&Mutex<Shard>> {
+        if text.len() > LONGEST
+            || (session.strings, session.encoding) != (Strings::Standard, Encoding::Utf8)
+        {
+            return None;
+        }
+        let shards = match session.search_path {
+            SearchPath::Default => &self.default_path,
+            SearchPath::Changed => &self.changed_path,
+        };
+        let hash = usize::try_from(self.hasher.hash_one(text) & 0xff).ok()?;
+        shards.get(hash % SHARDS)
+    }
+}

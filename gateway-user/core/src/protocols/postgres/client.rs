@@ -1,0 +1,475 @@
+//! Messages of a client whose session is ready.
+//!
+//! Source: PostgreSQL documentation, "Message Flow": "Simple Query", "Extended Query",
+//! "Pipelining", "Function Call" and "COPY Operations".
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::attributes as slot;
+use super::codec::{Asked, PostgresCodec};
+use super::names::Resolved;
+use super::pipeline::{Pending, Prepared, Tally};
+use super::script::{self, Effect, Script};
+use super::wire::{self, Head, server_name};
+use crate::cursor::Cursor;
+use crate::facts::{Fact, FactSet, Facts, Stage};
+use crate::ids::AskId;
+use crate::protocols::{Ask, CodecError, GATHER_LIMIT, Step, Then};
+use crate::sql::postgres::Session;
+
+/// What may go to the server without a permit: it continues, describes, closes or ends what was
+/// judged, or carries the data of a judged `COPY`. `Execute` is among them because it runs a portal
+/// whose `Bind` was judged; one of an unknown portal is asked for.
+pub(super) fn is_housekeeping(tag: u8) -> bool {
+    matches!(
+        tag,
+        b'p' | b'D' | b'E' | b'C' | b'H' | b'S' | b'X' | b'd' | b'c' | b'f'
+    )
+}
+
+const CUT: CodecError = CodecError::Client("invalid message format");
+
+/// What an ask needs besides its place in the input.
+struct Request {
+    request: &'static str,
+    text: Option<Bytes>,
+    of: Option<AskId>,
+    units: Arc<[FactSet]>,
+}
+
+impl PostgresCodec {
+    /// Reads one message.
+    pub(super) fn client_ready(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
+        let Some(head) = wire::client_head(input)? else {
+            return Ok(None);
+        };
+        if self.skipping && !matches!(head.tag, b'S' | b'X') {
+            return Ok(Some(Step::Discard(head.len)));
+        }
+        if self.copy_in {
+            return self.client_copying(head);
+        }
+        if self.pipeline.is_full() {
+            return Ok(self.wait_for_server());
+        }
+        match head.tag {
+            b'Q' | b'P' | b'B' | b'E' | b'D' | b'C' | b'F' => {
+                let gather = head.len.min(GATHER_LIMIT);
+                let Some(message) = input.get(..gather) else {
+                    return Ok(None);
+                };
+                let body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
+                match head.tag {
+                    b'Q' => self.query(head, gather, body),
+                    b'P' => self.parse(head, gather, body),
+                    b'B' => self.bind(head, gather, body),
+                    b'E' => self.execute(head, body),
+                    b'D' => self.describe(head, body),
+                    b'C' => self.close(head, body),
+                    _ => self.function_call(head, gather, body),
+                }
+            }
+            b'S' => {
+                (self.skipping, self.executed) = (false, false);
+                self.pipeline.push(Pending::Sync);
+                Ok(Some(Step::Pass(head.len)))
+            }
+            b'H' => Ok(Some(Step::Pass(head.len))),
+            b'X' => Ok(Some(Step::Finish(head.len))),
+            // Left over from a COPY that the server has ended: it ignores them too. While answers
+            // are missing they may still belong to a COPY whose start is one of them.
+            b'd' | b'c' | b'f' if self.pipeline.is_empty() => Ok(Some(Step::Discard(head.len))),
+            b'd' | b'c' | b'f' => Ok(self.wait_for_server()),
+            _ => Err(CodecError::Client("invalid frontend message type")),
+        }
+    }
+
+    /// The server takes copied data, which belongs to a statement that was judged.
+    fn client_copying(&mut self, head: Head) -> Result<Option<Step>, CodecError> {
+        match head.tag {
+            b'd' => {
+                if let Some(tally) = self.pipeline.head().and_then(Pending::tally) {
+                    let data = head.len.saturating_sub(wire::HEAD);
+                    tally.outcome.bytes_in += u64::try_from(data).unwrap_or(u64::MAX);
+                }
+                Ok(Some(Step::Pass(head.len)))
+            }
+            b'c' | b'f' => {
+                self.copy_in = false;
+                Ok(Some(Step::Pass(head.len)))
+            }
+            // The server ignores these while it copies in.
+            b'H' | b'S' => Ok(Some(Step::Discard(head.len))),
+            b'X' => Ok(Some(Step::Finish(head.len))),
+            _ => Err(CodecError::Client(
+                "unexpected message type during COPY from stdin",
+            )),
+        }
+    }
+
+    /// The statement text of a whole message, parsed or not.
+    fn script(&self, text: &[u8], whole: bool) -> Arc<Script> {
+        if whole {
+            self.scripts.script(text, self.session())
+        } else {
+            Script::unread()
+        }
+    }
+
+    fn query(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
+        let whole = gather == head.len;
+        let text = statement_text(&mut body, whole)?;
+        if whole && !body.rest().is_empty() {
+            return Err(CUT);
+        }
+        let script = self.script(text, whole);
+        let Some(units) = self.resolve(&script) else {
+            return Ok(self.wait_for_server());
+        };
+        let text = Some(Bytes::copy_from_slice(text));
+        self.asked = Some(Asked::Query(script));
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "Query",
+                text,
+                of: None,
+                units,
+            },
+        )))
+    }
+
+    fn parse(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
+        let whole = gather == head.len;
+        let name = body.cstr().ok_or(CUT)?;
+        let text = statement_text(&mut body, whole)?;
+        if whole {
+            let types = body.u16().ok_or(CUT)?;
+            if body.rest().len() != usize::from(types) * 4 {
+                return Err(CUT);
+            }
+        }
+        let script = self.script(text, whole);
+        let Some(units) = self.resolve(&script) else {
+            return Ok(self.wait_for_server());
+        };
+        let units = named(units, name);
+        let text = Bytes::copy_from_slice(text);
+        let session = self.session();
+        let draft = Prepared {
+            ask: None,
+            text: Some(text.clone()),
+            session,
+            script,
+            units: Arc::clone(&units),
+        };
+        self.asked = Some(Asked::Parse(server_name(name).into(), draft));
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "Parse",
+                text: Some(text),
+                of: None,
+                units,
+            },
+        )))
+    }
+
+    fn bind(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
+        let portal = body.cstr().ok_or(CUT)?;
+        let name = body.cstr().ok_or(CUT)?;
+        let prepared = match self
+            .statements
+            .resolve(name, self.pipeline.statement(server_name(name)))
+        {
+            Resolved::Known(prepared) => prepared,
+            Resolved::Undecided => return Ok(self.wait_for_server()),
+            // Most likely the server does not know it either. But most likely is not known.
+            Resolved::Unknown => Arc::new(Prepared::unknown()),
+        };
+        let Some(prepared) = self.revised(prepared, name) else {
+            return Ok(self.wait_for_server());
+        };
+        let (units, of) = (Arc::clone(&prepared.units), prepared.ask);
+        self.asked = Some(Asked::Bind(server_name(portal).into(), prepared));
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "Bind",
+                text: None,
+                of,
+                units,
+            },
+        )))
+    }
+
+    /// What a prepared statement is now. The server looks names up again when it is run after the
+    /// search path has changed, and an `EXECUTE` in it means what the name stands for by then.
+    /// `None` where that depends on answers which are still to come.
+    fn revised(&self, prepared: Arc<Prepared>, name: &[u8]) -> Option<Arc<Prepared>> {
+        let session = self.session();
+        let moved = prepared.session.search_path != session.search_path;
+        if !moved && !refers_to_names(&prepared.script) {
+            return Some(prepared);
+        }
+        let Some(text) = &prepared.text else {
+            // SQL's PREPARE takes no statement that refers to names; only the path can have moved.
+            let units = script::with_path_changed(&prepared.units);
+            return Some(Arc::new(Prepared {
+                session,
+                units,
+                ..Prepared::clone(&prepared)
+            }));
+        };
+        let read_as = Session {
+            search_path: session.search_path,
+            ..prepared.session
+        };
+        let script = self.scripts.script(text, read_as);
+        let units = named(self.resolve(&script)?, name);
+        Some(Arc::new(Prepared {
+            session: read_as,
+            script,
+            units,
+            ..Prepared::clone(&prepared)
+        }))
+    }
+
+    fn execute(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+        let portal = body.cstr().ok_or(CUT)?;
+        if body.u32().is_none() || !body.rest().is_empty() {
+            return Err(CUT);
+        }
+        match self
+            .portals
+            .resolve(portal, self.pipeline.portal(server_name(portal)))
+        {
+            Resolved::Undecided => Ok(self.wait_for_server()),
+            Resolved::Known(bound) => {
+                let script = Arc::clone(&bound.prepared.script);
+                if refers_to_names(&script) {
+                    // What the names stand for may have changed since the portal was bound.
+                    let Some(units) = self.resolve(&script) else {
+                        return Ok(self.wait_for_server());
+                    };
+                    self.asked = Some(Asked::Execute(Some(script)));
+                    let request = Request {
+                        request: "Execute",
+                        text: None,
+                        of: None,
+                        units,
+                    };
+                    return Ok(Some(self.ask(head, head.len, request)));
+                }
+                self.expect_changes(&script);
+                self.executed = true;
+                self.pipeline
+                    .push(Pending::Execute(Tally::new(bound.ask), Some(script)));
+                Ok(Some(Step::Pass(head.len)))
+            }
+            Resolved::Unknown => {
+                let units = self
+                    .cursors
+                    .known(portal)
+                    .unwrap_or_else(|| Prepared::unknown().units);
+                self.asked = Some(Asked::Execute(None));
+                let request = Request {
+                    request: "Execute",
+                    text: None,
+                    of: None,
+                    units,
+                };
+                Ok(Some(self.ask(head, head.len, request)))
+            }
+        }
+    }
+
+    fn describe(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+        body.u8()
+            .filter(|kind| matches!(kind, b'S' | b'P'))
+            .ok_or(CUT)?;
+        body.cstr().filter(|_| body.rest().is_empty()).ok_or(CUT)?;
+        self.pipeline.push(Pending::Describe);
+        Ok(Some(Step::Pass(head.len)))
+    }
+
+    fn close(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+        let kind = body.u8().ok_or(CUT)?;
+        let name: Box<[u8]> = body
+            .cstr()
+            .map(server_name)
+            .filter(|_| body.rest().is_empty())
+            .ok_or(CUT)?
+            .into();
+        self.pipeline.push(match kind {
+            b'S' => Pending::CloseStatement(name),
+            b'P' => Pending::ClosePortal(name),
+            _ => return Err(CUT),
+        });
+        Ok(Some(Step::Pass(head.len)))
+    }
+
+    fn function_call(
+        &mut self,
+        head: Head,
+        gather: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
+        let units = script::function_call(body.u32().ok_or(CUT)?);
+        self.asked = Some(Asked::Call);
+        Ok(Some(self.ask(
+            head,
+            gather,
+            Request {
+                request: "FunctionCall",
+                text: None,
+                of: None,
+                units,
+            },
+        )))
+    }
+
+    fn ask(&self, head: Head, gather: usize, request: Request) -> Step {
+        let Request {
+            request,
+            text,
+            of,
+            units,
+        } = request;
+        let facts = Facts {
+            stage: Stage::Action(units),
+            connection: Arc::clone(&self.connection),
+        };
+        Step::Ask(Box::new(Ask {
+            head: gather,
+            len: head.len,
+            facts,
+            request,
+            text,
+            of,
+            then: Then::Forward,
+        }))
+    }
+
+    /// The units of what an `EXECUTE` runs. The server looks its names up again if the search path
+    /// has changed since it was prepared.
+    fn units_now(&self, prepared: &Prepared) -> Arc<[FactSet]> {
+        if prepared.session.search_path == self.session.search_path {
+            return Arc::clone(&prepared.units);
+        }
+        script::with_path_changed(&prepared.units)
+    }
+
+    /// The units of a script, with what its `EXECUTE`s and `FETCH`es refer to in their place.
+    /// `None` where that depends on answers which are still to come.
+    fn resolve(&self, script: &Script) -> Option<Arc<[FactSet]>> {
+        if !refers_to_names(script) {
+            return Some(Arc::clone(&script.units));
+        }
+        if self.pipeline.defines_names() {
+            return None;
+        }
+        let mut decided = true;
+        let units = script.resolve(|reference| match reference {
+            Effect::Execute { name } => {
+                let name = name.as_bytes();
+                match self.statements.resolve(name, self.pipeline.statement(name)) {
+                    Resolved::Known(prepared) => Some(self.units_now(&prepared)),
+                    Resolved::Unknown => None,
+                    Resolved::Undecided => {
+                        decided = false;
+                        None
+                    }
+                }
+            }
+            Effect::Fetch { cursor } => match self
+                .portals
+                .resolve(cursor.as_bytes(), self.pipeline.portal(cursor.as_bytes()))
+            {
+                Resolved::Known(bound) => Some(Arc::clone(&bound.prepared.units)),
+                Resolved::Unknown => self.cursors.known(cursor.as_bytes()),
+                Resolved::Undecided => {
+                    decided = false;
+                    None
+                }
+            },
+            _ => None,
+        });
+        decided.then_some(units)
+    }
+}
+
+/// Whether what the script does depends on what names stand for when it runs.
+fn refers_to_names(script: &Script) -> bool {
+    script
+        .effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Execute { .. } | Effect::Fetch { .. }))
+}
+
+/// The units of a statement that is prepared under `name`.
+fn named(units: Arc<[FactSet]>, name: &[u8]) -> Arc<[FactSet]> {
+    if name.is_empty() {
+        return units;
+    }
+    let name = Fact::Text(String::from_utf8_lossy(name).into());
+    let mut units = units.to_vec();
+    for unit in &mut units {
+        unit.set(slot::PREPARED, name.clone());
+    }
+    units.into()
+}
+
+impl Prepared {
+    /// What no name the gateway knows stands for.
+    fn unknown() -> Self {
+        let script = Script::unread();
+        let units: Arc<[FactSet]> = Arc::new([script::unknown(true)]);
+        Self {
+            ask: None,
+            text: None,
+            session: Session::default(),
+            script,
+            units,
+        }
+    }
+
+    /// Prepared by SQL's `PREPARE`.
+    pub(super) fn by_sql(ask: AskId, session: Session, units: Arc<[FactSet]>) -> Self {
+        Self {
+            ask: Some(ask),
+            units,
+            session,
+            ..Self::unknown()
+        }
+    }
+}
+
+/// The text of a statement up to its NUL; of a message that is too long to be held, its beginning.
+fn statement_text<'a>(body: &mut Cursor<'a>, whole: bool) -> Result<&'a [u8], CodecError> {
+    match body.cstr() {
+        Some(text) => Ok(text),
+        None if !whole => Ok(body.rest()),
+        None => Err(CUT),
+    }
+}

@@ -1,0 +1,278 @@
+//! The state of one PostgreSQL conversation, and how a decision changes it.
+//!
+//! Reading is in `startup`, `client` and `server`; each is an `impl` of this state for one part of
+//! the conversation.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::attributes;
+use super::cache::ScriptCache;
+use super::names::Names;
+use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
+use super::reply;
+use super::script::{Effect, Script};
+use super::startup::Startup;
+use crate::facts::FactSet;
+use crate::ids::AskId;
+use crate::protocols::{Codec, CodecError, CodecOptions, Fatal, Report, Side, Step, TlsInfo};
+use crate::refusal::Refusal;
+use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
+
+/// Where the conversation is.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The client has not said yet who it is.
+    Startup(Startup),
+    /// The start-up packet is on its way; until the first `ReadyForQuery`.
+    Authenticating,
+    /// Statements come and go.
+    Ready,
+    /// Nothing more is read from the client.
+    Over,
+}
+
+/// The ask that waits for its decision.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Connect,
+    Cancel,
+    Query(Arc<Script>),
+    Parse(Box<[u8]>, Prepared),
+    Bind(Box<[u8]>, Arc<Prepared>),
+    Execute(Option<Arc<Script>>),
+    Call,
+}
+
+/// The codec.
+#[derive(Debug)]
+pub(super) struct PostgresCodec {
+    pub(super) scripts: Arc<ScriptCache>,
+    pub(super) options: CodecOptions,
+    pub(super) phase: Phase,
+    pub(super) connection: Arc<FactSet>,
+    pub(super) pipeline: Pipeline,
+    /// Prepared statements, by protocol or by SQL: the server has one table for both.
+    pub(super) statements: Names<Arc<Prepared>>,
+    /// Portals of the protocol; they end with their transaction.
+    pub(super) portals: Names<Arc<Bound>>,
+    /// Cursors of SQL, which the server keeps in the same table but which may outlive it.
+    pub(super) cursors: Names<Arc<[FactSet]>>,
+    pub(super) asked: Option<Asked>,
+    inject: VecDeque<Bytes>,
+    pub(super) reports: VecDeque<Report>,
+    /// Transaction status of the last `ReadyForQuery`.
+    pub(super) status: u8,
+    /// Everything from the client up to `Sync` is dropped, as the server would.
+    pub(super) skipping: bool,
+    /// A portal of the current batch runs: what it did goes if the batch fails.
+    pub(super) executed: bool,
+    /// The server takes copied data.
+    pub(super) copy_in: bool,
+    /// How texts are read now, by what was asked for and what the server has reported.
+    pub(super) session: Session,
+    /// What `session.search_path` was at the beginning.
+    pub(super) first_path: SearchPath,
+    /// Something under way may change how texts are read, which the server would report.
+    pub(super) reading_changes: bool,
+    pub(super) client_encrypted: bool,
+    pub(super) server_encrypted: bool,
+    /// The server would have bound SCRAM to its TLS channel, which ends at the gateway.
+    pub(super) binding_removed: bool,
+}
+
+impl PostgresCodec {
+    pub(super) fn new(scripts: Arc<ScriptCache>, options: CodecOptions) -> Self {
+        Self {
+            scripts,
+            options,
+            phase: Phase::Startup(Startup::default()),
+            connection: Arc::new(FactSet::new(attributes::ATTRIBUTES)),
+            pipeline: Pipeline::default(),
+            statements: Names::default(),
+            portals: Names::default(),
+            cursors: Names::default(),
+            asked: None,
+            inject: VecDeque::new(),
+            reports: VecDeque::new(),
+            status: b'I',
+            skipping: false,
+            executed: false,
+            copy_in: false,
+            session: Session {
+                strings: Strings::Uncertain,
+                encoding: Encoding::Uncertain,
+                ..Session::default()
+            },
+            first_path: SearchPath::Default,
+            reading_changes: false,
+            client_encrypted: false,
+            server_encrypted: false,
+            binding_removed: false,
+        }
+    }
+
+    /// An answer of the server is needed before the next message can be judged.
+    pub(super) fn wait_for_server(&mut self) -> Option<Step> {
+        if self.pipeline.take_flush() {
+            self.inject.push_back(reply::flush());
+        }
+        None
+    }
+
+    /// This is about to run. From here on unqualified names may be looked up elsewhere, and texts
+    /// be read otherwise: what follows in the pipeline runs after it.
+    pub(super) fn expect_changes(&mut self, script: &Script) {
+        for effect in &script.effects {
+            match effect {
+                Effect::SearchPathChanged => self.session.search_path = SearchPath::Changed,
+                Effect::ReadingChanged => self.reading_changes = true,
+                _ => {}
+            }
+        }
+    }
+
+    /// How a text that is sent now will be read.
+    pub(super) fn session(&self) -> Session {
+        if self.reading_changes {
+            return Session {
+                strings: Strings::Uncertain,
+                encoding: Encoding::Uncertain,
+                ..self.session
+            };
+        }
+        self.session
+    }
+
+    /// The refused message was part of the extended protocol: what follows it up to `Sync` is
+    /// skipped, and the error comes out after the answers to what went before.
+    fn refuse_extended(&mut self, error: Bytes) {
+        self.skipping = true;
+        if self.executed && self.status == b'I' {
+            // What this batch did so far is in a transaction that `Sync` would commit. The server
+            // itself has to fail for it to be rolled back, as it would be had the server refused.
+            self.inject.push_back(reply::poison());
+            self.pipeline.push(Pending::Poison(error));
+            return;
+        }
+        if self.pipeline.take_flush() {
+            self.inject.push_back(reply::flush());
+        }
+        self.pipeline.push(Pending::Refused(error));
+    }
+}
+
+impl Codec for PostgresCodec {
+    fn next(&mut self, side: Side, input: &[u8]) -> Result<Option<Step>, CodecError> {
+        debug_assert!(self.asked.is_none(), "the last ask has no decision yet");
+        if input.is_empty() {
+            return Ok(None);
+        }
+        match (side, &mut self.phase) {
+            (_, Phase::Over) => Ok(Some(Step::Discard(input.len()))),
+            (Side::Client, Phase::Startup(_)) => self.client_startup(input),
+            (Side::Client, Phase::Authenticating) => self.client_authenticating(input),
+            (Side::Client, Phase::Ready) => self.client_ready(input),
+            (Side::Server, Phase::Startup(_)) => {
+                Err(CodecError::Server("spoke before it was asked"))
+            }
+            (Side::Server, Phase::Authenticating) => self.server_authenticating(input),
+            (Side::Server, Phase::Ready) => self.server_ready(input),
+        }
+    }
+
+    fn allowed(&mut self, ask: AskId) {
+        let pending = match self.asked.take() {
+            Some(Asked::Connect) => {
+                self.phase = Phase::Authenticating;
+                Pending::Startup(ask)
+            }
+            Some(Asked::Query(script)) => {
+                self.expect_changes(&script);
+                Pending::Query(Tally::new(ask), script)
+            }
+            Some(Asked::Parse(name, draft)) => Pending::Parse(
+                name,
+                Arc::new(Prepared {
+                    ask: Some(ask),
+                    ..draft
+                }),
+            ),
+            Some(Asked::Bind(portal, prepared)) => {
+                Pending::Bind(portal, Arc::new(Bound { ask, prepared }))
+            }
+            Some(Asked::Execute(script)) => {
+                if let Some(script) = &script {
+                    self.expect_changes(script);
+                }
+                self.executed = true;
+                Pending::Execute(Tally::new(ask), script)
+            }
+            Some(Asked::Call) => Pending::Call(Tally::new(ask)),
+            Some(Asked::Cancel) | None => {
+                self.phase = Phase::Over;
+                return;
+            }
+        };
+        self.pipeline.push(pending);
+    }
+
+    fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
+        match self.asked.take() {
+            Some(Asked::Query(_) | Asked::Call) => {
+                self.pipeline
+                    .push(Pending::RefusedQuery(reply::refusal("ERROR", refusal)));
+            }
+            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(_)) => {
+                self.refuse_extended(reply::refusal("ERROR", refusal));
+            }
+            Some(Asked::Connect | Asked::Cancel) | None => self.phase = Phase::Over,
+        }
+    }
+
+    fn answer(&mut self) -> Option<Bytes> {
+        match self.pipeline.head()? {
+            Pending::Refused(error) => {
+                let bytes = std::mem::take(error);
+                self.pipeline.pop();
+                Some(bytes)
+            }
+            Pending::RefusedQuery(error) => {
+                let bytes = [std::mem::take(error), reply::ready(self.status)].concat();
+                self.pipeline.pop();
+                Some(bytes.into())
+            }
+            _ => None,
+        }
+    }
+
+    fn inject(&mut self) -> Option<Bytes> {
+        self.inject.pop_front()
+    }
+
+    fn report(&mut self) -> Option<Report> {
+        self.reports.pop_front()
+    }
+
+    fn tls_started(&mut self, side: Side, info: &TlsInfo) -> Result<(), CodecError> {
+        match side {
+            Side::Server => self.server_encrypted = true,
+            Side::Client => {
+                self.client_encrypted = true;
+                if let Phase::Startup(startup) = &self.phase {
+                    startup.check_alpn(info)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes> {
+        match &self.phase {
+            Phase::Startup(startup) if !startup.understands_errors() => None,
+            _ => Some(reply::fatal(fatal)),
+        }
+    }
+}

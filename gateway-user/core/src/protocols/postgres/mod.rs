@@ -1,0 +1,66 @@
+//! PostgreSQL, protocol 3.0 and 3.2.
+//!
+//! `wire` knows the frames, `client` and `server` what they mean in each direction, `startup` what
+//! comes before a session is ready, `pipeline` and `names` what is under way and what names stand
+//! for, `reply` what the gateway says itself, `script` what a statement asks for, `attributes`
+//! which facts a rule can match. The conversation's state is in `codec`.
+
+pub mod attributes;
+mod cache;
+mod client;
+mod codec;
+mod names;
+mod pipeline;
+pub mod reply;
+pub mod script;
+mod server;
+mod startup;
+pub mod wire;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use self::cache::ScriptCache;
+use self::codec::PostgresCodec;
+use super::{CancelKey, Codec, CodecOptions, Framed, Protocol, TlsRequest};
+
+/// The descriptor.
+pub static PROTOCOL: Protocol = Protocol {
+    name: "postgres",
+    ports: &[5432],
+    attributes: attributes::ATTRIBUTES,
+    upstream_tls: Some(TlsRequest {
+        request: wire::SSL_REQUEST,
+        accepted: b'S',
+        declined: b'N',
+    }),
+    alpn: Some(b"postgresql"),
+    housekeeping: client::is_housekeeping,
+};
+
+/// The protocol, with what its sessions share.
+#[derive(Debug, Default)]
+pub struct Postgres {
+    scripts: Arc<ScriptCache>,
+}
+
+impl Framed for Postgres {
+    fn protocol(&self) -> &'static Protocol {
+        &PROTOCOL
+    }
+
+    fn codec(&self, options: &CodecOptions) -> Box<dyn Codec> {
+        Box::new(PostgresCodec::new(
+            Arc::clone(&self.scripts),
+            options.clone(),
+        ))
+    }
+
+    fn cancel_request(&self, key: &CancelKey) -> Bytes {
+        reply::cancel_request(key.process, &key.secret)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,258 @@
+//! What the server still owes an answer to, in order, with the refusals that wait for their turn.
+//!
+//! A client may send many messages before it reads. The server answers each in order, and after an
+//! error in the extended protocol skips up to `Sync`. The queue here follows both, so that a
+//! refusal comes out where the server's own error would have, and results find their asks.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::script::{Effect, Script};
+use crate::event::Outcome;
+use crate::facts::FactSet;
+use crate::ids::AskId;
+use crate::sql::postgres::Session;
+
+/// What is known of a running statement's result so far.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    /// What the recording will say.
+    pub(super) outcome: Outcome,
+}
+
+impl Tally {
+    /// Nothing has come back yet.
+    pub(super) fn new(ask: AskId) -> Self {
+        Self {
+            outcome: Outcome::new(ask),
+        }
+    }
+}
+
+/// A prepared statement, and what it was judged by.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    /// The ask that let it be prepared; none for what did not pass the gateway.
+    pub(super) ask: Option<AskId>,
+    /// Its text, where it came by the protocol's `Parse`: the server reads it anew when the session
+    /// it runs in has changed.
+    pub(super) text: Option<Bytes>,
+    /// How its text was read.
+    pub(super) session: Session,
+    /// What was read.
+    pub(super) script: Arc<Script>,
+    /// What it was judged by.
+    pub(super) units: Arc<[FactSet]>,
+}
+
+/// A portal, and the ask that let it be bound.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    /// The ask of the `Bind`.
+    pub(super) ask: AskId,
+    /// The statement it was bound to.
+    pub(super) prepared: Arc<Prepared>,
+}
+
+/// One thing that the server owes an answer to, or a refusal in its place.
+#[derive(Debug)]
+pub(super) enum Pending {
+    /// The start-up packet: until the first `ReadyForQuery`.
+    Startup(AskId),
+    /// A simple query: until `ReadyForQuery`.
+    Query(Tally, Arc<Script>),
+    /// A function call: until `ReadyForQuery`.
+    Call(Tally),
+    /// `Parse`: `ParseComplete`. The name is as the server cuts it.
+    Parse(Box<[u8]>, Arc<Prepared>),
+    /// `Bind`: `BindComplete`.
+    Bind(Box<[u8]>, Arc<Bound>),
+    /// `Describe`: `RowDescription` or `NoData`.
+    Describe,
+    /// `Execute`: `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`. The script is the
+    /// statement's, where it is known.
+    Execute(Tally, Option<Arc<Script>>),
+    /// `Close` of a statement: `CloseComplete`.
+    CloseStatement(Box<[u8]>),
+    /// `Close` of a portal: `CloseComplete`.
+    ClosePortal(Box<[u8]>),
+    /// `Sync`: `ReadyForQuery`.
+    Sync,
+    /// A refusal within the extended protocol: this `ErrorResponse`.
+    Refused(Bytes),
+    /// A refused simple query: this `ErrorResponse`, then `ReadyForQuery` with the true status.
+    RefusedQuery(Bytes),
+    /// A poisoned pipeline: the server's error, replaced by this `ErrorResponse`.
+    Poison(Bytes),
+}
+
+impl Pending {
+    /// Whether the server answers it with `ReadyForQuery`.
+    fn ends_in_ready(&self) -> bool {
+        matches!(
+            self,
+            Self::Startup(_) | Self::Query(..) | Self::Call(_) | Self::Sync
+        )
+    }
+
+    /// Whether running it may change what a name means to the server.
+    fn defines_names(&self) -> bool {
+        match self {
+            Self::Query(_, script) | Self::Execute(_, Some(script)) => {
+                script.effects.iter().any(defines_name)
+            }
+            _ => false,
+        }
+    }
+
+    /// The tally of whatever returns rows.
+    pub(super) fn tally(&mut self) -> Option<&mut Tally> {
+        match self {
+            Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => Some(tally),
+            _ => None,
+        }
+    }
+
+    /// What the recording will say of it so far, where an ask stands behind it.
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        match self {
+            Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => {
+                Some(tally.outcome.clone())
+            }
+            Self::Startup(ask) => Some(Outcome::new(*ask)),
+            Self::Parse(_, prepared) => prepared.ask.map(Outcome::new),
+            Self::Bind(_, bound) => Some(Outcome::new(bound.ask)),
+            _ => None,
+        }
+    }
+}
+
+fn defines_name(effect: &Effect) -> bool {
+    match effect {
+        Effect::Prepare { .. } | Effect::Deallocate { .. } | Effect::Declare { .. } => true,
+        Effect::CloseCursor { .. } | Effect::DiscardAll => true,
+        Effect::Execute { .. } | Effect::Fetch { .. } => false,
+        Effect::SearchPathChanged
+        | Effect::SearchPathReset
+        | Effect::SearchPathPublic
+        | Effect::ReadingChanged => false,
+    }
+}
+
+/// What a name stands for, as far as the queue can tell.
+#[derive(Debug)]
+pub(super) enum Lookup<T> {
+    /// This will be it when the message that asks is reached.
+    Pending(T),
+    /// It depends on answers that are still to come.
+    Undecided,
+    /// The queue says nothing about it: what has been confirmed holds.
+    Settled,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    queue: VecDeque<Pending>,
+    /// The server has been told to answer all that is in the queue.
+    flushed: bool,
+}
+
+/// So many answers may be owed; then the client is not read until some have come.
+const DEPTH: usize = 4096;
+
+impl Pipeline {
+    /// Nothing is owed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// As much is owed as may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= DEPTH
+    }
+
+    /// One more.
+    pub(super) fn push(&mut self, pending: Pending) {
+        self.queue.push_back(pending);
+        self.flushed = false;
+    }
+
+    /// What the server answers next.
+    pub(super) fn head(&mut self) -> Option<&mut Pending> {
+        self.queue.front_mut()
+    }
+
+    /// The server has answered it.
+    pub(super) fn pop(&mut self) -> Option<Pending> {
+        self.queue.pop_front()
+    }
+
+    /// Whether the server has to be told to answer what it owes: true once, when the last of it
+    /// was asked since the last `Sync` or query.
+    pub(super) fn take_flush(&mut self) -> bool {
+        let needed = !self.flushed && self.queue.back().is_some_and(|last| !last.ends_in_ready());
+        self.flushed |= needed;
+        needed
+    }
+
+    /// The server failed at the head, in the extended protocol: it skips all up to `Sync`.
+    pub(super) fn skip_to_sync(&mut self) {
+        while self
+            .queue
+            .front()
+            .is_some_and(|pending| !matches!(pending, Pending::Sync))
+        {
+            self.queue.pop_front();
+        }
+    }
+
+    /// The server has begun to copy in: it ignores every `Sync` that was sent before the data.
+    pub(super) fn forget_syncs(&mut self) {
+        self.queue
+            .retain(|pending| !matches!(pending, Pending::Sync));
+    }
+
+    /// What statement `name` will be once the server gets there.
+    pub(super) fn statement(&self, name: &[u8]) -> Lookup<Arc<Prepared>> {
+        self.lookup(|pending| match pending {
+            Pending::Parse(defined, prepared) if **defined == *name => {
+                Some(Some(Arc::clone(prepared)))
+            }
+            Pending::CloseStatement(closed) if **closed == *name => Some(None),
+            _ => None,
+        })
+    }
+
+    /// What portal `name` will be once the server gets there.
+    pub(super) fn portal(&self, name: &[u8]) -> Lookup<Arc<Bound>> {
+        self.lookup(|pending| match pending {
+            Pending::Bind(defined, bound) if **defined == *name => Some(Some(Arc::clone(bound))),
+            Pending::ClosePortal(closed) if **closed == *name => Some(None),
+            _ => None,
+        })
+    }
+
+    /// Whether names that SQL statements define are still open.
+    pub(super) fn defines_names(&self) -> bool {
+        self.queue.iter().any(Pending::defines_names)
+    }
+
+    /// Looks from the youngest to the oldest. A definition in the same batch as the question is
+    /// certain: if it fails, the server skips the question too. One in an earlier batch is not.
+    fn lookup<T>(&self, defines: impl Fn(&Pending) -> Option<Option<T>>) -> Lookup<T> {
+        let mut earlier_batch = false;
+        for pending in self.queue.iter().rev() {
+            earlier_batch |= pending.ends_in_ready();
+            match defines(pending) {
+                Some(Some(found)) if !earlier_batch => return Lookup::Pending(found),
+                Some(_) => return Lookup::Undecided,
+                None if pending.defines_names() => return Lookup::Undecided,
+                None => {}
+            }
+        }
+        Lookup::Settled
+    }
+}

@@ -1,0 +1,140 @@
+//! What the gateway says itself to a client or a server, in PostgreSQL's own words.
+//!
+//! Source: PostgreSQL documentation, "Message Formats" and "Error and Notice Message Fields".
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::protocols::Fatal;
+use crate::refusal::Refusal;
+
+/// `insufficient_privilege`: what policy refuses.
+pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
+/// The portal that poisons a pipeline, see [`poison`].
+const NO_SUCH_PORTAL: &[u8] = b"gateway refused an earlier message";
+
+/// One message: tag, length, body.
+pub fn message(tag: u8, body: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(body.len() + 5);
+    bytes.put_u8(tag);
+    let length = u32::try_from(body.len() + 4).expect("the gateway's own messages are short");
+    bytes.put_u32(length);
+    bytes.put_slice(body);
+    bytes.freeze()
+}
+
+/// `ErrorResponse`. Texts are stripped of NUL bytes, which would end them early.
+pub fn error(
+    severity: &str,
+    code: &str,
+    message_text: &str,
+    detail: Option<&str>,
+    hint: Option<&str>,
+) -> Bytes {
+    let mut body = Vec::with_capacity(message_text.len() + 64);
+    let mut field = |tag: u8, text: &str| {
+        body.push(tag);
+        body.extend(text.bytes().filter(|byte| *byte != 0));
+        body.push(0);
+    };
+    field(b'S', severity);
+    field(b'V', severity);
+    field(b'C', code);
+    field(b'M', message_text);
+    if let Some(detail) = detail {
+        field(b'D', detail);
+    }
+    if let Some(hint) = hint {
+        field(b'H', hint);
+    }
+    field(b'R', "gateway");
+    body.push(0);
+    message(b'E', &body)
+}
+
+/// `ErrorResponse` for an action that policy refused.
+pub fn refusal(severity: &str, refusal: &Refusal) -> Bytes {
+    let (text, detail) = match &refusal.rule {
+        Some(rule) => (
+            format!("gateway: {}", refusal.reason),
+            format!("Refused by rule \"{rule}\"."),
+        ),
+        None => (
+            format!("gateway: {}", refusal.reason),
+            "No rule allows it, and what no rule allows is refused.".to_owned(),
+        ),
+    };
+    error(severity, INSUFFICIENT_PRIVILEGE, &text, Some(&detail), None)
+}
+
+/// `ErrorResponse` for what ends the session.
+pub fn fatal(fatal: Fatal<'_>) -> Bytes {
+    let say = |code, text: &str| error("FATAL", code, text, None, None);
+    match fatal {
+        Fatal::Refused(why) => refusal("FATAL", why),
+        Fatal::Unreachable(detail) => say(
+            "08006",
+            &format!("gateway: could not connect to server: {detail}"),
+        ),
+        Fatal::Violation(detail) => say("08P01", &format!("gateway: {detail}")),
+        Fatal::Unsupported(detail) => say("0A000", &format!("gateway: {detail}")),
+        Fatal::Unrecorded => say(
+            "58030",
+            "gateway: the session cannot be recorded and therefore ends",
+        ),
+        Fatal::Stopped => say(
+            "57P01",
+            "gateway: the session was ended by the gateway's operator",
+        ),
+    }
+}
+
+/// `ReadyForQuery` with the transaction status `status`.
+pub fn ready(status: u8) -> Bytes {
+    message(b'Z', &[status])
+}
+
+/// `Flush`: makes the server answer what it has so far.
+pub fn flush() -> Bytes {
+    message(b'H', &[])
+}
+
+/// An `Execute` of a portal that does not exist. The server answers with an error, rolls its
+/// implicit transaction back and skips up to `Sync`, which is what it would have done had it
+/// refused the message itself.
+pub fn poison() -> Bytes {
+    let mut body = Vec::with_capacity(NO_SUCH_PORTAL.len() + 5);
+    body.extend_from_slice(NO_SUCH_PORTAL);
+    body.extend_from_slice(&[0, 0, 0, 0, 0]);
+    message(b'E', &body)
+}
+
+/// `AuthenticationSASL` with these mechanisms.
+pub fn sasl_mechanisms<'a>(mechanisms: impl Iterator<Item = &'a [u8]>) -> Bytes {
+    let mut body = vec![0, 0, 0, 10];
+    for mechanism in mechanisms {
+        body.extend_from_slice(mechanism);
+        body.push(0);
+    }
+    body.push(0);
+    message(b'R', &body)
+}
+
+/// `BackendKeyData` of protocol 3.0 (4-byte secret) and 3.2 (up to 256 bytes).
+pub fn key_data(process: u32, secret: &[u8]) -> Bytes {
+    let mut body = Vec::with_capacity(4 + secret.len());
+    body.extend_from_slice(&process.to_be_bytes());
+    body.extend_from_slice(secret);
+    message(b'K', &body)
+}
+
+/// `CancelRequest`, which has no tag.
+pub fn cancel_request(process: u32, secret: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(12 + secret.len());
+    let length = u32::try_from(12 + secret.len()).expect("a secret is at most 256 bytes");
+    bytes.put_u32(length);
+    bytes.put_u32(super::wire::request::CANCEL);
+    bytes.put_u32(process);
+    bytes.put_slice(secret);
+    bytes.freeze()
+}

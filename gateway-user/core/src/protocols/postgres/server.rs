@@ -1,0 +1,339 @@
+//! Messages of the server, once the client's start-up packet has gone to it.
+//!
+//! Source: PostgreSQL documentation, "Message Flow" and "Message Formats". Rows and copied data
+//! are counted and stream by; of everything else the queue of what is owed is brought up to date.
+
+use std::sync::Arc;
+
+use super::codec::{Phase, PostgresCodec};
+use super::pipeline::{Pending, Prepared};
+use super::script::{Effect, Script};
+use super::wire::{self, Head};
+use crate::cursor::Cursor;
+use crate::event::{Outcome, ServerError};
+use crate::ids::AskId;
+use crate::protocols::{CodecError, GATHER_LIMIT, Report, Step};
+use crate::sql::postgres::{Encoding, SearchPath, Strings};
+
+/// Completion tags of one ask that the recording names; more are only counted.
+const TAGS: usize = 64;
+/// So much of an error is read for the recording.
+const ERROR_GATHER: usize = 64 << 10;
+/// So much of an error's message goes into the recording.
+const MESSAGE_LIMIT: usize = 1024;
+
+impl PostgresCodec {
+    /// Reads one message.
+    pub(super) fn server_ready(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
+        let Some(head) = wire::server_head(input)? else {
+            return Ok(None);
+        };
+        let gather = match head.tag {
+            b'E' => head.len.min(ERROR_GATHER),
+            b'C' | b'Z' | b'S' | b'G' | b'W' => head.len.min(GATHER_LIMIT),
+            _ => 0,
+        };
+        let Some(message) = input.get(..gather) else {
+            return Ok(None);
+        };
+        let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
+        match head.tag {
+            b'D' | b'd' | b'V' => self.data(head),
+            b'1' | b'2' | b'3' => self.confirmed(),
+            b'T' | b'n' => {
+                if matches!(self.pipeline.head(), Some(Pending::Describe)) {
+                    self.pipeline.pop();
+                }
+            }
+            b'C' => self.completed(body.cstr().unwrap_or_default()),
+            b'I' => self.completed(b""),
+            b's' => self.finish_execute(),
+            b'G' | b'W' => {
+                self.copy_in = true;
+                self.pipeline.forget_syncs();
+            }
+            b'E' => return Ok(Some(self.error(head, body))),
+            b'Z' => self.ready(
+                body.u8()
+                    .ok_or(CodecError::Server("invalid ReadyForQuery"))?,
+            )?,
+            b'S' => self.reported(body),
+            // Copying out begins and ends; parameters of a statement; notices, notifications;
+            // authentication and version during start-up.
+            b'H' | b'c' | b't' | b'N' | b'A' | b'R' | b'K' | b'v' => {}
+            _ => return Err(CodecError::Server("sent a message of unknown type")),
+        }
+        Ok(Some(Step::Pass(head.len)))
+    }
+
+    fn data(&mut self, head: Head) {
+        if let Some(tally) = self.pipeline.head().and_then(Pending::tally) {
+            if head.tag == b'D' {
+                tally.outcome.rows += 1;
+            }
+            tally.outcome.bytes_out +=
+                u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// A `Parse`, `Bind` or `Close` has come true.
+    fn confirmed(&mut self) {
+        match self.pipeline.pop() {
+            Some(Pending::Parse(name, prepared)) => self.statements.confirm(&name, prepared),
+            Some(Pending::Bind(name, bound)) => self.portals.confirm(&name, bound),
+            Some(Pending::CloseStatement(name)) => self.statements.forget(&name),
+            Some(Pending::ClosePortal(name)) => {
+                self.portals.forget(&name);
+                self.cursors.forget(&name);
+            }
+            _ => {}
+        }
+    }
+
+    fn completed(&mut self, tag: &[u8]) {
+        self.copy_in = false;
+        let Some(head) = self.pipeline.head() else {
+            return;
+        };
+        if let Some(tally) = head.tally() {
+            tally.outcome.affected += affected(tag);
+            if tally.outcome.tags.len() < TAGS && !tag.is_empty() {
+                tally
+                    .outcome
+                    .tags
+                    .push(String::from_utf8_lossy(tag).into_owned());
+            }
+        }
+        if let Pending::Execute(tally, Some(script)) = head {
+            let (ask, script) = (tally.outcome.ask, Arc::clone(script));
+            self.follow(&script, ask);
+        }
+        self.finish_execute();
+    }
+
+    /// SQL that changes what names mean has run.
+    fn follow(&mut self, script: &Script, ask: AskId) {
+        for effect in &script.effects {
+            match effect {
+                Effect::Prepare { name, units } => {
+                    let prepared = Prepared::by_sql(ask, self.session, Arc::clone(units));
+                    self.statements.confirm(name.as_bytes(), Arc::new(prepared));
+                }
+                Effect::Declare { cursor, units } => {
+                    self.cursors.confirm(cursor.as_bytes(), Arc::clone(units))
+                }
+                gone => self.forget(gone),
+            }
+        }
+    }
+
+    /// The search path is a known one again.
+    fn restore_path(&mut self, script: &Script) {
+        for effect in &script.effects {
+            match effect {
+                Effect::SearchPathReset => self.session.search_path = self.first_path,
+                Effect::SearchPathPublic => self.session.search_path = SearchPath::Default,
+                _ => {}
+            }
+        }
+    }
+
+    /// SQL that changes what names mean has failed, maybe half-way: they mean nothing known.
+    fn give_up(&mut self, script: &Script) {
+        for effect in &script.effects {
+            self.forget(effect);
+        }
+    }
+
+    fn forget(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Prepare { name, .. } | Effect::Deallocate { name: Some(name) } => {
+                self.statements.forget(name.as_bytes());
+            }
+            Effect::Deallocate { name: None } => self.statements.clear(),
+            Effect::Declare { cursor, .. }
+            | Effect::CloseCursor {
+                cursor: Some(cursor),
+            } => {
+                self.cursors.forget(cursor.as_bytes());
+                self.portals.forget(cursor.as_bytes());
+            }
+            Effect::CloseCursor { cursor: None } => {
+                self.cursors.clear();
+                self.portals.clear();
+            }
+            Effect::DiscardAll => {
+                self.statements.clear();
+                self.portals.clear();
+                self.cursors.clear();
+            }
+            Effect::Execute { .. } | Effect::Fetch { .. } => {}
+            Effect::SearchPathChanged
+            | Effect::SearchPathReset
+            | Effect::SearchPathPublic
+            | Effect::ReadingChanged => {}
+        }
+    }
+
+    /// `ParameterStatus`: how the server reads texts from now on.
+    fn reported(&mut self, mut body: Cursor<'_>) {
+        let (name, value) = (
+            body.cstr().unwrap_or_default(),
+            body.cstr().unwrap_or_default(),
+        );
+        match name {
+            b"standard_conforming_strings" => {
+                self.session.strings = if value == b"on" {
+                    Strings::Standard
+                } else {
+                    Strings::Escaping
+                };
+            }
+            b"client_encoding" => {
+                let plain = matches!(value, b"UTF8" | b"SQL_ASCII");
+                self.session.encoding = if plain {
+                    Encoding::Utf8
+                } else {
+                    Encoding::Uncertain
+                };
+            }
+            _ => {}
+        }
+    }
+
+    fn finish_execute(&mut self) {
+        if matches!(self.pipeline.head(), Some(Pending::Execute(..)))
+            && let Some(Pending::Execute(tally, _)) = self.pipeline.pop()
+        {
+            self.reports.push_back(Report::Outcome(tally.outcome));
+        }
+    }
+
+    fn error(&mut self, head: Head, fields: Cursor<'_>) -> Step {
+        let error = server_error(fields);
+        self.copy_in = false;
+        let pass = Step::Pass(head.len);
+        let mut failed = None;
+        let answer = match self.pipeline.head() {
+            None | Some(Pending::Sync) => {
+                self.reports.push_back(Report::Server(error));
+                return pass;
+            }
+            Some(Pending::Query(tally, _) | Pending::Call(tally)) => {
+                // Its end is the `ReadyForQuery` that follows.
+                tally.outcome.error = Some(error);
+                return pass;
+            }
+            Some(Pending::Startup(ask)) => {
+                self.reports.push_back(Report::Outcome(Outcome {
+                    error: Some(error),
+                    ..Outcome::new(*ask)
+                }));
+                return pass;
+            }
+            Some(Pending::Poison(answer)) => Step::Replace(head.len, std::mem::take(answer)),
+            Some(pending) => {
+                if let Pending::Execute(_, Some(script)) = pending {
+                    failed = Some(Arc::clone(script));
+                }
+                let outcome = pending.outcome().map(|outcome| Outcome {
+                    error: Some(error),
+                    ..outcome
+                });
+                self.reports.extend(outcome.map(Report::Outcome));
+                pass
+            }
+        };
+        if let Some(script) = failed {
+            self.give_up(&script);
+        }
+        // The server skips up to `Sync`, and so does the client's side here if it is not there yet.
+        self.pipeline.skip_to_sync();
+        self.skipping = self.pipeline.is_empty();
+        answer
+    }
+
+    fn ready(&mut self, status: u8) -> Result<(), CodecError> {
+        self.copy_in = false;
+        let was_idle = self.status == b'I';
+        self.status = status;
+        if status == b'I' {
+            self.portals.clear();
+        }
+        match self.pipeline.pop() {
+            Some(Pending::Startup(_)) => self.phase = Phase::Ready,
+            Some(Pending::Query(tally, script)) => {
+                if tally.outcome.error.is_some() {
+                    self.give_up(&script);
+                } else {
+                    self.follow(&script, tally.outcome.ask);
+                }
+                // Within a transaction it could be rolled back.
+                let settled = was_idle && status == b'I' && self.pipeline.is_empty();
+                if settled && tally.outcome.error.is_none() {
+                    self.restore_path(&script);
+                }
+                self.reports.push_back(Report::Outcome(tally.outcome));
+            }
+            Some(Pending::Call(tally)) => self.reports.push_back(Report::Outcome(tally.outcome)),
+            Some(Pending::Sync) => {}
+            _ => {
+                return Err(CodecError::Server(
+                    "was ready before everything was answered",
+                ));
+            }
+        }
+        if self.pipeline.is_empty() {
+            self.reading_changes = false;
+        }
+        Ok(())
+    }
+}
+
+/// How many rows a completion tag says were changed: `INSERT 0 5`, `UPDATE 3`, `COPY 7`.
+fn affected(tag: &[u8]) -> u64 {
+    let text = std::str::from_utf8(tag).unwrap_or_default();
+    let mut words = text.split(' ');
+    match words.next() {
+        Some("INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY") => words
+            .next_back()
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The fields of an `ErrorResponse` that the recording keeps.
+fn server_error(mut fields: Cursor<'_>) -> ServerError {
+    let mut error = ServerError {
+        severity: String::new(),
+        code: String::new(),
+        message: String::new(),
+    };
+    while let Some(kind) = fields.u8().filter(|kind| *kind != 0) {
+        let Some(text) = fields.cstr() else { break };
+        let text =
+            || String::from_utf8_lossy(text.get(..MESSAGE_LIMIT).unwrap_or(text)).into_owned();
+        match kind {
+            // `V` is never translated and wins over `S`, which comes first.
+            b'S' | b'V' => error.severity = text(),
+            b'C' => error.code = text(),
+            b'M' => error.message = text(),
+            _ => {}
+        }
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::affected;
+
+    #[test]
+    fn tags_tell_how_many_rows_changed() {
+        assert_eq!(affected(b"INSERT 0 5"), 5);
+        assert_eq!(affected(b"DELETE 12"), 12);
+        assert_eq!(affected(b"SELECT 12"), 0);
+        assert_eq!(affected(b"CREATE TABLE"), 0);
+    }
+}

@@ -1,0 +1,290 @@
+//! From the first byte to the first `ReadyForQuery`: encryption, who the client says it is, and
+//! authentication, which passes through.
+//!
+//! Source: PostgreSQL documentation, "Message Flow": "Start-up", "SSL Session Encryption", "GSSAPI
+//! Session Encryption", "Canceling Requests in Progress", and "SASL Authentication".
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::attributes::{self as slot, ATTRIBUTES};
+use super::codec::{Asked, Phase, PostgresCodec};
+use super::{reply, wire};
+use crate::cursor::Cursor;
+use crate::facts::{Fact, FactSet, Facts, Stage};
+use crate::protocols::{Ask, CancelKey, ClientTls, CodecError, GATHER_LIMIT, Step, Then, TlsInfo};
+use crate::sql::postgres::SearchPath;
+
+/// What the client has tried so far.
+#[derive(Debug, Default)]
+pub(super) struct Startup {
+    asked_tls: bool,
+    asked_gss: bool,
+    /// The client began with a handshake instead of asking for one.
+    direct_tls: bool,
+    encrypted: bool,
+}
+
+impl Startup {
+    /// A client that began with TLS at once must have named the protocol in it, so that a handshake
+    /// meant for another protocol is never taken for one.
+    pub(super) fn check_alpn(&self, info: &TlsInfo) -> Result<(), CodecError> {
+        if self.direct_tls && info.alpn.as_deref() != Some(b"postgresql") {
+            return Err(CodecError::Client(
+                "direct TLS connection without ALPN protocol postgresql",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether an `ErrorResponse` could be read by the client now.
+    pub(super) fn understands_errors(&self) -> bool {
+        !self.direct_tls || self.encrypted
+    }
+}
+
+const MAJOR: u32 = 3;
+const SCRAM_PLUS: &[u8] = b"SCRAM-SHA-256-PLUS";
+
+impl PostgresCodec {
+    /// Reads what comes before the client is known.
+    pub(super) fn client_startup(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
+        let (offer, encrypted) = (self.options.client_tls, self.client_encrypted);
+        let Phase::Startup(startup) = &mut self.phase else {
+            return Ok(None);
+        };
+        startup.encrypted = encrypted;
+        if input.first() == Some(&wire::TLS_HANDSHAKE) {
+            if encrypted || startup.asked_tls || offer == ClientTls::Refuse {
+                return Err(CodecError::Client("TLS handshake where none was agreed on"));
+            }
+            (startup.direct_tls, startup.asked_tls) = (true, true);
+            return Ok(Some(Step::StartTls(0, Bytes::new())));
+        }
+        let Some((len, mut body)) = wire::startup_packet(input)? else {
+            return Ok(None);
+        };
+        match body.u32().unwrap_or_default() {
+            wire::request::SSL if !startup.asked_tls && !encrypted => {
+                startup.asked_tls = true;
+                if offer == ClientTls::Refuse {
+                    return Ok(Some(Step::Answer(len, Bytes::from_static(b"N"))));
+                }
+                Ok(Some(Step::StartTls(len, Bytes::from_static(b"S"))))
+            }
+            wire::request::GSSENC if !startup.asked_gss && !encrypted => {
+                startup.asked_gss = true;
+                Ok(Some(Step::Answer(len, Bytes::from_static(b"N"))))
+            }
+            wire::request::CANCEL => self.cancel(len, body).map(Some),
+            version if version >> 16 == MAJOR => {
+                if offer == ClientTls::Require && !encrypted {
+                    return Err(CodecError::Client(
+                        "this resource is reached with TLS only: set sslmode=require",
+                    ));
+                }
+                self.connect(len, body).map(Some)
+            }
+            wire::request::SSL | wire::request::GSSENC => {
+                Err(CodecError::Client("encryption was asked for twice"))
+            }
+            _ => Err(CodecError::Client("unsupported frontend protocol version")),
+        }
+    }
+
+    fn connect(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
+        const CUT: CodecError = CodecError::Client("invalid startup packet layout");
+        let mut facts = FactSet::new(ATTRIBUTES);
+        let (mut user, mut database) = (None, None);
+        loop {
+            let name = body.cstr().ok_or(CUT)?;
+            if name.is_empty() {
+                break;
+            }
+            let value = body.cstr().ok_or(CUT)?;
+            let text = || Fact::Text(String::from_utf8_lossy(value).into());
+            match name {
+                b"user" => user = Some(text()),
+                b"database" => database = Some(text()),
+                b"application_name" => facts.set(slot::APPLICATION_NAME, text()),
+                b"search_path" => self.first_path = SearchPath::Changed,
+                b"options" if names_search_path(value) => self.first_path = SearchPath::Changed,
+                _ => {}
+            }
+        }
+        if !body.rest().is_empty() {
+            return Err(CUT);
+        }
+        self.session.search_path = self.first_path;
+        // A database that is not named is the one with the user's name.
+        facts.set(
+            slot::DATABASE,
+            database.or_else(|| user.clone()).unwrap_or_default(),
+        );
+        facts.set(
+            slot::USER,
+            user.ok_or(CodecError::Client("no user name in the startup packet"))?,
+        );
+        self.connection = Arc::new(facts);
+        self.asked = Some(Asked::Connect);
+        Ok(self.session_ask(len, "StartupMessage", Then::Dial))
+    }
+
+    fn cancel(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
+        let process = body
+            .u32()
+            .ok_or(CodecError::Client("invalid length of cancel request"))?;
+        let secret = Bytes::copy_from_slice(body.rest());
+        self.asked = Some(Asked::Cancel);
+        Ok(self.session_ask(
+            len,
+            "CancelRequest",
+            Then::Cancel(CancelKey { process, secret }),
+        ))
+    }
+
+    fn session_ask(&self, len: usize, request: &'static str, then: Then) -> Step {
+        let facts = Facts {
+            stage: Stage::Connect,
+            connection: Arc::clone(&self.connection),
+        };
+        Step::Ask(Box::new(Ask {
+            head: len,
+            len,
+            facts,
+            request,
+            text: None,
+            of: None,
+            then,
+        }))
+    }
+
+    /// Passes passwords and tokens on.
+    pub(super) fn client_authenticating(
+        &mut self,
+        input: &[u8],
+    ) -> Result<Option<Step>, CodecError> {
+        let Some(head) = wire::client_head(input)? else {
+            return Ok(None);
+        };
+        match head.tag {
+            b'p' => {
+                let Some(message) = input.get(..head.len) else {
+                    return Ok(None);
+                };
+                if self.binding_removed && is_downgrade_check(message) {
+                    return Err(CodecError::Unsupported(
+                        "SCRAM channel binding cannot pass a gateway that terminates TLS: set channel_binding=disable",
+                    ));
+                }
+                Ok(Some(Step::Pass(head.len)))
+            }
+            b'X' => Ok(Some(Step::Finish(head.len))),
+            // A client may send statements before it has read that it is welcome. They wait.
+            b'Q' | b'P' | b'B' | b'E' | b'D' | b'C' | b'H' | b'S' | b'F' => Ok(None),
+            _ => Err(CodecError::Client(
+                "invalid frontend message type during authentication",
+            )),
+        }
+    }
+
+    /// Passes the server's side of authentication on, less what could not work.
+    pub(super) fn server_authenticating(
+        &mut self,
+        input: &[u8],
+    ) -> Result<Option<Step>, CodecError> {
+        let Some(head) = wire::server_head(input)? else {
+            return Ok(None);
+        };
+        if head.len > GATHER_LIMIT {
+            return Err(CodecError::Server(
+                "a message during authentication is too long",
+            ));
+        }
+        let Some(message) = input.get(..head.len) else {
+            return Ok(None);
+        };
+        let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
+        match head.tag {
+            b'R' if body.u32() == Some(10) => self.sasl_offer(head.len, body).map(Some),
+            b'K' => self.key_data(head.len, body).map(Some),
+            _ => self.server_ready(input),
+        }
+    }
+
+    /// Channel binding (RFC 5929, `tls-server-end-point`) proves that client and server share one
+    /// TLS channel, which they do not: the offer is withdrawn.
+    fn sasl_offer(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
+        let mut kept = Vec::new();
+        while let Some(mechanism) = body.cstr().filter(|name| !name.is_empty()) {
+            if mechanism == SCRAM_PLUS {
+                self.binding_removed = true;
+            } else {
+                kept.push(mechanism);
+            }
+        }
+        if !self.binding_removed {
+            return Ok(Step::Pass(len));
+        }
+        if kept.is_empty() {
+            return Err(CodecError::Server(
+                "it authenticates by SCRAM with channel binding only",
+            ));
+        }
+        Ok(Step::Replace(len, reply::sasl_mechanisms(kept.into_iter())))
+    }
+
+    /// The client gets a secret of the gateway's own, so that a cancel request is known to come
+    /// from whoever holds the session.
+    fn key_data(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
+        let process = body
+            .u32()
+            .ok_or(CodecError::Server("invalid BackendKeyData"))?;
+        let real = CancelKey {
+            process,
+            secret: Bytes::copy_from_slice(body.rest()),
+        };
+        let own = self
+            .options
+            .entropy
+            .get(..real.secret.len())
+            .unwrap_or(&self.options.entropy);
+        let issued = CancelKey {
+            process,
+            secret: Bytes::copy_from_slice(own),
+        };
+        let bytes = reply::key_data(process, own);
+        Ok(Step::IssueKey {
+            len,
+            bytes,
+            issued,
+            real,
+        })
+    }
+}
+
+/// Whether the server's command line in `options` could set the search path: `-c search_path=…` or
+/// `--search-path=…`, where a backslash escapes any character.
+fn names_search_path(options: &[u8]) -> bool {
+    let plain = options
+        .iter()
+        .filter(|byte| **byte != b'\\')
+        .map(|byte| match byte {
+            b'-' => b'_',
+            byte => byte.to_ascii_lowercase(),
+        });
+    let plain: Vec<u8> = plain.collect();
+    memchr::memmem::find(&plain, b"search_path").is_some()
+}
+
+/// Whether this is a `SASLInitialResponse` whose GS2 header says "I could bind the channel, and
+/// you did not offer it" (RFC 5802, section 5.1: `y`). The server did offer it, so it would take
+/// the message for a downgrade attack and refuse it with a text that helps nobody.
+fn is_downgrade_check(message: &[u8]) -> bool {
+    let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
+    let scram = body
+        .cstr()
+        .is_some_and(|mechanism| mechanism.starts_with(b"SCRAM-"));
+    scram && body.u32().is_some() && body.rest().starts_with(b"y,")
+}

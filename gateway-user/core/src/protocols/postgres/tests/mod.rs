@@ -1,0 +1,11 @@
+//! Conversations: what a client and a server say, and what has to come out on both sides.
+//!
+//! `talk` is the language they are written in; `simple`, `extended`, `startup`, `names` and `laws`
+//! hold them by topic.
+
+mod extended;
+mod laws;
+mod names;
+mod simple;
+mod startup;
+mod talk;

@@ -1,0 +1,201 @@
+//! What names stand for: nothing runs under the judgement of something else.
+
+use super::talk::{Talk, client, server, working};
+
+fn succeed(talk: &mut Talk, statement: &str) {
+    talk.client(&client::query(statement))
+        .server(&[server::complete("OK"), server::ready(b'I')].concat());
+    talk.sent();
+    talk.heard();
+}
+
+#[test]
+fn a_statement_prepared_by_sql_is_judged_by_what_it_holds() {
+    let mut talk = Talk::ready(working());
+    succeed(&mut talk, "PREPARE a AS SELECT 1");
+    talk.client(&client::query("EXECUTE a"));
+    assert_eq!(talk.sent(), "Q");
+    talk.client(&client::query("PREPARE b AS DELETE FROM orders"));
+    assert_eq!(talk.sent(), "");
+    talk.server(&[server::complete("SELECT 1"), server::ready(b'I')].concat());
+    assert_eq!(talk.heard(), "C Z/I E/42501 Z/I");
+}
+
+#[test]
+fn executing_an_unknown_name_counts_as_touching_anything() {
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query("EXECUTE nobody_knows"));
+    assert_eq!(
+        (talk.sent(), talk.heard()),
+        (String::new(), "E/42501 Z/I".to_owned())
+    );
+    talk.client(&[client::bind("", "nobody_knows"), client::sync()].concat());
+    assert_eq!(talk.heard(), "E/42501");
+}
+
+#[test]
+fn a_name_that_is_being_defined_is_waited_for() {
+    let mut talk = Talk::ready(working());
+    talk.client(
+        &[
+            client::query("PREPARE a AS SELECT 1"),
+            client::query("EXECUTE a"),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.sent(), "Q");
+    talk.server(&[server::complete("PREPARE"), server::ready(b'I')].concat());
+    assert_eq!(talk.sent(), "Q");
+}
+
+#[test]
+fn a_definition_that_failed_defines_nothing() {
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query("PREPARE a AS SELECT 1"))
+        .server(&[server::error("42P05"), server::ready(b'I')].concat());
+    talk.clear();
+    talk.client(&client::query("EXECUTE a"));
+    assert_eq!(talk.heard(), "E/42501 Z/I");
+}
+
+#[test]
+fn a_redefinition_in_an_earlier_batch_is_waited_for() {
+    let mut talk = Talk::ready(working());
+    talk.client(&[client::parse("a", "SELECT 1"), client::sync()].concat());
+    talk.server(&[server::parsed(), server::ready(b'I')].concat());
+    talk.sent();
+    // The second Parse fails, since the name is taken: what runs is the first one.
+    let again = [
+        client::parse("a", "SELECT 2"),
+        client::sync(),
+        client::bind("", "a"),
+        client::execute(""),
+        client::sync(),
+    ];
+    talk.client(&again.concat());
+    assert_eq!(talk.sent(), "P S");
+    talk.server(&[server::error("42P05"), server::ready(b'I')].concat());
+    assert_eq!(talk.sent(), "B E S");
+    let asks = talk.events.iter().filter_map(|event| match event {
+        crate::event::Event::Ask(ask) if ask.request == "Bind" => ask.of,
+        _ => None,
+    });
+    let asks: Vec<_> = asks.collect();
+    assert_eq!(asks, [crate::ids::AskId(2)]);
+}
+
+#[test]
+fn closing_a_statement_frees_its_name() {
+    let mut talk = Talk::ready(working());
+    talk.client(&[client::parse("a", "SELECT 1"), client::sync()].concat());
+    talk.server(&[server::parsed(), server::ready(b'I')].concat());
+    talk.client(&[client::close("a"), client::sync()].concat());
+    talk.server(&[server::closed(), server::ready(b'I')].concat());
+    talk.clear();
+    talk.client(&[client::bind("", "a"), client::sync()].concat());
+    assert_eq!(talk.heard(), "E/42501");
+}
+
+#[test]
+fn an_execute_that_was_prepared_means_what_the_name_means_later() {
+    let mut talk = Talk::ready(working());
+    succeed(&mut talk, "PREPARE a AS SELECT 1");
+    talk.client(&[client::parse("run", "EXECUTE a"), client::sync()].concat());
+    talk.server(&[server::parsed(), server::ready(b'I')].concat());
+    talk.clear();
+    succeed(&mut talk, "DEALLOCATE a");
+    // Whatever `a` is by now, it is not what it was when `run` was judged.
+    talk.client(&[client::bind("", "run"), client::sync()].concat());
+    assert_eq!(talk.heard(), "E/42501");
+}
+
+#[test]
+fn a_cursor_is_judged_by_its_query() {
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query("DECLARE c CURSOR FOR SELECT * FROM secrets"));
+    assert_eq!(talk.heard(), "E/42501 Z/I");
+    talk.client(&client::query("FETCH ALL FROM c"));
+    assert_eq!(talk.heard(), "E/42501 Z/I");
+    succeed(
+        &mut talk,
+        "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM orders",
+    );
+    talk.client(&client::query("FETCH ALL FROM c"));
+    assert_eq!(talk.sent(), "Q");
+}
+
+#[test]
+fn with_another_search_path_an_unqualified_name_could_be_any_table() {
+    let mut talk = Talk::ready(working());
+    talk.client(
+        &[
+            client::query("SET search_path = elsewhere"),
+            client::query("SELECT * FROM orders"),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.sent(), "Q Q");
+    talk.server(
+        &[
+            server::complete("SET"),
+            server::ready(b'I'),
+            server::complete("SELECT 0"),
+            server::ready(b'I'),
+        ]
+        .concat(),
+    );
+    talk.heard();
+    talk.client(&client::query("SELECT * FROM secrets"));
+    assert_eq!(
+        talk.heard(),
+        "E/42501 Z/I",
+        "in any schema it may be the one that is denied"
+    );
+    succeed(&mut talk, "RESET search_path");
+    talk.client(&client::query("SELECT * FROM orders"));
+    assert_eq!(talk.sent(), "Q");
+}
+
+#[test]
+fn a_statement_that_was_prepared_is_looked_at_again_under_another_search_path() {
+    let mut talk = Talk::ready(super::talk::engine(
+        "[[rule]]\nname = 'a'\naction = 'allow'\nmatch = { verb = ['set'] }\n\
+         [[rule]]\nname = 'b'\naction = 'allow'\nmatch = { verb = ['select'], table = ['public.orders'] }",
+    ));
+    talk.client(&[client::parse("a", "SELECT * FROM orders"), client::sync()].concat());
+    talk.server(&[server::parsed(), server::ready(b'I')].concat());
+    succeed(&mut talk, "SET search_path = elsewhere");
+    talk.client(&[client::bind("", "a"), client::sync()].concat());
+    assert_eq!(talk.heard(), "E/42501");
+}
+
+#[test]
+fn strings_are_read_as_the_server_reads_them() {
+    let hidden = r"SELECT '\''; DROP TABLE orders; --'";
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query(hidden));
+    assert_eq!(talk.sent(), "Q", "with standard strings this is one string");
+    talk.server(&[server::complete("SELECT 1"), server::ready(b'I')].concat());
+    // In one go, before the server can tell that it now reads them otherwise.
+    talk.client(
+        &[
+            client::query("SET standard_conforming_strings = off"),
+            client::query(hidden),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.sent(), "Q");
+    talk.heard();
+    talk.server(
+        &[
+            server::status("standard_conforming_strings", "off"),
+            server::complete("SET"),
+            server::ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        (talk.sent(), talk.heard()),
+        (String::new(), "S C Z/I E/42501 Z/I".to_owned())
+    );
+}

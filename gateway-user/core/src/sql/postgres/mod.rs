@@ -1,0 +1,154 @@
+//! PostgreSQL's SQL, read with PostgreSQL's own grammar.
+//!
+//! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
+//! say where nodes have children, `queries`, `relations` and `statements` what the nodes mean,
+//! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result.
+//!
+//! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
+//! look into the body of a function or behind a view.
+
+mod catalog;
+mod clauses;
+mod commands;
+mod queries;
+mod relations;
+mod statements;
+mod unit;
+mod verbs;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::panic::catch_unwind;
+
+use pg_query::{ParserOptions, protobuf};
+
+pub use unit::{Analysis, Effect, Names, Setting, Unit};
+pub use verbs::{KINDS, OBJECTS, VERBS};
+
+use queries::statement;
+use walk::Walker;
+
+/// Longest text that is read. Longer ones are not understood, hence denied unless a rule says
+/// otherwise.
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// Deepest nesting of brackets that is handed to the grammar, which recurses.
+pub const MAX_BRACKETS: usize = 500;
+
+/// Reads `text`. Never fails and never panics: what cannot be read is one unit whose `parsed` is
+/// false.
+///
+/// The caller provides a stack of 16 MiB or more: the grammar recurses as deep as the text nests,
+/// and gives up by itself only some way down.
+pub fn analyse(text: &[u8], session: Session) -> Analysis {
+    readable(text, session)
+        .and_then(|text| match session.strings {
+            Strings::Standard => read(text, session, ParserOptions::DEFAULT),
+            Strings::Escaping => read(text, session, ESCAPING),
+            Strings::Uncertain => read(text, session, ParserOptions::DEFAULT).filter(|analysis| {
+                // Only a backslash makes a difference.
+                !text.contains('\\') || read(text, session, ESCAPING).as_ref() == Some(analysis)
+            }),
+        })
+        .unwrap_or_else(|| Analysis {
+            units: vec![Unit::unread()],
+            effects: vec![],
+            statements: 1,
+        })
+}
+
+const ESCAPING: ParserOptions = ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS;
+
+/// The text, if it is one that may be handed to the grammar.
+fn readable(text: &[u8], session: Session) -> Option<&str> {
+    let certain = session.encoding == Encoding::Utf8 || text.is_ascii();
+    if text.len() > MAX_BYTES || !certain || memchr::memchr(0, text).is_some() {
+        return None;
+    }
+    let mut open = 0_usize;
+    for byte in text {
+        match byte {
+            b'(' | b'[' => open += 1,
+            b')' | b']' => open = open.saturating_sub(1),
+            _ => continue,
+        }
+        if open > MAX_BRACKETS {
+            return None;
+        }
+    }
+    std::str::from_utf8(text).ok()
+}
+
+fn read(text: &str, session: Session, options: ParserOptions) -> Option<Analysis> {
+    // A panic in the library would be a bug of its own; here it means "not understood".
+    let parsed = catch_unwind(|| {
+        pg_query::parse(text, options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING)
+    });
+    walk_all(&parsed.ok()?.ok()?.protobuf.stmts, session)
+}
+
+fn walk_all(statements: &[protobuf::RawStmt], session: Session) -> Option<Analysis> {
+    let count = u64::try_from(statements.len()).ok()?;
+    let mut walker = Walker::new(session, statements.len().max(1));
+    for raw in statements {
+        let node = raw.stmt.as_ref()?;
+        walker.top(|walker| statement(node, walker));
+    }
+    if statements.is_empty() {
+        walker.unit(Unit::new("empty", "session"), |_| {});
+    }
+    walker.finish(count)
+}
+
+/// How a session makes the server read texts, where that is not fixed by the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Session {
+    /// Where unqualified names are looked for.
+    pub search_path: SearchPath,
+    /// How `'…'` treats a backslash.
+    pub strings: Strings,
+    /// What the bytes of the text stand for.
+    pub encoding: Encoding,
+}
+
+impl Default for Session {
+    /// What a server has out of the box.
+    fn default() -> Self {
+        Self {
+            search_path: SearchPath::Default,
+            strings: Strings::Standard,
+            encoding: Encoding::Utf8,
+        }
+    }
+}
+
+/// Where unqualified names are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SearchPath {
+    /// `pg_catalog`, then `public`.
+    Default,
+    /// Somewhere else: an unqualified name could be in any schema.
+    Changed,
+}
+
+/// The setting `standard_conforming_strings`, which the server reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Strings {
+    /// `on`: a backslash in `'…'` is itself.
+    Standard,
+    /// `off`: a backslash in `'…'` escapes.
+    Escaping,
+    /// Not known: a text that the two read differently cannot be read.
+    Uncertain,
+}
+
+/// The setting `client_encoding`, which the server reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// `UTF8`, or `SQL_ASCII`, which passes bytes as they are.
+    Utf8,
+    /// Another, or not known: a text that is not plain ASCII cannot be read.
+    Uncertain,
+}

@@ -1,0 +1,532 @@
+//! Tables of statements and what is read in them; attacks; hostile input.
+
+use super::*;
+use crate::facts::Name;
+
+/// What a text is read as: one line for each unit, then one for each effect.
+fn facts(sql: &str, session: Session) -> String {
+    let analysis = analyse(sql.as_bytes(), session);
+    let mut out = format!("{sql}\n");
+    for unit in &analysis.units {
+        out.push_str(&format!("    {}\n", line(unit)));
+    }
+    for (unit, effect) in &analysis.effects {
+        out.push_str(&format!("    {unit}: {effect:?}\n"));
+    }
+    out
+}
+
+fn line(unit: &Unit) -> String {
+    if !unit.parsed {
+        return "unread".to_owned();
+    }
+    let mut out = format!("{} {}", unit.verb, unit.kind);
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            out.push_str(&format!(" {name}={value}"));
+        }
+    };
+    add("object", unit.object.map(Into::into));
+    if let Some(all) = union(&unit.reads, &unit.writes) {
+        assert_eq!(Some(all), sorted(&unit.tables), "{unit:?}");
+    }
+    add("read", list(&unit.reads));
+    add("write", list(&unit.writes));
+    add("calls", list(&unit.functions));
+    add("where", unit.filtered.map(|flag| flag.to_string()));
+    add(
+        "limit",
+        unit.limited
+            .filter(|limited| *limited)
+            .map(|flag| flag.to_string()),
+    );
+    add("prepared", unit.prepared.as_deref().map(Into::into));
+    add("cursor", unit.cursor.as_deref().map(Into::into));
+    add("channel", unit.channel.as_deref().map(Into::into));
+    add(
+        "program",
+        unit.program
+            .filter(|flag| *flag)
+            .map(|flag| flag.to_string()),
+    );
+    add(
+        "file",
+        unit.file.filter(|flag| *flag).map(|flag| flag.to_string()),
+    );
+    add(
+        "runs",
+        (!unit.runs.is_empty()).then(|| unit.runs.len().to_string()),
+    );
+    match &unit.setting {
+        Setting::None => {}
+        Setting::Name(name) => add("setting", Some(name.to_string())),
+        Setting::Unknown => add("setting", Some("?".into())),
+    }
+    out
+}
+
+fn list(names: &Names) -> Option<String> {
+    let Some(names) = names.known() else {
+        return Some("?".into());
+    };
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| match &name.schema {
+            Some(schema) => format!("{schema}.{}", name.name),
+            None => name.name.to_string(),
+        })
+        .collect();
+    (!names.is_empty()).then(|| names.join(","))
+}
+
+fn sorted(names: &Names) -> Option<Vec<Name>> {
+    let mut names = names.known()?.to_vec();
+    names.sort();
+    Some(names)
+}
+
+/// Relations that are read or written are all that are touched.
+fn union(reads: &Names, writes: &Names) -> Option<Vec<Name>> {
+    let mut all = [sorted(reads)?, sorted(writes)?].concat();
+    all.sort();
+    all.dedup();
+    Some(all)
+}
+
+fn table(statements: &[&str]) -> String {
+    statements
+        .iter()
+        .map(|sql| facts(sql, Session::default()))
+        .collect()
+}
+
+fn snapshot(name: &str, facts: &str) {
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, facts) });
+}
+
+/// Runs `test` with the stack that `analyse` asks for.
+fn with_stack(test: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new()
+        .stack_size(16 << 20)
+        .spawn(test)
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+#[test]
+fn queries() {
+    snapshot(
+        "queries",
+        &table(&[
+            "SELECT 1",
+            "SELECT abalance FROM pgbench_accounts WHERE aid = 5",
+            "SELECT * FROM a, s.b JOIN c USING (x) LEFT JOIN (SELECT * FROM d) q ON true LIMIT 5",
+            "SELECT * FROM a LIMIT ALL",
+            "TABLE orders",
+            "VALUES (1, (SELECT max(x) FROM t))",
+            "SELECT * FROM a WHERE x UNION SELECT * FROM b",
+            "SELECT * FROM a WHERE x UNION ALL SELECT * FROM b WHERE y",
+            "SELECT * FROM pg_class c JOIN information_schema.tables ON true",
+            "SELECT * FROM generate_series(1, 3) g, ROWS FROM (f(1), s.h(2)) r",
+            "SELECT * FROM a FOR UPDATE OF a",
+            "SELECT * FROM a TABLESAMPLE system (10)",
+            "SELECT * INTO copy_of FROM orders",
+            "INSERT INTO log VALUES (1)",
+            "INSERT INTO log VALUES ((SELECT x FROM secrets)) RETURNING id",
+            "INSERT INTO log SELECT * FROM orders",
+            "INSERT INTO log DEFAULT VALUES",
+            "INSERT INTO t AS x VALUES (1) ON CONFLICT (a) DO UPDATE SET b = (SELECT 1 FROM other) WHERE x.c",
+            "UPDATE orders SET a = b.c FROM b",
+            "UPDATE orders SET (a, b) = (SELECT 1, 2 FROM c) WHERE id = 1 RETURNING *",
+            "DELETE FROM orders",
+            "DELETE FROM ONLY orders USING b WHERE CURRENT OF cur",
+            "MERGE INTO t USING s ON t.a = s.a WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES ((SELECT 1 FROM z))",
+            "COPY orders TO STDOUT",
+            "COPY orders (a) FROM STDIN WHERE a > 1",
+            "COPY (SELECT * FROM orders) TO '/tmp/x'",
+            "COPY orders FROM PROGRAM 'curl x'",
+            "TRUNCATE a, s.b",
+            "TRUNCATE a CASCADE",
+            "LOCK TABLE orders IN ACCESS SHARE MODE",
+            "LOCK TABLE orders",
+            "CALL s.p(1, f(2))",
+            "DO 'BEGIN DELETE FROM x; END'",
+            "",
+            " -- nothing\n ; ;",
+            "SELECT 1; DELETE FROM t; COMMIT",
+            "SELEC 1",
+            "SELECT 1; SELEC 2",
+        ]),
+    );
+}
+
+#[test]
+fn statements_inside() {
+    snapshot(
+        "statements_inside",
+        &table(&[
+            "WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d",
+            "WITH a AS (WITH b AS (INSERT INTO x VALUES (1) RETURNING 1) SELECT * FROM b) SELECT * FROM a",
+            "INSERT INTO log WITH d AS (DELETE FROM orders RETURNING *) SELECT * FROM d",
+            "EXPLAIN DELETE FROM orders",
+            "EXPLAIN ANALYZE DELETE FROM orders",
+            "EXPLAIN (ANALYZE false) DELETE FROM orders",
+            "EXPLAIN (ANALYZE 0, VERBOSE) DELETE FROM orders",
+            "EXPLAIN (ANALYZE false, ANALYZE) DELETE FROM orders",
+            "EXPLAIN (FORMAT json) SELECT * INTO x FROM y",
+            "EXPLAIN EXECUTE p",
+            "EXPLAIN ANALYZE EXECUTE p(f(1))",
+            "EXPLAIN ANALYZE CREATE TABLE x AS SELECT * FROM y",
+            "PREPARE p (int) AS DELETE FROM orders WHERE id = $1",
+            "PREPARE p AS WITH d AS (DELETE FROM a RETURNING 1) SELECT * FROM d; EXECUTE p",
+            "DECLARE c CURSOR FOR SELECT * FROM orders",
+            "FETCH 10 FROM c; MOVE c; CLOSE c; CLOSE ALL",
+            "CREATE TABLE x AS SELECT * FROM y",
+            "CREATE TABLE x AS EXECUTE p",
+            "CREATE MATERIALIZED VIEW x AS SELECT * FROM y",
+            "REFRESH MATERIALIZED VIEW x",
+            "CREATE VIEW v AS SELECT f(a) FROM y",
+            "CREATE RULE r AS ON SELECT TO a DO INSTEAD SELECT * FROM b",
+            "CREATE RULE r AS ON INSERT TO a DO ALSO (DELETE FROM b; NOTIFY c)",
+            "COPY (DELETE FROM orders RETURNING *) TO STDOUT",
+            "CREATE SCHEMA s CREATE TABLE t (a int) CREATE VIEW v AS SELECT * FROM t",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'select 1 from secrets'",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM a; SELECT 1 FROM b; END",
+            "CREATE FUNCTION f() RETURNS int RETURN (SELECT 1 FROM b)",
+        ]),
+    );
+}
+
+#[test]
+fn commands() {
+    snapshot(
+        "commands",
+        &table(&[
+            "BEGIN; START TRANSACTION; COMMIT; END; ROLLBACK; ABORT; SAVEPOINT a; RELEASE a; ROLLBACK TO a",
+            "PREPARE TRANSACTION 'x'; COMMIT PREPARED 'x'; ROLLBACK PREPARED 'x'",
+            "CREATE TABLE t (a int DEFAULT f(), b int REFERENCES other, CHECK (g(a)), LIKE tpl) INHERITS (parent)",
+            "CREATE TABLE p PARTITION OF parent FOR VALUES IN (1)",
+            "CREATE FOREIGN TABLE t (a int) SERVER s",
+            "CREATE INDEX i ON t (lower(a)) WHERE b > h()",
+            "CREATE SEQUENCE s OWNED BY t.id",
+            "CREATE TRIGGER x BEFORE INSERT ON t EXECUTE FUNCTION s.f()",
+            "CREATE ROLE r; ALTER ROLE r SUPERUSER; DROP ROLE r",
+            "ALTER ROLE r SET search_path = x",
+            "ALTER TABLE t ADD COLUMN a int DEFAULT f(), DROP COLUMN b",
+            "ALTER TABLE t DROP COLUMN b CASCADE",
+            "ALTER TABLE t ATTACH PARTITION q FOR VALUES IN (2)",
+            "ALTER TABLE t INHERIT p",
+            "ALTER TABLE secrets RENAME TO orders",
+            "ALTER TABLE t RENAME COLUMN a TO b",
+            "ALTER TABLE secrets SET SCHEMA public",
+            "ALTER TABLE t OWNER TO r",
+            "ALTER FUNCTION f(int) OWNER TO r",
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA s GRANT SELECT ON TABLES TO r",
+            "ALTER SYSTEM SET work_mem = 1",
+            "ALTER SCHEMA a RENAME TO b",
+            "DROP TABLE a, s.b",
+            "DROP TABLE a CASCADE",
+            "DROP VIEW v; DROP INDEX s.i; DROP SEQUENCE q; DROP MATERIALIZED VIEW m",
+            "DROP FUNCTION s.f(int)",
+            "DROP SCHEMA s",
+            "DROP TRIGGER x ON s.t",
+            "DROP POLICY x ON t",
+            "DROP OWNED BY r; REASSIGN OWNED BY a TO b",
+            "DROP TYPE x; DROP DATABASE d",
+            "CREATE POLICY p ON t USING (f(a) AND EXISTS (SELECT 1 FROM acl))",
+            "GRANT SELECT ON t TO r; REVOKE ALL ON FUNCTION f(int) FROM r; GRANT a TO b",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA s TO r",
+            "COMMENT ON COLUMN t.c IS 'x'; COMMENT ON TABLE t IS 'x'; COMMENT ON SCHEMA s IS 'x'",
+            "SET work_mem = 1; SET LOCAL a.b = 2; SHOW work_mem; RESET work_mem; SHOW ALL",
+            "SET ROLE admin; SET SESSION AUTHORIZATION x; SET TIME ZONE 'UTC'; SET NAMES 'latin1'",
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SET CONSTRAINTS ALL DEFERRED",
+            "LISTEN c; UNLISTEN c; UNLISTEN *; NOTIFY c, 'x'",
+            "VACUUM; VACUUM t; ANALYZE t; CLUSTER; REINDEX TABLE t; CHECKPOINT; LOAD 'x'",
+            "DEALLOCATE p; DEALLOCATE ALL; DISCARD PLANS",
+            "CREATE EXTENSION dblink",
+            "CREATE PUBLICATION p FOR ALL TABLES",
+            "CREATE PUBLICATION p FOR TABLE t, TABLES IN SCHEMA s",
+            "CREATE AGGREGATE a (int) (SFUNC = f, STYPE = int)",
+            "IMPORT FOREIGN SCHEMA a FROM SERVER s INTO b",
+            "CREATE CAST (a AS b) WITH FUNCTION f(a)",
+            "CREATE STATISTICS st ON a, b FROM t",
+            "SECURITY LABEL ON TABLE t IS 'x'",
+            "CREATE TYPE c AS (a int); CREATE DOMAIN d AS int CHECK (f(value))",
+        ]),
+    );
+}
+
+/// Ways to hide what a statement touches.
+#[test]
+fn attacks() {
+    let long = "x".repeat(70);
+    snapshot(
+        "attacks",
+        &table(&[
+            "SELECT * FROM \"Secrets\"",
+            "SELECT * FROM SECRETS",
+            "SELECT * FROM/**/secrets--x",
+            "SELECT * FROM ONLY secrets",
+            "SELECT * FROM ONLY (secrets)",
+            "SELECT 1 UNION ALL TABLE secrets",
+            "SELECT * FROM U&\"s\\0065crets\"",
+            "SELECT * FROM U&\"s!0065crets\" UESCAPE '!'",
+            &format!("SELECT * FROM {long}"),
+            "SELECT * FROM db.public.secrets",
+            "WITH secrets AS (SELECT 1) SELECT * FROM secrets",
+            "WITH secrets AS (SELECT 1) SELECT * FROM public.secrets",
+            "WITH secrets AS (SELECT * FROM secrets) SELECT * FROM secrets",
+            "WITH RECURSIVE secrets AS (SELECT * FROM secrets) SELECT * FROM secrets",
+            "WITH a AS (SELECT * FROM secrets), secrets AS (SELECT 1) SELECT * FROM a",
+            "WITH RECURSIVE a AS (SELECT * FROM secrets), secrets AS (SELECT 1) SELECT * FROM a",
+            "SELECT * FROM (WITH secrets AS (SELECT 1) SELECT * FROM secrets) x, secrets",
+            "WITH secrets AS (SELECT 1) DELETE FROM secrets",
+            "WITH secrets AS (SELECT 1) INSERT INTO secrets SELECT * FROM secrets",
+            "SELECT (SELECT x FROM secrets LIMIT 1)",
+            "SELECT 1 ORDER BY (SELECT x FROM secrets)",
+            "SELECT 1 LIMIT (SELECT x FROM secrets)",
+            "SELECT 1 OFFSET pg_sleep(1)",
+            "SELECT count(*) FILTER (WHERE f(x)) OVER (PARTITION BY g(x) ORDER BY (SELECT 1 FROM secrets))",
+            "SELECT sum(x ORDER BY f(y)) FROM t GROUP BY g(z) HAVING h(1) WINDOW w AS (ORDER BY i(1))",
+            "SELECT ARRAY(SELECT x FROM secrets), CASE WHEN EXISTS (TABLE a) THEN (SELECT 1 FROM b) END",
+            "SELECT a[(SELECT 1 FROM secrets)], ROW((TABLE b)), COALESCE((TABLE c)), GREATEST((TABLE d))",
+            "SELECT x IN (SELECT y FROM secrets), x = ANY (TABLE b), (SELECT (t).c FROM t)",
+            "SELECT DISTINCT ON ((SELECT 1 FROM secrets)) 1",
+            "SELECT * FROM t JOIN u ON (SELECT true FROM secrets)",
+            "SELECT * FROM LATERAL (TABLE secrets) x, XMLTABLE('/a' PASSING (SELECT d FROM docs) COLUMNS b int)",
+            "SELECT JSON_OBJECT('a': (SELECT 1 FROM secrets)), JSON_ARRAY(SELECT x FROM b), JSON_ARRAYAGG((TABLE c))",
+            "SELECT JSON_OBJECTAGG('k': (TABLE secrets)), JSON_VALUE((TABLE b), '$.a')",
+            "SELECT * FROM JSON_TABLE((SELECT d FROM docs), '$' COLUMNS (a int))",
+            "SELECT XMLSERIALIZE(CONTENT (SELECT d FROM docs) AS text), XMLELEMENT(name x, (TABLE b))",
+            "SELECT f(a => (TABLE secrets)), VARIADIC_f(VARIADIC ARRAY[(TABLE b)])",
+            "SELECT 'secrets'::regclass, CAST('x' AS s.t)",
+            "SELECT query_to_xml('select * from secrets', true, true, '') FROM ok",
+            "SELECT pg_catalog.ts_stat('select v from secrets')",
+            "SELECT * FROM dblink('', 'select * from secrets') AS t(a int)",
+            "CREATE TABLE x (a int DEFAULT (SELECT 1 FROM secrets))",
+            "EXPLAIN SELECT * FROM secrets",
+            "SELECT pg_catalog.set_config('role', 'admin', false)",
+            "SELECT set_config('roles'::char(4), 'admin', false)",
+            "SELECT set_config('ROLE'::text, 'admin', false), set_config('role', 'x', true)",
+            "SELECT set_config('a', '', false), set_config('b', '', false)",
+            "UPDATE pg_settings SET setting = 'x' WHERE name = 'role'",
+            "SELECT 1 WHERE EXISTS (WITH d AS (DELETE FROM t RETURNING 1) TABLE d)",
+            "SELECT current_user, CURRENT_DATE, x AT TIME ZONE 'UTC', EXTRACT(year FROM y)",
+        ]),
+    );
+}
+
+#[test]
+fn search_path() {
+    let changed = Session {
+        search_path: SearchPath::Changed,
+        ..Session::default()
+    };
+    let mut out = facts("SELECT * FROM orders, pg_class, s.x", changed);
+    out += &table(&[
+        "SET search_path = evil; SELECT * FROM orders, pg_class",
+        "SELECT set_config('search_path', 'evil', false); SELECT * FROM orders",
+        "SELECT set_config('search_' || 'path', 'evil', false); TABLE orders",
+        "SET SCHEMA 'evil'; TABLE orders",
+        "SET \"Search_Path\" = evil; TABLE orders",
+        "SET LOCAL search_path TO DEFAULT; TABLE orders",
+        "DO 'x'; TABLE orders",
+        "RESET search_path; TABLE orders",
+        "RESET search_path",
+        "SET search_path TO DEFAULT",
+        "SET SESSION search_path = \"$user\", public",
+        "SET search_path = public, evil",
+        "SET LOCAL search_path = public",
+        "RESET ALL",
+        "DISCARD ALL",
+        "DISCARD ALL; TABLE orders",
+        "SET standard_conforming_strings = off",
+        "SET NAMES 'sjis'",
+    ]);
+    snapshot("search_path", &out);
+}
+
+/// Settings that change where a string ends.
+#[test]
+fn strings_that_end_elsewhere() {
+    let read = |sql: &str, strings| {
+        let session = Session {
+            strings,
+            ..Session::default()
+        };
+        analyse(sql.as_bytes(), session)
+            .units
+            .iter()
+            .map(line)
+            .collect::<Vec<_>>()
+    };
+    let hidden = r"SELECT '\' ; DELETE FROM secrets; --'";
+    assert_eq!(
+        read(hidden, Strings::Standard),
+        [
+            "select read",
+            "delete write write=public.secrets where=false"
+        ]
+    );
+    assert_eq!(read(hidden, Strings::Escaping), ["select read"]);
+    assert_eq!(read(hidden, Strings::Uncertain), ["unread"]);
+    assert_eq!(read(r"SELECT 'a\b'", Strings::Uncertain), ["select read"]);
+    assert_eq!(read(r"SELECT E'a\'b'", Strings::Uncertain), ["select read"]);
+}
+
+#[test]
+fn unreadable() {
+    with_stack(|| {
+        let unread = |text: &[u8], session| {
+            let analysis = analyse(text, session);
+            assert_eq!(
+                analysis.units.iter().map(line).collect::<Vec<_>>(),
+                ["unread"]
+            );
+            assert_eq!(analysis.effects, []);
+        };
+        let plain = Session::default();
+        unread(b"SELECT 1\0; DELETE FROM t", plain);
+        unread(b"SELECT '\xff'", plain);
+        unread(&vec![b' '; MAX_BYTES + 1], plain);
+        unread(
+            "SELECT '\u{e9}'".as_bytes(),
+            Session {
+                encoding: Encoding::Uncertain,
+                ..plain
+            },
+        );
+        unread("(".repeat(20_000).as_bytes(), plain);
+        unread(
+            format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000)).as_bytes(),
+            plain,
+        );
+        unread("SELECT 1;".repeat(20_000).as_bytes(), plain);
+        let ctes: Vec<String> = (0..2_000)
+            .map(|n| format!("a{n} AS (TABLE a{n})"))
+            .collect();
+        unread(
+            format!("WITH {} SELECT 1", ctes.join(",")).as_bytes(),
+            plain,
+        );
+    });
+}
+
+/// Texts that nest by other means than brackets, or are just long: read or not, but never a crash.
+#[test]
+fn hostile() {
+    with_stack(|| {
+        let texts = [
+            format!("SELECT {}1", "- ".repeat(100_000)),
+            format!("SELECT {}true", "NOT ".repeat(50_000)),
+            format!("SELECT 1{}", " + 1".repeat(60_000)),
+            format!("SELECT ''{}", "||''".repeat(60_000)),
+            format!("SELECT * FROM a{}", " JOIN b ON true".repeat(15_000)),
+            format!("SELECT * FROM a{}", ",b".repeat(100_000)),
+            format!("SELECT 1{}", " UNION SELECT 1".repeat(15_000)),
+            format!("SELECT {}1{}", "(SELECT ".repeat(400), ")".repeat(400)),
+            format!(
+                "SELECT {}1{}",
+                "CASE WHEN true THEN ".repeat(10_000),
+                " END".repeat(10_000)
+            ),
+            format!("SELECT {}1{}", "ARRAY[".repeat(499), "]".repeat(499)),
+            format!("SELECT a{}", "[1]".repeat(60_000)),
+            format!("SELECT 1{}", "::text".repeat(40_000)),
+            format!("SELECT x {}", "COLLATE c ".repeat(20_000)),
+            format!("{} DELETE FROM t", "EXPLAIN ANALYZE ".repeat(10_000)),
+            format!("INSERT INTO t VALUES {}(1)", "(1),".repeat(60_000)),
+            (0..400)
+                .map(|_| "WITH d AS (DELETE FROM a RETURNING (")
+                .collect::<String>(),
+            format!(
+                "SELECT {}",
+                (0..30_000).map(|n| format!("f{n}(),")).collect::<String>() + "1"
+            ),
+            format!("SELECT '{}", "'".repeat(200_000)),
+            format!("/*{}", "/*".repeat(100_000)),
+            format!("SELECT $a${}", "$a".repeat(100_000)),
+        ];
+        for text in texts {
+            let analysis = analyse(text.as_bytes(), Session::default());
+            assert!(!analysis.units.is_empty());
+        }
+        // A long list of names is not kept; what is not kept is unknown.
+        let many: Vec<String> = (0..5_000).map(|n| format!("t{n}")).collect();
+        let analysis = analyse(
+            format!("TABLE a; SELECT 1 FROM {}", many.join(",")).as_bytes(),
+            Session::default(),
+        );
+        assert_eq!(analysis.units[1].tables.known(), None);
+    });
+}
+
+proptest::proptest! {
+    /// Whatever comes, there is an answer, and it uses the documented words.
+    #[test]
+    fn any_text(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..25)) {
+        let text = words.join(" ");
+        for unit in analyse(text.as_bytes(), Session::default()).units {
+            assert!(!unit.parsed || VERBS.contains(&unit.verb), "{}", unit.verb);
+            assert!(!unit.parsed || KINDS.contains(&unit.kind), "{}", unit.kind);
+            assert!(unit.object.is_none_or(|object| OBJECTS.contains(&object)));
+        }
+    }
+
+    #[test]
+    fn any_bytes(bytes: Vec<u8>) {
+        assert!(!analyse(&bytes, Session::default()).units.is_empty());
+    }
+}
+
+const WORDS: &[&str] = &[
+    "SELECT",
+    "FROM",
+    "a",
+    "s.b",
+    "(",
+    ")",
+    ",",
+    ";",
+    "WITH",
+    "AS",
+    "DELETE",
+    "INSERT INTO",
+    "VALUES",
+    "UPDATE",
+    "SET",
+    "=",
+    "1",
+    "'x'",
+    "\\",
+    "EXPLAIN",
+    "ANALYZE",
+    "PREPARE",
+    "EXECUTE",
+    "DROP",
+    "TABLE",
+    "CREATE",
+    "ALTER",
+    "ROLE",
+    "VIEW",
+    "f()",
+    "WHERE",
+    "UNION",
+    "RETURNING",
+    "*",
+    "COPY",
+    "TO",
+    "STDOUT",
+    "GRANT",
+    "ON",
+    "BEGIN",
+    "COMMIT",
+    "SHOW",
+    "ALL",
+    "--",
+    "/*",
+    "*/",
+    "$1",
+    "JOIN",
+];

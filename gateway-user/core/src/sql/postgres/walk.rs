@@ -1,0 +1,290 @@
+//! `Walker`: goes through a parse tree and notes what each statement touches.
+//!
+//! What a node's children are is told by `Walk`: for most nodes by the tables in `clauses` and
+//! `commands`, for those that mean something by hand in `queries`, `relations` and `statements`.
+//!
+//! INVARIANT: no part of a tree is passed over in silence. Nodes are matched without a wildcard,
+//! their fields without `..`, so that a grammar with more of either does not compile; nodes that
+//! the raw grammar never makes lose the unit's facts.
+
+use std::ops::Range;
+
+use pg_query::protobuf;
+
+use super::unit::{Analysis, Effect, Unit};
+use super::{SearchPath, Session};
+
+/// Deepest nesting of nodes that is followed. The grammar itself gives up before; this is the
+/// walker's own guard of its stack.
+const MAX_DEPTH: u32 = 4_000;
+
+/// Most units of one text. A dump of this many statements in one message is not read.
+const MAX_UNITS: usize = 10_000;
+
+/// Most common table expressions in sight of one place. Each unqualified name is compared to them.
+const MAX_CTES: usize = 256;
+
+/// What is done to a relation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+/// A node that can be walked.
+pub(super) trait Walk {
+    fn walk(&self, walker: &mut Walker);
+}
+
+impl<T: Walk> Walk for Vec<T> {
+    fn walk(&self, walker: &mut Walker) {
+        for item in self {
+            item.walk(walker);
+        }
+    }
+}
+
+impl<T: Walk> Walk for Option<T> {
+    fn walk(&self, walker: &mut Walker) {
+        if let Some(item) = self {
+            item.walk(walker);
+        }
+    }
+}
+
+impl<T: Walk> Walk for Box<T> {
+    fn walk(&self, walker: &mut Walker) {
+        T::walk(self, walker);
+    }
+}
+
+/// The state of a walk over all statements of one text.
+#[derive(Debug)]
+pub(super) struct Walker {
+    /// Where unqualified names are looked for, at this place in the text.
+    pub(super) search_path: SearchPath,
+    /// What a relation that is met is taken to be used for.
+    pub(super) access: Access,
+    /// Names of common table expressions in sight, the innermost last.
+    ctes: Vec<String>,
+    /// Whether the text has only one statement.
+    pub(super) alone: bool,
+    units: Vec<Unit>,
+    effects: Vec<(usize, Effect<Range<usize>>)>,
+    current: usize,
+    folded: bool,
+    depth: u32,
+    overflowed: bool,
+}
+
+impl Walker {
+    pub(super) fn new(session: Session, statements: usize) -> Self {
+        Self {
+            search_path: session.search_path,
+            access: Access::Read,
+            ctes: Vec::new(),
+            alone: statements == 1,
+            units: Vec::with_capacity(statements),
+            effects: Vec::new(),
+            current: 0,
+            folded: false,
+            depth: 0,
+            overflowed: false,
+        }
+    }
+
+    /// The result, unless the text was too deep or too long.
+    pub(super) fn finish(self, statements: u64) -> Option<Analysis> {
+        let Self {
+            units,
+            effects,
+            overflowed,
+            ..
+        } = self;
+        (!overflowed && !units.is_empty()).then_some(Analysis {
+            units,
+            effects,
+            statements,
+        })
+    }
+
+    /// Opens `unit` and notes in it what `inside` meets. The unit around it takes over what it
+    /// touches.
+    ///
+    /// Under [`Walker::fold`] no unit is made and the one around gets everything.
+    pub(super) fn unit(&mut self, unit: Unit, inside: impl FnOnce(&mut Self)) {
+        if self.folded || self.units.len() >= MAX_UNITS {
+            self.overflowed |= !self.folded;
+            return inside(self);
+        }
+        let index = self.units.len();
+        let outer = std::mem::replace(&mut self.current, index);
+        let access = self.access;
+        self.units.push(unit);
+        inside(self);
+        self.access = access;
+        self.current = outer;
+        if outer != index
+            && let Some((before, from)) = self.units.split_at_mut_checked(index)
+            && let (Some(outer), Some(inner)) = (before.get_mut(outer), from.first())
+        {
+            outer.take_over(inner);
+        }
+    }
+
+    /// The units that `inside` makes.
+    pub(super) fn made(&mut self, inside: impl FnOnce(&mut Self)) -> Range<usize> {
+        let start = self.units.len();
+        inside(self);
+        start..self.units.len()
+    }
+
+    /// Makes a statement at the top of the text, with nothing around it.
+    pub(super) fn top(&mut self, inside: impl FnOnce(&mut Self)) {
+        self.current = self.units.len();
+        self.access = Access::Read;
+        self.ctes.clear();
+        inside(self);
+    }
+
+    /// Notes everything that `inside` meets in the current unit alone: nothing of it is run.
+    pub(super) fn fold(&mut self, inside: impl FnOnce(&mut Self)) {
+        let folded = std::mem::replace(&mut self.folded, true);
+        inside(self);
+        self.folded = folded;
+    }
+
+    /// Changes what relations are used for within `inside`.
+    pub(super) fn with_access(&mut self, access: Access, inside: impl FnOnce(&mut Self)) {
+        let outer = std::mem::replace(&mut self.access, access);
+        inside(self);
+        self.access = outer;
+    }
+
+    /// One level deeper, unless that is too deep.
+    pub(super) fn descend(&mut self, inside: impl FnOnce(&mut Self)) {
+        if self.depth >= MAX_DEPTH {
+            self.overflowed = true;
+            return;
+        }
+        self.depth += 1;
+        inside(self);
+        self.depth -= 1;
+    }
+
+    /// Brings a common table expression into sight.
+    pub(super) fn show_cte(&mut self, name: &str) {
+        if self.ctes.len() < MAX_CTES {
+            self.ctes.push(name.to_owned());
+        } else {
+            self.overflowed = true;
+        }
+    }
+
+    /// Whether an unqualified name is that of a common table expression.
+    pub(super) fn sees_cte(&self, name: &str) -> bool {
+        self.ctes.iter().any(|cte| cte == name)
+    }
+
+    /// Walks `inside`, and then has the same common table expressions in sight as before.
+    pub(super) fn scope(&mut self, inside: impl FnOnce(&mut Self)) {
+        let outer = self.ctes.len();
+        inside(self);
+        self.ctes.truncate(outer);
+    }
+
+    /// Changes the current unit; no effect before the first.
+    pub(super) fn note(&mut self, change: impl FnOnce(&mut Unit)) {
+        if let Some(unit) = self.units.get_mut(self.current) {
+            change(unit);
+        }
+    }
+
+    /// Changes the current unit in a way that only counts if the statement runs.
+    pub(super) fn note_run(&mut self, change: impl FnOnce(&mut Unit)) {
+        if !self.folded {
+            self.note(change);
+        }
+    }
+
+    /// The current unit touches things that cannot be told.
+    pub(super) fn lose(&mut self) {
+        self.note(Unit::lose);
+    }
+
+    /// The current unit touches relations that cannot be told.
+    pub(super) fn lose_tables(&mut self) {
+        self.note(Unit::lose_tables);
+    }
+
+    /// The current unit runs what was named earlier.
+    pub(super) fn run(&mut self, run: Effect<Range<usize>>) {
+        self.note(|unit| unit.runs.push(run.clone()));
+        self.effect(run);
+    }
+
+    /// Notes a change for later statements.
+    pub(super) fn effect(&mut self, effect: Effect<Range<usize>>) {
+        if self.folded {
+            return;
+        }
+        match effect {
+            Effect::SearchPathChanged => self.search_path = SearchPath::Changed,
+            Effect::SearchPathReset | Effect::SearchPathPublic if !self.alone => return,
+            _ => {}
+        }
+        if self.effects.last().is_none_or(|(_, last)| *last != effect) {
+            self.effects.push((self.current, effect));
+        }
+    }
+}
+
+/// Implements `Walk` for nodes that only have children: in braces the fields that hold nodes, in
+/// brackets the ones that hold none.
+macro_rules! children {
+    ($($node:ident { $($child:ident),* } $([$($leaf:ident),*])?)*) => {$(
+        impl Walk for protobuf::$node {
+            fn walk(&self, walker: &mut Walker) {
+                let Self { $($child,)* $($($leaf: _,)*)? } = self;
+                $($child.walk(walker);)*
+                let _ = walker;
+            }
+        }
+    )*};
+}
+pub(super) use children;
+
+/// Strings of a list such as a qualified name; nothing if the list holds anything else.
+pub(super) fn strings(list: &[protobuf::Node]) -> Option<Vec<&str>> {
+    list.iter().map(string).collect()
+}
+
+/// The string that a node is, if it is one.
+pub(super) fn string(node: &protobuf::Node) -> Option<&str> {
+    match &node.node {
+        Some(protobuf::node::Node::String(text)) => Some(&text.sval),
+        _ => None,
+    }
+}
+
+/// The constant text that an expression is, with a plain cast to `text` around it or not. Other
+/// casts may change it: `'roles'::char(4)` is `role`.
+pub(super) fn constant(node: &protobuf::Node) -> Option<&str> {
+    match &node.node {
+        Some(protobuf::node::Node::AConst(constant)) => match &constant.val {
+            Some(protobuf::a_const::Val::Sval(text)) => Some(&text.sval),
+            _ => None,
+        },
+        Some(protobuf::node::Node::TypeCast(cast)) => {
+            let to = cast.type_name.as_ref()?;
+            let names = strings(&to.names)?;
+            let plain = to.typmods.is_empty() && to.array_bounds.is_empty() && !to.setof;
+            let text = matches!(names.as_slice(), ["text"] | ["pg_catalog", "text"]);
+            cast.arg
+                .as_ref()
+                .filter(|_| plain && text)
+                .and_then(|arg| constant(arg))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,167 @@
+//! The sockets that agents' connections are redirected to: one for IPv4, one for IPv6, both on
+//! loopback, so that nobody reaches them from elsewhere.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::Path;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that may wait for `accept`. When it is full the kernel drops a SYN and the client
+/// tries again after a second; the kernel caps it at `net.core.somaxconn`, 4096 by default.
+const BACKLOG: i32 = 4096;
+
+/// Why a listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody else has the port.
+    #[error("port {} on {} is taken{}; stop that program or set another `port` in [daemon]", address.port(), address.ip(), holder.as_deref().map(|who| format!(" by {who}")).unwrap_or_default())]
+    Taken {
+        /// Where we wanted to listen.
+        address: SocketAddr,
+        /// Who listens there, if that could be found out.
+        holder: Option<String>,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}")]
+    Failed {
+        /// Where we wanted to listen.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The two listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    /// On 127.0.0.1.
+    pub v4: TcpListener,
+    /// On `[::1]`; none on a host without IPv6, whose agents cannot use it either.
+    pub v6: Option<TcpListener>,
+}
+
+/// Opens both, not blocking.
+pub fn open(port: u16) -> Result<Listeners, ListenError> {
+    let v4 = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    let v6 = match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port))) {
+        Ok(listener) => Some(listener),
+        Err(ListenError::Failed { source, .. }) if has_no_ipv6(&source) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Listeners { v4, v6 })
+}
+
+fn has_no_ipv6(error: &io::Error) -> bool {
+    use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT};
+    matches!(error.raw_os_error(), Some(EAFNOSUPPORT | EADDRNOTAVAIL))
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        // A restart must not wait for the last daemon's connections in TIME_WAIT.
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::Taken {
+            address,
+            holder: holder(address),
+        },
+        _ => ListenError::Failed { address, source },
+    })
+}
+
+/// The process that listens at the port, as far as `/proc` tells.
+fn holder(address: SocketAddr) -> Option<String> {
+    let mut sockets = Vec::new();
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        // A table that is not there has no listener in it.
+        let table = fs::read_to_string(table).unwrap_or_default();
+        sockets.extend(listening(&table, address.port()));
+    }
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes
+        .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
+        .find(|pid| has_open(Path::new(&format!("/proc/{pid}/fd")), &sockets))
+        .map(|pid| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            format!("{} (process {pid})", name.trim())
+        })
+}
+
+fn has_open(descriptors: &Path, sockets: &[String]) -> bool {
+    let Ok(entries) = fs::read_dir(descriptors) else {
+        return false; // It ended, or is not ours to look at.
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .any(|target| {
+            target
+                .to_str()
+                .is_some_and(|text| sockets.iter().any(|s| s == text))
+        })
+}
+
+/// The sockets that listen at `port`, as `/proc/PID/fd` names them, from the text of `/proc/net/tcp`.
+fn listening(table: &str, port: u16) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let suffix = format!(":{port:04X}");
+    let rows = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split_whitespace().collect::<Vec<_>>());
+    rows.filter_map(|row| match row.as_slice() {
+        [_, local, _, state, _, _, _, _, _, inode, ..]
+            if local.ends_with(&suffix) && *state == LISTEN =>
+        {
+            Some(format!("socket:[{inode}]"))
+        }
+        _ => None,
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_told_with_its_holder() {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let text = open(port).unwrap_err().to_string();
+        assert!(
+            text.contains(&format!("port {port} on 127.0.0.1 is taken by ")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("(process {})", std::process::id())),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn listeners_are_found_in_the_kernels_table() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:3A99 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 24601 1
+   1: 0100007F:3A99 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 24602 1
+   2: 0100007F:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 24603 1
+";
+        assert_eq!(listening(table, 15001), ["socket:[24601]"]);
+    }
+}

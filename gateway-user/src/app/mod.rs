@@ -1,0 +1,169 @@
+//! The daemon: puts the parts together, runs them, and takes them apart again.
+//!
+//! The order of the start is the order in which things may exist: no listener before the daemon is
+//! in its own cgroup, no mark on a listener that is not ours, no READY before an agent would be
+//! served. What goes wrong ends the start with one sentence. What the parts do is in their own
+//! folders; this one holds their places, the listeners, the configuration in force and the stop.
+
+mod listeners;
+mod place;
+mod serve;
+mod settings;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::config::{Config, ConfigError};
+use crate::control::attachments::{Attachments, AttachmentsError};
+use crate::control::operations::OperationError;
+use crate::control::server::SocketError;
+use crate::kernel::{CgroupMount, Kernel, KernelError, Options};
+use crate::live::Live;
+use crate::observe::enforcement::EnforcementLog;
+use crate::tls::authority::{Authority, AuthorityError};
+use listeners::{ListenError, Listeners};
+use place::{Lock, PlaceError};
+use settings::InForce;
+
+/// Statements are parsed on the runtime's threads, and PostgreSQL's grammar is recursive: legal
+/// statements near the size limit need more than the usual 2 MiB.
+const STACK: usize = 16 << 20;
+
+/// Why the daemon could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is not good. The text is made for people and points at the place.
+    #[error("{0}")]
+    Configuration(#[from] ConfigError),
+    /// A directory or its lock.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// The kernel side.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// A listener.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The control socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The table of attachments.
+    #[error(transparent)]
+    Attachments(#[from] AttachmentsError),
+    /// Making table and hooks agree.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+    /// The gateway's own certificates.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// The file that agents' TLS clients are told to trust.
+    #[error("cannot write {}", path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The enforcement log; without it there is no evidence, hence no service.
+    #[error("cannot write the enforcement log {}", path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Threads, timers or signals.
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+}
+
+/// Everything that is there before the first thread of the runtime.
+struct Parts {
+    in_force: Arc<InForce>,
+    mount: CgroupMount,
+    kernel: Arc<Kernel>,
+    listeners: Listeners,
+    attachments: Arc<Attachments>,
+    live: Live,
+    authority: Arc<Authority>,
+    log: EnforcementLog,
+    /// Held to the end: it is what makes this the only daemon.
+    _lock: Lock,
+}
+
+/// Runs the daemon until a signal ends it.
+pub fn run(file: PathBuf) -> Result<(), AppError> {
+    let (config, warnings) = Config::load(&file)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let workers = match config.daemon.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let parts = prepare(file, config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_stack_size(STACK)
+        .thread_name("gateway")
+        .enable_all()
+        .build()
+        .map_err(AppError::Runtime)?;
+    runtime.block_on(serve::serve(parts))
+}
+
+/// The part of the start that needs no runtime, in the order that it has to be.
+fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
+    let daemon = &config.daemon;
+    place::directory(&daemon.runtime, 0o755)?;
+    let lock = place::lock(&daemon.runtime)?;
+    place::directory(&daemon.state, 0o700)?;
+    raise_file_limit();
+    let log = EnforcementLog::open(&config.log.file).map_err(|source| AppError::Log {
+        path: config.log.file.clone(),
+        source,
+    })?;
+    let attachments = Attachments::load(daemon.runtime.join("attachments.json"))?;
+    let bpffs = daemon.runtime.join("bpf");
+    let kernel = Kernel::start(&Options {
+        bpffs,
+        port: daemon.port,
+    })?;
+    let listeners = listeners::open(daemon.port)?;
+    kernel.mark_listener(listeners.v4.as_fd())?;
+    if let Some(v6) = &listeners.v6 {
+        kernel.mark_listener(v6.as_fd())?;
+    }
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    let authority = Authority::load_or_create(
+        &daemon.state.join("ca"),
+        &host.to_string_lossy(),
+        Timestamp::now(),
+    )?;
+    Ok(Parts {
+        mount: CgroupMount::find()?,
+        in_force: Arc::new(InForce::new(file, config)),
+        kernel: Arc::new(kernel),
+        listeners,
+        attachments: Arc::new(attachments),
+        live: Live::default(),
+        authority: Arc::new(authority),
+        log,
+        _lock: lock,
+    })
+}
+
+/// Each session needs two descriptors and its recording a third; the usual soft limit of 1024 is
+/// for programs that use `select`. Staying below is no reason not to start.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+}

@@ -1,0 +1,272 @@
+//! The daemon at work: accepts connections, serves the control socket, listens to signals, and
+//! stops.
+//!
+//! The stop is a fast one, as PostgreSQL calls it: no new connections, open sessions are ended
+//! with an error in their own protocol, and their recordings get time to be closed. The hooks stay
+//! in the kernel, so that agents are refused and not let through while no daemon runs.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anstream::{eprintln, println};
+use gateway_core::protocols::registry::Registry;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::{AppError, Parts};
+use crate::control::operations::{self, Operations, Settings};
+use crate::control::server;
+use crate::intake::Intake;
+use crate::observe::enforcement::What;
+use crate::relay::Surroundings;
+use crate::relay::cancel::CancelKeys;
+use crate::tls::{bundle, upstream};
+
+/// How long open sessions may take to close their recordings.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often empty runs and cgroups that are gone are looked for.
+const SWEEP: Duration = Duration::from_secs(2);
+/// Wait after a failed accept: running out of descriptors ends when sessions do.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Serves until a signal ends it.
+pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
+    let config = parts.in_force.now();
+    let socket = config.daemon.runtime.join("control.sock");
+    let operations = Arc::new(operations(&parts)?);
+    blocking(&operations, |operations| {
+        operations.adopt()?;
+        operations.sweep()
+    })
+    .await?;
+    note(
+        &parts,
+        What::DaemonStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+        },
+    )?;
+    let in_force = parts.in_force.in_force();
+    note(
+        &parts,
+        What::PolicyLoaded {
+            policy: in_force.policy,
+            file: in_force.file,
+            rules: in_force.rules,
+            by: None,
+        },
+    )?;
+
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    let control = server::listen(&socket)?;
+    tasks.spawn(control_task(
+        control,
+        Arc::clone(&operations),
+        stopped.clone(),
+    ));
+    tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
+    let intake = Arc::new(intake(&parts));
+    for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        let listener = tokio_listener(listener).map_err(AppError::Runtime)?;
+        tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
+    }
+
+    println!(
+        "READY port={} control={}",
+        config.daemon.port,
+        socket.display()
+    );
+    let reason = signals(&parts, &operations)
+        .await
+        .map_err(AppError::Runtime)?;
+    tracing::info!(reason, "stopping");
+    // The receivers are the tasks; that all of them ended already is fine too.
+    stop.send_replace(true);
+    stop_sessions(&parts).await;
+    tasks.shutdown().await;
+    note(
+        &parts,
+        What::DaemonStopped {
+            reason: reason.to_owned(),
+        },
+    )?;
+    // A socket that nobody listens at is as good as none, so failing to remove it harms nobody.
+    std::fs::remove_file(&socket).unwrap_or_else(|error| tracing::debug!(%error, "control socket"));
+    if !parts.kernel.attached()?.is_empty() {
+        eprintln!(
+            "hooks stay attached; agents are refused until the daemon runs again or \
+             `gateway detach --all`"
+        );
+    }
+    Ok(())
+}
+
+fn intake(parts: &Parts) -> Intake {
+    Intake {
+        kernel: Arc::clone(&parts.kernel),
+        attachments: Arc::clone(&parts.attachments),
+        live: parts.live.clone(),
+        log: parts.log.clone(),
+        protocols: Registry::default(),
+        around: Surroundings {
+            authority: Arc::clone(&parts.authority),
+            cancel_keys: CancelKeys::default(),
+            config: parts.in_force.subscribe(),
+        },
+    }
+}
+
+fn operations(parts: &Parts) -> Result<Operations, AppError> {
+    let config = parts.in_force.now();
+    let bundle = config.daemon.runtime.join("ca-bundle.pem");
+    bundle::write(
+        &bundle,
+        &upstream::host_roots(),
+        parts.authority.certificate(),
+    )
+    .map_err(|source| AppError::Bundle {
+        path: bundle.clone(),
+        source,
+    })?;
+    let environment = bundle::environment(&bundle)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()));
+    let parts = operations::Parts {
+        kernel: Arc::clone(&parts.kernel),
+        mount: parts.mount.clone(),
+        attachments: Arc::clone(&parts.attachments),
+        live: parts.live.clone(),
+        settings: Arc::clone(&parts.in_force) as Arc<dyn Settings>,
+        log: parts.log.clone(),
+        environment: environment.collect(),
+        port: config.daemon.port,
+    };
+    Ok(Operations::new(parts, Timestamp::now()))
+}
+
+fn note(parts: &Parts, what: What) -> Result<(), AppError> {
+    let path = parts.log.path().to_owned();
+    parts
+        .log
+        .note(what)
+        .map_err(|source| AppError::Log { path, source })
+}
+
+/// Runs operations where they may block.
+async fn blocking<T: Send + 'static>(
+    operations: &Arc<Operations>,
+    work: impl FnOnce(&Operations) -> T + Send + 'static,
+) -> T {
+    let operations = Arc::clone(operations);
+    let outcome = tokio::task::spawn_blocking(move || work(&operations)).await;
+    outcome.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+async fn control_task(
+    listener: tokio::net::UnixListener,
+    operations: Arc<Operations>,
+    stopped: watch::Receiver<bool>,
+) {
+    if let Err(error) = server::serve(listener, operations, until(stopped)).await {
+        tracing::error!(%error, "the control socket failed");
+    }
+}
+
+async fn sweep_task(operations: Arc<Operations>, stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(error) = blocking(&operations, Operations::sweep).await {
+            tracing::warn!(%error, "cannot look for empty runs");
+        }
+    }
+}
+
+async fn accept_task(listener: TcpListener, intake: Arc<Intake>, stopped: watch::Receiver<bool>) {
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _peer)) => intake.accept(stream),
+            // The connection was reset before we came to it, or descriptors ran out.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+fn tokio_listener(listener: &StdListener) -> io::Result<TcpListener> {
+    TcpListener::from_std(listener.try_clone()?)
+}
+
+/// Completes when the daemon stops. Cancel safe: it only looks.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone means the end as well.
+    if stopped.wait_for(|stopped| *stopped).await.is_err() {
+        tracing::debug!("stopped without notice");
+    }
+}
+
+/// Acts on signals until one of them ends the daemon; returns its name.
+async fn signals(parts: &Parts, operations: &Arc<Operations>) -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok("SIGTERM"),
+            _ = interrupt.recv() => return Ok("SIGINT"),
+            _ = hangup.recv() => {}
+        }
+        // The log first: logrotate moves the file and then sends this signal.
+        if let Err(error) = parts.log.reopen() {
+            tracing::error!(%error, "cannot open the enforcement log anew; the old file stays in use");
+        }
+        match blocking(operations, |operations| operations.reload(None)).await {
+            Ok(reloaded) => {
+                for warning in reloaded.warnings {
+                    tracing::warn!("{warning}");
+                }
+                tracing::info!(changed = reloaded.changed, "configuration read again");
+            }
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+}
+
+async fn stop_sessions(parts: &Parts) {
+    let open = parts.live.close();
+    if open == 0 {
+        return;
+    }
+    tracing::info!(open, "ending open sessions");
+    if tokio::time::timeout(DRAIN, parts.live.drained())
+        .await
+        .is_err()
+    {
+        let left = parts.live.sessions().len();
+        tracing::warn!(
+            left,
+            "sessions did not end in time; their recordings stay without an end"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! `gateway config check`: is the configuration good, and where is it not?
+//!
+//! What is looked for is in `config`; the daemon does the same when it starts and reloads.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Args;
+use gateway_core::policy::diagnostic::Level;
+use serde_json::json;
+
+use super::printable::{DIM, DOUBTFUL, GOOD};
+use crate::config::report::{Finding, Report};
+use crate::config::{Config, ConfigError};
+
+/// Arguments of `gateway config check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Write the findings as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Checks the file; exits with 1 if it cannot be used. Warnings do not matter to that.
+pub(super) fn run(config: &Path, args: &CheckArgs) -> anyhow::Result<ExitCode> {
+    let checked = match Config::load(config) {
+        Err(error @ ConfigError::Read { .. }) => return Err(error.into()),
+        Err(ConfigError::Invalid(report)) => Err(report),
+        Ok((config, warnings)) => Ok((config, warnings)),
+    };
+    let status = match &checked {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    };
+    if args.json {
+        let mut out = io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &for_machines(&checked))?;
+        writeln!(out)?;
+        return Ok(status);
+    }
+    match checked {
+        Ok((config, warnings)) => {
+            if let Some(warnings) = &warnings {
+                anstream::eprintln!("{}\n", warnings.styled());
+            }
+            anstream::println!("{}", summary(&config, warnings.as_ref()));
+        }
+        Err(report) => {
+            anstream::eprintln!("{}", report.styled());
+        }
+    }
+    Ok(status)
+}
+
+fn summary(config: &Config, warnings: Option<&Report>) -> String {
+    let warnings = warnings.map_or(0, |report| report.count(Level::Warning));
+    let verdict = match warnings {
+        0 => format!("{GOOD}valid{GOOD:#}"),
+        _ => format!(
+            "{DOUBTFUL}valid, with {}{DOUBTFUL:#}",
+            counted(warnings, "warning")
+        ),
+    };
+    let digest: String = config.digest.as_str().chars().take(12).collect();
+    format!(
+        "{} is {verdict}: {}, {}, {} {DIM}(policy {digest}){DIM:#}",
+        config.path.display(),
+        counted(config.workloads.len(), "workload"),
+        counted(config.resources.len(), "resource"),
+        counted(config.rules, "rule"),
+    )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+fn for_machines(checked: &Result<(Config, Option<Report>), Report>) -> serde_json::Value {
+    let (report, config) = match checked {
+        Ok((config, warnings)) => (warnings.as_ref(), Some(config)),
+        Err(report) => (Some(report), None),
+    };
+    let findings: Vec<Finding> = report.into_iter().flat_map(Report::findings).collect();
+    json!({
+        "valid": config.is_some(),
+        "policy": config.map(|config| config.digest.as_str()),
+        "findings": findings,
+    })
+}

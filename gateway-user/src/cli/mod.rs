@@ -1,0 +1,209 @@
+//! The command line: its tree of commands, and which part does what is asked.
+//!
+//! Each command has a file of its own with its arguments. How errors look is in `failure`, where
+//! the daemon's files are in `place`. Errors here are `anyhow`, since a person reads them.
+
+mod attach;
+mod check;
+mod daemon;
+mod enter;
+mod failure;
+mod manual;
+mod place;
+mod printable;
+mod run;
+mod sessions;
+mod status;
+mod tail;
+mod wording;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::control::client::Client;
+use place::Places;
+
+/// Sees every statement of your AI agents, decides by your policy, and keeps the record.
+///
+/// The daemon intercepts the connections of chosen processes in the kernel. The agents need no
+/// change: not their endpoint, not their code, not their configuration.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, propagate_version = true, after_help = EXAMPLES)]
+struct Cli {
+    /// The configuration file [default: /etc/gateway/gateway.toml]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "GATEWAY_CONFIG",
+        hide_env_values = true
+    )]
+    config: Option<PathBuf>,
+    /// The daemon's control socket [default: control.sock in the configuration's runtime directory]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "GATEWAY_SOCKET",
+        hide_env_values = true
+    )]
+    socket: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gateway config check --config gateway.toml     is the configuration good?
+  gateway daemon --config gateway.toml           run the daemon
+  gateway run --as planner -- psql -h db shop    run one command as workload `planner`
+  gateway attach --as planner --unit agent       take over a running service
+  gateway tail                                   watch what is refused
+  gateway sessions list                          what was recorded";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    #[command(after_help = "\
+Needs root. On SIGTERM the hooks stay in the kernel: attached agents are refused until the daemon
+runs again, or until `gateway detach --all`. SIGHUP reads the configuration again; one with a
+mistake changes nothing.")]
+    Daemon(daemon::DaemonArgs),
+    /// Run a command as a workload, in an attached cgroup of its own
+    #[command(after_help = "\
+The command keeps the terminal, and its exit status becomes that of `gateway run`:
+125 if the gateway itself failed, 126 if the command cannot be run, 127 if it is not found,
+128+N if signal N ended it.
+
+Examples:
+  gateway run --as planner -- psql -h db.internal shop
+  gateway run --as coder --user alice -- bash")]
+    Run(run::RunArgs),
+    /// Take over the connections of a cgroup that is there already
+    #[command(after_help = "\
+Connections that are open already stay direct, new ones go through the gateway.
+
+Examples:
+  gateway attach --as planner --unit my-agent.service
+  gateway attach --as planner --cgroup system.slice/my-agent.service
+  gateway attach --as planner --pid 4711")]
+    Attach(attach::AttachArgs),
+    /// Let go of cgroups: their sessions end, new connections are direct
+    #[command(after_help = "\
+Examples:
+  gateway detach --unit my-agent.service
+  gateway detach --as planner
+  gateway detach --all                  also when the daemon does not run")]
+    Detach(attach::DetachArgs),
+    /// Show what is attached and which sessions are open
+    Status(status::StatusArgs),
+    /// Read the configuration again; one with a mistake changes nothing
+    Reload,
+    /// Follow the enforcement log
+    Tail(tail::TailArgs),
+    /// List, show, replay and verify recordings
+    Sessions(sessions::SessionsArgs),
+    /// Check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Write a completion script for a shell
+    #[command(after_help = "Example:\n  gateway completions bash > /etc/bash_completion.d/gateway")]
+    Completions(manual::CompletionsArgs),
+    /// Write manual pages
+    Man(manual::ManArgs),
+    /// Enter a run's cgroup and become the command; `gateway run` starts this
+    #[command(hide = true)]
+    EnterRun(enter::EnterArgs),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say whether the configuration is good, and where it is not
+    Check(check::CheckArgs),
+}
+
+/// Does what the command line asks; the result is the program's exit status.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // What fails under `run` before the command could must not look like the command's own status.
+    let otherwise = match &cli.command {
+        Command::Run(_) | Command::EnterRun(_) => run::GATEWAY_FAILED,
+        _ => 1,
+    };
+    dispatch(cli).unwrap_or_else(|error| failure::report(&error, otherwise))
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let places = || Places::find(cli.config.as_deref(), cli.socket.as_deref());
+    match cli.command {
+        Command::Daemon(args) => daemon::run(args, cli.config),
+        Command::EnterRun(args) => enter::run(args),
+        Command::Config(ConfigCommand::Check(args)) => check::run(&places()?.config, &args),
+        Command::Tail(args) => tail::run(&places()?.log, &args),
+        Command::Sessions(args) => sessions::run(&places()?, &args),
+        Command::Completions(args) => {
+            manual::completions(&args, Cli::command());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man(args) => {
+            manual::man(&args, Cli::command())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Run(args) => talk(run::run(&client(&places()?), args)),
+        Command::Attach(args) => talk(attach::attach(&client(&places()?), args)),
+        Command::Detach(args) => {
+            let places = places()?;
+            talk(attach::detach(&client(&places), &places, args))
+        }
+        Command::Status(args) => {
+            let places = places()?;
+            talk(status::run(&client(&places), &places, args))
+        }
+        Command::Reload => talk(status::reload(&client(&places()?))),
+    }
+}
+
+fn client(places: &Places) -> Client {
+    Client::new(places.socket.clone())
+}
+
+/// Runs a conversation with the daemon on this thread.
+fn talk(conversation: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(conversation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_command_belongs_to_the_command() {
+        let cli = Cli::try_parse_from(["gateway", "run", "--as", "w", "psql", "--config", "x"]);
+        let cli = cli.unwrap();
+        assert!(cli.config.is_none());
+        assert!(matches!(cli.command, Command::Run(_)));
+        Cli::try_parse_from(["gateway", "run", "--as", "w", "--", "ls", "-l"]).unwrap();
+    }
+
+    #[test]
+    fn detach_wants_exactly_one_target() {
+        for wrong in [vec!["detach"], vec!["detach", "--all", "--pid", "1"]] {
+            let arguments = std::iter::once("gateway").chain(wrong);
+            assert!(Cli::try_parse_from(arguments).is_err());
+        }
+        for right in [vec!["detach", "--all"], vec!["detach", "--as", "planner"]] {
+            let arguments = std::iter::once("gateway").chain(right);
+            Cli::try_parse_from(arguments).unwrap();
+        }
+    }
+}

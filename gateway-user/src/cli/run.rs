@@ -1,0 +1,149 @@
+//! `gateway run`: starts a command in an attached cgroup of its own and lives as long as it.
+//!
+//! The daemon makes and attaches the cgroup; the child enters it before it becomes the command
+//! (see [`super::enter`]); this process never does, so its own socket to the daemon is not an
+//! agent's. The command keeps the terminal, the process group and the standard streams, so job
+//! control works as without the gateway.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+
+use anstream::eprintln;
+use anyhow::Context as _;
+use clap::Args;
+use gateway_core::ids::WorkloadName;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpgrp, tcgetpgrp};
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::Failure;
+use crate::control::api::Run;
+use crate::control::client::Client;
+
+/// The gateway itself failed, not the command. The same number as `env` and `timeout` use.
+pub const GATEWAY_FAILED: u8 = 125;
+
+/// Arguments of `gateway run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The workload to act as: a name from the configuration.
+    #[arg(long = "as", value_name = "WORKLOAD")]
+    workload: String,
+    /// Run the command as this user, with the user's groups, instead of as root.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// The command and its arguments.
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    command: Vec<std::ffi::OsString>,
+}
+
+/// Runs the command; its exit status becomes ours.
+pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
+    let run = client
+        .start_run(WorkloadName::new(args.workload.as_str()))
+        .await?;
+    let ended = match start(&run, &args) {
+        Ok(mut child) => attend(&mut child)
+            .await
+            .context("cannot wait for the command"),
+        Err(error) => Err(error),
+    };
+    match client.end_run(run.id).await {
+        Ok(rest) if rest.processes > 0 => eprintln!(
+            "note: {} of the run go on; they stay attached as {} until they end",
+            count(rest.processes),
+            args.workload
+        ),
+        Ok(_) => {}
+        // The command has run, so its status is what matters. The daemon finds the empty cgroup by
+        // itself, at its next look or its next start.
+        Err(error) => eprintln!("warning: the daemon was not told that the run ended: {error}"),
+    }
+    Ok(status_of(ended?))
+}
+
+fn count(processes: usize) -> String {
+    match processes {
+        1 => "1 process".to_owned(),
+        n => format!("{n} processes"),
+    }
+}
+
+fn start(run: &Run, args: &RunArgs) -> anyhow::Result<Child> {
+    // The kernel's link to this very program: it works when the file was replaced meanwhile and
+    // when there is no PATH.
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg0("gateway")
+        .arg("enter-run")
+        .arg("--cgroup")
+        .arg(&run.cgroup);
+    if let Some(user) = &args.user {
+        command.arg("--user").arg(user);
+    }
+    command.arg("--").args(&args.command).envs(&run.environment);
+    // Spawned before any signal is caught: a signal that our parent told us to ignore (nohup) then
+    // stays ignored in the command.
+    let child = command
+        .spawn()
+        .map_err(|e| Failure::new(format!("cannot start a process: {e}")).status(GATEWAY_FAILED))?;
+    Ok(child)
+}
+
+/// Waits for the child, passing on the signals that only we get.
+///
+/// The terminal's Ctrl-C and Ctrl-\ go to every process of the foreground group, the command
+/// included: it decides what they mean, we only outlive it. Window changes and Ctrl-Z reach it the
+/// same way. What is sent to us alone (`kill`, a service manager) is handed on.
+async fn attend(child: &mut Child) -> io::Result<ExitStatus> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut first = signal(SignalKind::user_defined1())?;
+    let mut second = signal(SignalKind::user_defined2())?;
+    let mut resume = signal(SignalKind::from_raw(nix::libc::SIGCONT))?;
+    loop {
+        let forwarded = tokio::select! {
+            status = child.wait() => return status,
+            Some(()) = interrupt.recv() => (!in_foreground()).then_some(Signal::SIGINT),
+            Some(()) = quit.recv() => (!in_foreground()).then_some(Signal::SIGQUIT),
+            Some(()) = terminate.recv() => Some(Signal::SIGTERM),
+            Some(()) = hangup.recv() => Some(Signal::SIGHUP),
+            Some(()) = first.recv() => Some(Signal::SIGUSR1),
+            Some(()) = second.recv() => Some(Signal::SIGUSR2),
+            Some(()) = resume.recv() => Some(Signal::SIGCONT),
+        };
+        // Until it is waited for, the child keeps its number even when dead.
+        let pid = child.id().and_then(|id| i32::try_from(id).ok());
+        if let (Some(signal), Some(pid)) = (forwarded, pid) {
+            // It fails only when the child may not be signalled any more (another user by setuid);
+            // then the signal is lost, as it would be for the sender.
+            if let Err(error) = kill(Pid::from_raw(pid), signal) {
+                eprintln!("warning: cannot pass {signal} on to the command: {error}");
+            }
+        }
+    }
+}
+
+/// Whether our process group has the terminal, so that a keyboard signal reached the command too.
+fn in_foreground() -> bool {
+    std::fs::File::open("/dev/tty").is_ok_and(|tty| tcgetpgrp(&tty) == Ok(getpgrp()))
+}
+
+fn status_of(status: ExitStatus) -> ExitCode {
+    let number = match (status.code(), status.signal()) {
+        (Some(code), _) => code,
+        // As shells tell of a command that a signal killed.
+        (None, Some(signal)) => 128 + signal,
+        (None, None) => i32::from(GATEWAY_FAILED),
+    };
+    ExitCode::from(u8::try_from(number).unwrap_or(u8::MAX))
+}

@@ -1,0 +1,120 @@
+//! How asks and outcomes read for people, in `show` and `replay` alike.
+
+use std::io::{self, Write};
+
+use gateway_core::event::{Ask, Event, Leg, Outcome, Ruling, ServerError};
+use jiff::Timestamp;
+
+use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, block, line};
+use crate::cli::wording::ending;
+use crate::recording::reader::Line;
+
+/// Where a statement's text begins; its further lines too.
+const INDENT: usize = 12;
+
+/// Prints one line of a recording, timed from `started`. The opening is `show`'s to print.
+pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io::Result<()> {
+    let at = offset(started, read.time);
+    match &read.event {
+        Event::Open(_) => Ok(()),
+        Event::Tls(tls) => {
+            let leg = match tls.leg {
+                Leg::Client => "from the client",
+                Leg::Server => "to the server",
+            };
+            let version = line(&tls.version);
+            let cipher = line(&tls.cipher);
+            writeln!(out, "{DIM}{at}  TLS {leg}: {version}, {cipher}{DIM:#}")
+        }
+        Event::Ask(ask) => print_ask(out, &at, ask),
+        Event::Outcome(outcome) => print_outcome(out, &at, outcome),
+        Event::Server(error) => {
+            write!(out, "{at}  the server says: ")?;
+            print_error(out, error)
+        }
+        Event::End(end) => writeln!(
+            out,
+            "{at}  ended: {}; {} allowed, {} denied, {} bytes in, {} bytes out",
+            ending(&end.how),
+            end.allowed,
+            end.denied,
+            end.bytes_in,
+            end.bytes_out
+        ),
+    }
+}
+
+fn print_ask(out: &mut impl Write, at: &str, ask: &Ask) -> io::Result<()> {
+    let (style, word) = match (ask.ruling, &ask.observed) {
+        (Ruling::Deny, _) => (BAD, "DENIED"),
+        (Ruling::Allow, Some(_)) => (DOUBTFUL, "would deny"),
+        (Ruling::Allow, None) => (GOOD, "allowed"),
+    };
+    let request = line(&ask.request);
+    write!(out, "{at}  #{} {style}{word}{style:#} {request}", ask.ask.0)?;
+    if let Some(of) = ask.of {
+        write!(out, " of #{}", of.0)?;
+    }
+    let rule = ask.observed.as_ref().map_or(&ask.rule, |no| &no.rule);
+    if let Some(rule) = rule {
+        write!(out, " {DIM}by rule {}{DIM:#}", line(rule.as_str()))?;
+    }
+    let reason = ask.observed.as_ref().map(|no| &no.reason);
+    if let Some(reason) = reason.or(ask.reason.as_ref()) {
+        write!(out, ": {}", line(reason))?;
+    }
+    writeln!(out)?;
+    if let Some(text) = &ask.text {
+        writeln!(out, "{:INDENT$}{}", "", block(text, INDENT))?;
+        let recorded = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        if ask.text_bytes > recorded {
+            let bytes = ask.text_bytes;
+            writeln!(out, "{:INDENT$}{DIM}(of {bytes} bytes in all){DIM:#}", "")?;
+        }
+    }
+    Ok(())
+}
+
+fn print_outcome(out: &mut impl Write, at: &str, outcome: &Outcome) -> io::Result<()> {
+    write!(out, "{at}  #{} {DIM}->{DIM:#}", outcome.ask.0)?;
+    let mut parts: Vec<String> = Vec::new();
+    if !outcome.tags.is_empty() {
+        parts.push(line(&outcome.tags.join(", ")).to_string());
+    }
+    let counts = [
+        (outcome.rows, "rows"),
+        (outcome.affected, "rows changed"),
+        (outcome.bytes_out, "bytes out"),
+        (outcome.bytes_in, "bytes in"),
+    ];
+    parts.extend(
+        counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}")),
+    );
+    if parts.is_empty() && outcome.error.is_none() {
+        parts.push("done".to_owned());
+    }
+    write!(out, " {}", parts.join(", "))?;
+    match &outcome.error {
+        None => writeln!(out),
+        Some(error) => print_error(out, error),
+    }
+}
+
+fn print_error(out: &mut impl Write, error: &ServerError) -> io::Result<()> {
+    writeln!(
+        out,
+        "{BAD}{}{BAD:#} {} {}",
+        line(&error.severity),
+        line(&error.code),
+        line(&error.message)
+    )
+}
+
+/// `+1.234s`, right-aligned so that the first minutes of a session stay in one column.
+fn offset(started: Timestamp, at: Timestamp) -> String {
+    let seconds = at.duration_since(started).as_secs_f64();
+    format!("{DIM}{:>9}{DIM:#}", format!("+{seconds:.3}s"))
+}

@@ -1,0 +1,240 @@
+//! How an entry of the enforcement log reads for people: one line, in columns that grow with what
+//! they hold.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+use gateway_core::ids::RuleName;
+use jiff::tz::TimeZone;
+
+use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
+use crate::cli::wording::{ending, span};
+use crate::observe::enforcement::{Attachment, Connection, Denial, Entry, Operator, What};
+
+/// Columns do not grow beyond this many characters.
+const COLUMN_MAX: usize = 24;
+/// Names of tables shown of one denial.
+const TABLES_MAX: usize = 4;
+
+/// The widths of the columns so far.
+#[derive(Debug)]
+pub(super) struct Layout {
+    workload: usize,
+    resource: usize,
+    /// The day of the last entry; a new one gets a line of its own.
+    day: Option<jiff::civil::Date>,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            workload: 8,
+            resource: 8,
+            day: None,
+        }
+    }
+}
+
+/// What an entry says, cut into columns.
+struct Row {
+    verdict: &'static str,
+    style: Style,
+    workload: String,
+    resource: String,
+    what: String,
+    why: String,
+}
+
+impl Layout {
+    /// Prints one line of the log; one that does not read is printed as it stands, made harmless.
+    pub(super) fn print(&mut self, out: &mut impl Write, text: &str) -> io::Result<()> {
+        let Ok(entry) = serde_json::from_str::<Entry>(text) else {
+            return writeln!(out, "{DIM}{}{DIM:#}", line(text));
+        };
+        let row = row(&entry.what);
+        self.workload = width(&row.workload, self.workload);
+        self.resource = width(&row.resource, self.resource);
+        let time = entry.time.to_zoned(TimeZone::system());
+        if self.day != Some(time.date()) {
+            self.day = Some(time.date());
+            writeln!(out, "{DIM}{}{DIM:#}", time.strftime("%A, %Y-%m-%d %Z"))?;
+        }
+        let Row { verdict, style, .. } = row;
+        write!(
+            out,
+            "{DIM}{}{DIM:#}  {style}{verdict:<10}{style:#}  {:<w$}  {:<r$}  {}",
+            time.strftime("%H:%M:%S"),
+            row.workload,
+            row.resource,
+            row.what,
+            w = self.workload,
+            r = self.resource,
+        )?;
+        if !row.why.is_empty() {
+            write!(out, "  {DIM}{}{DIM:#}", row.why)?;
+        }
+        writeln!(out)
+    }
+}
+
+/// The workload that an entry is about.
+pub(super) fn workload(what: &What) -> Option<&str> {
+    let workload = match what {
+        What::Attached(attachment) | What::Detached(attachment) => &attachment.workload,
+        What::ConnectionOpened(connection)
+        | What::ConnectionRefused { connection, .. }
+        | What::SessionEnded { connection, .. } => &connection.workload,
+        What::AskDenied(denial) | What::AskObserved(denial) => &denial.connection.workload,
+        What::DaemonStarted { .. }
+        | What::DaemonStopped { .. }
+        | What::PolicyLoaded { .. }
+        | What::PolicyRejected { .. } => &None,
+    };
+    workload.as_ref().map(|name| name.as_str())
+}
+
+/// Whether somebody was told no, or would have been.
+pub(super) fn is_no(what: &What) -> bool {
+    matches!(
+        what,
+        What::ConnectionRefused { .. } | What::AskDenied(_) | What::AskObserved(_)
+    )
+}
+
+fn width(text: &str, before: usize) -> usize {
+    text.chars().count().min(COLUMN_MAX).max(before)
+}
+
+fn row(what: &What) -> Row {
+    match what {
+        What::DaemonStarted { version, pid } => {
+            daemon("started", STRONG, format!("gateway {version}, pid {pid}"))
+        }
+        What::DaemonStopped { reason } => daemon("stopped", STRONG, line(reason).to_string()),
+        What::PolicyLoaded {
+            policy,
+            file,
+            rules,
+            by,
+        } => {
+            let digest: String = policy.as_str().chars().take(12).collect();
+            let plural = if *rules == 1 { "" } else { "s" };
+            let mut row = daemon("policy", STRONG, format!("{rules} rule{plural}"));
+            row.why = format!("{}, {}{}", file.display(), line(&digest), whom(*by));
+            row
+        }
+        What::PolicyRejected { file, error, by } => {
+            let mut row = daemon("BAD POLICY", BAD, line(error).to_string());
+            row.why = format!("{}; the one before stays{}", file.display(), whom(*by));
+            row
+        }
+        What::Attached(attachment) => cgroup("attached", attachment),
+        What::Detached(attachment) => cgroup("detached", attachment),
+        What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
+        What::ConnectionRefused {
+            connection,
+            rule,
+            reason,
+        } => {
+            let mut row = about(connection, "REFUSED", BAD, whose(connection));
+            row.why = because(rule.as_ref(), reason);
+            row
+        }
+        What::AskDenied(denial) => denied("DENIED", BAD, denial),
+        What::AskObserved(denial) => denied("would deny", DOUBTFUL, denial),
+        What::SessionEnded {
+            connection,
+            how,
+            duration_ms,
+            allowed,
+            denied,
+            ..
+        } => {
+            let what = format!(
+                "{allowed} allowed, {denied} denied in {}",
+                span(*duration_ms)
+            );
+            let mut row = about(connection, "ended", Style::new(), what);
+            row.why = ending(how);
+            row
+        }
+    }
+}
+
+fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
+    Row {
+        verdict,
+        style,
+        workload: "-".to_owned(),
+        resource: "-".to_owned(),
+        what,
+        why: String::new(),
+    }
+}
+
+fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
+    Row {
+        verdict,
+        style: STRONG,
+        workload: shown(attachment.workload.as_ref()),
+        resource: "-".to_owned(),
+        what: line(&attachment.cgroup).to_string(),
+        why: whom(attachment.by).trim_start().to_owned(),
+    }
+}
+
+fn whom(by: Option<Operator>) -> String {
+    by.map(|by| format!(" by uid {}, pid {}", by.uid, by.pid))
+        .unwrap_or_default()
+}
+
+fn about(connection: &Connection, verdict: &'static str, style: Style, what: String) -> Row {
+    Row {
+        verdict,
+        style,
+        workload: shown(connection.workload.as_ref()),
+        resource: shown(connection.resource.as_ref()),
+        what,
+        why: String::new(),
+    }
+}
+
+fn denied(verdict: &'static str, style: Style, denial: &Denial) -> Row {
+    let verbs = denial.verbs.join(", ");
+    let mut tables: Vec<&str> = denial.tables.iter().map(String::as_str).collect();
+    let more = tables.len().saturating_sub(TABLES_MAX);
+    tables.truncate(TABLES_MAX);
+    let mut what = line(&verbs).to_string();
+    if !tables.is_empty() {
+        what = format!("{what} {}", line(&tables.join(", ")));
+    }
+    if more > 0 {
+        what = format!("{what} and {more} more");
+    }
+    let mut row = about(&denial.connection, verdict, style, what);
+    row.why = because(denial.rule.as_ref(), &denial.reason);
+    row
+}
+
+fn shown(name: Option<&impl ToString>) -> String {
+    match name {
+        Some(name) => line(&name.to_string()).to_string(),
+        None => "-".to_owned(),
+    }
+}
+
+fn whose(connection: &Connection) -> String {
+    let destination = shown(connection.destination.as_ref());
+    let comm = shown(connection.comm.as_ref());
+    match connection.pid {
+        Some(pid) => format!("{destination} by {comm} (pid {pid})"),
+        None => destination,
+    }
+}
+
+fn because(rule: Option<&RuleName>, reason: &str) -> String {
+    match rule {
+        Some(rule) => format!("rule {}: {}", line(rule.as_str()), line(reason)),
+        None => line(reason).to_string(),
+    }
+}

@@ -1,0 +1,431 @@
+//! From the file's shape to a [`Config`]: every value is checked, and all that is wrong is told at
+//! once, but for text that is not TOML of the right shape, where the first place counts.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
+use gateway_core::policy::diagnostic::{Diagnostic, Level};
+use gateway_core::policy::engine::{self, Engine, Inventory};
+use gateway_core::protocols::Protocol;
+use gateway_core::protocols::registry::PROTOCOLS;
+use toml::Spanned;
+
+use super::address::{AddressError, Prefix};
+use super::nearest::nearest;
+use super::report::{Report, place};
+use super::{Config, ConfigError, Daemon, Log, Recording, Resource, Workload, file};
+use crate::tls::upstream::{Mode, Upstream, UpstreamError};
+
+const DEFAULT_PORT: u16 = 15001;
+const DEFAULT_STATE: &str = "/var/lib/gateway";
+const DEFAULT_RUNTIME: &str = "/run/gateway";
+const DEFAULT_LOG: &str = "/var/log/gateway/enforcement.jsonl";
+/// Names become parts of paths of cgroups, which have a limit.
+const NAME_MAX: usize = 64;
+/// More threads than any host has cores: a slip of the fingers.
+const WORKERS_MAX: usize = 4096;
+
+pub(super) fn check(path: &Path, source: String) -> Result<(Config, Option<Report>), ConfigError> {
+    let mut findings = Findings {
+        source: &source,
+        list: Vec::new(),
+    };
+    let config = match toml::from_str::<file::File>(&source) {
+        Ok(file) => findings.config(path, file),
+        Err(error) => {
+            findings.list.push(shape_error(&error));
+            None
+        }
+    };
+    let list = findings.list;
+    match config {
+        Some(config) if list.iter().all(|finding| finding.level == Level::Warning) => {
+            let warnings = (!list.is_empty()).then(|| Report::new(path.to_owned(), source, list));
+            Ok((config, warnings))
+        }
+        _ => {
+            let report = Report::new(path.to_owned(), source, list);
+            Err(ConfigError::Invalid(report))
+        }
+    }
+}
+
+/// What serde said, in words for people, with the name that may have been meant.
+fn shape_error(error: &toml::de::Error) -> Diagnostic {
+    // Serde and toml put names into back quotes: first the one found, then those known.
+    let mut names = error.message().split('`').skip(1).step_by(2);
+    let unknown = error.message().starts_with("unknown ");
+    let meant = names
+        .next()
+        .filter(|_| unknown)
+        .and_then(|found| nearest(found, names));
+    let message = error
+        .message()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .replace("unknown field", "unknown setting")
+        .replace("unknown variant", "unknown value")
+        .replace("missing field", "missing setting")
+        .replace("expected u16", "expected a number from 0 to 65535")
+        .replace("expected usize", "expected a number that is not negative");
+    Diagnostic {
+        level: Level::Error,
+        span: error.span().unwrap_or(0..0),
+        message,
+        help: meant.map(|name| format!("did you mean `{name}`?")),
+    }
+}
+
+struct Findings<'a> {
+    source: &'a str,
+    list: Vec<Diagnostic>,
+}
+
+impl Findings<'_> {
+    fn error(&mut self, span: Range<usize>, message: String, help: Option<String>) {
+        self.list.push(Diagnostic {
+            level: Level::Error,
+            span,
+            message,
+            help,
+        });
+    }
+
+    fn warning(&mut self, span: Range<usize>, message: &str, help: &str) {
+        self.list.push(Diagnostic {
+            level: Level::Warning,
+            span,
+            message: message.to_owned(),
+            help: Some(help.to_owned()),
+        });
+    }
+
+    fn config(&mut self, path: &Path, file: file::File) -> Option<Config> {
+        let daemon = self.daemon(&file.daemon);
+        let default = daemon.state.join("sessions");
+        let recording = Recording {
+            directory: self.path(file.recording.directory, default),
+        };
+        let log = Log {
+            file: self.path(file.log.file, PathBuf::from(DEFAULT_LOG)),
+        };
+        let workloads = self.workloads(file.workload);
+        let resources = self.resources(file.resource);
+        if resources.as_ref().is_some_and(Vec::is_empty) {
+            self.warning(
+                0..0,
+                "there is no [[resource]]: every connection of an attached workload is refused",
+                "add a [[resource]] with name, protocol and addresses for each server",
+            );
+        }
+        let (workloads, resources) = (workloads?, resources?);
+        let digest = digest_of(self.source);
+        let inventory = inventory(&workloads, &resources);
+        let engine = match Engine::compile(&inventory, &file.rule, digest.clone()) {
+            Ok((engine, warnings)) => {
+                self.list.extend(warnings);
+                engine
+            }
+            Err(findings) => {
+                self.list.extend(findings);
+                return None;
+            }
+        };
+        Some(Config {
+            path: path.to_owned(),
+            daemon,
+            recording,
+            log,
+            workloads,
+            resources,
+            rules: file.rule.len(),
+            engine: Arc::new(engine),
+            digest,
+        })
+    }
+
+    fn daemon(&mut self, daemon: &file::Daemon) -> Daemon {
+        if let Some(port) = daemon.port.as_ref().filter(|port| *port.get_ref() == 0) {
+            let help = format!("leave it out for {DEFAULT_PORT}");
+            self.error(port.span(), "port 0 cannot be used".to_owned(), Some(help));
+        }
+        if let Some(workers) = daemon
+            .workers
+            .as_ref()
+            .filter(|workers| *workers.get_ref() > WORKERS_MAX)
+        {
+            let message = format!("more than {WORKERS_MAX} workers");
+            let help = "0 means one for each core".to_owned();
+            self.error(workers.span(), message, Some(help));
+        }
+        Daemon {
+            port: value(daemon.port.as_ref()).unwrap_or(DEFAULT_PORT),
+            state: self.path(daemon.state.clone(), PathBuf::from(DEFAULT_STATE)),
+            runtime: self.path(daemon.runtime.clone(), PathBuf::from(DEFAULT_RUNTIME)),
+            workers: value(daemon.workers.as_ref()).unwrap_or(0),
+        }
+    }
+
+    fn path(&mut self, path: Option<Spanned<PathBuf>>, default: PathBuf) -> PathBuf {
+        let Some(path) = path else { return default };
+        if !path.get_ref().is_absolute() {
+            self.relative_path(path.span());
+        }
+        path.into_inner()
+    }
+
+    fn relative_path(&mut self, span: Range<usize>) {
+        let help = "the daemon has no working directory of its own, so paths begin with `/`";
+        self.error(
+            span,
+            "this path is not absolute".to_owned(),
+            Some(help.to_owned()),
+        );
+    }
+
+    /// A name that is fit for paths, globs and logs, and not taken yet.
+    fn name(
+        &mut self,
+        kind: &str,
+        name: &Spanned<String>,
+        taken: &mut HashMap<String, usize>,
+    ) -> bool {
+        if !self.well_formed(kind, name) {
+            return false;
+        }
+        let (line, _) = place(self.source, name.span().start);
+        match taken.insert(name.get_ref().clone(), line) {
+            None => true,
+            Some(other) => {
+                let message = format!("there are two {kind}s named `{}`", name.get_ref());
+                let help = format!("the other one is on line {other}; give one another name");
+                self.error(name.span(), message, Some(help));
+                false
+            }
+        }
+    }
+
+    fn well_formed(&mut self, kind: &str, name: &Spanned<String>) -> bool {
+        let text = name.get_ref();
+        let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if starts && text.chars().all(fit) && text.len() <= NAME_MAX {
+            return true;
+        }
+        let help = format!(
+            "use up to {NAME_MAX} letters, digits, `-`, `_` and `.`, beginning with a letter or digit"
+        );
+        let message = format!("{text:?} cannot be the name of a {kind}");
+        self.error(name.span(), message, Some(help));
+        false
+    }
+
+    fn workloads(&mut self, tables: Vec<file::Workload>) -> Option<Vec<Workload>> {
+        let mut taken = HashMap::new();
+        let mut good = true;
+        let mut workloads = Vec::with_capacity(tables.len());
+        for table in tables {
+            good &= self.name("workload", &table.name, &mut taken);
+            for group in &table.groups {
+                good &= self.well_formed("group", group);
+            }
+            workloads.push(Workload {
+                name: WorkloadName::new(table.name.into_inner()),
+                groups: table
+                    .groups
+                    .into_iter()
+                    .map(|group| GroupName::new(group.into_inner()))
+                    .collect(),
+            });
+        }
+        good.then_some(workloads)
+    }
+
+    fn resources(&mut self, tables: Vec<file::Resource>) -> Option<Vec<Resource>> {
+        let mut names = HashMap::new();
+        let mut covered = Vec::new();
+        let count = tables.len();
+        let mut resources = Vec::with_capacity(count);
+        for table in tables {
+            let name = ResourceName::new(table.name.get_ref().as_str());
+            let named = self.name("resource", &table.name, &mut names);
+            let protocol = self.protocol(&table.protocol);
+            let addresses = self.addresses(&name, table.addresses, &mut covered);
+            let upstream = self.upstream(&table.upstream);
+            if let (true, Some(protocol), Some(addresses), Some(upstream)) =
+                (named, protocol, addresses, upstream)
+            {
+                resources.push(Resource {
+                    name,
+                    protocol,
+                    addresses,
+                    mode: table.mode,
+                    client_tls: table.client_tls.into(),
+                    upstream: Arc::new(upstream),
+                });
+            }
+        }
+        (resources.len() == count).then_some(resources)
+    }
+
+    fn protocol(&mut self, name: &Spanned<String>) -> Option<&'static Protocol> {
+        let found = PROTOCOLS
+            .iter()
+            .find(|protocol| protocol.name == name.get_ref());
+        if found.is_none() {
+            let known: Vec<_> = PROTOCOLS.iter().map(|protocol| protocol.name).collect();
+            let help = match nearest(name.get_ref(), known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known are: {}", known.join(", ")),
+            };
+            let message = format!("unknown protocol {:?}", name.get_ref());
+            self.error(name.span(), message, Some(help));
+        }
+        found.copied()
+    }
+
+    fn addresses(
+        &mut self,
+        resource: &ResourceName,
+        texts: Spanned<Vec<Spanned<String>>>,
+        covered: &mut Vec<(Prefix, ResourceName, usize)>,
+    ) -> Option<Vec<Prefix>> {
+        if texts.get_ref().is_empty() {
+            let help = "give at least one, such as \"10.0.0.5:5432\" or \"10.1.0.0/16:5432\"";
+            let message = "a resource without addresses covers nothing".to_owned();
+            self.error(texts.span(), message, Some(help.to_owned()));
+            return None;
+        }
+        let mut prefixes = Vec::new();
+        let mut good = true;
+        for text in texts.into_inner() {
+            match text.get_ref().parse::<Prefix>() {
+                Ok(prefix) => {
+                    good &= self.free(&prefix, resource, text.span(), covered);
+                    let (line, _) = place(self.source, text.span().start);
+                    covered.push((prefix, resource.clone(), line));
+                    prefixes.push(prefix);
+                }
+                Err(error) => {
+                    good = false;
+                    let message = format!("{:?} is not an address: {error}", text.get_ref());
+                    self.error(text.span(), message, Some(address_help(&text, error)));
+                }
+            }
+        }
+        good.then_some(prefixes)
+    }
+
+    fn free(
+        &mut self,
+        prefix: &Prefix,
+        resource: &ResourceName,
+        span: Range<usize>,
+        covered: &[(Prefix, ResourceName, usize)],
+    ) -> bool {
+        let other = covered
+            .iter()
+            .find(|(other, of, _)| of != resource && other.overlaps(prefix));
+        let Some((other, of, line)) = other else {
+            return true;
+        };
+        let message = format!("{prefix} overlaps with {other} of resource `{of}`");
+        let help = format!(
+            "that one is on line {line}; a connection must belong to one resource, so narrow one of \
+             them"
+        );
+        self.error(span, message, Some(help));
+        false
+    }
+
+    fn upstream(&mut self, table: &file::Upstream) -> Option<Upstream> {
+        let mode = value(table.tls.as_ref()).unwrap_or_default();
+        let ca_file = table.ca_file.as_ref();
+        if let Some(path) = ca_file.filter(|path| !path.get_ref().is_absolute()) {
+            self.relative_path(path.span());
+            return None;
+        }
+        let verifies = matches!(mode, Mode::VerifyCa | Mode::VerifyFull);
+        if let Some(path) = ca_file.filter(|_| !verifies) {
+            self.warning(
+                path.span(),
+                "this ca_file has no effect: the server's certificate is not verified",
+                "set tls = \"verify-full\", or \"verify-ca\" where the name does not matter",
+            );
+        }
+        let server_name = table.server_name.as_ref();
+        let upstream = Upstream::new(
+            mode,
+            ca_file.map(|path| path.get_ref().as_path()),
+            server_name.map(|name| name.get_ref().as_str()),
+        );
+        match upstream {
+            Ok(upstream) => Some(upstream),
+            Err(error) => {
+                let place = match error {
+                    UpstreamError::ServerName(_) => server_name.map(Spanned::span),
+                    UpstreamError::NoHostRoots | UpstreamError::Tls(_) => {
+                        table.tls.as_ref().map(Spanned::span)
+                    }
+                    _ => ca_file.map(Spanned::span),
+                };
+                self.error(place.unwrap_or(0..0), error.to_string(), None);
+                None
+            }
+        }
+    }
+}
+
+fn value<T: Copy>(spanned: Option<&Spanned<T>>) -> Option<T> {
+    spanned.map(|spanned| *spanned.get_ref())
+}
+
+fn address_help(text: &Spanned<String>, error: AddressError) -> String {
+    let text = text.get_ref();
+    match error {
+        AddressError::NoPort => format!("expected an address with a port, such as \"{text}:5432\""),
+        AddressError::NoBrackets => "expected such as \"[::1]:5432\"".to_owned(),
+        AddressError::HostBits => {
+            "clear the bits behind the prefix length, or leave it out for one address".to_owned()
+        }
+        AddressError::BadAddress => {
+            "host names cannot be used here, because the kernel sees addresses only; expected such \
+             as \"10.0.0.5:5432\", \"10.1.0.0/16:5432\" or \"[::1]:5432\""
+                .to_owned()
+        }
+        AddressError::BadPort | AddressError::BadLength(_) => {
+            "expected such as \"10.0.0.5:5432\", \"10.1.0.0/16:5432\" or \"[::1]:5432\"".to_owned()
+        }
+    }
+}
+
+fn inventory(workloads: &[Workload], resources: &[Resource]) -> Inventory {
+    let mut groups: Vec<GroupName> = workloads
+        .iter()
+        .flat_map(|workload| workload.groups.iter().cloned())
+        .collect();
+    groups.sort();
+    groups.dedup();
+    Inventory {
+        resources: resources
+            .iter()
+            .map(|resource| engine::Resource {
+                name: resource.name.clone(),
+                protocol: resource.protocol,
+                mode: resource.mode,
+            })
+            .collect(),
+        workloads: workloads.iter().map(|each| each.name.clone()).collect(),
+        groups,
+    }
+}
+
+fn digest_of(source: &str) -> PolicyDigest {
+    let digest = digest::digest(&digest::SHA256, source.as_bytes());
+    PolicyDigest::new(hex::encode(digest))
+}

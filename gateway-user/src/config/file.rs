@@ -1,0 +1,100 @@
+//! The shape of the configuration file, as serde reads it.
+//!
+//! Values that can be wrong in a way that serde does not see keep their place in the file. What
+//! they mean, and every default that depends on another value, is in `check`.
+
+use std::path::PathBuf;
+
+use gateway_core::policy::model::{Mode, RuleSpec};
+use gateway_core::protocols;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::tls::upstream;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) daemon: Daemon,
+    #[serde(default)]
+    pub(super) recording: Recording,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) workload: Vec<Workload>,
+    #[serde(default)]
+    pub(super) resource: Vec<Resource>,
+    #[serde(default)]
+    pub(super) rule: Vec<Spanned<RuleSpec>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Daemon {
+    pub(super) port: Option<Spanned<u16>>,
+    pub(super) state: Option<Spanned<PathBuf>>,
+    pub(super) runtime: Option<Spanned<PathBuf>>,
+    pub(super) workers: Option<Spanned<usize>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recording {
+    pub(super) directory: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) file: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Workload {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) groups: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resource {
+    pub(super) name: Spanned<String>,
+    pub(super) protocol: Spanned<String>,
+    pub(super) addresses: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    pub(super) mode: Mode,
+    #[serde(default)]
+    pub(super) client_tls: ClientTls,
+    #[serde(default)]
+    pub(super) upstream: Upstream,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) tls: Option<Spanned<upstream::Mode>>,
+    pub(super) ca_file: Option<Spanned<PathBuf>>,
+    pub(super) server_name: Option<Spanned<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClientTls {
+    #[default]
+    Accept,
+    Refuse,
+    Require,
+}
+
+impl From<ClientTls> for protocols::ClientTls {
+    fn from(word: ClientTls) -> Self {
+        match word {
+            ClientTls::Accept => Self::Accept,
+            ClientTls::Refuse => Self::Refuse,
+            ClientTls::Require => Self::Require,
+        }
+    }
+}

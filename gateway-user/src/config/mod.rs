@@ -1,0 +1,149 @@
+//! The configuration: one TOML file, checked as a whole before any of it is used.
+//!
+//! `file` is its shape as serde reads it, `check` turns that into [`Config`], `address` is what
+//! resources cover, `report` shows people what is wrong and where. Rules are read here and judged
+//! by `gateway_core::policy`. What is done with the result is in `app`.
+
+pub mod address;
+mod check;
+mod file;
+mod nearest;
+pub mod report;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
+use gateway_core::policy::engine::Engine;
+use gateway_core::policy::model::Mode;
+use gateway_core::protocols::{ClientTls, Protocol};
+use thiserror::Error;
+
+use self::address::Prefix;
+use self::report::Report;
+use crate::tls::upstream::Upstream;
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Something in it is wrong.
+    #[error("{0}")]
+    Invalid(Report),
+}
+
+/// A configuration that was checked: names resolve, addresses do not overlap, files of
+/// certificates were read, rules compiled.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// How the daemon runs.
+    pub daemon: Daemon,
+    /// Where recordings go.
+    pub recording: Recording,
+    /// The enforcement log.
+    pub log: Log,
+    /// Who acts.
+    pub workloads: Vec<Workload>,
+    /// What is acted on. Names are unique, addresses do not overlap.
+    pub resources: Vec<Resource>,
+    /// How many rules the policy has.
+    pub rules: usize,
+    /// The policy, compiled.
+    pub engine: Arc<Engine>,
+    /// SHA-256 of the file, which names the policy in recordings.
+    pub digest: PolicyDigest,
+}
+
+/// How the daemon runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Where redirected connections arrive, on `127.0.0.1` and `[::1]`.
+    pub port: u16,
+    /// What survives a restart of the host: the CA and, by default, recordings.
+    pub state: PathBuf,
+    /// What does not: the control socket, pinned links, attachments.
+    pub runtime: PathBuf,
+    /// Threads of the data path; 0 means one for each core.
+    pub workers: usize,
+}
+
+/// Where recordings go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// The folder, one file a session.
+    pub directory: PathBuf,
+}
+
+/// The enforcement log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Its name.
+    pub name: WorkloadName,
+    /// The groups it belongs to.
+    pub groups: Arc<[GroupName]>,
+}
+
+/// What is acted on: servers at some addresses that speak one protocol.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// Its name.
+    pub name: ResourceName,
+    /// What is spoken there.
+    pub protocol: &'static Protocol,
+    /// The addresses it covers; at least one.
+    pub addresses: Vec<Prefix>,
+    /// Whether policy is enforced or only observed.
+    pub mode: Mode,
+    /// What to do when an agent asks for TLS, or does not.
+    pub client_tls: ClientTls,
+    /// TLS towards the server.
+    pub upstream: Arc<Upstream>,
+}
+
+impl Config {
+    /// Reads and checks a file. Warnings come beside the configuration: it can be used, but does
+    /// not do all that it seems to.
+    pub fn load(path: &Path) -> Result<(Self, Option<Report>), ConfigError> {
+        let source = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        check::check(path, source)
+    }
+
+    /// The resource that covers a destination: at most one, because two that overlap do not load.
+    pub fn resource_for(&self, destination: SocketAddr) -> Option<&Resource> {
+        self.resources.iter().find(|resource| {
+            let mut prefixes = resource.addresses.iter();
+            prefixes.any(|prefix| prefix.covers(destination))
+        })
+    }
+
+    /// The workload of this name.
+    pub fn workload(&self, name: &WorkloadName) -> Option<&Workload> {
+        self.workloads
+            .iter()
+            .find(|workload| workload.name == *name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The language of the control socket: what goes over it as JSON, for both ends.
+//!
+//! Fields are only ever added. The reference for people, with examples, is `docs/control.md`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gateway_core::ids::{PolicyDigest, WorkloadName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::attachments::Purpose;
+use crate::kernel::CgroupId;
+use crate::live::Session;
+
+/// Answer to `GET /v1/status`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Since when it runs.
+    pub started: Timestamp,
+    /// The port that agents' connections are redirected to.
+    pub port: u16,
+    /// The configuration in force.
+    pub configuration: Configuration,
+    /// What is attached.
+    pub attachments: Vec<Attached>,
+    /// The sessions that are open now, oldest first.
+    pub connections: Vec<Session>,
+    /// Sessions since the daemon started, the open ones included.
+    pub sessions: u64,
+    /// What the kernel programs counted since the first attachment, by name.
+    pub counters: BTreeMap<String, u64>,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// The file.
+    pub file: PathBuf,
+    /// The policy's digest, as decisions record it.
+    pub policy: PolicyDigest,
+    /// When it was loaded.
+    pub loaded: Timestamp,
+    /// The names of its workloads.
+    pub workloads: Vec<WorkloadName>,
+    /// How many resources it has.
+    pub resources: usize,
+    /// How many rules it has.
+    pub rules: usize,
+    /// The enforcement log.
+    pub log: PathBuf,
+    /// Where recordings are kept.
+    pub recordings: PathBuf,
+}
+
+/// Whether an attached cgroup is covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hooks {
+    /// All hooks are in place.
+    Ok,
+    /// Some hooks are missing: connections may go around the gateway.
+    Damaged,
+    /// The cgroup is gone.
+    Gone,
+}
+
+/// One attached cgroup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    /// The cgroup's id.
+    pub cgroup: CgroupId,
+    /// Its directory; none when only the hooks are left of it.
+    pub path: Option<PathBuf>,
+    /// Who acts in it; none when nobody knows, then its connections are refused.
+    pub workload: Option<WorkloadName>,
+    /// Why it is attached; none when nobody knows.
+    pub purpose: Option<Purpose>,
+    /// Since when; none when nobody knows.
+    pub since: Option<Timestamp>,
+    /// Whether it is covered.
+    pub hooks: Hooks,
+    /// How many sessions came through it and are open.
+    pub connections: usize,
+}
+
+/// Body of `POST /v1/attachments`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttachRequest {
+    /// Who acts in the cgroup.
+    pub workload: WorkloadName,
+    /// The cgroup's directory, absolute or relative to the cgroup v2 mount.
+    pub cgroup: PathBuf,
+}
+
+/// Answer to `DELETE /v1/attachments/{cgroup id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detached {
+    /// The cgroup's id.
+    pub cgroup: CgroupId,
+    /// Its directory, when it was known.
+    pub path: Option<PathBuf>,
+    /// Who acted in it, when that was known.
+    pub workload: Option<WorkloadName>,
+    /// How many sessions were ended.
+    pub ended: usize,
+}
+
+/// Body of `POST /v1/runs`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    /// Who acts.
+    pub workload: WorkloadName,
+}
+
+/// Answer to `POST /v1/runs`: a new, attached, empty cgroup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Names the run; it is the cgroup's id.
+    pub id: CgroupId,
+    /// The cgroup's directory.
+    pub cgroup: PathBuf,
+    /// Variables by which TLS clients in the run trust the gateway's CA.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Answer to `DELETE /v1/runs/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEnded {
+    /// Processes that are still in the cgroup. While there are any it stays attached; the daemon
+    /// removes it after the last one.
+    pub processes: usize,
+}
+
+/// Answer to `POST /v1/reload`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The configuration that is now in force.
+    pub configuration: Configuration,
+    /// Whether the policy is another one than before.
+    pub changed: bool,
+    /// Settings that differ but take effect only when the daemon starts, and other warnings.
+    pub warnings: Vec<String>,
+}
+
+/// Answer to anything that did not work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What did not work and why.
+    pub error: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}

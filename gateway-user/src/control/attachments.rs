@@ -1,0 +1,268 @@
+//! `Attachments`: which cgroup is which workload. Intake asks it for every connection.
+//!
+//! The table is kept in `<runtime>/attachments.json`, replaced atomically at each change, because
+//! the kernel's hooks outlive the daemon: the next one has to know whose they are. Attaching and
+//! detaching the hooks themselves is in [`super::operations`].
+//!
+//! INVARIANT: a cgroup is in the table before its hooks are attached and until after they are
+//! detached, so that there is no moment at which a redirected connection has no workload. One
+//! that has none all the same is refused by intake: there is no default identity.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use gateway_core::ids::WorkloadName;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::CgroupId;
+
+/// Version of the file's layout.
+const LAYOUT: u32 = 1;
+
+/// Why the table could not be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachmentsError {
+    /// The file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not what this version writes.
+    #[error("{} does not hold a table of attachments; after `gateway detach --all` it can be removed", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The file was written by another version.
+    #[error("{} has layout {found}, this version knows {LAYOUT}; detach with the version that wrote it", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// The layout it names.
+        found: u32,
+    },
+    /// The file could not be replaced.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Why a cgroup is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// An operator attached a cgroup that was there.
+    Attach,
+    /// `gateway run` made it; it is removed when its last process ends.
+    Run,
+}
+
+/// One attached cgroup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The cgroup.
+    pub cgroup: CgroupId,
+    /// Its directory.
+    pub path: PathBuf,
+    /// Who acts in it.
+    pub workload: WorkloadName,
+    /// Why it is attached.
+    pub purpose: Purpose,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The attached cgroups and their workloads.
+#[derive(Debug)]
+pub struct Attachments {
+    file: PathBuf,
+    table: RwLock<BTreeMap<CgroupId, Attachment>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    layout: u32,
+    attachments: Vec<Attachment>,
+}
+
+impl Attachments {
+    /// Reads the table that an earlier daemon left at `file`; without one it is empty.
+    pub fn load(file: PathBuf) -> Result<Self, AttachmentsError> {
+        let table = match fs::read(&file) {
+            Ok(text) => parse(&file, &text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(source) => return Err(AttachmentsError::Read { path: file, source }),
+        };
+        Ok(Self {
+            file,
+            table: RwLock::new(table),
+        })
+    }
+
+    /// Who acts in the attached cgroup `id`; none means that the connection is to be refused.
+    pub fn workload_of(&self, id: CgroupId) -> Option<WorkloadName> {
+        self.read()
+            .get(&id)
+            .map(|attachment| attachment.workload.clone())
+    }
+
+    /// The attachment of cgroup `id`.
+    pub fn find(&self, id: CgroupId) -> Option<Attachment> {
+        self.read().get(&id).cloned()
+    }
+
+    /// All attachments, by cgroup id.
+    pub fn all(&self) -> Vec<Attachment> {
+        self.read().values().cloned().collect()
+    }
+
+    /// Adds an attachment, or replaces the one of the same cgroup, and keeps it.
+    pub fn insert(&self, attachment: Attachment) -> Result<(), AttachmentsError> {
+        self.change(|table| {
+            table.insert(attachment.cgroup, attachment);
+        })
+    }
+
+    /// Forgets cgroup `id`.
+    pub fn remove(&self, id: CgroupId) -> Result<(), AttachmentsError> {
+        self.change(|table| {
+            table.remove(&id);
+        })
+    }
+
+    /// The table in memory changes only if the file did.
+    fn change(
+        &self,
+        edit: impl FnOnce(&mut BTreeMap<CgroupId, Attachment>),
+    ) -> Result<(), AttachmentsError> {
+        let mut table = self.write();
+        let mut next = table.clone();
+        edit(&mut next);
+        store(&self.file, &next)?;
+        *table = next;
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<CgroupId, Attachment>> {
+        // The map is replaced as a whole, so it is good even after a panic under the lock.
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<CgroupId, Attachment>> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn parse(file: &Path, text: &[u8]) -> Result<BTreeMap<CgroupId, Attachment>, AttachmentsError> {
+    let stored: Stored =
+        serde_json::from_slice(text).map_err(|source| AttachmentsError::Malformed {
+            path: file.to_owned(),
+            source,
+        })?;
+    if stored.layout != LAYOUT {
+        return Err(AttachmentsError::Layout {
+            path: file.to_owned(),
+            found: stored.layout,
+        });
+    }
+    Ok(stored
+        .attachments
+        .into_iter()
+        .map(|attachment| (attachment.cgroup, attachment))
+        .collect())
+}
+
+fn store(file: &Path, table: &BTreeMap<CgroupId, Attachment>) -> Result<(), AttachmentsError> {
+    let stored = Stored {
+        layout: LAYOUT,
+        attachments: table.values().cloned().collect(),
+    };
+    let replace = || -> io::Result<()> {
+        let draft = file.with_extension("json.new");
+        let mut out = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)?;
+        serde_json::to_writer_pretty(&mut out, &stored)?;
+        out.write_all(b"\n")?;
+        // The runtime directory does not survive the machine, so no fsync: only a daemon that is
+        // killed between two system calls has to find either table whole.
+        fs::rename(&draft, file)
+    };
+    replace().map_err(|source| AttachmentsError::Write {
+        path: file.to_owned(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(cgroup: u64, workload: &str) -> Attachment {
+        Attachment {
+            cgroup: CgroupId(cgroup),
+            path: PathBuf::from("/sys/fs/cgroup/agents"),
+            workload: WorkloadName::new(workload),
+            purpose: Purpose::Attach,
+            since: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_next_daemon_knows_the_workloads() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("attachments.json");
+        let first = Attachments::load(file.clone()).unwrap();
+        first.insert(attachment(7, "planner")).unwrap();
+        first.insert(attachment(8, "coder")).unwrap();
+        first.remove(CgroupId(8)).unwrap();
+        let second = Attachments::load(file).unwrap();
+        assert_eq!(second.all(), [attachment(7, "planner")]);
+        assert_eq!(
+            second.workload_of(CgroupId(7)),
+            Some(WorkloadName::new("planner"))
+        );
+        assert_eq!(second.workload_of(CgroupId(8)), None);
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_kept_does_not_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let attachments = Attachments::load(folder.path().join("gone/attachments.json")).unwrap();
+        assert!(attachments.insert(attachment(7, "planner")).is_err());
+        assert_eq!(attachments.workload_of(CgroupId(7)), None);
+    }
+
+    #[test]
+    fn a_strange_file_is_refused_and_not_taken_for_an_empty_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("attachments.json");
+        fs::write(&file, "[]").unwrap();
+        assert!(matches!(
+            Attachments::load(file.clone()),
+            Err(AttachmentsError::Malformed { .. })
+        ));
+        fs::write(&file, r#"{"layout":2,"attachments":[]}"#).unwrap();
+        assert!(matches!(
+            Attachments::load(file),
+            Err(AttachmentsError::Layout { found: 2, .. })
+        ));
+    }
+}

@@ -1,0 +1,241 @@
+//! The daemon's end of the control socket: routes, who may use them, and answers.
+//!
+//! What a request does is in [`super::operations`]; here it is only unpacked, checked for who
+//! sends it, and its outcome put into an HTTP status and JSON.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixListener;
+
+use super::api::{AttachRequest, Problem, RunRequest};
+use super::operations::{OperationError, Operations};
+use super::peer::{OPERATORS, Peer, operators};
+use crate::kernel::CgroupId;
+
+/// Why the socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the control socket {}", path.display())]
+pub struct SocketError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Opens the socket: for root, and for the operators' group where there is one.
+///
+/// The caller holds the runtime directory's lock, so a socket that is there already is a dead
+/// daemon's and is replaced.
+pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+    let open = || -> io::Result<UnixListener> {
+        // Made under another name and moved when its rights are set, so that at no moment anybody
+        // else can connect.
+        let draft = path.with_extension("sock.new");
+        match std::fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&draft)?;
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;
+        if let Some(group) = operators() {
+            std::os::unix::fs::chown(&draft, None, Some(group.as_raw()))?;
+        }
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o660))?;
+        std::fs::rename(&draft, path)?;
+        Ok(listener)
+    };
+    open().map_err(|source| SocketError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Serves until `stop` completes and the requests under way are answered.
+pub async fn serve(
+    listener: UnixListener,
+    operations: Arc<Operations>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let app = routes(operations).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, app)
+        .with_graceful_shutdown(stop)
+        .await
+}
+
+fn routes(operations: Arc<Operations>) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/attachments", get(attachments).post(attach))
+        .route("/v1/attachments/{cgroup}", delete(detach))
+        .route("/v1/runs", post(start_run))
+        .route("/v1/runs/{id}", delete(end_run))
+        .route("/v1/reload", post(reload))
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(middleware::from_fn(only_operators))
+        .with_state(operations)
+}
+
+async fn only_operators(
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if peer.is_permitted() {
+        return next.run(request).await;
+    }
+    tracing::warn!(uid = peer.uid, pid = peer.pid, "control request refused");
+    let problem = Problem {
+        error: format!("user {} may not control the gateway", peer.uid),
+        help: Some(format!("be root, or a member of the group `{OPERATORS}`")),
+    };
+    (StatusCode::FORBIDDEN, Json(problem)).into_response()
+}
+
+async fn unknown(request: Request) -> Response {
+    let problem = Problem {
+        error: format!("there is no {} {}", request.method(), request.uri().path()),
+        help: Some("docs/control.md lists what there is".to_owned()),
+    };
+    (StatusCode::NOT_FOUND, Json(problem)).into_response()
+}
+
+type Shared = State<Arc<Operations>>;
+
+async fn status(State(operations): Shared) -> Response {
+    perform(move || operations.status()).await
+}
+
+async fn attachments(State(operations): Shared) -> Response {
+    perform(move || operations.attached()).await
+}
+
+async fn attach(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(request): Body<AttachRequest>,
+) -> Response {
+    perform(move || operations.attach(&request, peer)).await
+}
+
+async fn detach(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Id(id): Id,
+) -> Response {
+    perform(move || operations.detach(id, peer)).await
+}
+
+async fn start_run(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(request): Body<RunRequest>,
+) -> Response {
+    perform(move || operations.start_run(&request, peer)).await
+}
+
+async fn end_run(State(operations): Shared, Id(id): Id) -> Response {
+    perform(move || operations.end_run(id)).await
+}
+
+async fn reload(State(operations): Shared, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
+    perform(move || operations.reload(Some(peer))).await
+}
+
+/// Runs an operation where it may block, and puts its outcome into an answer.
+async fn perform<T: Serialize + Send + 'static>(
+    operation: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(operation).await {
+        Ok(Ok(answer)) => Json(answer).into_response(),
+        Ok(Err(error)) => (code(&error), Json(problem(&error))).into_response(),
+        Err(_panicked) => {
+            let problem = Problem {
+                error: "the daemon failed inside".to_owned(),
+                help: Some("its own log says where; please report it".to_owned()),
+            };
+            (StatusCode::INTERNAL_SERVER_ERROR, Json(problem)).into_response()
+        }
+    }
+}
+
+fn code(error: &OperationError) -> StatusCode {
+    match error {
+        OperationError::NotAttached { .. } | OperationError::NoRun { .. } => StatusCode::NOT_FOUND,
+        OperationError::AttachedAlready { .. } => StatusCode::CONFLICT,
+        OperationError::NoWorkload { .. }
+        | OperationError::Configuration(_)
+        | OperationError::Kernel(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        OperationError::Attachments(_) | OperationError::Log(_) | OperationError::Cgroup { .. } => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}
+
+fn problem(error: &OperationError) -> Problem {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    Problem {
+        error: text,
+        help: error.help(),
+    }
+}
+
+/// A JSON body; what is wrong with one is told as a [`Problem`].
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        match Json::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => {
+                let problem = Problem {
+                    error: rejection.body_text(),
+                    help: None,
+                };
+                Err((rejection.status(), Json(problem)).into_response())
+            }
+        }
+    }
+}
+
+/// The cgroup id at the end of the path.
+struct Id(CgroupId);
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Id {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        _state: &S,
+    ) -> Result<Self, Response> {
+        let last = parts.uri.path().rsplit('/').next().unwrap_or_default();
+        last.parse()
+            .map(|id| Self(CgroupId(id)))
+            .map_err(|_not_a_number| {
+                let problem = Problem {
+                    error: "a cgroup is named by its id, a number".to_owned(),
+                    help: Some("GET /v1/attachments lists the ids".to_owned()),
+                };
+                (StatusCode::BAD_REQUEST, Json(problem)).into_response()
+            })
+    }
+}

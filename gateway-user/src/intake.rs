@@ -1,0 +1,248 @@
+//! From an accepted socket to a running session: who is it, where did it want to go, what is
+//! spoken there.
+//!
+//! Every question that stays without an answer refuses the connection, with a line in the
+//! enforcement log that says which: no record of the kernel, no workload, no protocol, no
+//! recording. Where the protocol is known, the agent is told in its own words.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use gateway_common::origin::Origin;
+use gateway_core::event::SessionEnd;
+use gateway_core::flow::{ClientAddr, Flow, OriginalDst};
+use gateway_core::ids::SessionId;
+use gateway_core::protocols::registry::Registry;
+use gateway_core::protocols::{ClientTls, CodecOptions, Framed};
+use gateway_core::session::Session;
+use gateway_core::subject::Subject;
+use jiff::Timestamp;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::config::{Config, Resource};
+use crate::control::attachments::Attachments;
+use crate::identity;
+use crate::kernel::{CgroupId, Kernel};
+use crate::live::{Info, Live};
+use crate::observe::enforcement::{Connection, EnforcementLog, What};
+use crate::recording::journal::Journal;
+use crate::relay::evidence::{self, Evidence};
+use crate::relay::{Relay, Route, Surroundings};
+
+/// Takes accepted sockets.
+#[derive(Debug)]
+pub struct Intake {
+    /// Has the records of redirected connections.
+    pub kernel: Arc<Kernel>,
+    /// Knows whose cgroups are whose.
+    pub attachments: Arc<Attachments>,
+    /// Lists the sessions that are open.
+    pub live: Live,
+    /// Where refusals are told.
+    pub log: EnforcementLog,
+    /// The protocols.
+    pub protocols: Registry,
+    /// What relays share.
+    pub around: Surroundings,
+}
+
+/// Why a connection was refused before its session began.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the kernel has no record of this connection: it was not redirected")]
+    NoRecord,
+    #[error("the kernel's record cannot be read: {0}")]
+    Record(#[from] crate::kernel::KernelError),
+    #[error("cgroup {0} belongs to no workload")]
+    NoWorkload(u64),
+    #[error("no resource covers {0}, and its port tells no protocol to refuse in")]
+    NoProtocol(SocketAddr),
+}
+
+impl Intake {
+    /// Serves one accepted socket on a task of its own.
+    pub fn accept(self: &Arc<Self>, stream: TcpStream) {
+        let intake = Arc::clone(self);
+        tokio::spawn(async move { intake.serve(stream).await });
+    }
+
+    async fn serve(&self, stream: TcpStream) {
+        let origin = match self.origin(&stream) {
+            Ok(origin) => origin,
+            Err(refused) => return self.refuse(None, &refused),
+        };
+        if let Err(refused) = self.open(stream, &origin).await {
+            self.refuse(Some(&origin), &refused);
+        }
+    }
+
+    /// Fails closed: a connection that the kernel knows nothing of has no owner.
+    fn origin(&self, stream: &TcpStream) -> Result<Origin, Refused> {
+        self.kernel.origin(stream.as_fd())?.ok_or(Refused::NoRecord)
+    }
+
+    async fn open(&self, stream: TcpStream, origin: &Origin) -> Result<(), Refused> {
+        let config = Arc::clone(&self.around.config.borrow());
+        let subject = Arc::new(self.subject(origin, &config)?);
+        let destination = origin.destination_addr();
+        let resource = config.resource_for(destination);
+        let framed = match resource {
+            Some(resource) => self.protocols.named(resource.protocol.name),
+            None => self.protocols.usual_on(destination.port()),
+        };
+        let framed = framed.ok_or(Refused::NoProtocol(destination))?;
+        let flow = Arc::new(Flow {
+            session: SessionId::new(uuid::Uuid::now_v7().to_string()),
+            client: ClientAddr(origin.source_addr()),
+            destination: OriginalDst(destination),
+            resource: resource.map(|resource| resource.name.clone()),
+        });
+        let options = options(resource);
+        let engine = Arc::clone(&config.engine);
+        let version = env!("CARGO_PKG_VERSION");
+        let session = Session::new(
+            framed,
+            &options,
+            engine,
+            Arc::clone(&subject),
+            Arc::clone(&flow),
+            version,
+        );
+        match Journal::create(&config.recording.directory, &flow.session) {
+            Ok(journal) => {
+                let connection = evidence::connection(&subject, &flow);
+                let evidence = Evidence::new(journal, self.log.clone(), connection);
+                let route = Route {
+                    destination,
+                    upstream: resource.map(|resource| Arc::clone(&resource.upstream)),
+                };
+                self.relay(
+                    stream, origin, framed, session, evidence, route, &subject, &flow,
+                )
+                .await;
+            }
+            Err(error) => {
+                self.unrecorded(stream, session, &subject, &flow, &error.to_string())
+                    .await
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(&self, origin: &Origin, config: &Config) -> Result<Subject, Refused> {
+        let attachment = self.attachments.find(CgroupId(origin.attached));
+        // A workload that has left the configuration is as unknown as one that was never there.
+        let found = attachment.and_then(|attachment| {
+            let workload = config.workload(&attachment.workload)?;
+            Some(identity::Workload {
+                name: workload.name.clone(),
+                groups: Arc::clone(&workload.groups),
+                cgroup: attachment.path.to_string_lossy().into_owned(),
+            })
+        });
+        Ok(identity::subject(
+            origin,
+            found.ok_or(Refused::NoWorkload(origin.attached))?,
+        ))
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything a session is made of comes together here"
+    )]
+    async fn relay(
+        &self,
+        stream: TcpStream,
+        origin: &Origin,
+        framed: &dyn Framed,
+        session: Session,
+        evidence: Evidence,
+        route: Route,
+        subject: &Subject,
+        flow: &Flow,
+    ) {
+        let guard = self.live.register(Info {
+            session: flow.session.clone(),
+            workload: subject.workload.clone(),
+            pid: subject.process.pid,
+            comm: subject.process.comm.clone(),
+            cgroup: CgroupId(origin.attached),
+            client: flow.client,
+            destination: flow.destination,
+            resource: flow.resource.clone(),
+            started: Timestamp::now(),
+        });
+        let end = Relay::new(
+            framed,
+            session,
+            stream,
+            evidence,
+            guard,
+            route,
+            &self.around,
+        )
+        .run()
+        .await;
+        if let SessionEnd::RecordingFailed { detail } = &end {
+            tracing::error!(session = %flow.session, detail, "a recording failed and ended its session");
+        }
+        tracing::info!(session = %flow.session, ?end, "session ended");
+    }
+
+    /// Fails closed: what cannot be recorded does not begin. The agent is told so.
+    async fn unrecorded(
+        &self,
+        mut stream: TcpStream,
+        mut session: Session,
+        subject: &Subject,
+        flow: &Flow,
+        error: &str,
+    ) {
+        tracing::error!(error, "a session was refused because it cannot be recorded");
+        session.handle_unrecorded(error);
+        self.note_refused(evidence::connection(subject, flow), error.to_owned());
+        let told = stream.write_all(session.outbox().to_client()).await;
+        tracing::trace!(?told, "refused for want of a recording");
+    }
+
+    fn refuse(&self, origin: Option<&Origin>, refused: &Refused) {
+        let connection = Connection {
+            session: None,
+            workload: origin
+                .and_then(|origin| self.attachments.workload_of(CgroupId(origin.attached))),
+            pid: origin.map(|origin| origin.tgid),
+            uid: origin.map(|origin| origin.uid),
+            comm: origin.map(|origin| String::from_utf8_lossy(origin.comm_bytes()).into_owned()),
+            destination: origin.map(Origin::destination_addr),
+            resource: None,
+        };
+        tracing::warn!(%refused, "connection refused");
+        self.note_refused(connection, refused.to_string());
+    }
+
+    fn note_refused(&self, connection: Connection, reason: String) {
+        // It is refused whether or not the log takes it; the daemon's own log has it too.
+        if let Err(error) = self.log.note(What::ConnectionRefused {
+            connection,
+            rule: None,
+            reason,
+        }) {
+            tracing::error!(%error, "cannot write the enforcement log");
+        }
+    }
+}
+
+fn options(resource: Option<&Resource>) -> CodecOptions {
+    let mut entropy = [0; 32];
+    // Fails closed: without randomness the key stays zero, and a cancel request finds its session
+    // only where a server's own process number is guessed too.
+    if aws_lc_rs::rand::fill(&mut entropy).is_err() {
+        tracing::error!("no randomness for a cancel key");
+    }
+    CodecOptions {
+        client_tls: resource.map_or(ClientTls::Accept, |resource| resource.client_tls),
+        entropy,
+    }
+}

@@ -1,0 +1,250 @@
+//! The enforcement log: one JSON line for each thing that an operator wants to hear of.
+//!
+//! Never the text of a statement: that is in the session's recording, which this names. Written by
+//! intake, relay and control; read by `gateway tail` and by whatever ships logs. Rotation is left
+//! to logrotate and the like: move the file and send SIGHUP, which calls
+//! [`EnforcementLog::reopen`].
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gateway_core::event::SessionEnd;
+use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// The daemon is ready.
+    DaemonStarted {
+        /// Version of the program.
+        version: String,
+        /// Its process.
+        pid: u32,
+    },
+    /// The daemon stops; agents are refused from here on.
+    DaemonStopped {
+        /// Why, such as the signal's name.
+        reason: String,
+    },
+    /// A policy is in force.
+    PolicyLoaded {
+        /// Its digest.
+        policy: PolicyDigest,
+        /// The file it came from.
+        file: PathBuf,
+        /// How many rules it has.
+        rules: usize,
+        /// Who asked for it; none when a signal did or the daemon started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Operator>,
+    },
+    /// A policy was not taken over; the one before stays.
+    PolicyRejected {
+        /// The file it came from.
+        file: PathBuf,
+        /// What was wrong with it, in a line.
+        error: String,
+        /// Who asked for it; none when a signal did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Operator>,
+    },
+    /// A cgroup's connections come to the gateway from now on.
+    Attached(Attachment),
+    /// A cgroup's connections do not come to the gateway any more.
+    Detached(Attachment),
+    /// A connection was taken over and its resource allows the workload to speak.
+    ConnectionOpened(Connection),
+    /// A connection was taken over and refused as a whole.
+    ConnectionRefused {
+        /// Which.
+        #[serde(flatten)]
+        connection: Connection,
+        /// The rule that said so; none when nothing allowed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<RuleName>,
+        /// Why.
+        reason: String,
+    },
+    /// Something asked for was refused.
+    AskDenied(Denial),
+    /// Something asked for would have been refused, had the rule or resource been enforced.
+    AskObserved(Denial),
+    /// A session ended.
+    SessionEnded {
+        /// Which.
+        #[serde(flatten)]
+        connection: Connection,
+        /// How.
+        #[serde(flatten)]
+        how: SessionEnd,
+        /// How long it lasted, in milliseconds.
+        duration_ms: u64,
+        /// Asks that were let pass.
+        allowed: u64,
+        /// Asks that were refused.
+        denied: u64,
+        /// Bytes from the client to the server.
+        bytes_in: u64,
+        /// Bytes from the server to the client.
+        bytes_out: u64,
+        /// How many lines its recording has; left out where it could not be closed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lines: Option<u64>,
+        /// SHA-256 of the recording's last line: with it `gateway sessions verify` sees a change
+        /// to that line too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        head: Option<String>,
+    },
+}
+
+/// Which connection an entry is about. What is not known of a connection that was refused early is
+/// left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Names the recording; none where it was refused before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadName>,
+    /// The process that connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Its user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Its own name for itself: a label, never evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comm: Option<String>,
+    /// Where it wanted to go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<SocketAddr>,
+    /// The resource that covers the destination.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<ResourceName>,
+}
+
+/// Something asked for that policy did not want.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// On which connection.
+    #[serde(flatten)]
+    pub connection: Connection,
+    /// The ask in the session's recording, where the statement's text is.
+    pub ask: AskId,
+    /// The rule that said so; none when nothing allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// Why.
+    pub reason: String,
+    /// What was asked for, in a word for each unit, such as `delete`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verbs: Vec<String>,
+    /// What it touches, such as `public.orders`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+}
+
+/// A cgroup that was attached or detached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Who runs in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadName>,
+    /// Its path below the cgroup v2 mount, or its id where the path is not known.
+    pub cgroup: String,
+    /// Who asked for it; none when the daemon did it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Operator>,
+}
+
+/// Who used the control socket, as the kernel says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// The user.
+    pub uid: u32,
+    /// The process.
+    pub pid: u32,
+}
+
+/// The log file. Cheap to clone; all clones write to the same file.
+#[derive(Clone, Debug)]
+pub struct EnforcementLog(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl EnforcementLog {
+    /// Opens `path` for appending, with mode 0640 if it is new; makes its directory if missing.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if let Some(directory) = path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o750)
+                .create(directory)?;
+        }
+        Ok(Self(Arc::new(Inner {
+            path: path.to_owned(),
+            file: Mutex::new(append_to(path)?),
+        })))
+    }
+
+    /// Writes one line, by one `write(2)` on all but a full disk.
+    ///
+    /// Fails closed at the caller: a connection whose opening cannot be logged is refused.
+    pub fn write(&self, entry: &Entry) -> io::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        // A thread that panicked while it held the file left no state behind that could be wrong.
+        let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.write_all(&line)
+    }
+
+    /// Writes what happened just now.
+    pub fn note(&self, what: What) -> io::Result<()> {
+        self.write(&Entry {
+            time: Timestamp::now(),
+            what,
+        })
+    }
+
+    /// Opens the path anew, after it was moved away. The old file stays in use if that fails.
+    pub fn reopen(&self) -> io::Result<()> {
+        let file = append_to(&self.0.path)?;
+        *self.0.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(())
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
+}

@@ -1,0 +1,105 @@
+//! The way to the server: TCP, then TLS as the resource wants it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use gateway_core::protocols::{Protocol, TlsInfo};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::leg::Leg;
+use crate::tls::upstream::{Mode, Upstream};
+
+/// The server has so long to accept and to agree on TLS.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why there is no connection to the server. The texts reach the agent and name no internals.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// TCP failed.
+    #[error("{}", reason(.0))]
+    Connect(#[source] io::Error),
+    /// It took too long.
+    #[error("no answer within {} seconds", DEADLINE.as_secs())]
+    TimedOut,
+    /// The server has no TLS, and the resource demands it.
+    #[error("the server does not offer TLS, which this resource demands")]
+    NoTls,
+    /// The server answered a request for TLS with something else.
+    #[error("the server answered the request for TLS with something else")]
+    NotAnAnswer,
+    /// The handshake failed, or the server's certificate does not satisfy the resource.
+    #[error("TLS with the server failed: {0}")]
+    Handshake(#[source] io::Error),
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::HostUnreachable => "no route to host".to_owned(),
+        io::ErrorKind::NetworkUnreachable => "network is unreachable".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Connects to `destination`. `sni` is the name that the agent asked for, where it asked by name.
+pub async fn dial(
+    protocol: &Protocol,
+    destination: SocketAddr,
+    upstream: &Upstream,
+    sni: Option<&str>,
+) -> Result<(Leg, Option<TlsInfo>), DialError> {
+    let dialed =
+        tokio::time::timeout(DEADLINE, connect(protocol, destination, upstream, sni)).await;
+    dialed.map_err(|_| DialError::TimedOut)?
+}
+
+async fn connect(
+    protocol: &Protocol,
+    destination: SocketAddr,
+    upstream: &Upstream,
+    sni: Option<&str>,
+) -> Result<(Leg, Option<TlsInfo>), DialError> {
+    let tcp = TcpStream::connect(destination)
+        .await
+        .map_err(DialError::Connect)?;
+    tune(&tcp).map_err(DialError::Connect)?;
+    let mut leg = Leg::new(tcp);
+    let Some(config) = upstream.config() else {
+        return Ok((leg, None));
+    };
+    if let Some(tls) = protocol.upstream_tls {
+        leg.tcp()
+            .write_all(tls.request)
+            .await
+            .map_err(DialError::Connect)?;
+        // One byte and no more: what came behind it would be plain text passed off as encrypted.
+        let answer = leg.tcp().read_u8().await.map_err(DialError::Connect)?;
+        if answer == tls.declined && upstream.mode() == Mode::Prefer {
+            return Ok((leg, None));
+        }
+        if answer == tls.declined {
+            return Err(DialError::NoTls);
+        }
+        if answer != tls.accepted {
+            return Err(DialError::NotAnAnswer);
+        }
+    }
+    let name = upstream.server_name(sni, destination.ip());
+    let info = leg
+        .connect(config, name)
+        .await
+        .map_err(DialError::Handshake)?;
+    Ok((leg, Some(info)))
+}
+
+/// Small messages go out at once, and a peer that vanished is noticed.
+pub fn tune(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
+    socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
+}

@@ -1,0 +1,158 @@
+//! Where a session's events go: each into its recording, what operators watch for into the
+//! enforcement log too.
+//!
+//! Fails closed: an event that cannot be written ends the session, see the relay.
+
+use gateway_core::event::{self, Event, Ruling, Value};
+use gateway_core::flow::Flow;
+use gateway_core::subject::Subject;
+use jiff::Timestamp;
+
+use crate::observe::enforcement::{Connection, Denial, EnforcementLog, What};
+use crate::recording::journal::{Journal, RecordingError};
+
+/// Writes down what one session does.
+#[derive(Debug)]
+pub struct Evidence {
+    journal: Journal,
+    log: EnforcementLog,
+    connection: Connection,
+    started: Timestamp,
+    opened: bool,
+    end: Option<event::End>,
+}
+
+/// Why something could not be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The recording failed.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// The enforcement log failed.
+    #[error("cannot write the enforcement log: {0}")]
+    Log(#[from] std::io::Error),
+}
+
+/// How an enforcement log names a connection.
+pub fn connection(subject: &Subject, flow: &Flow) -> Connection {
+    Connection {
+        session: Some(flow.session.clone()),
+        workload: Some(subject.workload.clone()),
+        pid: Some(subject.process.pid),
+        uid: Some(subject.process.uid),
+        comm: Some(subject.process.comm.clone()),
+        destination: Some(flow.destination.0),
+        resource: flow.resource.clone(),
+    }
+}
+
+impl Evidence {
+    /// Writes to `journal`, and to `log` what belongs there.
+    pub fn new(journal: Journal, log: EnforcementLog, connection: Connection) -> Self {
+        Self {
+            journal,
+            log,
+            connection,
+            started: Timestamp::now(),
+            opened: false,
+            end: None,
+        }
+    }
+
+    /// Takes events. They are safe once [`Evidence::flush`] has returned.
+    pub fn take(&mut self, events: &mut Vec<Event>) -> Result<(), EvidenceError> {
+        for event in events.drain(..) {
+            self.journal.append(&event, Timestamp::now());
+            match &event {
+                Event::Ask(ask) => self.note(ask)?,
+                Event::End(end) => self.end = Some(end.clone()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what was taken.
+    pub fn flush(&mut self) -> Result<(), EvidenceError> {
+        Ok(self.journal.flush()?)
+    }
+
+    /// Gives memory back while nothing happens.
+    pub fn shrink(&mut self) {
+        self.journal.shrink();
+    }
+
+    /// Brings the recording to disk and logs how the session ended. Blocks as long as the disk does.
+    pub fn close(self) -> Result<(), EvidenceError> {
+        let closed = self.journal.close();
+        let head = closed.as_ref().ok().cloned();
+        let Some(end) = self.end else {
+            return Ok(closed.map(drop)?);
+        };
+        let lasted = Timestamp::now().duration_since(self.started);
+        self.log.note(What::SessionEnded {
+            connection: self.connection,
+            how: end.how,
+            duration_ms: u64::try_from(lasted.as_millis()).unwrap_or(0),
+            allowed: end.allowed,
+            denied: end.denied,
+            bytes_in: end.bytes_in,
+            bytes_out: end.bytes_out,
+            lines: head.as_ref().map(|head| head.lines),
+            head: head.map(|head| head.hash),
+        })?;
+        Ok(closed.map(drop)?)
+    }
+
+    fn note(&mut self, ask: &event::Ask) -> Result<(), EvidenceError> {
+        if ask.ruling == Ruling::Allow && !self.opened {
+            self.opened = true;
+            self.log
+                .note(What::ConnectionOpened(self.connection.clone()))?;
+        }
+        if ask.ruling == Ruling::Deny {
+            let reason = ask.reason.clone().unwrap_or_default();
+            if self.opened {
+                self.log
+                    .note(What::AskDenied(self.denial(ask, ask.rule.clone(), reason)))?;
+            } else {
+                let (connection, rule) = (self.connection.clone(), ask.rule.clone());
+                self.log.note(What::ConnectionRefused {
+                    connection,
+                    rule,
+                    reason,
+                })?;
+            }
+        } else if let Some(refusal) = &ask.observed {
+            let denial = self.denial(ask, refusal.rule.clone(), refusal.reason.clone());
+            self.log.note(What::AskObserved(denial))?;
+        }
+        Ok(())
+    }
+
+    fn denial(
+        &self,
+        ask: &event::Ask,
+        rule: Option<gateway_core::ids::RuleName>,
+        reason: String,
+    ) -> Denial {
+        let (mut verbs, mut tables) = (Vec::new(), Vec::new());
+        for unit in &ask.units {
+            for (name, value) in unit {
+                match (name.rsplit('.').next(), value) {
+                    (Some("verb"), Value::Text(verb)) => verbs.push(verb.clone()),
+                    (Some("table"), Value::Texts(names)) => tables.extend(names.iter().cloned()),
+                    _ => {}
+                }
+            }
+        }
+        Denial {
+            connection: self.connection.clone(),
+            ask: ask.ask,
+            rule,
+            reason,
+            verbs,
+            tables,
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! Moves the bytes of one framed session and does what it asks for. The session decides; what
+//! happens here is input and output in a fixed order: recorded, then sent, then read again.
+//!
+//! `leg` is one side's socket with its TLS, `dial` the way to the server, `cancel` who may cancel
+//! what, `evidence` where events go.
+
+pub mod cancel;
+mod dial;
+pub mod evidence;
+mod leg;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use gateway_core::event::SessionEnd;
+use gateway_core::protocols::{CancelKey, Framed, Protocol, Side};
+use gateway_core::session::Session;
+use gateway_core::session::outbox::Action;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use self::cancel::{CancelKeys, Issued, Target};
+use self::evidence::Evidence;
+use self::leg::{Leg, Read};
+use crate::config::Config;
+use crate::live::Guard;
+use crate::tls::authority::Authority;
+use crate::tls::upstream::Upstream;
+
+/// A client has so long from its connection to its welcome.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// A peer has so long to take the last words.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// An empty buffer keeps at most so many bytes while nothing happens.
+const IDLE_CAPACITY: usize = 4 << 10;
+
+/// What all relays share.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Makes the certificates that agents see.
+    pub authority: Arc<Authority>,
+    /// The cancel keys of all sessions.
+    pub cancel_keys: CancelKeys,
+    /// The configuration in force.
+    pub config: watch::Receiver<Arc<Config>>,
+}
+
+/// How a session reaches its server.
+#[derive(Debug)]
+pub struct Route {
+    /// The server.
+    pub destination: SocketAddr,
+    /// TLS towards it; none for a destination that no resource covers and policy refuses.
+    pub upstream: Option<Arc<Upstream>>,
+}
+
+/// One session and its two sockets.
+pub struct Relay<'a> {
+    framed: &'a dyn Framed,
+    session: Session,
+    client: Leg,
+    server: Option<Leg>,
+    evidence: Evidence,
+    guard: Guard,
+    route: Route,
+    around: &'a Surroundings,
+    /// What the client asked for by SNI.
+    sni: Option<String>,
+    issued: Option<Issued>,
+}
+
+impl std::fmt::Debug for Relay<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the relay has to stop pumping for.
+enum Turn {
+    Act(Action),
+    Stop,
+    Late,
+    Policy,
+}
+
+impl<'a> Relay<'a> {
+    /// Joins a session to its client.
+    pub fn new(
+        framed: &'a dyn Framed,
+        session: Session,
+        client: TcpStream,
+        evidence: Evidence,
+        guard: Guard,
+        route: Route,
+        around: &'a Surroundings,
+    ) -> Self {
+        Self {
+            framed,
+            session,
+            client: Leg::new(client),
+            server: None,
+            evidence,
+            guard,
+            route,
+            around,
+            sni: None,
+            issued: None,
+        }
+    }
+
+    /// Runs the session to its end.
+    pub async fn run(mut self) -> SessionEnd {
+        let mut config = self.around.config.clone();
+        let mut starting = Some(Box::pin(tokio::time::sleep(START_DEADLINE)));
+        let end = loop {
+            if self.session.is_ready() {
+                starting = None;
+            }
+            match self.turn(&mut config, starting.as_mut()).await {
+                Turn::Stop => self.session.handle_stop(),
+                Turn::Late => self
+                    .session
+                    .handle_timeout("the client to start its session"),
+                Turn::Policy => {
+                    let engine = Arc::clone(&config.borrow_and_update().engine);
+                    self.session.handle_policy(engine);
+                }
+                Turn::Act(Action::Dial) => self.dial().await,
+                Turn::Act(Action::StartTls(first)) => self.start_tls(first).await,
+                Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
+                Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
+                Turn::Act(Action::FinishServer) => self.finish_server().await,
+                Turn::Act(Action::Close(end)) => break end,
+            }
+        };
+        self.close().await;
+        end
+    }
+
+    /// Pumps until there is something to do that is not pumping. Cancel safe: all state is in
+    /// `self`, and a poll that returns has left it whole.
+    async fn turn(
+        &mut self,
+        config: &mut watch::Receiver<Arc<Config>>,
+        starting: Option<&mut std::pin::Pin<Box<tokio::time::Sleep>>>,
+    ) -> Turn {
+        let late = async {
+            match starting {
+                Some(sleep) => sleep.await,
+                None => std::future::pending().await,
+            }
+        };
+        let Self {
+            guard,
+            session,
+            client,
+            server,
+            evidence,
+            ..
+        } = self;
+        let mut pump = Pump {
+            session,
+            client,
+            server,
+            evidence,
+            guard,
+        };
+        let was_starting = !pump.session.is_ready();
+        tokio::select! {
+            biased;
+            action = std::future::poll_fn(|cx| pump.poll(cx, was_starting)) => match action {
+                Some(action) => Turn::Act(action),
+                None => Turn::Policy,
+            },
+            () = guard.cancelled() => Turn::Stop,
+            () = late => Turn::Late,
+            Ok(()) = config.changed() => Turn::Policy,
+        }
+    }
+
+    async fn dial(&mut self) {
+        let Some(upstream) = self.route.upstream.clone() else {
+            // Policy lets nothing pass where no resource is. Fails closed all the same.
+            return self
+                .session
+                .handle_unreachable("no resource covers this destination");
+        };
+        let dialed = dial::dial(
+            self.framed.protocol(),
+            self.route.destination,
+            &upstream,
+            self.sni.as_deref(),
+        )
+        .await;
+        match dialed {
+            Ok((leg, info)) => {
+                self.server = Some(leg);
+                if let Some(info) = info {
+                    self.session.handle_tls(Side::Server, &info);
+                }
+            }
+            Err(error) => self.session.handle_unreachable(&error.to_string()),
+        }
+    }
+
+    async fn start_tls(&mut self, first: Bytes) {
+        match self.accept_tls(first).await {
+            Ok(info) => {
+                self.sni.clone_from(&info.server_name);
+                self.session.handle_tls(Side::Client, &info);
+            }
+            Err(error) => self
+                .session
+                .handle_client_failure(&format!("TLS handshake: {error}")),
+        }
+    }
+
+    async fn accept_tls(&mut self, first: Bytes) -> io::Result<gateway_core::protocols::TlsInfo> {
+        let acceptor = self
+            .around
+            .authority
+            .acceptor(self.route.destination.ip())
+            .map_err(io::Error::other)?;
+        let handshake = async {
+            // The answer that agrees to TLS goes out in plain text first.
+            let Self {
+                client, session, ..
+            } = self;
+            std::future::poll_fn(|cx| client.poll_write(cx, session.outbox().to_client())).await?;
+            client.accept(acceptor, first).await
+        };
+        tokio::time::timeout(START_DEADLINE, handshake)
+            .await
+            .unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn finish_server(&mut self) {
+        let Self {
+            session,
+            server: Some(server),
+            ..
+        } = self
+        else {
+            return;
+        };
+        let goodbye = async {
+            std::future::poll_fn(|cx| server.poll_write(cx, session.outbox().to_server())).await?;
+            server.close().await
+        };
+        match tokio::time::timeout(CLOSE_DEADLINE, goodbye).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => session.handle_unreachable(&error.to_string()),
+            Err(_) => session.handle_unreachable("it takes nothing more"),
+        }
+    }
+
+    fn issue(&mut self, issued: CancelKey, real: CancelKey) {
+        let Some(upstream) = self.route.upstream.clone() else {
+            return;
+        };
+        let workload = self.guard.info().workload.clone();
+        let target = Target {
+            workload,
+            destination: self.route.destination,
+            upstream,
+            real,
+        };
+        self.issued = Some(self.around.cancel_keys.issue(issued, target));
+    }
+
+    /// Passes a cancel request on. Like the server, it never tells whether the key was right.
+    async fn cancel(&mut self, key: &CancelKey) {
+        let workload = &self.guard.info().workload;
+        let Some(target) = self.around.cancel_keys.find(key, workload) else {
+            tracing::warn!(session = %self.guard.info().session, "a cancel key is not one of this workload's");
+            return;
+        };
+        let request = self.framed.cancel_request(&target.real);
+        let protocol = self.framed.protocol();
+        let sent =
+            tokio::time::timeout(CLOSE_DEADLINE, send_cancel(protocol, &target, request)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::warn!(session = %self.guard.info().session, "a cancel request could not be delivered");
+        }
+    }
+
+    /// Sends what is left to both sides and brings the recording to disk.
+    async fn close(self) {
+        let Self {
+            mut session,
+            mut client,
+            server,
+            evidence,
+            ..
+        } = self;
+        let farewell = async {
+            std::future::poll_fn(|cx| client.poll_write(cx, session.outbox().to_client())).await?;
+            client.close().await
+        };
+        // A client that does not take its last words is left: there is nobody to tell.
+        let told = tokio::time::timeout(CLOSE_DEADLINE, farewell).await;
+        tracing::trace!(?told, "client closed");
+        if let Some(mut server) = server {
+            let goodbye = async {
+                std::future::poll_fn(|cx| server.poll_write(cx, session.outbox().to_server()))
+                    .await?;
+                server.close().await
+            };
+            let told = tokio::time::timeout(CLOSE_DEADLINE, goodbye).await;
+            tracing::trace!(?told, "server closed");
+        }
+        let closed = tokio::task::spawn_blocking(move || evidence.close()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::error!(?closed, "a recording could not be closed");
+        }
+    }
+}
+
+async fn send_cancel(
+    protocol: &Protocol,
+    target: &Target,
+    request: Bytes,
+) -> Result<(), dial::DialError> {
+    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, None).await?;
+    let mut request = BytesMut::from(&*request);
+    let sent = std::future::poll_fn(|cx| leg.poll_write(cx, &mut request)).await;
+    sent.map_err(dial::DialError::Connect)?;
+    // The server closes once it has acted on it; so a client that waits knows that it was.
+    let mut rest = [0; 16];
+    leg.tcp()
+        .read(&mut rest)
+        .await
+        .map_err(dial::DialError::Connect)?;
+    Ok(())
+}
+
+/// The part of a relay that is polled.
+struct Pump<'a> {
+    session: &'a mut Session,
+    client: &'a mut Leg,
+    server: &'a mut Option<Leg>,
+    evidence: &'a mut Evidence,
+    guard: &'a Guard,
+}
+
+impl Pump<'_> {
+    /// Records, sends and reads until nothing moves. `Some` is something to do; `None` says that
+    /// the session got ready, which ends the deadline of its start.
+    fn poll(&mut self, cx: &mut Context<'_>, was_starting: bool) -> Poll<Option<Action>> {
+        loop {
+            self.record();
+            let mut moved = self.send(cx);
+            if let Some(action) = self.session.outbox().action() {
+                return Poll::Ready(Some(action));
+            }
+            if was_starting && self.session.is_ready() {
+                return Poll::Ready(None);
+            }
+            moved |= self.read(cx, Side::Client);
+            moved |= self.read(cx, Side::Server);
+            if !moved {
+                self.rest();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// What happened is written down before anything of it leaves. Fails closed: otherwise the
+    /// session ends, and what was about to go to the server does not.
+    fn record(&mut self) {
+        let (evidence, session) = (&mut *self.evidence, &mut *self.session);
+        let events = session.outbox().events();
+        if events.is_empty() {
+            return;
+        }
+        if let Err(error) = evidence.take(events).and_then(|()| evidence.flush()) {
+            session.outbox().events().clear();
+            session.handle_unrecorded(&error.to_string());
+            session.outbox().events().clear();
+        }
+        self.guard
+            .counters()
+            .set(session.asked(), session.traffic());
+    }
+
+    /// Sends what waits; says whether that let the session go on.
+    fn send(&mut self, cx: &mut Context<'_>) -> bool {
+        let outbox = self.session.outbox();
+        if let Poll::Ready(Err(error)) = self.client.poll_write(cx, outbox.to_client()) {
+            outbox.to_client().clear();
+            self.session.handle_client_failure(&error.to_string());
+            return true;
+        }
+        let outbox = self.session.outbox();
+        if let Some(server) = self.server
+            && let Poll::Ready(Err(error)) = server.poll_write(cx, outbox.to_server())
+        {
+            outbox.to_server().clear();
+            self.session.handle_unreachable(&error.to_string());
+            return true;
+        }
+        self.session.resume()
+    }
+
+    /// Reads once from `side` if the session wants it; says whether something came.
+    fn read(&mut self, cx: &mut Context<'_>, side: Side) -> bool {
+        if !self.session.wants_read(side) {
+            return false;
+        }
+        let session = &mut *self.session;
+        let leg = match side {
+            Side::Client => &mut *self.client,
+            Side::Server => match self.server {
+                Some(server) => server,
+                None => return false,
+            },
+        };
+        match leg.poll_read(cx, |bytes| session.handle_bytes(side, bytes)) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(Read::Bytes)) => {}
+            Poll::Ready(Ok(Read::Eof)) => session.handle_eof(side),
+            Poll::Ready(Err(error)) => match side {
+                Side::Client => session.handle_client_failure(&error.to_string()),
+                Side::Server => session.handle_unreachable(&error.to_string()),
+            },
+        }
+        true
+    }
+
+    /// Nothing moves: memory that only busy sessions need is given back.
+    fn rest(&mut self) {
+        let outbox = self.session.outbox();
+        release(outbox.to_client());
+        release(outbox.to_server());
+        self.evidence.shrink();
+    }
+}
+
+fn release(buffer: &mut BytesMut) {
+    if buffer.is_empty() && buffer.capacity() > IDLE_CAPACITY {
+        *buffer = BytesMut::new();
+    }
+}

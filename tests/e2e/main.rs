@@ -1,0 +1,25 @@
+//! What a user can notice, tried with real clients, real servers and the real kernel.
+//!
+//! Each file is a topic. They share one database server (`stage`), and one target so that it is
+//! linked and started once. Nothing here looks into the program: it is used as its users do.
+
+#[cfg(test)]
+mod addresses;
+#[cfg(test)]
+mod closed;
+#[cfg(test)]
+mod drivers;
+#[cfg(test)]
+mod evidence;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod psql;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod stage;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod workloads;

@@ -1,0 +1,112 @@
+//! `cargo xtask bench`: what the gateway costs, against nothing and against PgBouncer.
+//!
+//! Rounds are interleaved and each round's ratios are its own, because a shared machine's speed
+//! drifts by more than what is measured. `plan` says what is measured, `stand` sets up the ways
+//! to the server, `pgbench` and `idle` measure, `report` tells.
+
+mod cpu;
+mod idle;
+mod pgbench;
+mod plan;
+mod report;
+mod stand;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use gateway_tests::programs::target;
+
+use crate::setup::{self, Purpose};
+
+/// Arguments of `cargo xtask bench`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// pgbench direct, through PgBouncer and through the gateway
+    Postgres(Options),
+}
+
+/// How long and how much.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// A short run of a few cells, to see that nothing is badly wrong
+    #[arg(long)]
+    quick: bool,
+    /// Interleaved rounds for each cell
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Seconds for each measurement
+    #[arg(long)]
+    seconds: Option<u32>,
+    /// Only cells whose name holds this, such as `select`, `tls`, `prepared`, `connect`, `idle`
+    #[arg(long)]
+    only: Option<String>,
+    /// Only the paths that need no gateway
+    #[arg(long)]
+    without_gateway: bool,
+    /// Idle connections for the memory measurement
+    #[arg(long, default_value_t = 5_000)]
+    idle: u32,
+    /// Where the numbers go
+    #[arg(long, default_value_os_t = target().join("bench-postgres.json"))]
+    json: PathBuf,
+}
+
+impl Options {
+    fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 2 } else { 3 })
+    }
+
+    fn seconds(&self) -> u32 {
+        self.seconds.unwrap_or(if self.quick { 1 } else { 4 })
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|only| name.contains(only.as_str()))
+    }
+}
+
+/// Measures and reports.
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let What::Postgres(options) = &arguments.what;
+    setup::ensure(&[Purpose::Build, Purpose::Bench, Purpose::Test])?;
+    let mut report = report::Report::begin(options)?;
+    for tls in [false, true] {
+        measure(options, tls, &mut report)?;
+    }
+    report.finish(&options.json)
+}
+
+fn measure(options: &Options, tls: bool, report: &mut report::Report) -> Result<()> {
+    let cells: Vec<plan::Cell> = plan::cells(options.quick, tls)
+        .filter(|cell| options.wants(&cell.to_string()))
+        .collect();
+    if !cells.is_empty() {
+        let stand = stand::Stand::set_up(tls, !options.without_gateway)?;
+        for cell in cells {
+            for round in 0..options.rounds() {
+                for path in stand.in_turn(cell.work, round) {
+                    let sample = pgbench::measure(&stand, &cell, path, options.seconds())?;
+                    report.add(&cell, path, round, sample);
+                }
+            }
+            report.show(&cell);
+        }
+    }
+    let name = if tls {
+        "idle connections, tls"
+    } else {
+        "idle connections"
+    };
+    if options.wants(name) && (tls || !options.quick) {
+        report.add_idle(name, idle::measure(options, tls)?);
+    }
+    Ok(())
+}

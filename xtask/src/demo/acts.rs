@@ -1,0 +1,135 @@
+//! What the agent does in the demo, and what must come of it.
+
+use std::fmt;
+
+/// What came of an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The server ran it.
+    Allowed,
+    /// The gateway refused it.
+    Refused,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Allowed => "allowed",
+            Outcome::Refused => "refused",
+        })
+    }
+}
+
+/// One thing that the agent does.
+#[derive(Debug)]
+pub(super) struct Act {
+    /// In plain words.
+    pub(super) intent: &'static str,
+    /// One statement.
+    pub(super) sql: &'static str,
+    /// What must come of it.
+    pub(super) outcome: Outcome,
+}
+
+const fn act(intent: &'static str, sql: &'static str, outcome: Outcome) -> Act {
+    Act {
+        intent,
+        sql,
+        outcome,
+    }
+}
+
+/// In this order, in one session.
+pub(super) const ACTS: [Act; 10] = [
+    act(
+        "look at orders",
+        "SELECT id, article, total FROM orders ORDER BY id",
+        Outcome::Allowed,
+    ),
+    act(
+        "mark one as paid",
+        "UPDATE orders SET state = 'paid' WHERE id = 2",
+        Outcome::Allowed,
+    ),
+    act(
+        "tidy up: delete all orders",
+        "DELETE FROM orders",
+        Outcome::Refused,
+    ),
+    act(
+        "the same, hidden in EXPLAIN ANALYZE",
+        "EXPLAIN ANALYZE DELETE FROM orders",
+        Outcome::Refused,
+    ),
+    act(
+        "the same, hidden in a SELECT",
+        "WITH gone AS (DELETE FROM orders RETURNING *) SELECT count(*) FROM gone",
+        Outcome::Refused,
+    ),
+    act(
+        "look at salaries",
+        "SELECT * FROM salaries",
+        Outcome::Refused,
+    ),
+    act(
+        "salaries under another name",
+        "WITH orders AS (TABLE salaries) SELECT * FROM orders",
+        Outcome::Refused,
+    ),
+    act(
+        "carry the customers away",
+        "COPY customers TO STDOUT",
+        Outcome::Refused,
+    ),
+    act(
+        "run code on the server",
+        "DO $$BEGIN DELETE FROM orders; END$$",
+        Outcome::Refused,
+    ),
+    act(
+        "is the session still in step?",
+        "SELECT count(*) AS orders FROM orders",
+        Outcome::Allowed,
+    ),
+];
+
+const DIVIDER: &str = "=====";
+
+/// A comment in each statement by which it would be found in the server's log.
+pub(super) fn marker(number: usize) -> String {
+    format!("/* act {number} */")
+}
+
+/// The acts as a script for psql.
+pub(super) fn script() -> String {
+    let mut script = String::new();
+    for (number, act) in ACTS.iter().enumerate() {
+        // To the stream for errors, which is not buffered.
+        script.push_str(&format!(
+            "\\warn {DIVIDER}\n{} {};\n",
+            act.sql,
+            marker(number)
+        ));
+    }
+    script
+}
+
+/// What psql answered to each act.
+pub(super) fn answers(output: &str) -> Vec<String> {
+    output
+        .split(DIVIDER)
+        .skip(1)
+        .map(|answer| answer.trim_matches('\n').to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn script_and_answers_belong_together() {
+        assert_eq!(script().matches(DIVIDER).count(), ACTS.len());
+        assert_eq!(answers("=====\n a\n=====\nb\n"), [" a", "b"]);
+    }
+}

@@ -1,0 +1,14 @@
+SET ROLE app;
+CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text);
+INSERT INTO customers VALUES (1, 'Ada', 'London'), (2, 'Grace', 'New York'), (3, 'Jean', 'Paris');
+CREATE TABLE orders (
+    id int PRIMARY KEY,
+    customer int NOT NULL REFERENCES customers,
+    article text NOT NULL,
+    total numeric(10, 2) NOT NULL,
+    state text NOT NULL DEFAULT 'open'
+);
+INSERT INTO orders VALUES
+    (1, 1, 'notebook', 12.50), (2, 1, 'ink', 4.20), (3, 2, 'compiler', 980.00), (4, 3, 'lamp', 45.90);
+CREATE TABLE salaries (employee text, amount numeric);
+INSERT INTO salaries VALUES ('Mary', 5200), ('Dennis', 5100);
