@@ -15,7 +15,7 @@ use gateway_common::origin::Origin;
 use socket2::{Domain, Socket, Type};
 use stage::{Listeners, Stage, accept, free_port, is_idle, listener};
 
-use super::{Cgroup, Hook, Kernel, KernelError, remove_all};
+use super::{Cgroup, Hook, Kernel, KernelError, left_attached, remove_all};
 
 const V4: &str = "203.0.113.9:5432";
 const V6: &str = "[2001:db8::9]:5432";
@@ -160,7 +160,7 @@ fn a_restart_adopts_what_is_attached() {
     first.attach(&stage.cgroup).unwrap();
     first.attach(&gone).unwrap();
     drop(first);
-    gone.remove().unwrap();
+    std::fs::remove_dir(&gone.path).unwrap();
 
     // Another port shows that the programs are the fresh ones.
     stage.options.port = free_port();
@@ -179,6 +179,7 @@ fn a_restart_adopts_what_is_attached() {
     assert!(matches!(busy, KernelError::Busy(_)), "{busy}");
     let busy = remove_all(&stage.options.bpffs).unwrap_err();
     assert!(matches!(busy, KernelError::Busy(_)), "{busy}");
+    assert_eq!(left_attached(&stage.options.bpffs).unwrap(), attached);
     drop(second);
     assert_eq!(remove_all(&stage.options.bpffs).unwrap().len(), 1);
     assert_eq!(remove_all(&stage.options.bpffs).unwrap().len(), 0);
@@ -370,10 +371,7 @@ fn the_daemon_itself_is_direct() {
     // A socket belongs to the cgroup it was made in, whatever happens to the process later.
     stage.cgroup.add_process(std::process::id()).unwrap();
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    kernel
-        .daemon_cgroup()
-        .add_process(std::process::id())
-        .unwrap();
+    kernel.daemon.add_process(std::process::id()).unwrap();
     socket
         .connect(&server.local_addr().unwrap().into())
         .unwrap();
