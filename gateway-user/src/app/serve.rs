@@ -140,12 +140,13 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
     let environment = bundle::environment(&bundle)
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()));
+    let settings: Arc<dyn Settings> = parts.in_force.clone();
     let parts = operations::Parts {
         kernel: Arc::clone(&parts.kernel),
         mount: parts.mount.clone(),
         attachments: Arc::clone(&parts.attachments),
         live: parts.live.clone(),
-        settings: Arc::clone(&parts.in_force) as Arc<dyn Settings>,
+        settings,
         log: parts.log.clone(),
         environment: environment.collect(),
         port: config.daemon.port,

@@ -13,8 +13,9 @@ use anstream::eprintln;
 use anyhow::Context as _;
 use clap::Args;
 use gateway_core::ids::WorkloadName;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpgrp, tcgetpgrp};
+use nix::sys::signal::{Signal, kill, raise};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, getpgid, getpgrp, tcgetpgrp};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -110,9 +111,21 @@ async fn attend(child: &mut Child) -> io::Result<ExitStatus> {
     let mut first = signal(SignalKind::user_defined1())?;
     let mut second = signal(SignalKind::user_defined2())?;
     let mut resume = signal(SignalKind::from_raw(nix::libc::SIGCONT))?;
+    let mut changed = signal(SignalKind::child())?;
     loop {
+        // Until it is waited for, the child keeps its number even when dead.
+        let pid = child.id().and_then(|id| i32::try_from(id).ok());
+        let pid = pid.map(Pid::from_raw);
         let forwarded = tokio::select! {
             status = child.wait() => return status,
+            Some(()) = changed.recv() => {
+                if pid.is_some_and(suspended_itself) {
+                    // Only our own stop tells the shell that started us. Its `fg` continues us
+                    // here, and SIGCONT is handed on.
+                    raise(Signal::SIGSTOP)?;
+                }
+                None
+            }
             Some(()) = interrupt.recv() => (!in_foreground()).then_some(Signal::SIGINT),
             Some(()) = quit.recv() => (!in_foreground()).then_some(Signal::SIGQUIT),
             Some(()) = terminate.recv() => Some(Signal::SIGTERM),
@@ -121,16 +134,22 @@ async fn attend(child: &mut Child) -> io::Result<ExitStatus> {
             Some(()) = second.recv() => Some(Signal::SIGUSR2),
             Some(()) = resume.recv() => Some(Signal::SIGCONT),
         };
-        // Until it is waited for, the child keeps its number even when dead.
-        let pid = child.id().and_then(|id| i32::try_from(id).ok());
-        if let (Some(signal), Some(pid)) = (forwarded, pid) {
-            // It fails only when the child may not be signalled any more (another user by setuid);
-            // then the signal is lost, as it would be for the sender.
-            if let Err(error) = kill(Pid::from_raw(pid), signal) {
-                eprintln!("warning: cannot pass {signal} on to the command: {error}");
-            }
+        // It fails only when the child may not be signalled any more (another user by setuid);
+        // then the signal is lost, as it would be for the sender.
+        if let (Some(signal), Some(pid)) = (forwarded, pid)
+            && let Err(error) = kill(pid, signal)
+        {
+            eprintln!("warning: cannot pass {signal} on to the command: {error}");
         }
     }
+}
+
+/// Whether the command stopped in a process group of its own, as a shell's `suspend` does. One in
+/// our group was stopped by the terminal together with us.
+fn suspended_itself(child: Pid) -> bool {
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+    matches!(waitid(Id::Pid(child), flags), Ok(WaitStatus::Stopped(..)))
+        && getpgid(Some(child)).is_ok_and(|group| group != getpgrp())
 }
 
 /// Whether our process group has the terminal, so that a keyboard signal reached the command too.

@@ -2,7 +2,7 @@
 //! that a command holds no socket while it does something else.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use gateway_core::ids::WorkloadName;
@@ -79,11 +79,6 @@ impl Client {
     /// A client of the daemon that listens at `socket`.
     pub fn new(socket: PathBuf) -> Self {
         Self { socket }
-    }
-
-    /// The socket.
-    pub fn socket(&self) -> &Path {
-        &self.socket
     }
 
     /// What is attached, what is open, what is in force.

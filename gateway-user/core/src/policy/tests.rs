@@ -12,16 +12,11 @@ use super::model::{Mode, RuleSpec};
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
 use crate::ids::{GroupName, PolicyDigest, ResourceName, SessionId, WorkloadName};
-use crate::protocols::Protocol;
+use crate::protocols::postgres::PROTOCOL;
 use crate::protocols::postgres::attributes::{self, ATTRIBUTES};
 use crate::protocols::postgres::script::{Script, unknown};
 use crate::sql::postgres::{SearchPath, Session};
 use crate::subject::{Process, Subject};
-
-static POSTGRES: Protocol = Protocol {
-    name: "postgres",
-    attributes: ATTRIBUTES,
-};
 
 #[derive(Deserialize)]
 struct File {
@@ -32,7 +27,7 @@ struct File {
 fn inventory() -> Inventory {
     let resource = |name: &str, mode| Resource {
         name: ResourceName::new(name),
-        protocol: &POSTGRES,
+        protocol: &PROTOCOL,
         mode,
     };
     Inventory {
