@@ -37,6 +37,10 @@ pub const MAX_BYTES: usize = 256 * 1024;
 /// Deepest nesting of brackets that is handed to the grammar, which recurses.
 pub const MAX_BRACKETS: usize = 500;
 
+/// Longest run of operator characters that is handed to the grammar. Its lexer takes a run as a
+/// whole, keeps two characters of it and starts again: 200 KB of `/*` kept it busy for a minute.
+pub const MAX_OPERATORS: usize = 1_024;
+
 /// Reads `text`. Never fails and never panics: what cannot be read is one unit whose `parsed` is
 /// false.
 ///
@@ -67,13 +71,22 @@ fn readable(text: &[u8], session: Session) -> Option<&str> {
     if text.len() > MAX_BYTES || !certain || memchr::memchr(0, text).is_some() {
         return None;
     }
-    let mut open = 0_usize;
+    let (mut open, mut run) = (0_usize, 0_usize);
     for byte in text {
         match byte {
             b'(' | b'[' => open += 1,
             b')' | b']' => open = open.saturating_sub(1),
-            _ => continue,
+            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
+            | b'/' | b'%' | b'<' | b'>' | b'=' => {
+                run += 1;
+                if run > MAX_OPERATORS {
+                    return None;
+                }
+                continue;
+            }
+            _ => {}
         }
+        run = 0;
         if open > MAX_BRACKETS {
             return None;
         }

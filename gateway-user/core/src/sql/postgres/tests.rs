@@ -105,6 +105,10 @@ fn snapshot(name: &str, facts: &str) {
 }
 
 /// Runs `test` with the stack that `analyse` asks for.
+#[expect(
+    clippy::disallowed_types,
+    reason = "the test is the caller who brings the stack"
+)]
 fn with_stack(test: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new()
         .stack_size(16 << 20)
@@ -397,6 +401,8 @@ fn unreadable() {
                 ..plain
             },
         );
+        unread("/*".repeat(100_000).as_bytes(), plain);
+        unread(format!("SELECT {}1", "+".repeat(100_000)).as_bytes(), plain);
         unread("(".repeat(20_000).as_bytes(), plain);
         unread(
             format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000)).as_bytes(),
@@ -445,7 +451,9 @@ fn hostile() {
                 (0..30_000).map(|n| format!("f{n}(),")).collect::<String>() + "1"
             ),
             format!("SELECT '{}", "'".repeat(200_000)),
-            format!("/*{}", "/*".repeat(100_000)),
+            format!("/*{}", "/* ".repeat(80_000)),
+            format!("SELECT {}", format!("{} ", "/*".repeat(512)).repeat(250)),
+            format!("SELECT {}", format!("{} ", "+".repeat(1_024)).repeat(250)),
             format!("SELECT $a${}", "$a".repeat(100_000)),
         ];
         for text in texts {
