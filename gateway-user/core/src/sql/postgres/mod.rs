@@ -1,7 +1,7 @@
 //! PostgreSQL's SQL, read with PostgreSQL's own grammar.
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
-//! say where nodes have children, `queries`, `relations` and `statements` what the nodes mean,
+//! say where nodes have children, `queries`, `relations`, `statements` and `definitions` what the nodes mean,
 //! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
@@ -10,6 +10,7 @@
 mod catalog;
 mod clauses;
 mod commands;
+mod definitions;
 mod queries;
 mod relations;
 mod statements;
