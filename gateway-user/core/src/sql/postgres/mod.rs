@@ -108,7 +108,10 @@ fn walk_all(statements: &[protobuf::RawStmt], session: Session) -> Option<Analys
     let mut walker = Walker::new(session, statements.len().max(1));
     for raw in statements {
         let node = raw.stmt.as_ref()?;
-        walker.top(|walker| statement(node, walker));
+        let made = walker.made(|walker| walker.top(|walker| statement(node, walker)));
+        if made.is_empty() {
+            return None;
+        }
     }
     if statements.is_empty() {
         walker.unit(Unit::new("empty", "session"), |_| {});
