@@ -52,7 +52,7 @@ pub enum OperationError {
         id: CgroupId,
     },
     /// The configuration on disk is not good; the one in force stays.
-    #[error("the configuration was not loaded, the one before stays in force: {0}")]
+    #[error("the configuration was not loaded, the one before stays in force\n{0}")]
     Configuration(String),
     /// A run's cgroup could not be made or removed.
     #[error("cannot make or remove the run's cgroup {}", path.display())]

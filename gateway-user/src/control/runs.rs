@@ -22,7 +22,7 @@ use super::peer::Peer;
 use crate::kernel::CgroupId;
 
 /// Where the runs' cgroups are, below the cgroup v2 mount.
-const PARENT: &str = "gateway/agents";
+pub const PARENT: &str = "gateway/agents";
 /// How long a run's cgroup may stay empty before its first process comes.
 const ENTRY: Duration = Duration::from_secs(30);
 
