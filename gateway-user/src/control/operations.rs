@@ -299,7 +299,7 @@ impl Operations {
                 let file = self.parts.settings.in_force().file;
                 self.note(What::PolicyRejected {
                     file,
-                    error: error.clone(),
+                    error: error.lines().next().unwrap_or_default().to_owned(),
                     by,
                 })?;
                 Err(OperationError::Configuration(error))
