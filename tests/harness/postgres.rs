@@ -279,8 +279,10 @@ fn configure(
     // The socket is in the sandbox's folder, which then belongs to the server.
     crate::sandbox::give_to(sandbox.path(), OWNER)?;
     let logging = if options.log_statements {
-        // `log_statement` tells what is run; the duration lines tell of what was only parsed.
-        "log_statement = 'all'\nlog_min_duration_statement = 0\nlog_connections = on\n"
+        // `log_statement` tells what is run; the duration lines tell of what was only parsed. Values
+        // that are bound may be huge and are cut.
+        "log_statement = 'all'\nlog_min_duration_statement = 0\nlog_connections = on\n\
+         log_parameter_max_length = 64\n"
     } else {
         ""
     };

@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
-//! `file` is its shape as serde reads it, `check` turns that into [`Config`], `address` is what
+//! `file` is its shape as serde reads it, `check` and `resources` turn that into [`Config`], `address` is what
 //! resources cover, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`. What is done with the result is in `app`.
 
@@ -9,6 +9,7 @@ mod check;
 mod file;
 mod nearest;
 pub mod report;
+mod resources;
 
 use std::io;
 use std::net::SocketAddr;

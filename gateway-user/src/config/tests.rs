@@ -216,3 +216,14 @@ fn findings_for_machines_have_places() {
     assert_eq!(findings.len(), 1);
     assert_eq!((findings[0].line, findings[0].column), (2, 1));
 }
+
+#[test]
+fn rules_are_shown_like_everything_else() {
+    let source = format!(
+        "{}\n[[rule]]\nname = \"read\"\naction = \"allow\"\nmatch = {{ vreb = \"select\" }}\n",
+        RESOURCE.trim()
+    );
+    let error = load(&source).unwrap_err().to_string();
+    assert!(error.contains(" --> gateway.toml:8:"), "{error}");
+    assert!(error.contains("did you mean"), "{error}");
+}

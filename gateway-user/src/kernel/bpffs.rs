@@ -18,11 +18,36 @@ use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::error::KernelError;
 
-/// The mounted file system, locked for this process.
+/// Where things are on a mounted bpffs; enough to look, not to change.
+#[derive(Debug)]
+pub(super) struct Folders {
+    mount: PathBuf,
+}
+
+/// The mounted file system, locked for this process: what changes attachments asks for it.
 #[derive(Debug)]
 pub(super) struct Bpffs {
-    mount: PathBuf,
+    /// Where things are on it.
+    pub(super) folders: Folders,
     _lock: Flock<File>,
+}
+
+impl Folders {
+    /// Those of a bpffs that is mounted; none if it is not.
+    pub(super) fn existing(mount_point: &Path) -> Result<Option<Self>, KernelError> {
+        let mount = mount_point.to_owned();
+        Ok(is_mounted(mount_point)?.then_some(Self { mount }))
+    }
+
+    /// Where maps are pinned.
+    pub(super) fn maps(&self) -> PathBuf {
+        self.mount.join(LAYOUT).join("maps")
+    }
+
+    /// Where links are pinned, a folder for each cgroup.
+    pub(super) fn links(&self) -> PathBuf {
+        self.mount.join(LAYOUT).join("links")
+    }
 }
 
 impl Bpffs {
@@ -38,7 +63,7 @@ impl Bpffs {
         }
         check_private(mount_point)?;
         let bpffs = Self::locked(mount_point)?;
-        for folder in [bpffs.maps(), bpffs.links()] {
+        for folder in [bpffs.folders.maps(), bpffs.folders.links()] {
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -48,7 +73,7 @@ impl Bpffs {
         Ok(bpffs)
     }
 
-    /// Likewise, if it is mounted; none if not.
+    /// Locks it if it is mounted; none if it is not.
     pub(super) fn existing(mount_point: &Path) -> Result<Option<Self>, KernelError> {
         if is_mounted(mount_point)? {
             Self::locked(mount_point).map(Some)
@@ -57,22 +82,12 @@ impl Bpffs {
         }
     }
 
-    /// Where maps are pinned.
-    pub(super) fn maps(&self) -> PathBuf {
-        self.mount.join(LAYOUT).join("maps")
-    }
-
-    /// Where links are pinned, a folder for each cgroup.
-    pub(super) fn links(&self) -> PathBuf {
-        self.mount.join(LAYOUT).join("links")
-    }
-
     /// Unmounts it; what is still pinned there goes with it.
     pub(super) fn unmount(self) -> Result<(), KernelError> {
-        let Self { mount, _lock } = self;
+        let mount = &self.folders.mount;
         // Lazily, because the lock's own descriptor is still open on it.
-        umount2(&mount, MntFlags::MNT_DETACH)
-            .map_err(|error| problem(&mount, format!("cannot be unmounted: {error}")))
+        umount2(mount, MntFlags::MNT_DETACH)
+            .map_err(|error| problem(mount, format!("cannot be unmounted: {error}")))
     }
 
     fn locked(mount: &Path) -> Result<Self, KernelError> {
@@ -80,7 +95,9 @@ impl Bpffs {
             .map_err(|error| problem(mount, format!("cannot be opened: {error}")))?;
         match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self {
-                mount: mount.to_owned(),
+                folders: Folders {
+                    mount: mount.to_owned(),
+                },
                 _lock: lock,
             }),
             Err((_, Errno::EWOULDBLOCK)) => Err(KernelError::Busy(mount.to_owned())),

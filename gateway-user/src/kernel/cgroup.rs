@@ -207,17 +207,6 @@ impl Cgroup {
         Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
     }
 
-    /// Removes it; it must have neither processes nor children. That it is gone already is fine.
-    pub fn remove(&self) -> Result<(), KernelError> {
-        match fs::remove_dir(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(KernelError::os(
-                format!("removing the cgroup {}", self.path.display()),
-                error,
-            )),
-            _ => Ok(()),
-        }
-    }
-
     /// Whether `other` is this cgroup or inside it.
     pub fn contains(&self, other: &Cgroup) -> bool {
         other.path.starts_with(&self.path)
@@ -350,9 +339,8 @@ mod tests {
         let child = root.create_child(&name).unwrap();
         assert_eq!(mount.path_of(child.id).unwrap().as_ref(), Some(&child.path));
         assert!(child.processes().unwrap().is_empty());
-        child.remove().unwrap();
+        fs::remove_dir(&child.path).unwrap();
         assert_eq!(mount.path_of(child.id).unwrap(), None);
-        child.remove().unwrap();
     }
 
     #[test]
@@ -363,7 +351,7 @@ mod tests {
         let child = root.create_child(&name).unwrap();
         assert_eq!(mount.of_unit(&name).unwrap(), child);
         let error = mount.of_unit("gateway-test").unwrap_err().to_string();
-        child.remove().unwrap();
+        fs::remove_dir(&child.path).unwrap();
         assert!(error.contains(&name), "{error}");
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
-use super::bpffs::{Bpffs, open_folder};
+use super::bpffs::{Bpffs, Folders, open_folder};
 use super::cgroup::{Cgroup, CgroupId};
 use super::error::KernelError;
 use super::load::Programs;
@@ -94,7 +94,7 @@ pub(super) fn attach(
     programs: &Programs,
     cgroup: &Cgroup,
 ) -> Result<(), KernelError> {
-    let folder = folder_of(bpffs, cgroup.id);
+    let folder = folder_of(&bpffs.folders, cgroup.id);
     match fs::create_dir(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             let what = format!("making {}", folder.display());
@@ -128,7 +128,7 @@ pub(super) fn attach(
 
 /// Detaches all hooks of a cgroup.
 pub(super) fn detach(bpffs: &Bpffs, id: CgroupId) -> Result<(), KernelError> {
-    let folder = folder_of(bpffs, id);
+    let folder = folder_of(&bpffs.folders, id);
     if !folder.is_dir() {
         return Err(KernelError::NotAttached(id));
     }
@@ -140,8 +140,8 @@ pub(super) fn detach(bpffs: &Bpffs, id: CgroupId) -> Result<(), KernelError> {
 }
 
 /// Ids of the cgroups that have a folder, attached well or not.
-pub(super) fn pinned(bpffs: &Bpffs) -> Result<Vec<CgroupId>, KernelError> {
-    let folder = bpffs.links();
+pub(super) fn pinned(folders: &Folders) -> Result<Vec<CgroupId>, KernelError> {
+    let folder = folders.links();
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -164,8 +164,8 @@ pub(super) fn pinned(bpffs: &Bpffs) -> Result<Vec<CgroupId>, KernelError> {
 }
 
 /// The hooks whose link is missing or severed.
-pub(super) fn dead(bpffs: &Bpffs, id: CgroupId) -> Result<Vec<Hook>, KernelError> {
-    let folder = folder_of(bpffs, id);
+pub(super) fn dead(folders: &Folders, id: CgroupId) -> Result<Vec<Hook>, KernelError> {
+    let folder = folder_of(folders, id);
     let mut dead = Vec::new();
     for hook in Hook::ALL {
         let cgroup = match open_pinned(&folder.join(hook.name()))? {
@@ -263,6 +263,6 @@ fn open_pinned(pin: &Path) -> Result<Option<OwnedFd>, KernelError> {
     }
 }
 
-fn folder_of(bpffs: &Bpffs, id: CgroupId) -> PathBuf {
-    bpffs.links().join(id.to_string())
+fn folder_of(folders: &Folders, id: CgroupId) -> PathBuf {
+    folders.links().join(id.to_string())
 }

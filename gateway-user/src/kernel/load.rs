@@ -81,7 +81,7 @@ impl Programs {
             port,
             has_set_retval: u16::from(has_set_retval()),
         };
-        let maps = bpffs.maps();
+        let maps = bpffs.folders.maps();
         let mut loader = EbpfLoader::new();
         loader.override_global("SETTINGS", &settings, true);
         for name in PINNED {

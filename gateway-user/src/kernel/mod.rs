@@ -27,7 +27,7 @@ pub use error::KernelError;
 pub use link::Hook;
 pub use load::Counters;
 
-use bpffs::Bpffs;
+use bpffs::{Bpffs, Folders};
 use load::Programs;
 
 /// What the kernel side needs to know to start.
@@ -126,7 +126,7 @@ impl Kernel {
 
     /// The attached cgroups, by id.
     pub fn attached(&self) -> Result<Vec<Attached>, KernelError> {
-        list(&self.mount, &self.bpffs)
+        list(&self.mount, &self.bpffs.folders)
     }
 
     /// The record of an accepted connection. None means that the kernel did not see it being
@@ -140,13 +140,8 @@ impl Kernel {
         self.programs.counters()
     }
 
-    /// The daemon's own cgroup.
-    pub fn daemon_cgroup(&self) -> &Cgroup {
-        &self.daemon
-    }
-
     fn adopt(&self) -> Result<(), KernelError> {
-        for id in link::pinned(&self.bpffs)? {
+        for id in link::pinned(&self.bpffs.folders)? {
             let Some(path) = self.mount.path_of(id)? else {
                 link::detach(&self.bpffs, id)?;
                 continue;
@@ -170,10 +165,11 @@ impl Kernel {
     }
 }
 
-/// What is attached, for when no daemon runs that could be asked.
+/// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking
+/// never keeps a daemon from starting.
 pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
-    match Bpffs::existing(bpffs)? {
-        Some(bpffs) => list(&CgroupMount::find()?, &bpffs),
+    match Folders::existing(bpffs)? {
+        Some(folders) => list(&CgroupMount::find()?, &folders),
         None => Ok(Vec::new()),
     }
 }
@@ -184,7 +180,7 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     let Some(bpffs) = Bpffs::existing(bpffs)? else {
         return Ok(Vec::new());
     };
-    let attached = list(&CgroupMount::find()?, &bpffs)?;
+    let attached = list(&CgroupMount::find()?, &bpffs.folders)?;
     for Attached { id, .. } in &attached {
         link::detach(&bpffs, *id)?;
     }
@@ -192,13 +188,13 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     Ok(attached)
 }
 
-fn list(mount: &CgroupMount, bpffs: &Bpffs) -> Result<Vec<Attached>, KernelError> {
+fn list(mount: &CgroupMount, folders: &Folders) -> Result<Vec<Attached>, KernelError> {
     let mut attached = Vec::new();
-    for id in link::pinned(bpffs)? {
+    for id in link::pinned(folders)? {
         attached.push(Attached {
             id,
             path: mount.path_of(id)?,
-            dead: link::dead(bpffs, id)?,
+            dead: link::dead(folders, id)?,
         });
     }
     attached.sort_by_key(|attached| attached.id);

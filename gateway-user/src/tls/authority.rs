@@ -3,27 +3,25 @@
 //! The authority is made on the first start and kept under `<state>/ca`; whoever reads its key can
 //! pose as any server to the agents, so the key is for the daemon's user only. Leaves live in
 //! memory: their common key is made anew by each start and never stored. What the certificates say
-//! is in `issue`; who is told to trust the authority, in `bundle`.
+//! is in `issue`, the files in `store`; who is told to trust the authority, in `bundle`.
 
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use rcgen::{Issuer, KeyPair, PublicKeyData as _};
+use rcgen::{Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 use thiserror::Error;
 
 use super::issue::{self, LEAF_LIFETIME, LEAF_RENEWAL, LeafName};
+use super::store::Store;
 use super::{ALPN_POSTGRESQL, provider};
 
 /// How many leaves, and how many destinations' configurations, are held. Server names come from
@@ -157,135 +155,6 @@ impl Authority {
             provider,
         })
     }
-}
-
-/// The two files of the authority.
-struct Store<'a> {
-    directory: &'a Path,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-impl<'a> Store<'a> {
-    fn new(directory: &'a Path) -> Self {
-        Self {
-            directory,
-            certificate: directory.join("ca.pem"),
-            key: directory.join("ca.key"),
-        }
-    }
-
-    /// None where there is no certificate yet. A key without one was left by a start that was
-    /// interrupted, has signed nothing, and is replaced.
-    fn load(
-        &self,
-        now: Timestamp,
-    ) -> Result<Option<(CertificateDer<'static>, KeyPair)>, AuthorityError> {
-        let pem = match fs::read(&self.certificate) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(|source| failed("read", &self.certificate, source))?,
-        };
-        let certificate = CertificateDer::from_pem_slice(&pem)
-            .map_err(|_| self.unusable("has a ca.pem that is not a certificate"))?;
-        let key = self.load_key()?;
-        self.check(&certificate, &key, now)?;
-        Ok(Some((certificate, key)))
-    }
-
-    fn load_key(&self) -> Result<KeyPair, AuthorityError> {
-        let metadata =
-            fs::metadata(&self.key).map_err(|source| failed("read", &self.key, source))?;
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(AuthorityError::KeyIsOpen {
-                path: self.key.clone(),
-                mode,
-            });
-        }
-        let pem =
-            fs::read_to_string(&self.key).map_err(|source| failed("read", &self.key, source))?;
-        KeyPair::from_pem(&pem).map_err(|_| self.unusable("has a ca.key that is not a private key"))
-    }
-
-    fn check(
-        &self,
-        certificate: &CertificateDer<'_>,
-        key: &KeyPair,
-        now: Timestamp,
-    ) -> Result<(), AuthorityError> {
-        let (_, parsed) = x509_parser::parse_x509_certificate(certificate)
-            .map_err(|_| self.unusable("has a ca.pem that is not a certificate"))?;
-        if parsed.public_key().raw != key.subject_public_key_info() {
-            return Err(self.unusable("has a ca.key that does not belong to its ca.pem"));
-        }
-        if !parsed.is_ca() {
-            return Err(self.unusable("has a ca.pem that is not the certificate of a CA"));
-        }
-        // A leaf must not outlive the authority.
-        let until = parsed.validity().not_after.timestamp();
-        if until < now.as_second().saturating_add(LEAF_LIFETIME) {
-            return Err(self.unusable("ends within seven days or has ended"));
-        }
-        Ok(())
-    }
-
-    fn create(
-        &self,
-        host: &str,
-        now: Timestamp,
-    ) -> Result<(CertificateDer<'static>, KeyPair), AuthorityError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(self.directory)
-            .map_err(|source| failed("create", self.directory, source))?;
-        let key = issue::key()?;
-        let certificate = issue::authority(host, &key, now)?;
-        // The certificate last: `load` takes it as the sign that both are there.
-        write_whole(&self.key, key.serialize_pem().as_bytes(), 0o600)?;
-        let pem = super::bundle::to_pem(&certificate);
-        write_whole(&self.certificate, pem.as_bytes(), 0o644)?;
-        Ok((certificate, key))
-    }
-
-    fn unusable(&self, problem: &'static str) -> AuthorityError {
-        AuthorityError::Unusable {
-            path: self.directory.to_owned(),
-            problem,
-        }
-    }
-}
-
-fn failed(action: &'static str, path: &Path, source: io::Error) -> AuthorityError {
-    AuthorityError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// Writes a file that is either there as a whole or not at all, also after a crash.
-fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), AuthorityError> {
-    let unfinished = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        match path.parent() {
-            Some(directory) => File::open(directory)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    write().map_err(|source| failed("write", path, source))
 }
 
 /// Signs leaves and holds those that are valid.

@@ -1,7 +1,8 @@
 //! TLS on both legs: towards agents with certificates of our own authority, towards servers as the
 //! resource says.
 //!
-//! `authority` makes the certificates that agents see, `issue` is how one is signed, `upstream`
+//! `authority` makes the certificates that agents see, `issue` is how one is signed, `store` keeps the
+//! authority's own, `upstream`
 //! checks the servers' ones, `verifiers` how, `bundle` is what agents' TLS clients are told to
 //! trust. The bytes themselves are moved by `relay`. The provider of cryptography is given
 //! explicitly everywhere, so that nothing depends on a process-wide default.
@@ -9,6 +10,7 @@
 pub mod authority;
 pub mod bundle;
 mod issue;
+mod store;
 pub mod upstream;
 mod verifiers;
 

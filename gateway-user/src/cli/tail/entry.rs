@@ -238,3 +238,44 @@ fn because(rule: Option<&RuleName>, reason: &str) -> String {
         None => line(reason).to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let mut out = Vec::new();
+        let mut layout = Layout::default();
+        layout.print(&mut out, text).unwrap();
+        let plain = anstream::adapter::strip_bytes(&out).into_vec();
+        let shown = String::from_utf8(plain).unwrap();
+        let shown = shown.lines().last().unwrap_or_default();
+        // The hour depends on where the test runs.
+        assert_eq!(shown.get(8..).unwrap_or(shown), expected);
+    }
+
+    #[test]
+    fn a_denial_is_one_line() {
+        check(
+            r#"{"time":"2026-11-21T02:45:17Z","event":"ask_denied","workload":"planner",
+                "resource":"orders-db","ask":3,"rule":"no-delete","reason":"read only",
+                "verbs":["delete"],"tables":["public.orders"]}"#,
+            "  DENIED      planner   orders-db  delete public.orders  rule no-delete: read only",
+        );
+    }
+
+    #[test]
+    fn what_agents_say_drives_nothing() {
+        check(
+            r#"{"time":"2026-11-21T02:45:17Z","event":"connection_opened",
+                "comm":"x\u001b[2J\ny","pid":1,"destination":"[::1]:5432"}"#,
+            "  opened      -         -         [::1]:5432 by x\\u{1b}[2J\\ny (pid 1)",
+        );
+    }
+
+    #[test]
+    fn what_does_not_read_is_shown_harmless() {
+        check("not JSON \u{1b}[2J", " \\u{1b}[2J");
+    }
+}

@@ -86,6 +86,7 @@ fn agent_process() {
         "try" => say(&attempt(destination, libc::IPPROTO_TCP)),
         "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
         "again" => connect_twice(destination, words[2].parse().unwrap()),
+        "fastopen" => fast_open(destination),
         "udp" => {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.connect(destination).unwrap();
@@ -150,6 +151,40 @@ fn connect_twice(first: SocketAddr, second: SocketAddr) {
     disconnect(&socket);
     let result = socket.connect(&second.into());
     say(&result.map_or_else(|error| errno(&error), |()| peer(&socket)));
+}
+
+/// TCP Fast Open both ways: data with the SYN, where the kernel has a cookie of the server's.
+fn fast_open(destination: SocketAddr) {
+    for deferred in [true, false] {
+        let socket = Socket::new(
+            Domain::for_address(destination),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )
+        .unwrap();
+        let data = cookie(&socket).to_ne_bytes();
+        if deferred {
+            let on = 1;
+            // SAFETY: the option is an int.
+            let result = unsafe {
+                libc::setsockopt(
+                    socket.as_raw_fd(),
+                    libc::IPPROTO_TCP,
+                    libc::TCP_FASTOPEN_CONNECT,
+                    (&raw const on).cast(),
+                    4,
+                )
+            };
+            assert_eq!(result, 0);
+            socket.connect(&destination.into()).unwrap();
+            socket.send(&data).unwrap();
+        } else {
+            let flag = libc::MSG_FASTOPEN;
+            let sent = socket.send_to_with_flags(&data, &destination.into(), flag);
+            assert_eq!(sent.unwrap(), data.len());
+        }
+        say(&peer(&socket));
+    }
 }
 
 fn attempt(destination: SocketAddr, protocol: i32) -> String {

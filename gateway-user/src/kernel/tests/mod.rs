@@ -15,7 +15,7 @@ use gateway_common::origin::Origin;
 use socket2::{Domain, Socket, Type};
 use stage::{Listeners, Stage, accept, free_port, is_idle, listener};
 
-use super::{Cgroup, Hook, Kernel, KernelError, remove_all};
+use super::{Cgroup, Hook, Kernel, KernelError, left_attached, remove_all};
 
 const V4: &str = "203.0.113.9:5432";
 const V6: &str = "[2001:db8::9]:5432";
@@ -160,7 +160,7 @@ fn a_restart_adopts_what_is_attached() {
     first.attach(&stage.cgroup).unwrap();
     first.attach(&gone).unwrap();
     drop(first);
-    gone.remove().unwrap();
+    std::fs::remove_dir(&gone.path).unwrap();
 
     // Another port shows that the programs are the fresh ones.
     stage.options.port = free_port();
@@ -179,6 +179,7 @@ fn a_restart_adopts_what_is_attached() {
     assert!(matches!(busy, KernelError::Busy(_)), "{busy}");
     let busy = remove_all(&stage.options.bpffs).unwrap_err();
     assert!(matches!(busy, KernelError::Busy(_)), "{busy}");
+    assert_eq!(left_attached(&stage.options.bpffs).unwrap(), attached);
     drop(second);
     assert_eq!(remove_all(&stage.options.bpffs).unwrap().len(), 1);
     assert_eq!(remove_all(&stage.options.bpffs).unwrap().len(), 0);
@@ -328,6 +329,38 @@ fn the_kernel_is_shared_between_threads() {
 }
 
 #[test]
+fn fast_open_is_intercepted() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    for (destination, listener) in [(V4, &listeners.v4), (V6, &listeners.v6)] {
+        let task = format!("fastopen {destination}");
+        let (_, records) = intercept(&kernel, listener, &agent, &task, 2);
+        for record in records {
+            assert_eq!(record.destination_addr(), destination.parse().unwrap());
+        }
+    }
+}
+
+#[test]
+fn who_comes_by_himself_has_no_record() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let outside = Agent {
+        cgroup: None,
+        uid: 0,
+    };
+    let address = listeners.v4.local_addr().unwrap();
+    outside.run(&format!("try {address}"));
+    assert_eq!(accept(&kernel, &listeners.v4).origin, None);
+    assert_eq!(kernel.counters().unwrap().missed, 1);
+}
+
+#[test]
 fn the_daemon_itself_is_direct() {
     let stage = Stage::set();
     let kernel = stage.start();
@@ -338,10 +371,7 @@ fn the_daemon_itself_is_direct() {
     // A socket belongs to the cgroup it was made in, whatever happens to the process later.
     stage.cgroup.add_process(std::process::id()).unwrap();
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    kernel
-        .daemon_cgroup()
-        .add_process(std::process::id())
-        .unwrap();
+    kernel.daemon.add_process(std::process::id()).unwrap();
     socket
         .connect(&server.local_addr().unwrap().into())
         .unwrap();

@@ -248,3 +248,6 @@ fn append_to(path: &Path) -> io::Result<File> {
         .mode(0o640)
         .open(path)
 }
+
+#[cfg(test)]
+mod tests;

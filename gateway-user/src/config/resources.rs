@@ -1,0 +1,174 @@
+//! Checks of `[[resource]]`: protocol, addresses and TLS towards the server.
+//!
+//! Part of `check`, which collects what is found; the addresses themselves are read in `address`.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use gateway_core::ids::ResourceName;
+use gateway_core::protocols::Protocol;
+use gateway_core::protocols::registry::PROTOCOLS;
+use toml::Spanned;
+
+use super::address::{AddressError, Prefix};
+use super::check::{Findings, value};
+use super::nearest::nearest;
+use super::report::place;
+use super::{Resource, file};
+use crate::tls::upstream::{Mode, Upstream, UpstreamError};
+
+impl Findings<'_> {
+    pub(super) fn resources(&mut self, tables: Vec<file::Resource>) -> Option<Vec<Resource>> {
+        let mut names = HashMap::new();
+        let mut covered = Vec::new();
+        let count = tables.len();
+        let mut resources = Vec::with_capacity(count);
+        for table in tables {
+            let name = ResourceName::new(table.name.get_ref().as_str());
+            let named = self.name("resource", &table.name, &mut names);
+            let protocol = self.protocol(&table.protocol);
+            let addresses = self.addresses(&name, table.addresses, &mut covered);
+            let upstream = self.upstream(&table.upstream);
+            if let (true, Some(protocol), Some(addresses), Some(upstream)) =
+                (named, protocol, addresses, upstream)
+            {
+                resources.push(Resource {
+                    name,
+                    protocol,
+                    addresses,
+                    mode: table.mode,
+                    client_tls: table.client_tls.into(),
+                    upstream: Arc::new(upstream),
+                });
+            }
+        }
+        (resources.len() == count).then_some(resources)
+    }
+
+    fn protocol(&mut self, name: &Spanned<String>) -> Option<&'static Protocol> {
+        let found = PROTOCOLS
+            .iter()
+            .find(|protocol| protocol.name == name.get_ref());
+        if found.is_none() {
+            let known: Vec<_> = PROTOCOLS.iter().map(|protocol| protocol.name).collect();
+            let help = match nearest(name.get_ref(), known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known are: {}", known.join(", ")),
+            };
+            let message = format!("unknown protocol {:?}", name.get_ref());
+            self.error(name.span(), message, Some(help));
+        }
+        found.copied()
+    }
+
+    fn addresses(
+        &mut self,
+        resource: &ResourceName,
+        texts: Spanned<Vec<Spanned<String>>>,
+        covered: &mut Vec<(Prefix, ResourceName, usize)>,
+    ) -> Option<Vec<Prefix>> {
+        if texts.get_ref().is_empty() {
+            let help = "give at least one, such as \"10.0.0.5:5432\" or \"10.1.0.0/16:5432\"";
+            let message = "a resource without addresses covers nothing".to_owned();
+            self.error(texts.span(), message, Some(help.to_owned()));
+            return None;
+        }
+        let mut prefixes = Vec::new();
+        let mut good = true;
+        for text in texts.into_inner() {
+            match text.get_ref().parse::<Prefix>() {
+                Ok(prefix) => {
+                    good &= self.free(&prefix, resource, text.span(), covered);
+                    let (line, _) = place(self.source, text.span().start);
+                    covered.push((prefix, resource.clone(), line));
+                    prefixes.push(prefix);
+                }
+                Err(error) => {
+                    good = false;
+                    let message = format!("{:?} is not an address: {error}", text.get_ref());
+                    self.error(text.span(), message, Some(address_help(&text, error)));
+                }
+            }
+        }
+        good.then_some(prefixes)
+    }
+
+    fn free(
+        &mut self,
+        prefix: &Prefix,
+        resource: &ResourceName,
+        span: Range<usize>,
+        covered: &[(Prefix, ResourceName, usize)],
+    ) -> bool {
+        let other = covered
+            .iter()
+            .find(|(other, of, _)| of != resource && other.overlaps(prefix));
+        let Some((other, of, line)) = other else {
+            return true;
+        };
+        let message = format!("{prefix} overlaps with {other} of resource `{of}`");
+        let help = format!(
+            "that one is on line {line}; a connection must belong to one resource, so narrow one of \
+             them"
+        );
+        self.error(span, message, Some(help));
+        false
+    }
+
+    fn upstream(&mut self, table: &file::Upstream) -> Option<Upstream> {
+        let mode = value(table.tls.as_ref()).unwrap_or_default();
+        let ca_file = table.ca_file.as_ref();
+        if let Some(path) = ca_file.filter(|path| !path.get_ref().is_absolute()) {
+            self.relative_path(path.span());
+            return None;
+        }
+        let verifies = matches!(mode, Mode::VerifyCa | Mode::VerifyFull);
+        if let Some(path) = ca_file.filter(|_| !verifies) {
+            self.warning(
+                path.span(),
+                "this ca_file has no effect: the server's certificate is not verified",
+                "set tls = \"verify-full\", or \"verify-ca\" where the name does not matter",
+            );
+        }
+        let server_name = table.server_name.as_ref();
+        let upstream = Upstream::new(
+            mode,
+            ca_file.map(|path| path.get_ref().as_path()),
+            server_name.map(|name| name.get_ref().as_str()),
+        );
+        match upstream {
+            Ok(upstream) => Some(upstream),
+            Err(error) => {
+                let place = match error {
+                    UpstreamError::ServerName(_) => server_name.map(Spanned::span),
+                    UpstreamError::NoHostRoots | UpstreamError::Tls(_) => {
+                        table.tls.as_ref().map(Spanned::span)
+                    }
+                    _ => ca_file.map(Spanned::span),
+                };
+                self.error(place.unwrap_or(0..0), error.to_string(), None);
+                None
+            }
+        }
+    }
+}
+
+fn address_help(text: &Spanned<String>, error: AddressError) -> String {
+    let text = text.get_ref();
+    match error {
+        AddressError::NoPort => format!("expected an address with a port, such as \"{text}:5432\""),
+        AddressError::NoBrackets => "expected such as \"[::1]:5432\"".to_owned(),
+        AddressError::HostBits => {
+            "clear the bits behind the prefix length, or leave it out for one address".to_owned()
+        }
+        AddressError::BadAddress => {
+            "host names cannot be used here, because the kernel sees addresses only; expected such \
+             as \"10.0.0.5:5432\", \"10.1.0.0/16:5432\" or \"[::1]:5432\""
+                .to_owned()
+        }
+        AddressError::BadPort | AddressError::BadLength(_) => {
+            "expected such as \"10.0.0.5:5432\", \"10.1.0.0/16:5432\" or \"[::1]:5432\"".to_owned()
+        }
+    }
+}
