@@ -99,8 +99,9 @@ struct Parts {
 /// Runs the daemon until a signal ends it.
 pub fn run(file: PathBuf) -> Result<(), AppError> {
     let (config, warnings) = Config::load(&file)?;
-    for warning in warnings {
-        tracing::warn!("{warning}");
+    if let Some(warning) = warnings {
+        // Made for people, over several lines, like the errors of the same file.
+        anstream::eprintln!("{}", warning.styled());
     }
     let workers = match config.daemon.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -129,11 +130,16 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         source,
     })?;
     let attachments = Attachments::load(daemon.runtime.join("attachments.json"))?;
+    // Tried before anything is mounted or loaded; the real ones have to be made after that, in the
+    // daemon's own cgroup.
+    drop(listeners::open(daemon.port)?);
     let bpffs = daemon.runtime.join("bpf");
     let kernel = Kernel::start(&Options {
         bpffs,
         port: daemon.port,
     })?;
+    let own = kernel.daemon_cgroup().path.display();
+    tracing::debug!(cgroup = %own, "the hooks are ready");
     let listeners = listeners::open(daemon.port)?;
     kernel.mark_listener(listeners.v4.as_fd())?;
     if let Some(v6) = &listeners.v6 {

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::place::Places;
 use crate::control::api::{AttachRequest, Attached, Detached};
 use crate::control::client::{Client, ClientError};
+use crate::control::runs::PARENT as RUNS;
 use crate::kernel::{self, CgroupId, CgroupMount, KernelError};
 
 /// Names one cgroup.
@@ -192,6 +193,14 @@ fn without_daemon(places: &Places) -> anyhow::Result<ExitCode> {
     match std::fs::remove_file(places.attachments()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
+    }
+    // What `gateway run` made and nobody is in any more; the kernel keeps the others.
+    let runs = removed.iter().filter_map(|one| one.path.as_deref());
+    for run in runs.filter(|path| path.parent().is_some_and(|above| above.ends_with(RUNS))) {
+        match std::fs::remove_dir(run) {
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {}
+            outcome => outcome?,
+        }
     }
     println!("the daemon is not running; removed its hooks from the kernel:");
     for one in &removed {

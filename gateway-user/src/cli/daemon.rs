@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::failure::Failure;
 use super::place::CONFIG;
-use crate::app;
+use crate::app::{self, AppError};
 
 /// Arguments of `gateway daemon`.
 #[derive(Debug, Args)]
@@ -35,6 +35,17 @@ pub fn run(args: DaemonArgs, config: Option<PathBuf>) -> anyhow::Result<ExitCode
         .try_init()
         .map_err(|error| anyhow::anyhow!(error))
         .context("cannot start the daemon's log")?;
-    app::run(config.unwrap_or_else(|| PathBuf::from(CONFIG)))?;
-    Ok(ExitCode::SUCCESS)
+    let ended = app::run(config.unwrap_or_else(|| PathBuf::from(CONFIG)));
+    ended.map(|()| ExitCode::SUCCESS).map_err(explain)
+}
+
+/// Without root many things fail, each in its own words; what to do is always the same.
+fn explain(error: AppError) -> anyhow::Error {
+    let is_configuration = matches!(error, AppError::Configuration(_));
+    let error = anyhow::Error::from(error);
+    if is_configuration || nix::unistd::geteuid().is_root() {
+        return error;
+    }
+    let help = "the daemon has to run as root, and you are not: use sudo";
+    Failure::new(format!("{error:#}")).help(help).into()
 }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::process::ExitCode;
 
 use anstream::eprintln;
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 
+use crate::config::ConfigError;
 use crate::control::client::ClientError;
 
 /// An error with advice, and an exit status of its own where that says something.
@@ -53,17 +54,22 @@ impl std::error::Error for Failure {}
 
 /// Prints `error` and gives the status to exit with; `otherwise` is for errors without their own.
 pub fn report(error: &anyhow::Error, otherwise: u8) -> ExitCode {
-    let red = AnsiColor::Red.on_default().bold();
-    let blue = AnsiColor::Cyan.on_default().bold();
-    let plain = Style::new();
-    eprintln!("{red}error:{red:#} {plain}{}", sentence(error));
-    if let Some(help) = advice(error) {
-        eprintln!("{blue}help:{blue:#} {help}");
-    }
     let own = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<Failure>()?.status);
-    ExitCode::from(own.unwrap_or(otherwise))
+    let status = ExitCode::from(own.unwrap_or(otherwise));
+    // A report on the configuration is made for people already, over several lines.
+    if let Some(ConfigError::Invalid(report)) = error.chain().find_map(|it| it.downcast_ref()) {
+        eprintln!("{}", report.styled());
+        return status;
+    }
+    let red = AnsiColor::Red.on_default().bold();
+    let blue = AnsiColor::Cyan.on_default().bold();
+    eprintln!("{red}error:{red:#} {}", sentence(error));
+    if let Some(help) = advice(error) {
+        eprintln!("{blue}help:{blue:#} {help}");
+    }
+    status
 }
 
 /// The whole chain in one sentence. A cause that its effect already tells in full is left out.

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use toml::de::DeTable;
 
 use super::failure::Failure;
 
@@ -61,14 +62,12 @@ impl Places {
     }
 
     fn parse(file: &Path, text: &str, socket: Option<&Path>) -> Self {
-        let table: toml::Table = text.parse().unwrap_or_default();
+        // Reads on after a mistake: reloading a file that has one is when it matters most.
+        let (table, _mistakes) = DeTable::parse_recoverable(text);
+        let table = table.into_inner();
         let path = |section: &str, key: &str| {
-            table
-                .get(section)?
-                .as_table()?
-                .get(key)?
-                .as_str()
-                .map(PathBuf::from)
+            let section = table.get(section)?.as_ref().as_table()?;
+            section.get(key)?.as_ref().as_str().map(PathBuf::from)
         };
         let or = |found: Option<PathBuf>, default: &str| found.unwrap_or_else(|| default.into());
         let runtime = or(path("daemon", "runtime"), "/run/gateway");
@@ -106,7 +105,8 @@ mod tests {
 
     #[test]
     fn the_files_paths_are_used_even_beside_a_mistake() {
-        let text = "[daemon]\nruntime = '/tmp/r'\nstate = '/tmp/s'\nport = 'x'\n[log]\nfile = '/l'";
+        let text =
+            "[daemon]\nruntime = '/tmp/r'\nstate = '/tmp/s'\nport = \n[log]\nfile = '/l'\n[daemon]";
         let places = Places::parse(Path::new("g.toml"), text, None);
         assert_eq!(places.socket, Path::new("/tmp/r/control.sock"));
         assert_eq!(places.recordings, Path::new("/tmp/s/sessions"));

@@ -13,6 +13,7 @@ use anstream::eprintln;
 use anyhow::Context as _;
 use clap::Args;
 use gateway_core::ids::WorkloadName;
+use hyper::StatusCode;
 use nix::sys::signal::{Signal, kill, raise};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid, getpgrp, tcgetpgrp};
@@ -21,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use crate::control::api::Run;
-use crate::control::client::Client;
+use crate::control::client::{Client, ClientError};
 
 /// The gateway itself failed, not the command. The same number as `env` and `timeout` use.
 pub const GATEWAY_FAILED: u8 = 125;
@@ -63,6 +64,8 @@ pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
             args.workload
         ),
         Ok(_) => {}
+        // An operator detached it meanwhile.
+        Err(ClientError::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {}
         // The command has run, so its status is what matters. The daemon finds the empty cgroup by
         // itself, at its next look or its next start.
         Err(error) => eprintln!("warning: the daemon was not told that the run ended: {error}"),

@@ -10,5 +10,5 @@ pub mod attachments;
 pub mod client;
 pub mod operations;
 pub mod peer;
-mod runs;
+pub mod runs;
 pub mod server;

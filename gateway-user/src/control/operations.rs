@@ -52,7 +52,7 @@ pub enum OperationError {
         id: CgroupId,
     },
     /// The configuration on disk is not good; the one in force stays.
-    #[error("the configuration was not loaded, the one before stays in force: {0}")]
+    #[error("the configuration was not loaded, the one before stays in force\n{0}")]
     Configuration(String),
     /// A run's cgroup could not be made or removed.
     #[error("cannot make or remove the run's cgroup {}", path.display())]
@@ -299,7 +299,7 @@ impl Operations {
                 let file = self.parts.settings.in_force().file;
                 self.note(What::PolicyRejected {
                     file,
-                    error: error.clone(),
+                    error: error.lines().next().unwrap_or_default().to_owned(),
                     by,
                 })?;
                 Err(OperationError::Configuration(error))

@@ -22,7 +22,7 @@ use super::peer::Peer;
 use crate::kernel::CgroupId;
 
 /// Where the runs' cgroups are, below the cgroup v2 mount.
-const PARENT: &str = "gateway/agents";
+pub const PARENT: &str = "gateway/agents";
 /// How long a run's cgroup may stay empty before its first process comes.
 const ENTRY: Duration = Duration::from_secs(30);
 
@@ -58,7 +58,7 @@ impl Operations {
         };
         if let Err(error) = self.put_hooks(&cgroup, attachment, by) {
             // Nobody is in it yet. If even this fails the sweep tries again.
-            if let Err(error) = fs::remove_dir(&path) {
+            if let Err(error) = cgroup.remove() {
                 tracing::warn!(%error, path = %path.display(), "cannot remove a run's cgroup");
             }
             return Err(error);
