@@ -134,7 +134,7 @@ impl PostgresCodec {
             return Ok(self.wait_for_server());
         };
         let text = Some(Bytes::copy_from_slice(text));
-        self.asked = Some(Asked::Query(script));
+        self.asked = Some(Asked::Query(script, Arc::clone(&units)));
         Ok(Some(self.ask(
             head,
             gather,
@@ -272,7 +272,7 @@ impl PostgresCodec {
                     let Some(units) = self.resolve(&script) else {
                         return Ok(self.wait_for_server());
                     };
-                    self.asked = Some(Asked::Execute(Some(script)));
+                    self.asked = Some(Asked::Execute(Some(script), Arc::clone(&units)));
                     let request = Request {
                         request: "Execute",
                         text: None,
@@ -281,7 +281,10 @@ impl PostgresCodec {
                     };
                     return Ok(Some(self.ask(head, head.len, request)));
                 }
-                self.expect_changes(&script);
+                match bound.prepared.text {
+                    Some(_) => self.expect_changes(&script, &bound.prepared.units),
+                    None => self.expect_unsettled(&bound.prepared.units),
+                }
                 self.executed = true;
                 self.pipeline
                     .push(Pending::Execute(Tally::new(bound.ask), Some(script)));
@@ -292,7 +295,7 @@ impl PostgresCodec {
                     .cursors
                     .known(portal)
                     .unwrap_or_else(|| Prepared::unknown().units);
-                self.asked = Some(Asked::Execute(None));
+                self.asked = Some(Asked::Execute(None, Arc::clone(&units)));
                 let request = Request {
                     request: "Execute",
                     text: None,

@@ -13,7 +13,7 @@ use super::cache::ScriptCache;
 use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
 use super::reply;
-use super::script::{Effect, Script};
+use super::script::{self, Effect, Script};
 use super::startup::Startup;
 use crate::facts::FactSet;
 use crate::ids::AskId;
@@ -39,10 +39,12 @@ pub(super) enum Phase {
 pub(super) enum Asked {
     Connect,
     Cancel,
-    Query(Arc<Script>),
+    /// With the units as they were judged.
+    Query(Arc<Script>, Arc<[FactSet]>),
     Parse(Box<[u8]>, Prepared),
     Bind(Box<[u8]>, Arc<Prepared>),
-    Execute(Option<Arc<Script>>),
+    /// Likewise, where a script is known.
+    Execute(Option<Arc<Script>>, Arc<[FactSet]>),
     Call,
 }
 
@@ -124,14 +126,24 @@ impl PostgresCodec {
 
     /// This is about to run. From here on unqualified names may be looked up elsewhere, and texts
     /// be read otherwise: what follows in the pipeline runs after it.
-    pub(super) fn expect_changes(&mut self, script: &Script) {
+    pub(super) fn expect_changes(&mut self, script: &Script, units: &[FactSet]) {
         for effect in &script.effects {
             match effect {
                 Effect::SearchPathChanged => self.session.search_path = SearchPath::Changed,
                 Effect::ReadingChanged => self.reading_changes = true,
+                Effect::Execute { .. } | Effect::Fetch { .. } => self.expect_unsettled(units),
                 _ => {}
             }
         }
+    }
+
+    /// The same for units that are run by a name and not by their text.
+    pub(super) fn expect_unsettled(&mut self, units: &[FactSet]) {
+        let unsettled = script::unsettled(units);
+        if unsettled.search_path {
+            self.session.search_path = SearchPath::Changed;
+        }
+        self.reading_changes |= unsettled.reading;
     }
 
     /// How a text that is sent now will be read.
@@ -189,8 +201,8 @@ impl Codec for PostgresCodec {
                 self.phase = Phase::Authenticating;
                 Pending::Startup(ask)
             }
-            Some(Asked::Query(script)) => {
-                self.expect_changes(&script);
+            Some(Asked::Query(script, units)) => {
+                self.expect_changes(&script, &units);
                 Pending::Query(Tally::new(ask), script)
             }
             Some(Asked::Parse(name, draft)) => Pending::Parse(
@@ -203,9 +215,10 @@ impl Codec for PostgresCodec {
             Some(Asked::Bind(portal, prepared)) => {
                 Pending::Bind(portal, Arc::new(Bound { ask, prepared }))
             }
-            Some(Asked::Execute(script)) => {
-                if let Some(script) = &script {
-                    self.expect_changes(script);
+            Some(Asked::Execute(script, units)) => {
+                match &script {
+                    Some(script) => self.expect_changes(script, &units),
+                    None => self.expect_unsettled(&units),
                 }
                 self.executed = true;
                 Pending::Execute(Tally::new(ask), script)
@@ -221,11 +234,11 @@ impl Codec for PostgresCodec {
 
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
         match self.asked.take() {
-            Some(Asked::Query(_) | Asked::Call) => {
+            Some(Asked::Query(..) | Asked::Call) => {
                 self.pipeline
                     .push(Pending::RefusedQuery(reply::refusal("ERROR", refusal)));
             }
-            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(_)) => {
+            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..)) => {
                 self.refuse_extended(reply::refusal("ERROR", refusal));
             }
             Some(Asked::Connect | Asked::Cancel) | None => self.phase = Phase::Over,
