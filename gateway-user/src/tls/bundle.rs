@@ -55,9 +55,9 @@ pub fn environment(bundle: &Path) -> Vec<(&'static str, OsString)> {
         .iter()
         .map(|name| (*name, bundle.as_os_str().to_owned()))
         .collect();
-    // SCRAM's channel binding ties the password to the server's own certificate, which a client of
-    // a gateway that ends TLS does not see; with `prefer` libpq would refuse to go on when the
-    // server offers SCRAM-SHA-256-PLUS.
+    // SCRAM's channel binding ties the password to the certificate that the client saw, which is
+    // ours and not the server's. And a client that could bind but is not offered to says so, which
+    // the server takes for a downgrade attack (RFC 5802, section 6). Both end in a refused login.
     variables.push(("PGCHANNELBINDING", OsString::from("disable")));
     variables
 }

@@ -191,7 +191,14 @@ pub struct EnforcementLog(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<LogFile>,
+}
+
+#[derive(Debug)]
+struct LogFile {
+    file: File,
+    /// Whether a write failed, which may have left the beginning of a line.
+    torn: bool,
 }
 
 impl EnforcementLog {
@@ -217,7 +224,12 @@ impl EnforcementLog {
         line.push(b'\n');
         // A thread that panicked while it held the file left no state behind that could be wrong.
         let mut file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.write_all(&line)
+        if file.torn {
+            line.insert(0, b'\n');
+        }
+        let written = file.file.write_all(&line);
+        file.torn = written.is_err();
+        written
     }
 
     /// Writes what happened just now.
@@ -241,12 +253,13 @@ impl EnforcementLog {
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+fn append_to(path: &Path) -> io::Result<LogFile> {
+    let file = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o640)
-        .open(path)
+        .open(path)?;
+    Ok(LogFile { file, torn: false })
 }
 
 #[cfg(test)]

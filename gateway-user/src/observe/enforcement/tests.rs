@@ -149,3 +149,19 @@ fn a_moved_file_is_made_anew() {
     again.note(ended(SessionEnd::Stopped)).unwrap();
     assert_eq!(read(&path).len(), 2);
 }
+
+#[test]
+fn a_torn_line_does_not_take_the_next_one_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let log = EnforcementLog::open(&path).unwrap();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let good = std::mem::replace(&mut log.0.file.lock().unwrap().file, full);
+    log.note(ended(SessionEnd::Stopped)).unwrap_err();
+    log.0.file.lock().unwrap().file = good;
+    fs::write(&path, "{\"time\":").unwrap();
+    log.note(ended(SessionEnd::Stopped)).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let last = text.lines().last().unwrap();
+    assert!(serde_json::from_str::<Entry>(last).is_ok(), "{text}");
+}

@@ -172,3 +172,60 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "how many statements came in the same message",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_in_order() {
+        let slots = [
+            (DATABASE, "database"),
+            (USER, "user"),
+            (APPLICATION_NAME, "application_name"),
+            (PARSED, "parsed"),
+            (VERB, "verb"),
+            (KIND, "kind"),
+            (OBJECT, "object"),
+            (TABLE, "table"),
+            (READ, "read"),
+            (WRITE, "write"),
+            (FUNCTION, "function"),
+            (WHERE, "where"),
+            (LIMIT, "limit"),
+            (PREPARED, "prepared"),
+            (CURSOR, "cursor"),
+            (SETTING, "setting"),
+            (PROGRAM, "program"),
+            (FILE, "file"),
+            (CHANNEL, "channel"),
+            (STATEMENTS, "statements"),
+        ];
+        assert_eq!(slots.len(), ATTRIBUTES.len());
+        for (slot, name) in slots {
+            assert_eq!(ATTRIBUTES[slot].name, format!("sql.{name}"));
+        }
+    }
+
+    /// The reference in the documentation has a row for each fact, with the words of this list.
+    #[test]
+    fn the_reference_is_complete() {
+        let reference = include_str!("../../../../../docs/policy.md");
+        for attribute in ATTRIBUTES {
+            let ty = match attribute.ty {
+                Type::Text | Type::Texts => "text",
+                Type::Names => "names",
+                Type::Flag => "flag",
+                Type::Number => "number",
+            };
+            let row = format!("| `{}` | {ty} | {} |", attribute.name, attribute.doc);
+            assert!(reference.contains(&row), "docs/policy.md lacks\n{row}");
+            for value in attribute.values {
+                assert!(
+                    reference.contains(&format!("`{value}`")),
+                    "docs/policy.md lacks {value}"
+                );
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! PostgreSQL's SQL, read with PostgreSQL's own grammar.
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
-//! say where nodes have children, `queries`, `relations` and `statements` what the nodes mean,
+//! say where nodes have children, `queries`, `relations`, `statements` and `definitions` what the nodes mean,
 //! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
@@ -10,6 +10,7 @@
 mod catalog;
 mod clauses;
 mod commands;
+mod definitions;
 mod queries;
 mod relations;
 mod statements;
@@ -36,6 +37,10 @@ pub const MAX_BYTES: usize = 256 * 1024;
 
 /// Deepest nesting of brackets that is handed to the grammar, which recurses.
 pub const MAX_BRACKETS: usize = 500;
+
+/// Longest run of operator characters that is handed to the grammar. Its lexer takes a run as a
+/// whole, keeps two characters of it and starts again: 200 KB of `/*` kept it busy for a minute.
+pub const MAX_OPERATORS: usize = 1_024;
 
 /// Reads `text`. Never fails and never panics: what cannot be read is one unit whose `parsed` is
 /// false.
@@ -67,13 +72,22 @@ fn readable(text: &[u8], session: Session) -> Option<&str> {
     if text.len() > MAX_BYTES || !certain || memchr::memchr(0, text).is_some() {
         return None;
     }
-    let mut open = 0_usize;
+    let (mut open, mut run) = (0_usize, 0_usize);
     for byte in text {
         match byte {
             b'(' | b'[' => open += 1,
             b')' | b']' => open = open.saturating_sub(1),
-            _ => continue,
+            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
+            | b'/' | b'%' | b'<' | b'>' | b'=' => {
+                run += 1;
+                if run > MAX_OPERATORS {
+                    return None;
+                }
+                continue;
+            }
+            _ => {}
         }
+        run = 0;
         if open > MAX_BRACKETS {
             return None;
         }
@@ -94,7 +108,10 @@ fn walk_all(statements: &[protobuf::RawStmt], session: Session) -> Option<Analys
     let mut walker = Walker::new(session, statements.len().max(1));
     for raw in statements {
         let node = raw.stmt.as_ref()?;
-        walker.top(|walker| statement(node, walker));
+        let made = walker.made(|walker| walker.top(|walker| statement(node, walker)));
+        if made.is_empty() {
+            return None;
+        }
     }
     if statements.is_empty() {
         walker.unit(Unit::new("empty", "session"), |_| {});

@@ -259,6 +259,44 @@ pub fn with_path_changed(units: &[FactSet]) -> Arc<[FactSet]> {
         .collect()
 }
 
+/// What running units may change of how later texts are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsettled {
+    /// As [`Effect::SearchPathChanged`].
+    pub search_path: bool,
+    /// As [`Effect::ReadingChanged`].
+    pub reading: bool,
+}
+
+/// What running these units may change. A script's effects say the same of its own text; this is
+/// for units that run again under a name, by `EXECUTE`, `FETCH` or the protocol's `Execute`.
+pub fn unsettled(units: &[FactSet]) -> Unsettled {
+    let mut unsettled = Unsettled::default();
+    for unit in units {
+        match unit.fact(slot::SETTING) {
+            Fact::Text(name) => match &**name {
+                "search_path" => unsettled.search_path = true,
+                "standard_conforming_strings" | "client_encoding" => unsettled.reading = true,
+                "all" => {
+                    unsettled = Unsettled {
+                        search_path: true,
+                        reading: true,
+                    }
+                }
+                _ => {}
+            },
+            Fact::Absent => {}
+            _ => {
+                unsettled = Unsettled {
+                    search_path: true,
+                    reading: true,
+                }
+            }
+        }
+    }
+    unsettled
+}
+
 /// The units of a `FunctionCall` message, which names its function by OID. Only those of large
 /// objects, which libpq calls this way, are known by name.
 pub fn function_call(oid: u32) -> Arc<[FactSet]> {
@@ -392,3 +430,6 @@ fn with_units(effect: crate::sql::postgres::Effect<Range<usize>>, sets: &Arc<[Fa
     };
     effect.map(units)
 }
+
+#[cfg(test)]
+mod tests;

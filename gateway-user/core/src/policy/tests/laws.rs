@@ -1,0 +1,99 @@
+//! What holds for any rules and any facts.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn any_rule() -> impl Strategy<Value = String> {
+    let pattern = prop::sample::select(vec![
+        "",
+        "verb = 'select'",
+        "verb = { not = 'select' }",
+        "table = 'a'",
+        "table = 'public.*'",
+        "table = { not = 's.*' }",
+        "where = true",
+        "where = false",
+        "function = 'f'",
+        "table = []",
+        "parsed = false",
+        "kind = 'write'",
+        "user = 'agent'",
+        "statements = { min = 2 }",
+    ]);
+    let patterns = prop::collection::hash_set(pattern, 0..3);
+    (prop::bool::ANY, patterns, prop::bool::ANY).prop_map(|(allow, patterns, observe)| {
+        let mut keys = std::collections::HashSet::new();
+        let patterns: Vec<_> = patterns
+            .into_iter()
+            .filter(|it| !it.is_empty() && keys.insert(it.split(' ').next()))
+            .collect();
+        let action = if allow { "allow" } else { "deny" };
+        let mode = if observe { "observe" } else { "enforce" };
+        format!(
+            "action = '{action}'\nmode = '{mode}'\nmatch = {{ {} }}\n",
+            patterns.join(", ")
+        )
+    })
+}
+
+fn file(rules: &[String]) -> String {
+    let numbered = rules.iter().enumerate();
+    numbered
+        .map(|(n, rule)| format!("[[rule]]\nname = 'r{n}'\n{rule}"))
+        .collect()
+}
+
+fn allowed(rules: &[String], stage: &Stage) -> bool {
+    let decision = decide(&engine(&file(rules)), "planner", "orders-db", stage.clone());
+    matches!(decision.verdict, Verdict::Allow(_))
+}
+
+const TEXTS: &[&str] = &[
+    "SELECT 1",
+    "SELECT f() FROM a",
+    "TABLE s.a",
+    "DELETE FROM a WHERE b",
+    "DELETE FROM s.a",
+    "SELECT 1; TABLE b",
+    "DO 'x'",
+    "SELEC",
+    "DROP TABLE a CASCADE",
+    "EXECUTE p",
+    "BEGIN",
+];
+
+proptest! {
+    #[test]
+    fn more_deny_rules_never_allow_more(
+        rules in prop::collection::vec(any_rule(), 0..6),
+        another in any_rule(),
+        text in prop::sample::select(TEXTS),
+    ) {
+        let units = Arc::clone(&Script::read(text.as_bytes(), Session::default()).units);
+        for stage in [Stage::Action(units), Stage::Connect] {
+            let before = allowed(&rules, &stage);
+            let denying = another.replace("'allow'", "'deny'");
+            let after = allowed(&[rules.clone(), vec![denying]].concat(), &stage);
+            prop_assert!(before || !after);
+            let mut backwards = rules.clone();
+            backwards.reverse();
+            prop_assert_eq!(before, allowed(&backwards, &stage));
+        }
+    }
+
+    #[test]
+    fn knowing_less_never_allows_more(
+        rules in prop::collection::vec(any_rule(), 0..6),
+        text in prop::sample::select(TEXTS),
+        slot in 3..ATTRIBUTES.len(),
+    ) {
+        let units = Script::read(text.as_bytes(), Session::default()).units.to_vec();
+        let mut less = units.clone();
+        less.iter_mut().for_each(|unit| unit.set(slot, Fact::Unknown));
+        // A rule for what could not be read may allow it.
+        prop_assume!(!rules.iter().any(|rule| rule.contains("parsed")));
+        let before = allowed(&rules, &Stage::Action(units.into()));
+        prop_assert!(before || !allowed(&rules, &Stage::Action(less.into())));
+    }
+}

@@ -1,0 +1,82 @@
+//! What is said of a policy that is loaded.
+
+use super::*;
+
+/// What loading says, as `level "text": message (help)`.
+fn said(rules: &str) -> Vec<String> {
+    let diagnostics = match load(rules) {
+        Ok((_, warnings)) => warnings,
+        Err(diagnostics) => diagnostics,
+    };
+    diagnostics
+        .iter()
+        .map(|it| {
+            let level = if it.level == Level::Error {
+                "error"
+            } else {
+                "warning"
+            };
+            let help = it
+                .help
+                .as_deref()
+                .map(|help| format!(" ({help})"))
+                .unwrap_or_default();
+            format!("{level} {}: {}{help}", &rules[it.span.clone()], it.message)
+        })
+        .collect()
+}
+
+#[test]
+fn loading() {
+    let rule = |rest: &str| {
+        said(&format!(
+            "[[rule]]\nname = \"r\"\naction = \"allow\"\n{rest}"
+        ))
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(rule("match = { verb = 'select' }"), none);
+    insta::with_settings!({ omit_expression => true }, {
+        insta::assert_snapshot!([
+            rule("match = { vreb = 'select' }"),
+            rule("match = { 'sql.tabel' = 'x' }"),
+            rule("match = { sql.tabel = 'x' }"),
+            rule("match = { http.method = 'GET' }"),
+            rule("match = { verb = 'selct' }"),
+            rule("match = { verb = 'SELECT' }"),
+            rule("match = { verb = ['select', 'delet'] }"),
+            rule("match = { verb = true }"),
+            rule("match = { where = 'yes' }"),
+            rule("match = { table = 3 }"),
+            rule("match = { table = '.x' }"),
+            rule("match = { table = { regex = '(' } }"),
+            rule("match = { table = { glob = 'x' } }"),
+            rule("match = { statements = -1 }"),
+            rule("match = { statements = { min = 3, max = 1 } }"),
+            rule("match = { verb = { not = 'a', regex = 'b' } }"),
+            rule("match = 'select'"),
+            rule("resource = 'order-db'"),
+            rule("resource = []"),
+            rule("workload = ['plan*', 'zzz']"),
+            rule("group = 'agent'"),
+            rule("[[rule]]\nname = \"r\"\naction = \"deny\""),
+        ].map(|lines| lines.join("\n")).join("\n"));
+    });
+}
+
+#[test]
+fn rules_of_the_wrong_shape_are_not_read() {
+    let bad = |rules: &str| {
+        toml::from_str::<File>(rules)
+            .err()
+            .unwrap()
+            .message()
+            .to_owned()
+    };
+    assert!(bad("[[rule]]\nname = 'a'\naction = 'alow'").contains("unknown variant `alow`"));
+    assert!(
+        bad("[[rule]]\nname = 'a'\naction = 'allow'\nverb = 'x'").contains("unknown field `verb`")
+    );
+    assert!(
+        bad("[[rule]]\nname = 'a'\naction = 'allow'\nresource = [1]").contains("list of strings")
+    );
+}
