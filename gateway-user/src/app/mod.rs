@@ -138,8 +138,6 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         bpffs,
         port: daemon.port,
     })?;
-    let own = kernel.daemon_cgroup().path.display();
-    tracing::debug!(cgroup = %own, "the hooks are ready");
     let listeners = listeners::open(daemon.port)?;
     kernel.mark_listener(listeners.v4.as_fd())?;
     if let Some(v6) = &listeners.v6 {

@@ -58,7 +58,7 @@ impl Operations {
         };
         if let Err(error) = self.put_hooks(&cgroup, attachment, by) {
             // Nobody is in it yet. If even this fails the sweep tries again.
-            if let Err(error) = cgroup.remove() {
+            if let Err(error) = fs::remove_dir(&path) {
                 tracing::warn!(%error, path = %path.display(), "cannot remove a run's cgroup");
             }
             return Err(error);
