@@ -75,7 +75,7 @@ pub struct Daemon {
     pub state: PathBuf,
     /// What does not: the control socket, pinned links, attachments.
     pub runtime: PathBuf,
-    /// Threads of the data path; 0 means one for each core.
+    /// Threads of the data path; 0 means one for every two cores.
     pub workers: usize,
 }
 

@@ -260,6 +260,9 @@ pub trait Codec: Send {
     /// The handshake did not agree on what the protocol demands.
     fn tls_started(&mut self, side: Side, info: &TlsInfo) -> Result<(), CodecError>;
 
+    /// Whether the client sends data now and no statements.
+    fn takes_data(&self) -> bool;
+
     /// The last words to the client, if there is a way to say them at this point.
     fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes>;
 }

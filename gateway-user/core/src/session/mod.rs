@@ -116,6 +116,11 @@ impl Session {
         self.outbox.sent
     }
 
+    /// Whether taking `more` bytes from the client may mean to judge a text of more than `long`.
+    pub fn may_take_long(&self, more: usize, long: usize) -> bool {
+        self.client.len() + more > long && self.client.rest.is_done() && !self.codec.takes_data()
+    }
+
     /// Whether the session's own start has been decided: the client has said who it is.
     pub fn is_ready(&self) -> bool {
         self.asks > 0

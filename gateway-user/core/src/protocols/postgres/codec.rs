@@ -282,6 +282,10 @@ impl Codec for PostgresCodec {
         Ok(())
     }
 
+    fn takes_data(&self) -> bool {
+        self.copy_in
+    }
+
     fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes> {
         match &self.phase {
             Phase::Startup(startup) if !startup.understands_errors() => None,
