@@ -16,10 +16,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gateway_core::descriptor::Protocol;
 use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
-use gateway_core::protocols::{ClientTls, Protocol};
+use gateway_core::protocols::ClientTls;
 use thiserror::Error;
 
 use self::address::Prefix;

@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use gateway_core::protocols::{Protocol, TlsInfo};
+use gateway_core::descriptor::Protocol;
+use gateway_core::protocols::TlsInfo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

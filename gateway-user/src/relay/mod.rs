@@ -17,8 +17,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gateway_core::descriptor::Protocol;
 use gateway_core::event::SessionEnd;
-use gateway_core::protocols::{CancelKey, Framed, Protocol, Side};
+use gateway_core::protocols::{CancelKey, Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
 use tokio::io::AsyncReadExt as _;

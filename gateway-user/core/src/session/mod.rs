@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use self::inbound::{Inbound, Rest};
 use self::outbox::{Action, Outbox};
+use crate::descriptor::Protocol;
 use crate::event::{End, Event, Leg, Open, SessionEnd, Tls};
 use crate::facts::Stage;
 use crate::flow::Flow;
@@ -21,8 +22,7 @@ use crate::ids::{AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Verdict};
 use crate::policy::engine::Engine;
 use crate::protocols::{
-    Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Protocol, Report, Side, Step, Then,
-    TlsInfo,
+    Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Report, Side, Step, Then, TlsInfo,
 };
 use crate::subject::Subject;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use crate::conformance::{flow, subject};
 use crate::event::{Ask, Event, Outcome, Ruling};
 use crate::ids::{PolicyDigest, ResourceName, WorkloadName};
 use crate::policy::engine::{Engine, Inventory, Resource};
 use crate::policy::model::{Mode, RuleSpec};
-use crate::protocols::conformance::{flow, subject};
 use crate::protocols::postgres::{PROTOCOL, Postgres};
 use crate::protocols::{ClientTls, CodecOptions, Side};
 use crate::session::Session;
