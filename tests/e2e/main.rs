@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod addresses;
+mod cancelling;
 #[cfg(test)]
 mod closed;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod harness;
 mod psql;
 #[cfg(test)]
 mod refusals;
+mod search_path;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
