@@ -169,7 +169,7 @@ fn sessions_that_go_on_verify_too() {
     let verified = gateway.call(["sessions", "verify", "--all"]).unwrap();
     assert!(verified.status.success(), "{}", said(&verified));
     let listed = gateway.ask(["sessions", "list"]).unwrap();
-    assert!(listed.contains("open"), "{listed}");
+    assert!(listed.contains("running"), "{listed}");
     terminal.type_keys("\\q\n").unwrap();
     assert_eq!(terminal.wait_end().unwrap(), Some(0));
     gateway.wait_recordings(1).unwrap();

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod addresses;
+#[cfg(test)]
 mod cancelling;
 #[cfg(test)]
 mod closed;
@@ -18,6 +19,7 @@ mod harness;
 mod psql;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod search_path;
 #[cfg(test)]
 mod stage;
