@@ -47,7 +47,7 @@ struct Deferred {
 impl Script {
     /// Reads `text`. Never fails: what cannot be read is one unit with `sql.parsed` false.
     ///
-    /// Needs a stack of 16 MiB: the grammar recurses as deep as the text nests.
+    /// Needs a stack of 16 MiB, see [`analyse`].
     pub fn read(text: &[u8], session: Session) -> Arc<Script> {
         let Analysis {
             units,
