@@ -285,7 +285,7 @@ impl PostgresCodec {
                     Some(_) => self.expect_changes(&script, &bound.prepared.units),
                     None => self.expect_unsettled(&bound.prepared.units),
                 }
-                self.executed = true;
+                (self.executed, self.sent_since_ready) = (true, true);
                 self.pipeline
                     .push(Pending::Execute(Tally::new(bound.ask), Some(script)));
                 Ok(Some(Step::Pass(head.len)))

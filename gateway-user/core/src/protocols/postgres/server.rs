@@ -285,6 +285,9 @@ impl PostgresCodec {
         }
         if self.pipeline.is_empty() {
             self.reading_changes = false;
+            self.sent_since_ready = false;
+            // Outside a transaction there is nothing left to be rolled back.
+            self.reading_may_revert &= status != b'I';
         }
         Ok(())
     }

@@ -199,3 +199,75 @@ fn strings_are_read_as_the_server_reads_them() {
         (String::new(), "S C Z/I E/42501 Z/I".to_owned())
     );
 }
+
+#[test]
+fn a_rollback_brings_back_how_strings_were_read() {
+    // One string while a backslash escapes; two statements once the setting is rolled back.
+    let hidden = r"SELECT '\' ; SELECT * FROM secrets; --'";
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query("BEGIN"))
+        .server(&[server::complete("BEGIN"), server::ready(b'T')].concat());
+    talk.client(&client::query("SET standard_conforming_strings = off"));
+    talk.server(
+        &[
+            server::complete("SET"),
+            server::status("standard_conforming_strings", "off"),
+            server::ready(b'T'),
+        ]
+        .concat(),
+    );
+    talk.clear();
+    talk.client(&[client::query("ROLLBACK"), client::query(hidden)].concat());
+    assert_eq!(talk.sent(), "Q");
+    talk.server(
+        &[
+            server::complete("ROLLBACK"),
+            server::status("standard_conforming_strings", "on"),
+            server::ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.heard(), "C S Z/I E/42501 Z/I");
+    talk.client(&client::query(r"SELECT 'C:\temp'"));
+    assert_eq!(talk.sent(), "Q", "all is certain again");
+}
+
+#[test]
+fn a_flush_does_not_tell_that_a_rollback_changed_how_strings_are_read() {
+    let hidden = r"SELECT '\' ; SELECT * FROM secrets; --'";
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query("BEGIN"))
+        .server(&[server::complete("BEGIN"), server::ready(b'T')].concat());
+    talk.client(&client::query("SET standard_conforming_strings = off"));
+    talk.server(
+        &[
+            server::complete("SET"),
+            server::status("standard_conforming_strings", "off"),
+            server::ready(b'T'),
+        ]
+        .concat(),
+    );
+    talk.client(
+        &[
+            client::parse("", "ROLLBACK"),
+            client::bind("", ""),
+            client::execute(""),
+            client::flush(),
+        ]
+        .concat(),
+    )
+    .server(
+        &[
+            server::parsed(),
+            server::bound(),
+            server::complete("ROLLBACK"),
+        ]
+        .concat(),
+    );
+    talk.clear();
+    talk.client(&client::parse("", hidden));
+    assert_eq!(
+        (talk.sent(), talk.heard()),
+        (String::new(), "E/42501".to_owned())
+    );
+}
