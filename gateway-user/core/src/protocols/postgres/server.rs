@@ -50,7 +50,7 @@ impl PostgresCodec {
             b's' => self.finish_execute(),
             b'G' | b'W' => {
                 self.copy_in = true;
-                self.pipeline.forget_syncs();
+                self.pipeline.copy_in()?;
             }
             b'E' => return Ok(Some(self.error(head, body))),
             b'Z' => self.ready(

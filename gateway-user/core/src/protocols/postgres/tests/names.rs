@@ -271,3 +271,33 @@ fn a_flush_does_not_tell_that_a_rollback_changed_how_strings_are_read() {
         (String::new(), "E/42501".to_owned())
     );
 }
+
+#[test]
+fn what_is_sent_into_a_copy_never_counts_as_run() {
+    let mut talk = Talk::ready(working());
+    succeed(&mut talk, "SET search_path = elsewhere");
+    // While it copies in the server takes the `RESET` for a mistake and runs it not; the `Sync`
+    // behind that it answers.
+    talk.client(
+        &[
+            client::query("COPY orders FROM STDIN"),
+            client::query("RESET search_path"),
+            client::sync(),
+        ]
+        .concat(),
+    );
+    talk.server(&server::copy_in());
+    talk.server(
+        &[
+            server::error("08P01"),
+            server::ready(b'I'),
+            server::ready(b'I'),
+        ]
+        .concat(),
+    );
+    let end = talk.events.iter().any(|event| {
+        matches!(event, crate::event::Event::End(end)
+            if matches!(end.how, crate::event::SessionEnd::ClientViolation { .. }))
+    });
+    assert!(end, "what was run and what not cannot be told from here on");
+}
