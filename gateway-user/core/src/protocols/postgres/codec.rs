@@ -45,7 +45,7 @@ pub(super) enum Asked {
     Bind(Box<[u8]>, Arc<Prepared>),
     /// Likewise, where a script is known.
     Execute(Option<Arc<Script>>, Arc<[FactSet]>),
-    Call,
+    Call(Arc<[FactSet]>),
 }
 
 /// The codec.
@@ -238,7 +238,10 @@ impl Codec for PostgresCodec {
                 self.executed = true;
                 Pending::Execute(Tally::new(ask), script)
             }
-            Some(Asked::Call) => Pending::Call(Tally::new(ask)),
+            Some(Asked::Call(units)) => {
+                self.expect_unsettled(&units);
+                Pending::Call(Tally::new(ask))
+            }
             Some(Asked::Cancel) | None => {
                 self.phase = Phase::Over;
                 return;
@@ -250,7 +253,7 @@ impl Codec for PostgresCodec {
 
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
         match self.asked.take() {
-            Some(Asked::Query(..) | Asked::Call) => {
+            Some(Asked::Query(..) | Asked::Call(_)) => {
                 self.pipeline
                     .push(Pending::RefusedQuery(reply::refusal("ERROR", refusal)));
             }

@@ -301,3 +301,17 @@ fn what_is_sent_into_a_copy_never_counts_as_run() {
     });
     assert!(end, "what was run and what not cannot be told from here on");
 }
+
+#[test]
+fn a_function_called_by_number_may_change_how_names_are_read() {
+    let mut talk = Talk::ready(super::talk::engine(
+        "[[rule]]\nname = 'a'\naction = 'allow'\nmatch = { verb = ['call'] }\n\
+         [[rule]]\nname = 'b'\naction = 'allow'\nmatch = { verb = ['select'], table = ['public.orders'] }",
+    ));
+    // `set_config`.
+    talk.client(&client::call(2078))
+        .server(&server::ready(b'I'));
+    talk.clear();
+    talk.client(&client::query("SELECT * FROM orders"));
+    assert_eq!(talk.heard(), "E/42501 Z/I");
+}
