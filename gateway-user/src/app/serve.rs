@@ -101,7 +101,8 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     )?;
     // A socket that nobody listens at is as good as none, so failing to remove it harms nobody.
     std::fs::remove_file(&socket).unwrap_or_else(|error| tracing::debug!(%error, "control socket"));
-    if !parts.kernel.attached()?.is_empty() {
+    operations.leave_runs();
+    if !parts.kernel.leave()? {
         eprintln!(
             "hooks stay attached; agents are refused until the daemon runs again or \
              `gateway detach --all`"
