@@ -128,17 +128,16 @@ fn intake(parts: &Parts) -> Intake {
 
 fn operations(parts: &Parts) -> Result<Operations, AppError> {
     let config = parts.in_force.now();
-    let bundle = config.daemon.runtime.join("ca-bundle.pem");
-    bundle::write(
-        &bundle,
-        &upstream::host_roots(),
-        parts.authority.certificate(),
-    )
-    .map_err(|source| AppError::Bundle {
-        path: bundle.clone(),
-        source,
-    })?;
-    let environment = bundle::environment(&bundle)
+    let runtime = &config.daemon.runtime;
+    let roots = upstream::host_roots();
+    let files =
+        bundle::write(runtime, &roots, parts.authority.certificate()).map_err(|source| {
+            AppError::Bundle {
+                path: runtime.clone(),
+                source,
+            }
+        })?;
+    let environment = bundle::environment(&files)
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()));
     let settings: Arc<dyn Settings> = parts.in_force.clone();

@@ -2,7 +2,8 @@
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
 //! say where nodes have children, `queries`, `relations`, `statements` and `definitions` what the nodes mean,
-//! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result.
+//! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result,
+//! `stack` the place where all this happens.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
 //! look into the body of a function or behind a view.
@@ -13,6 +14,7 @@ mod commands;
 mod definitions;
 mod queries;
 mod relations;
+mod stack;
 mod statements;
 mod unit;
 mod verbs;
@@ -29,11 +31,12 @@ pub use unit::{Analysis, Effect, Names, Setting, Unit};
 pub use verbs::{KINDS, OBJECTS, VERBS};
 
 use queries::statement;
+use stack::read_safely;
 use walk::Walker;
 
 /// Longest text that is read. Longer ones are not understood, hence denied unless a rule says
 /// otherwise.
-pub const MAX_BYTES: usize = 256 * 1024;
+pub const MAX_BYTES: usize = 1024 * 1024;
 
 /// Deepest nesting of brackets that is handed to the grammar, which recurses.
 pub const MAX_BRACKETS: usize = 500;
@@ -45,18 +48,11 @@ pub const MAX_OPERATORS: usize = 1_024;
 /// Reads `text`. Never fails and never panics: what cannot be read is one unit whose `parsed` is
 /// false.
 ///
-/// The caller provides a stack of 16 MiB or more: the grammar recurses as deep as the text nests,
-/// and gives up by itself only some way down.
+/// The caller provides a stack of 16 MiB or more, of which less than a quarter is used: a text that
+/// might nest deep is read on another thread, and the caller waits for it.
 pub fn analyse(text: &[u8], session: Session) -> Analysis {
     readable(text, session)
-        .and_then(|text| match session.strings {
-            Strings::Standard => read(text, session, ParserOptions::DEFAULT),
-            Strings::Escaping => read(text, session, ESCAPING),
-            Strings::Uncertain => read(text, session, ParserOptions::DEFAULT).filter(|analysis| {
-                // Only a backslash makes a difference.
-                !text.contains('\\') || read(text, session, ESCAPING).as_ref() == Some(analysis)
-            }),
-        })
+        .and_then(|text| read_safely(text, session))
         .unwrap_or_else(|| Analysis {
             units: vec![Unit::unread()],
             effects: vec![],
@@ -95,7 +91,22 @@ fn readable(text: &[u8], session: Session) -> Option<&str> {
     std::str::from_utf8(text).ok()
 }
 
-fn read(text: &str, session: Session, options: ParserOptions) -> Option<Analysis> {
+/// Reads `text` on this thread's stack, see `stack`.
+fn read(text: &str, session: Session) -> Option<Analysis> {
+    match session.strings {
+        Strings::Standard => read_with(text, session, ParserOptions::DEFAULT),
+        Strings::Escaping => read_with(text, session, ESCAPING),
+        Strings::Uncertain => {
+            let analysis = read_with(text, session, ParserOptions::DEFAULT)?;
+            // Only a backslash makes a difference.
+            let same = !text.contains('\\')
+                || read_with(text, session, ESCAPING).as_ref() == Some(&analysis);
+            same.then_some(analysis)
+        }
+    }
+}
+
+fn read_with(text: &str, session: Session, options: ParserOptions) -> Option<Analysis> {
     // A panic in the library would be a bug of its own; here it means "not understood".
     let parsed = catch_unwind(|| {
         pg_query::parse(text, options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING)

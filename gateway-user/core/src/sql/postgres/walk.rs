@@ -14,9 +14,9 @@ use pg_query::protobuf;
 use super::unit::{Analysis, Effect, Unit};
 use super::{SearchPath, Session};
 
-/// Deepest nesting of nodes that is followed. The grammar itself gives up before; this is the
-/// walker's own guard of its stack.
-const MAX_DEPTH: u32 = 4_000;
+/// Deepest nesting of nodes that is followed. The grammar's library gives up before; this is the
+/// walker's own guard of its stack, which `stack` has made large enough.
+const MAX_DEPTH: u32 = 10_000;
 
 /// Most units of one text. A dump of this many statements in one message is not read.
 const MAX_UNITS: usize = 10_000;

@@ -47,7 +47,7 @@ struct Deferred {
 impl Script {
     /// Reads `text`. Never fails: what cannot be read is one unit with `sql.parsed` false.
     ///
-    /// Needs a stack of 16 MiB: the grammar recurses as deep as the text nests.
+    /// Needs a stack of 16 MiB, see [`analyse`].
     pub fn read(text: &[u8], session: Session) -> Arc<Script> {
         let Analysis {
             units,
@@ -328,6 +328,8 @@ pub fn function_call(oid: u32) -> Arc<[FactSet]> {
         LISTS
             .into_iter()
             .for_each(|list| set.set(list, Fact::Unknown));
+        // It may be `set_config`.
+        set.set(slot::SETTING, Fact::Unknown);
     } else {
         let name = Name {
             schema: Some("pg_catalog".into()),

@@ -121,6 +121,10 @@ pub(super) mod client {
         message(b'H', &[])
     }
 
+    pub(in super::super) fn call(function: u32) -> Vec<u8> {
+        message(b'F', &[&function.to_be_bytes(), &[0; 6]])
+    }
+
     pub(in super::super) fn terminate() -> Vec<u8> {
         message(b'X', &[])
     }
