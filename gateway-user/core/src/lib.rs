@@ -8,7 +8,9 @@
 //! list of dependencies in `cargo xtask tidy`.
 #![forbid(unsafe_code)]
 
+pub mod conformance;
 pub mod cursor;
+pub mod descriptor;
 pub mod event;
 pub mod facts;
 pub mod flow;

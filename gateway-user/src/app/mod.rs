@@ -104,7 +104,9 @@ pub fn run(file: PathBuf) -> Result<(), AppError> {
         anstream::eprintln!("{}", warning.styled());
     }
     let workers = match config.daemon.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        // More threads than are busy cost more in waking each other than they bring: sending and
+        // receiving is most of the work, and the other end of it needs a core as well.
+        0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
         workers => workers,
     };
     let parts = prepare(file, config)?;

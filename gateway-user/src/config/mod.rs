@@ -16,10 +16,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use gateway_core::descriptor::Protocol;
 use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
-use gateway_core::protocols::{ClientTls, Protocol};
+use gateway_core::protocols::ClientTls;
 use thiserror::Error;
 
 use self::address::Prefix;
@@ -75,7 +76,7 @@ pub struct Daemon {
     pub state: PathBuf,
     /// What does not: the control socket, pinned links, attachments.
     pub runtime: PathBuf,
-    /// Threads of the data path; 0 means one for each core.
+    /// Threads of the data path; 0 means one for every two cores.
     pub workers: usize,
 }
 

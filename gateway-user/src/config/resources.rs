@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use gateway_core::descriptor::Protocol;
 use gateway_core::ids::ResourceName;
-use gateway_core::protocols::Protocol;
 use gateway_core::protocols::registry::PROTOCOLS;
 use toml::Spanned;
 

@@ -19,7 +19,19 @@ pub struct Evidence {
     connection: Connection,
     started: Timestamp,
     opened: bool,
+    waiting: Waiting,
     end: Option<event::End>,
+}
+
+/// What has been taken and not been written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Waiting {
+    /// Nothing.
+    Nothing,
+    /// Only what may wait for something else to be written with.
+    ForCompany,
+    /// Something that has to be written before any bytes are sent.
+    Urgent,
 }
 
 /// Why something could not be written down.
@@ -55,11 +67,12 @@ impl Evidence {
             connection,
             started: Timestamp::now(),
             opened: false,
+            waiting: Waiting::Nothing,
             end: None,
         }
     }
 
-    /// Takes events. They are safe once [`Evidence::flush`] has returned.
+    /// Takes events. They are written by the next [`Evidence::flush`].
     pub fn take(&mut self, events: &mut Vec<Event>) -> Result<(), EvidenceError> {
         for event in events.drain(..) {
             self.journal.append(&event, Timestamp::now());
@@ -68,12 +81,33 @@ impl Evidence {
                 Event::End(end) => self.end = Some(end.clone()),
                 _ => {}
             }
+            self.waiting = match event {
+                // What the server did with an ask that is written already can wait a little: for
+                // the next ask, with which it goes out in one write, or for a timer.
+                Event::Outcome(_) => self.waiting.max(Waiting::ForCompany),
+                _ => Waiting::Urgent,
+            };
         }
         Ok(())
     }
 
+    /// Keeps the session's end for the enforcement log when the recording has failed.
+    pub fn take_end(&mut self, events: &mut Vec<Event>) {
+        for event in events.drain(..) {
+            if let Event::End(end) = event {
+                self.end = Some(end);
+            }
+        }
+    }
+
+    /// What would be written now.
+    pub fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
     /// Writes what was taken.
     pub fn flush(&mut self) -> Result<(), EvidenceError> {
+        self.waiting = Waiting::Nothing;
         Ok(self.journal.flush()?)
     }
 

@@ -11,21 +11,24 @@ mod leg;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gateway_core::descriptor::Protocol;
 use gateway_core::event::SessionEnd;
-use gateway_core::protocols::{CancelKey, Framed, Protocol, Side};
+use gateway_core::protocols::{CancelKey, Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Sleep;
 
 use self::cancel::{CancelKeys, Issued, Target};
-use self::evidence::Evidence;
+use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
 use crate::config::Config;
 use crate::live::Guard;
@@ -36,6 +39,10 @@ use crate::tls::upstream::Upstream;
 const START_DEADLINE: Duration = Duration::from_secs(60);
 /// A peer has so long to take the last words.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+/// What the server did is in the recording after so long, if nothing else is written before.
+const WRITE_DELAY: Duration = Duration::from_millis(50);
+/// A message from the client that is longer than this, in bytes, may take long to judge.
+const LONG: usize = 16 << 10;
 /// An empty buffer keeps at most so many bytes while nothing happens.
 const IDLE_CAPACITY: usize = 4 << 10;
 
@@ -72,6 +79,8 @@ pub struct Relay<'a> {
     /// What the client asked for by SNI.
     sni: Option<String>,
     issued: Option<Issued>,
+    /// When what waits to be written is written.
+    due: Option<Pin<Box<Sleep>>>,
 }
 
 impl std::fmt::Debug for Relay<'_> {
@@ -112,6 +121,7 @@ impl<'a> Relay<'a> {
             around,
             sni: None,
             issued: None,
+            due: None,
         }
     }
 
@@ -149,7 +159,7 @@ impl<'a> Relay<'a> {
     async fn turn(
         &mut self,
         config: &mut watch::Receiver<Arc<Config>>,
-        starting: Option<&mut std::pin::Pin<Box<tokio::time::Sleep>>>,
+        starting: Option<&mut Pin<Box<Sleep>>>,
     ) -> Turn {
         let late = async {
             match starting {
@@ -163,6 +173,7 @@ impl<'a> Relay<'a> {
             client,
             server,
             evidence,
+            due,
             ..
         } = self;
         let mut pump = Pump {
@@ -170,6 +181,7 @@ impl<'a> Relay<'a> {
             client,
             server,
             evidence,
+            due,
             guard,
         };
         let was_starting = !pump.session.is_ready();
@@ -347,6 +359,7 @@ struct Pump<'a> {
     client: &'a mut Leg,
     server: &'a mut Option<Leg>,
     evidence: &'a mut Evidence,
+    due: &'a mut Option<Pin<Box<Sleep>>>,
     guard: &'a Guard,
 }
 
@@ -366,28 +379,40 @@ impl Pump<'_> {
             moved |= self.read(cx, Side::Client);
             moved |= self.read(cx, Side::Server);
             if !moved {
-                self.rest();
-                return Poll::Pending;
+                std::task::ready!(self.rest(cx));
+                self.flush();
             }
         }
     }
 
-    /// What happened is written down before anything of it leaves. Fails closed: otherwise the
+    /// What was asked is written down before anything of it leaves. Fails closed: otherwise the
     /// session ends, and what was about to go to the server does not.
     fn record(&mut self) {
-        let (evidence, session) = (&mut *self.evidence, &mut *self.session);
-        let events = session.outbox().events();
+        let events = self.session.outbox().events();
         if events.is_empty() {
             return;
         }
-        if let Err(error) = evidence.take(events).and_then(|()| evidence.flush()) {
-            session.outbox().events().clear();
-            session.handle_unrecorded(&error.to_string());
-            session.outbox().events().clear();
+        let taken = self.evidence.take(events);
+        self.check(taken);
+        if self.evidence.waiting() == Waiting::Urgent {
+            self.flush();
         }
         self.guard
             .counters()
-            .set(session.asked(), session.traffic());
+            .set(self.session.asked(), self.session.traffic());
+    }
+
+    fn flush(&mut self) {
+        let flushed = self.evidence.flush();
+        self.check(flushed);
+    }
+
+    fn check(&mut self, written: Result<(), EvidenceError>) {
+        if let Err(error) = written {
+            self.session.handle_unrecorded(&error.to_string());
+            // The recording takes nothing more; the enforcement log still tells of the end.
+            self.evidence.take_end(self.session.outbox().events());
+        }
     }
 
     /// Sends what waits; says whether that let the session go on.
@@ -422,7 +447,15 @@ impl Pump<'_> {
                 None => return false,
             },
         };
-        match leg.poll_read(cx, |bytes| session.handle_bytes(side, bytes)) {
+        let take = |bytes: &[u8]| {
+            if side == Side::Client && session.may_take_long(bytes.len(), LONG) {
+                // Others on this thread need not wait for the grammar.
+                tokio::task::block_in_place(|| session.handle_bytes(side, bytes));
+            } else {
+                session.handle_bytes(side, bytes);
+            }
+        };
+        match leg.poll_read(cx, take) {
             Poll::Pending => return false,
             Poll::Ready(Ok(Read::Bytes)) => {}
             Poll::Ready(Ok(Read::Eof)) => session.handle_eof(side),
@@ -434,12 +467,24 @@ impl Pump<'_> {
         true
     }
 
-    /// Nothing moves: memory that only busy sessions need is given back.
-    fn rest(&mut self) {
+    /// Nothing moves: memory that only busy sessions need is given back, and what waits to be
+    /// written gets a deadline. Says whether that passed.
+    fn rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let outbox = self.session.outbox();
         release(outbox.to_client());
         release(outbox.to_server());
         self.evidence.shrink();
+        if self.evidence.waiting() == Waiting::Nothing && self.due.is_none() {
+            return Poll::Pending;
+        }
+        // A timer that runs is left running, also when its lines are written before: a busy session
+        // has one for each [`WRITE_DELAY`] and not one for each statement.
+        let due = self
+            .due
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_DELAY)));
+        std::task::ready!(due.as_mut().poll(cx));
+        *self.due = None;
+        Poll::Ready(())
     }
 }
 

@@ -11,9 +11,9 @@ use super::engine::Inventory;
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Glob, Quantifier, Truth};
+use crate::descriptor::Protocol;
 use crate::facts::{Attribute, Fact, Type};
 use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
-use crate::protocols::Protocol;
 
 /// A rule as it is for the resources of one protocol.
 #[derive(Clone, Debug)]

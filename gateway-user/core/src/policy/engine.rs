@@ -15,10 +15,10 @@ use super::decision::{Decision, Permit, Verdict};
 use super::diagnostic::{Diagnostic, Level};
 use super::model::{Mode, RuleSpec};
 use super::pattern::{Quantifier, Truth};
+use crate::descriptor::Protocol;
 use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
 use crate::flow::Flow;
 use crate::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
-use crate::protocols::Protocol;
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 

@@ -1,20 +1,18 @@
-//! What every protocol offers: a static [`Protocol`] descriptor and, for framed ones, a [`Codec`].
+//! What a framed protocol offers: a static [`Protocol`] descriptor and a [`Codec`].
 //!
 //! Adding a protocol touches its own folder and one line in `registry`. Names for policy, ports,
 //! sniffing, recordings and the conformance laws come from the descriptor. A codec reads frames
 //! and says in [`Step`]s what is to become of them; it decides nothing and sends nothing: that is
 //! the session's.
 
-pub mod conformance;
 pub mod postgres;
 pub mod registry;
 
-use std::fmt;
-
 use bytes::Bytes;
 
+use crate::descriptor::Protocol;
 use crate::event::{Outcome, ServerError};
-use crate::facts::{Attribute, Facts};
+use crate::facts::Facts;
 use crate::ids::AskId;
 use crate::refusal::Refusal;
 
@@ -38,44 +36,6 @@ impl Side {
             Self::Server => Self::Client,
         }
     }
-}
-
-/// Everything static that the rest of the program needs to know of a protocol.
-#[derive(Clone, Copy)]
-pub struct Protocol {
-    /// Name in configuration, recordings and log.
-    pub name: &'static str,
-    /// Its usual ports: what is spoken to a destination that no resource covers, so that the
-    /// refusal can be told in the client's own language.
-    pub ports: &'static [u16],
-    /// The facts it can tell, in the order of the slots of its fact sets.
-    pub attributes: &'static [Attribute],
-    /// How a TLS session begins inside the protocol on the way to a server, where it has a way.
-    pub upstream_tls: Option<TlsRequest>,
-    /// The ALPN protocol name (RFC 7301), where it has one.
-    pub alpn: Option<&'static [u8]>,
-    /// Whether a frame of this first byte may go to the server by the small door, without a
-    /// permit: it continues, ends or acknowledges, and asks for nothing.
-    pub housekeeping: fn(u8) -> bool,
-}
-
-impl fmt::Debug for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Protocol")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a client asks a server for TLS in the protocol's own words.
-#[derive(Clone, Copy, Debug)]
-pub struct TlsRequest {
-    /// What the client sends.
-    pub request: &'static [u8],
-    /// The one byte by which the server agrees.
-    pub accepted: u8,
-    /// The one byte by which it declines and goes on in plain text.
-    pub declined: u8,
 }
 
 /// Whether the gateway offers TLS to clients.
@@ -259,6 +219,9 @@ pub trait Codec: Send {
     /// # Errors
     /// The handshake did not agree on what the protocol demands.
     fn tls_started(&mut self, side: Side, info: &TlsInfo) -> Result<(), CodecError>;
+
+    /// Whether the client sends data now and no statements.
+    fn takes_data(&self) -> bool;
 
     /// The last words to the client, if there is a way to say them at this point.
     fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes>;

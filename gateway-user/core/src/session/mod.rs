@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use self::inbound::{Inbound, Rest};
 use self::outbox::{Action, Outbox};
+use crate::descriptor::Protocol;
 use crate::event::{End, Event, Leg, Open, SessionEnd, Tls};
 use crate::facts::Stage;
 use crate::flow::Flow;
@@ -21,8 +22,7 @@ use crate::ids::{AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Verdict};
 use crate::policy::engine::Engine;
 use crate::protocols::{
-    Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Protocol, Report, Side, Step, Then,
-    TlsInfo,
+    Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Report, Side, Step, Then, TlsInfo,
 };
 use crate::subject::Subject;
 
@@ -114,6 +114,11 @@ impl Session {
     /// Bytes that went to the client and to the server so far.
     pub fn traffic(&self) -> (u64, u64) {
         self.outbox.sent
+    }
+
+    /// Whether taking `more` bytes from the client may mean to judge a text of more than `long`.
+    pub fn may_take_long(&self, more: usize, long: usize) -> bool {
+        self.client.len() + more > long && self.client.rest.is_done() && !self.codec.takes_data()
     }
 
     /// Whether the session's own start has been decided: the client has said who it is.

@@ -71,6 +71,8 @@ impl PostgresCodec {
                     _ => self.function_call(head, gather, body),
                 }
             }
+            // The server would fail, and skip what follows in a way that is not followed here.
+            b'S' | b'H' if head.len != wire::HEAD => Err(CUT),
             b'S' => {
                 (self.skipping, self.executed) = (false, false);
                 self.pipeline.push(Pending::Sync);
@@ -285,7 +287,7 @@ impl PostgresCodec {
                     Some(_) => self.expect_changes(&script, &bound.prepared.units),
                     None => self.expect_unsettled(&bound.prepared.units),
                 }
-                self.executed = true;
+                (self.executed, self.sent_since_ready) = (true, true);
                 self.pipeline
                     .push(Pending::Execute(Tally::new(bound.ask), Some(script)));
                 Ok(Some(Step::Pass(head.len)))
@@ -339,7 +341,7 @@ impl PostgresCodec {
         mut body: Cursor<'_>,
     ) -> Result<Option<Step>, CodecError> {
         let units = script::function_call(body.u32().ok_or(CUT)?);
-        self.asked = Some(Asked::Call);
+        self.asked = Some(Asked::Call(Arc::clone(&units)));
         Ok(Some(self.ask(
             head,
             gather,

@@ -45,7 +45,7 @@ pub(super) enum Asked {
     Bind(Box<[u8]>, Arc<Prepared>),
     /// Likewise, where a script is known.
     Execute(Option<Arc<Script>>, Arc<[FactSet]>),
-    Call,
+    Call(Arc<[FactSet]>),
 }
 
 /// The codec.
@@ -79,6 +79,12 @@ pub(super) struct PostgresCodec {
     pub(super) first_path: SearchPath,
     /// Something under way may change how texts are read, which the server would report.
     pub(super) reading_changes: bool,
+    /// How texts are read was changed within the transaction that is open: whatever rolls it back,
+    /// or back to a savepoint, changes that again.
+    pub(super) reading_may_revert: bool,
+    /// Something was sent since the server last said that it was ready for more, which is when it
+    /// reports settings.
+    pub(super) sent_since_ready: bool,
     pub(super) client_encrypted: bool,
     pub(super) server_encrypted: bool,
     /// The server would have bound SCRAM to its TLS channel, which ends at the gateway.
@@ -110,6 +116,8 @@ impl PostgresCodec {
             },
             first_path: SearchPath::Default,
             reading_changes: false,
+            reading_may_revert: false,
+            sent_since_ready: false,
             client_encrypted: false,
             server_encrypted: false,
             binding_removed: false,
@@ -130,7 +138,7 @@ impl PostgresCodec {
         for effect in &script.effects {
             match effect {
                 Effect::SearchPathChanged => self.session.search_path = SearchPath::Changed,
-                Effect::ReadingChanged => self.reading_changes = true,
+                Effect::ReadingChanged => self.expect_other_reading(),
                 Effect::Execute { .. } | Effect::Fetch { .. } => self.expect_unsettled(units),
                 _ => {}
             }
@@ -143,12 +151,19 @@ impl PostgresCodec {
         if unsettled.search_path {
             self.session.search_path = SearchPath::Changed;
         }
-        self.reading_changes |= unsettled.reading;
+        if unsettled.reading {
+            self.expect_other_reading();
+        }
+    }
+
+    fn expect_other_reading(&mut self) {
+        self.reading_changes = true;
+        self.reading_may_revert = true;
     }
 
     /// How a text that is sent now will be read.
     pub(super) fn session(&self) -> Session {
-        if self.reading_changes {
+        if self.reading_changes || self.reading_may_revert && self.sent_since_ready {
             return Session {
                 strings: Strings::Uncertain,
                 encoding: Encoding::Uncertain,
@@ -223,18 +238,22 @@ impl Codec for PostgresCodec {
                 self.executed = true;
                 Pending::Execute(Tally::new(ask), script)
             }
-            Some(Asked::Call) => Pending::Call(Tally::new(ask)),
+            Some(Asked::Call(units)) => {
+                self.expect_unsettled(&units);
+                Pending::Call(Tally::new(ask))
+            }
             Some(Asked::Cancel) | None => {
                 self.phase = Phase::Over;
                 return;
             }
         };
+        self.sent_since_ready = true;
         self.pipeline.push(pending);
     }
 
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
         match self.asked.take() {
-            Some(Asked::Query(..) | Asked::Call) => {
+            Some(Asked::Query(..) | Asked::Call(_)) => {
                 self.pipeline
                     .push(Pending::RefusedQuery(reply::refusal("ERROR", refusal)));
             }
@@ -280,6 +299,10 @@ impl Codec for PostgresCodec {
             }
         }
         Ok(())
+    }
+
+    fn takes_data(&self) -> bool {
+        self.copy_in
     }
 
     fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes> {

@@ -23,7 +23,8 @@ use bytes::Bytes;
 
 use self::cache::ScriptCache;
 use self::codec::PostgresCodec;
-use super::{CancelKey, Codec, CodecOptions, Framed, Protocol, TlsRequest};
+use super::{CancelKey, Codec, CodecOptions, Framed};
+use crate::descriptor::{Protocol, TlsRequest};
 
 /// The descriptor.
 pub static PROTOCOL: Protocol = Protocol {

@@ -13,6 +13,7 @@ use super::script::{Effect, Script};
 use crate::event::Outcome;
 use crate::facts::FactSet;
 use crate::ids::AskId;
+use crate::protocols::CodecError;
 use crate::sql::postgres::Session;
 
 /// What is known of a running statement's result so far.
@@ -209,10 +210,25 @@ impl Pipeline {
         }
     }
 
-    /// The server has begun to copy in: it ignores every `Sync` that was sent before the data.
-    pub(super) fn forget_syncs(&mut self) {
-        self.queue
-            .retain(|pending| !matches!(pending, Pending::Sync));
+    /// The server has begun to copy in for the head. It ignores each `Sync` that was sent right
+    /// behind it; of anything else it takes one message for a mistake, and which of the others it
+    /// still runs then depends on how the copy was asked for.
+    ///
+    /// # Errors
+    /// Something else was sent behind it.
+    pub(super) fn copy_in(&mut self) -> Result<(), CodecError> {
+        if self
+            .queue
+            .iter()
+            .skip(1)
+            .all(|it| matches!(it, Pending::Sync))
+        {
+            self.queue.truncate(1);
+            return Ok(());
+        }
+        Err(CodecError::Client(
+            "a message was sent behind COPY from stdin before its data",
+        ))
     }
 
     /// What statement `name` will be once the server gets there.

@@ -50,7 +50,7 @@ impl PostgresCodec {
             b's' => self.finish_execute(),
             b'G' | b'W' => {
                 self.copy_in = true;
-                self.pipeline.forget_syncs();
+                self.pipeline.copy_in()?;
             }
             b'E' => return Ok(Some(self.error(head, body))),
             b'Z' => self.ready(
@@ -285,6 +285,9 @@ impl PostgresCodec {
         }
         if self.pipeline.is_empty() {
             self.reading_changes = false;
+            self.sent_since_ready = false;
+            // Outside a transaction there is nothing left to be rolled back.
+            self.reading_may_revert &= status != b'I';
         }
         Ok(())
     }

@@ -103,13 +103,16 @@ impl PostgresCodec {
                 break;
             }
             let value = body.cstr().ok_or(CUT)?;
-            let text = || Fact::Text(String::from_utf8_lossy(value).into());
+            let text = |value| Fact::Text(String::from_utf8_lossy(value).into());
+            // Settings are called in any case; what is not one has its case.
+            let is = |setting: &str| name.eq_ignore_ascii_case(setting.as_bytes());
             match name {
-                b"user" => user = Some(text()),
-                b"database" => database = Some(text()),
-                b"application_name" => facts.set(slot::APPLICATION_NAME, text()),
-                b"search_path" => self.first_path = SearchPath::Changed,
+                b"user" => user = Some(text(wire::server_name(value))),
+                b"database" if value.is_empty() => database = None,
+                b"database" => database = Some(text(wire::server_name(value))),
                 b"options" if names_search_path(value) => self.first_path = SearchPath::Changed,
+                _ if is("application_name") => facts.set(slot::APPLICATION_NAME, text(value)),
+                _ if is("search_path") => self.first_path = SearchPath::Changed,
                 _ => {}
             }
         }

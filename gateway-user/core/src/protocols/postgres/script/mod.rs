@@ -334,6 +334,8 @@ pub fn function_call(oid: u32) -> Arc<[FactSet]> {
         LISTS
             .into_iter()
             .for_each(|list| set.set(list, Fact::Unknown));
+        // It may be `set_config`.
+        set.set(slot::SETTING, Fact::Unknown);
     } else {
         let name = Name {
             schema: Some("pg_catalog".into()),

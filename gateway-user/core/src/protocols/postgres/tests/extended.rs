@@ -246,3 +246,16 @@ fn a_long_parameter_streams_under_the_permit_of_its_bind() {
     }
     assert_eq!(sent, bind.len());
 }
+
+#[test]
+fn a_flush_or_sync_that_the_server_would_fail_on_ends_the_session() {
+    for tag in [b'H', b'S'] {
+        let mut talk = Talk::ready(working());
+        // The server would skip the query, whose place in the queue the next answer would take.
+        talk.client(&[vec![tag, 0, 0, 0, 5, 0], client::query("SELECT 1")].concat());
+        assert_eq!(
+            (talk.sent(), talk.heard()),
+            (String::new(), "E/08P01".to_owned())
+        );
+    }
+}

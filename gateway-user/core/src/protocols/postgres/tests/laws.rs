@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::talk::{client, nothing, options, server, working};
-use crate::protocols::conformance::{
+use crate::conformance::{
     Said, chunking_changes_nothing, evidence_is_complete, nothing_passes_without_permit, run,
 };
 use crate::protocols::postgres::Postgres;

@@ -199,3 +199,119 @@ fn strings_are_read_as_the_server_reads_them() {
         (String::new(), "S C Z/I E/42501 Z/I".to_owned())
     );
 }
+
+#[test]
+fn a_rollback_brings_back_how_strings_were_read() {
+    // One string while a backslash escapes; two statements once the setting is rolled back.
+    let hidden = r"SELECT '\' ; SELECT * FROM secrets; --'";
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query("BEGIN"))
+        .server(&[server::complete("BEGIN"), server::ready(b'T')].concat());
+    talk.client(&client::query("SET standard_conforming_strings = off"));
+    talk.server(
+        &[
+            server::complete("SET"),
+            server::status("standard_conforming_strings", "off"),
+            server::ready(b'T'),
+        ]
+        .concat(),
+    );
+    talk.clear();
+    talk.client(&[client::query("ROLLBACK"), client::query(hidden)].concat());
+    assert_eq!(talk.sent(), "Q");
+    talk.server(
+        &[
+            server::complete("ROLLBACK"),
+            server::status("standard_conforming_strings", "on"),
+            server::ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.heard(), "C S Z/I E/42501 Z/I");
+    talk.client(&client::query(r"SELECT 'C:\temp'"));
+    assert_eq!(talk.sent(), "Q", "all is certain again");
+}
+
+#[test]
+fn a_flush_does_not_tell_that_a_rollback_changed_how_strings_are_read() {
+    let hidden = r"SELECT '\' ; SELECT * FROM secrets; --'";
+    let mut talk = Talk::ready(working());
+    talk.client(&client::query("BEGIN"))
+        .server(&[server::complete("BEGIN"), server::ready(b'T')].concat());
+    talk.client(&client::query("SET standard_conforming_strings = off"));
+    talk.server(
+        &[
+            server::complete("SET"),
+            server::status("standard_conforming_strings", "off"),
+            server::ready(b'T'),
+        ]
+        .concat(),
+    );
+    talk.client(
+        &[
+            client::parse("", "ROLLBACK"),
+            client::bind("", ""),
+            client::execute(""),
+            client::flush(),
+        ]
+        .concat(),
+    )
+    .server(
+        &[
+            server::parsed(),
+            server::bound(),
+            server::complete("ROLLBACK"),
+        ]
+        .concat(),
+    );
+    talk.clear();
+    talk.client(&client::parse("", hidden));
+    assert_eq!(
+        (talk.sent(), talk.heard()),
+        (String::new(), "E/42501".to_owned())
+    );
+}
+
+#[test]
+fn what_is_sent_into_a_copy_never_counts_as_run() {
+    let mut talk = Talk::ready(working());
+    succeed(&mut talk, "SET search_path = elsewhere");
+    // While it copies in the server takes the `RESET` for a mistake and runs it not; the `Sync`
+    // behind that it answers.
+    talk.client(
+        &[
+            client::query("COPY orders FROM STDIN"),
+            client::query("RESET search_path"),
+            client::sync(),
+        ]
+        .concat(),
+    );
+    talk.server(&server::copy_in());
+    talk.server(
+        &[
+            server::error("08P01"),
+            server::ready(b'I'),
+            server::ready(b'I'),
+        ]
+        .concat(),
+    );
+    let end = talk.events.iter().any(|event| {
+        matches!(event, crate::event::Event::End(end)
+            if matches!(end.how, crate::event::SessionEnd::ClientViolation { .. }))
+    });
+    assert!(end, "what was run and what not cannot be told from here on");
+}
+
+#[test]
+fn a_function_called_by_number_may_change_how_names_are_read() {
+    let mut talk = Talk::ready(super::talk::engine(
+        "[[rule]]\nname = 'a'\naction = 'allow'\nmatch = { verb = ['call'] }\n\
+         [[rule]]\nname = 'b'\naction = 'allow'\nmatch = { verb = ['select'], table = ['public.orders'] }",
+    ));
+    // `set_config`.
+    talk.client(&client::call(2078))
+        .server(&server::ready(b'I'));
+    talk.clear();
+    talk.client(&client::query("SELECT * FROM orders"));
+    assert_eq!(talk.heard(), "E/42501 Z/I");
+}

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use crate::conformance::{flow, subject};
 use crate::event::{Ask, Event, Outcome, Ruling};
 use crate::ids::{PolicyDigest, ResourceName, WorkloadName};
 use crate::policy::engine::{Engine, Inventory, Resource};
 use crate::policy::model::{Mode, RuleSpec};
-use crate::protocols::conformance::{flow, subject};
 use crate::protocols::postgres::{PROTOCOL, Postgres};
 use crate::protocols::{ClientTls, CodecOptions, Side};
 use crate::session::Session;
@@ -119,6 +119,10 @@ pub(super) mod client {
 
     pub(in super::super) fn flush() -> Vec<u8> {
         message(b'H', &[])
+    }
+
+    pub(in super::super) fn call(function: u32) -> Vec<u8> {
+        message(b'F', &[&function.to_be_bytes(), &[0; 6]])
     }
 
     pub(in super::super) fn terminate() -> Vec<u8> {

@@ -7,11 +7,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::{CodecOptions, Framed, Side, TlsInfo};
 use crate::event::{Event, Ruling};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
 use crate::ids::{ResourceName, SessionId, WorkloadName};
 use crate::policy::engine::Engine;
+use crate::protocols::{CodecOptions, Framed, GATHER_LIMIT, Side, TlsInfo};
 use crate::session::outbox::Action;
 use crate::session::{HIGH_WATER, Session};
 use crate::subject::{Process, Subject};
@@ -21,7 +21,7 @@ pub type Said = (Side, Vec<u8>);
 
 /// A session may hold so many bytes: one message that is held whole, what waits for both peers,
 /// and what one read adds to each.
-pub const MEMORY_LIMIT: usize = super::GATHER_LIMIT + 4 * HIGH_WATER;
+pub const MEMORY_LIMIT: usize = GATHER_LIMIT + 4 * HIGH_WATER;
 
 /// All that came out of a session.
 #[derive(Debug, Default, PartialEq)]
