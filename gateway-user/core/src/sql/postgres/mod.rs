@@ -3,11 +3,12 @@
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
 //! say where nodes have children, `queries`, `relations`, `statements` and `definitions` what the nodes mean,
 //! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result,
-//! `stack` the place where all this happens.
+//! `bounds` what is not tried, and `stack` the place where all this happens.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
 //! look into the body of a function or behind a view.
 
+mod bounds;
 mod catalog;
 mod clauses;
 mod commands;
@@ -27,23 +28,14 @@ use std::panic::catch_unwind;
 
 use pg_query::{ParserOptions, protobuf};
 
+pub use bounds::{MAX_BRACKETS, MAX_BYTES, MAX_OPERATORS, MAX_SIGNS, MAX_WORDS};
 pub use unit::{Analysis, Effect, Names, Setting, Unit};
 pub use verbs::{KINDS, OBJECTS, VERBS};
 
+use bounds::readable;
 use queries::statement;
 use stack::read_safely;
 use walk::Walker;
-
-/// Longest text that is read. Longer ones are not understood, hence denied unless a rule says
-/// otherwise.
-pub const MAX_BYTES: usize = 1024 * 1024;
-
-/// Deepest nesting of brackets that is handed to the grammar, which recurses.
-pub const MAX_BRACKETS: usize = 500;
-
-/// Longest run of operator characters that is handed to the grammar. Its lexer takes a run as a
-/// whole, keeps two characters of it and starts again: 200 KB of `/*` kept it busy for a minute.
-pub const MAX_OPERATORS: usize = 1_024;
 
 /// Reads `text`. Never fails and never panics: what cannot be read is one unit whose `parsed` is
 /// false.
@@ -61,35 +53,6 @@ pub fn analyse(text: &[u8], session: Session) -> Analysis {
 }
 
 const ESCAPING: ParserOptions = ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS;
-
-/// The text, if it is one that may be handed to the grammar.
-fn readable(text: &[u8], session: Session) -> Option<&str> {
-    let certain = session.encoding == Encoding::Utf8 || text.is_ascii();
-    if text.len() > MAX_BYTES || !certain || memchr::memchr(0, text).is_some() {
-        return None;
-    }
-    let (mut open, mut run) = (0_usize, 0_usize);
-    for byte in text {
-        match byte {
-            b'(' | b'[' => open += 1,
-            b')' | b']' => open = open.saturating_sub(1),
-            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
-            | b'/' | b'%' | b'<' | b'>' | b'=' => {
-                run += 1;
-                if run > MAX_OPERATORS {
-                    return None;
-                }
-                continue;
-            }
-            _ => {}
-        }
-        run = 0;
-        if open > MAX_BRACKETS {
-            return None;
-        }
-    }
-    std::str::from_utf8(text).ok()
-}
 
 /// Reads `text` on this thread's stack, see `stack`.
 fn read(text: &str, session: Session) -> Option<Analysis> {

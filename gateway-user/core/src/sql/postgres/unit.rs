@@ -111,6 +111,15 @@ impl Unit {
         self.writes.lose();
     }
 
+    /// How many names [`Unit::take_over`] takes.
+    pub(super) fn names(&self) -> usize {
+        [&self.tables, &self.reads, &self.writes, &self.functions]
+            .map(|list| list.names.len())
+            .iter()
+            .sum::<usize>()
+            + self.runs.len()
+    }
+
     /// Takes over what a unit inside this one touches.
     pub(super) fn take_over(&mut self, inner: &Unit) {
         self.tables.extend(&inner.tables);

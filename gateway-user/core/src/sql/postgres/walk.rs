@@ -21,6 +21,10 @@ const MAX_DEPTH: u32 = 10_000;
 /// Most units of one text. A dump of this many statements in one message is not read.
 const MAX_UNITS: usize = 10_000;
 
+/// Most names that units take over from the ones inside them, over a whole text. Where statements
+/// nest, each name is taken over once for each level.
+const MAX_TAKEN_OVER: usize = 20_000;
+
 /// Most common table expressions in sight of one place. Each unqualified name is compared to them.
 const MAX_CTES: usize = 256;
 
@@ -74,6 +78,7 @@ pub(super) struct Walker {
     current: usize,
     folded: bool,
     depth: u32,
+    taken_over: usize,
     overflowed: bool,
 }
 
@@ -89,6 +94,7 @@ impl Walker {
             current: 0,
             folded: false,
             depth: 0,
+            taken_over: 0,
             overflowed: false,
         }
     }
@@ -128,7 +134,12 @@ impl Walker {
             && let Some((before, from)) = self.units.split_at_mut_checked(index)
             && let (Some(outer), Some(inner)) = (before.get_mut(outer), from.first())
         {
-            outer.take_over(inner);
+            self.taken_over += inner.names();
+            if self.taken_over > MAX_TAKEN_OVER {
+                self.overflowed = true;
+            } else {
+                outer.take_over(inner);
+            }
         }
     }
 

@@ -19,6 +19,9 @@ pub type Effect = crate::sql::postgres::Effect<Arc<[FactSet]>>;
 /// The slots that hold lists of names.
 const LISTS: [usize; 4] = [slot::TABLE, slot::READ, slot::WRITE, slot::FUNCTION];
 
+/// Most steps that [`Script::resolve`] takes: units that run something, times changes.
+const MAX_STEPS: usize = 1_000_000;
+
 /// What one text asks for. Immutable and shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -108,7 +111,10 @@ impl Script {
         &self,
         mut lookup: impl FnMut(&Effect) -> Option<Arc<[FactSet]>>,
     ) -> Arc<[FactSet]> {
-        if self.deferred.is_empty() {
+        // A text that prepares and executes without end is not worth following: its units stay
+        // unknown.
+        let steps = self.deferred.len().saturating_mul(self.effects.len());
+        if self.deferred.is_empty() || steps > MAX_STEPS {
             return Arc::clone(&self.units);
         }
         let mut units = Vec::with_capacity(self.units.len() * 2);

@@ -123,7 +123,23 @@ fn hostile() {
             format!("/*{}", "/* ".repeat(80_000)),
             format!("SELECT {}", format!("{} ", "/*".repeat(512)).repeat(250)),
             format!("SELECT {}", format!("{} ", "+".repeat(1_024)).repeat(250)),
+            format!("SELECT {}", format!("{}1 ", "+-".repeat(512)).repeat(250)),
+            format!(
+                "SELECT {}",
+                format!("/**/{}1 ", "+-".repeat(32)).repeat(1_250)
+            ),
             format!("SELECT $a${}", "$a".repeat(100_000)),
+            format!("SELECT a{}", ",a".repeat(90_000)),
+            nest(
+                [
+                    "",
+                    "WITH d AS (",
+                    "DELETE FROM a",
+                    " RETURNING 1) DELETE FROM b",
+                ],
+                480,
+            )
+            .repeat(40),
         ];
         for text in texts {
             let analysis = analyse(text.as_bytes(), Session::default());
@@ -220,7 +236,9 @@ fn long_and_legal() {
     let joins: String = (0..500)
         .map(|n| format!(" LEFT JOIN t{n} ON t{n}.id = a.id"))
         .collect();
-    let rows = vec!["(1, 'two', 3.5, now(), NULL)"; 10_000].join(", ");
+    let row =
+        "(12345, 'A Name, Inc. ((((', 'a@b.example', 1234.56, '2026-01-02 03:04:05', true, NULL)";
+    let rows = vec![row; 8_000].join(",\n");
     for text in [
         format!("SELECT * FROM a{joins}"),
         format!("SELECT 1 FROM a WHERE a = 1{}", " OR a = 1".repeat(4_000)),
@@ -232,6 +250,8 @@ fn long_and_legal() {
             " UNION ALL SELECT 1 FROM a".repeat(4_000)
         ),
         format!("INSERT INTO a VALUES {rows}"),
+        format!("INSERT INTO a VALUES ('{}')", "some prose, ".repeat(80_000)),
+        format!("/*{}*/ SELECT 1 --{}", "*".repeat(300), "-+".repeat(200)),
         nest(["SELECT 1 FROM ", "(SELECT * FROM ", "a", ") a"], 400),
         nest(["SELECT ", "(SELECT ", "a FROM a", ")"], 400),
         nest(["SELECT ", "coalesce(", "a", ")"], 400) + " FROM a",
