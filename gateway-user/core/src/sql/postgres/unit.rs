@@ -120,6 +120,14 @@ impl Unit {
         self.runs.extend(inner.runs.iter().cloned());
     }
 
+    /// How many names its lists hold.
+    pub(super) fn names(&self) -> usize {
+        [&self.tables, &self.reads, &self.writes, &self.functions]
+            .into_iter()
+            .map(|list| list.names.len())
+            .sum()
+    }
+
     pub(super) fn set(&mut self, name: Option<&str>) {
         let name = name.map(str::to_ascii_lowercase);
         self.setting = match (&self.setting, name) {
