@@ -152,6 +152,11 @@ impl Script {
         units.into()
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        bytes(&self.units) + self.effects.len() * 64
+    }
+
     /// What names stand for when unit `index` is run, as far as this text says.
     fn names_before(&self, index: usize) -> Defined<'_> {
         let mut defined = Defined::default();
@@ -385,6 +390,11 @@ fn fact_set(unit: Unit, statements: u64) -> FactSet {
     set.set(slot::CHANNEL, text(unit.channel));
     set.set(slot::STATEMENTS, Fact::Number(statements));
     set
+}
+
+/// About how many bytes of memory these units take.
+pub fn bytes(units: &[FactSet]) -> usize {
+    units.iter().map(|unit| 512 + 96 * weight_of(unit)).sum()
 }
 
 /// The unit, and the names in its lists.
