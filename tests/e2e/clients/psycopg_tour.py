@@ -93,8 +93,12 @@ for count, row in enumerate(connection.cursor().stream("SELECT generate_series(1
         break
 print(connection.execute("SELECT 'still'").fetchone())
 
-# A cancel from another thread's point of view: on a connection of its own.
+# A cancel goes on a connection of its own, and is for nothing when it overtakes the statement.
 connection.pgconn.send_query(b"SELECT pg_sleep(60)")
+busy = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s AND state = 'active' AND query LIKE '%%pg_sleep%%'"
+with psycopg.connect(sys.argv[1], autocommit=True) as watcher:
+    while watcher.execute(busy, (connection.info.backend_pid,)).fetchone() == (0,):
+        pass
 connection.cancel_safe(timeout=20)
 while (result := connection.pgconn.get_result()) is not None:
     state = result.error_field(pq.DiagnosticField.SQLSTATE)
