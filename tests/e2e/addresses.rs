@@ -86,12 +86,14 @@ fn server_on_another_host_is_reached_through_the_gateway() {
 
 #[test]
 fn two_hundred_connections_at_once() {
-    let gateway = open_gateway();
-    let mut client = python_client("connections.py", &server().conninfo("127.0.0.1", "app"));
-    client.arg("200");
-    assert_eq!(agent(&gateway, &client).trim(), "19900");
-    let recordings = gateway.wait_recordings(200).unwrap();
-    assert_eq!(recordings.len(), 200);
+    let gateway = gateway(&shop("").allow_all());
+    for (sslmode, so_far) in [("disable", 200), ("require", 400)] {
+        let conninfo = server().conninfo("127.0.0.1", "app") + " sslmode=" + sslmode;
+        let mut client = python_client("connections.py", &conninfo);
+        client.arg("200");
+        assert_eq!(agent(&gateway, &client).trim(), "19900");
+        assert_eq!(gateway.wait_recordings(so_far).unwrap().len(), so_far);
+    }
     let verified = gateway.call(["sessions", "verify", "--all"]).unwrap();
     assert!(verified.status.success(), "{}", said(&verified));
 }

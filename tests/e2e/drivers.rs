@@ -5,7 +5,9 @@ use std::process::Command;
 use gateway_tests::programs::{postgres_bin, python};
 use tokio_postgres::types::ToSql;
 
-use crate::stage::{agent, client, direct, looks_direct, open_gateway, python_client, server};
+use crate::stage::{
+    agent, client, direct, gateway, looks_direct, open_gateway, python_client, server, shop,
+};
 
 fn conninfo() -> String {
     server().conninfo("127.0.0.1", "app")
@@ -43,9 +45,11 @@ fn newest_libpq_speaks_protocol_3_2() {
 
 #[test]
 fn pgbench_runs_in_every_mode() {
-    let gateway = open_gateway();
+    // TLS to the server wherever the client has it, so that both legs change together.
+    let plain = open_gateway();
+    let encrypted = gateway(&shop("upstream = { tls = \"require\" }").allow_all());
     let server = server();
-    let pgbench = |arguments: &[&str]| -> Command {
+    let pgbench = |sslmode: &str, arguments: &[&str]| -> Command {
         let mut command = client(postgres_bin().unwrap().join("pgbench"));
         command.args([
             "-h",
@@ -55,35 +59,43 @@ fn pgbench_runs_in_every_mode() {
             "-p",
             &server.port().to_string(),
         ]);
-        command.args(arguments).arg("shop");
+        command
+            .args(arguments)
+            .arg("shop")
+            .env("PGSSLMODE", sslmode);
         command
     };
     server.admin("GRANT ALL ON SCHEMA public TO app").unwrap();
     agent(
-        &gateway,
-        &pgbench(&["--initialize", "--quiet", "--scale=1"]),
+        &encrypted,
+        &pgbench("require", &["--initialize", "--quiet", "--scale=1"]),
     );
-    for protocol in ["simple", "extended", "prepared"] {
-        for work in [
-            "--builtin=select-only",
-            "--builtin=tpcb-like",
-            "--builtin=simple-update",
-        ] {
-            let shown = agent(
-                &gateway,
-                &pgbench(&["-n", "-c", "4", "-t", "25", "--protocol", protocol, work]),
-            );
-            assert!(
-                shown.contains("processed: 100/100"),
-                "{protocol} {work}: {shown}"
-            );
+    for (gateway, sslmode) in [(&plain, "disable"), (&encrypted, "require")] {
+        for protocol in ["simple", "extended", "prepared"] {
+            for work in [
+                "--builtin=select-only",
+                "--builtin=tpcb-like",
+                "--builtin=simple-update",
+            ] {
+                let shown = agent(
+                    gateway,
+                    &pgbench(
+                        sslmode,
+                        &["-n", "-c", "4", "-t", "25", "--protocol", protocol, work],
+                    ),
+                );
+                assert!(
+                    shown.contains("processed: 100/100"),
+                    "{protocol} {work}: {shown}"
+                );
+            }
         }
+        let shown = agent(
+            gateway,
+            &pgbench(sslmode, &["-n", "-c", "2", "-t", "20", "--connect", "-S"]),
+        );
+        assert!(shown.contains("processed: 40/40"), "{shown}");
     }
-    let shown = agent(
-        &gateway,
-        &pgbench(&["-n", "-c", "2", "-t", "20", "--connect", "-S"]),
-    );
-    assert!(shown.contains("processed: 40/40"), "{shown}");
 }
 
 /// The test runs itself again under `gateway run`; that one is the client.

@@ -6,6 +6,7 @@ use std::process::Command;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::programs::{find, output, said};
 use gateway_tests::recordings::Recording;
+use gateway_tests::terminal::Terminal;
 use gateway_tests::wait;
 
 use crate::stage::{agent, gateway, open_gateway, psql, server, shop, sql};
@@ -156,6 +157,57 @@ fn tampering_shows() {
     }
     fs::write(&path, original).unwrap();
     assert!(verifies(&gateway));
+}
+
+#[test]
+fn sessions_that_go_on_verify_too() {
+    let gateway = open_gateway();
+    let mut terminal = Terminal::start(&gateway.run("agent", &psql(&["-n"]))).unwrap();
+    terminal.wait_for("shop=> ").unwrap();
+    terminal.type_keys("SELECT 'open' || '_yet';\n").unwrap();
+    terminal.wait_for("open_yet").unwrap();
+    let verified = gateway.call(["sessions", "verify", "--all"]).unwrap();
+    assert!(verified.status.success(), "{}", said(&verified));
+    let listed = gateway.ask(["sessions", "list"]).unwrap();
+    assert!(listed.contains("running"), "{listed}");
+    terminal.type_keys("\\q\n").unwrap();
+    assert_eq!(terminal.wait_end().unwrap(), Some(0));
+    gateway.wait_recordings(1).unwrap();
+    assert!(verifies(&gateway));
+}
+
+#[test]
+fn removed_recording_shows() {
+    let gateway = open_gateway();
+    fs::remove_file(record_one(&gateway).path).unwrap();
+    let verified = gateway.call(["sessions", "verify", "--all"]).unwrap();
+    assert!(!verified.status.success(), "{}", said(&verified));
+}
+
+#[test]
+fn tail_shows_refusals_as_they_happen() {
+    let gateway = gateway(&shop("upstream = { tls = \"disable\" }").allow_all().rule(
+        "no-secrets",
+        "deny",
+        "match = { table = \"secret.*\" }\nreason = \"secrets are not for agents\"",
+    ));
+    let mut tail = Terminal::start(&gateway.command(["tail", "--denied"])).unwrap();
+    for statement in ["SELECT 1", "SELECT * FROM secret.keys"] {
+        gateway.agent(&sql(statement)).unwrap();
+    }
+    tail.wait_for("no-secrets").unwrap();
+    let lines = gateway
+        .ask(["tail", "--json", "--no-follow", "--denied"])
+        .unwrap();
+    let denied: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(denied.len(), 1, "{lines}");
+    assert_eq!(denied[0]["rule"], "no-secrets");
+    assert_eq!(denied[0]["workload"], "agent");
+    // What it was about is in the recording; the log is for many eyes.
+    assert!(!lines.contains("SELECT *"), "{lines}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod addresses;
 #[cfg(test)]
+mod cancelling;
+#[cfg(test)]
 mod closed;
 #[cfg(test)]
 mod drivers;
@@ -17,6 +19,8 @@ mod harness;
 mod psql;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod search_path;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

@@ -194,6 +194,72 @@ fn process_is_attached_by_its_id() {
 }
 
 #[test]
+fn unit_is_attached_by_its_name() {
+    let gateway = open_gateway();
+    // To the kernel a systemd unit is a cgroup of that name; no systemd is needed to have one.
+    let unit = Cgroup::new("planner.service");
+    let name = unit.path.file_name().unwrap().to_str().unwrap();
+    gateway
+        .ask(["attach", "--as", "agent", "--unit", name])
+        .unwrap();
+    assert!(unit.run(&mut sql("SELECT 1")).status.success());
+    let recording = gateway.wait_recordings(1).unwrap().remove(0);
+    let open = recording.events("open").next().unwrap();
+    assert!(
+        open["subject"]["cgroup"].as_str().unwrap().contains(name),
+        "{open}"
+    );
+    gateway.ask(["detach", "--unit", name]).unwrap();
+    assert!(unit.run(&mut sql("SELECT 1")).status.success());
+    assert_eq!(gateway.recordings().unwrap().len(), 1);
+}
+
+#[test]
+fn attached_client_that_would_bind_the_channel_is_told_what_to_do() {
+    // `gateway run` sets this for libpq; under `attach` the environment is the agent's own.
+    let gateway = gateway(&shop("upstream = { tls = \"require\" }").allow_all());
+    let cgroup = Cgroup::new("binding");
+    gateway
+        .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
+        .unwrap();
+    let mut psql = sql("SELECT 'in'");
+    psql.env("PGSSLMODE", "require");
+    let ran = cgroup.run(&mut psql);
+    assert!(!ran.status.success());
+    assert!(
+        said(&ran).contains("set channel_binding=disable"),
+        "{}",
+        said(&ran)
+    );
+    psql.env("PGCHANNELBINDING", "disable");
+    let ran = cgroup.run(&mut psql);
+    assert_eq!(said(&ran).trim(), "in");
+}
+
+#[test]
+fn run_as_another_user_is_that_user_and_an_agent() {
+    let gateway = open_gateway();
+    let mut id = Command::new("/bin/sh");
+    id.args(["-c", "id -un; echo $USER; id -Gn"]);
+    let mut run = gateway.command(["run", "--as", "agent", "--user", "nobody", "--"]);
+    run.arg(id.get_program()).args(id.get_args());
+    let ran = direct(&run);
+    assert_eq!(said(&ran), "nobody\nnobody\nnogroup\n");
+    let mut run = gateway.command(["run", "--as", "agent", "--user", "nobody", "--"]);
+    let psql = sql("SELECT 1");
+    run.arg(psql.get_program()).args(psql.get_args());
+    run.envs(
+        psql.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    run.current_dir("/");
+    assert!(direct(&run).status.success());
+    let recording = gateway.wait_recordings(1).unwrap().remove(0);
+    let open = recording.events("open").next().unwrap();
+    assert_ne!(open["subject"]["process"]["uid"], 0, "{open}");
+}
+
+#[test]
 fn attaching_what_is_not_there_is_explained() {
     let gateway = open_gateway();
     for (arguments, expected) in [

@@ -101,7 +101,8 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     )?;
     // A socket that nobody listens at is as good as none, so failing to remove it harms nobody.
     std::fs::remove_file(&socket).unwrap_or_else(|error| tracing::debug!(%error, "control socket"));
-    if !parts.kernel.attached()?.is_empty() {
+    operations.leave_runs();
+    if !parts.kernel.leave()? {
         eprintln!(
             "hooks stay attached; agents are refused until the daemon runs again or \
              `gateway detach --all`"
@@ -127,17 +128,16 @@ fn intake(parts: &Parts) -> Intake {
 
 fn operations(parts: &Parts) -> Result<Operations, AppError> {
     let config = parts.in_force.now();
-    let bundle = config.daemon.runtime.join("ca-bundle.pem");
-    bundle::write(
-        &bundle,
-        &upstream::host_roots(),
-        parts.authority.certificate(),
-    )
-    .map_err(|source| AppError::Bundle {
-        path: bundle.clone(),
-        source,
-    })?;
-    let environment = bundle::environment(&bundle)
+    let runtime = &config.daemon.runtime;
+    let roots = upstream::host_roots();
+    let files =
+        bundle::write(runtime, &roots, parts.authority.certificate()).map_err(|source| {
+            AppError::Bundle {
+                path: runtime.clone(),
+                source,
+            }
+        })?;
+    let environment = bundle::environment(&files)
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()));
     let settings: Arc<dyn Settings> = parts.in_force.clone();

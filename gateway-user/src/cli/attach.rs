@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::place::Places;
 use crate::control::api::{AttachRequest, Attached, Detached};
 use crate::control::client::{Client, ClientError};
-use crate::control::runs::PARENT as RUNS;
+use crate::control::runs::is_run;
 use crate::kernel::{self, CgroupId, CgroupMount, KernelError};
 
 /// Names one cgroup.
@@ -196,7 +196,7 @@ fn without_daemon(places: &Places) -> anyhow::Result<ExitCode> {
     }
     // What `gateway run` made and nobody is in any more; the kernel keeps the others.
     let runs = removed.iter().filter_map(|one| one.path.as_deref());
-    for run in runs.filter(|path| path.parent().is_some_and(|above| above.ends_with(RUNS))) {
+    for run in runs.filter(|path| is_run(path)) {
         match std::fs::remove_dir(run) {
             Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {}
             outcome => outcome?,

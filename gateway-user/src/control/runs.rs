@@ -21,8 +21,9 @@ use super::operations::{OperationError, Operations};
 use super::peer::Peer;
 use crate::kernel::CgroupId;
 
-/// Where the runs' cgroups are, below the cgroup v2 mount.
-pub const PARENT: &str = "gateway/agents";
+/// Below the cgroup v2 mount, what the names of the folders with runs begin with. Each daemon of the
+/// host has its own, by the port that is its alone: none may take another's runs for abandoned.
+const PARENT: &str = "gateway/agents-";
 /// How long a run's cgroup may stay empty before its first process comes.
 const ENTRY: Duration = Duration::from_secs(30);
 
@@ -121,6 +122,18 @@ impl Operations {
         self.forget_gone()
     }
 
+    /// Removes the folder of the runs if none is left in it; the daemon ends.
+    pub fn leave_runs(&self) {
+        let parent = self.parent();
+        match fs::remove_dir(&parent) {
+            // Runs that go on stay, and so does their folder.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(%error, path = %parent.display(), "cannot remove it"),
+            Ok(()) => {}
+        }
+    }
+
     fn is_awaited(&self, id: CgroupId) -> bool {
         let mut awaited = self.runs().awaited();
         awaited.retain(|_, since| since.elapsed() < ENTRY);
@@ -128,7 +141,8 @@ impl Operations {
     }
 
     fn parent(&self) -> PathBuf {
-        self.parts().mount.root().join(PARENT)
+        let name = format!("{PARENT}{}", self.parts().port);
+        self.parts().mount.root().join(name)
     }
 
     fn make_cgroup(&self, workload: &WorkloadName) -> Result<PathBuf, OperationError> {
@@ -161,6 +175,15 @@ impl Operations {
             source,
         })
     }
+}
+
+/// Whether a cgroup of this path was made for a run.
+pub fn is_run(path: &Path) -> bool {
+    let parent = path.parent().map(|parent| parent.to_string_lossy());
+    parent.is_some_and(|parent| {
+        let port = parent.rsplit_once(PARENT).map(|(_, port)| port);
+        port.is_some_and(|port| port.parse::<u16>().is_ok())
+    })
 }
 
 /// A workload's name as a directory may be called.
@@ -245,6 +268,16 @@ mod tests {
             directory_name(&WorkloadName::new("planner-2.1")),
             "planner-2.1"
         );
+    }
+
+    #[test]
+    fn a_run_is_known_by_its_path() {
+        let is = |path| is_run(Path::new(path));
+        assert!(is("/sys/fs/cgroup/gateway/agents-15001/planner-1"));
+        assert!(!is("/sys/fs/cgroup/gateway/agents-15001/planner-1/below"));
+        assert!(!is("/sys/fs/cgroup/gateway/agents-15001"));
+        assert!(!is("/sys/fs/cgroup/gateway/daemon"));
+        assert!(!is("/sys/fs/cgroup/system.slice/planner.service"));
     }
 
     #[test]

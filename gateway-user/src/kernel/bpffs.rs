@@ -83,7 +83,7 @@ impl Bpffs {
     }
 
     /// Unmounts it; what is still pinned there goes with it.
-    pub(super) fn unmount(self) -> Result<(), KernelError> {
+    pub(super) fn unmount(&self) -> Result<(), KernelError> {
         let mount = &self.folders.mount;
         // Lazily, because the lock's own descriptor is still open on it.
         umount2(mount, MntFlags::MNT_DETACH)

@@ -140,6 +140,17 @@ impl Kernel {
         self.programs.counters()
     }
 
+    /// Takes the private bpffs away if nothing is attached: then there is nothing to keep for the
+    /// next daemon. Says whether it did. Nothing can be attached after that.
+    pub fn leave(&self) -> Result<bool, KernelError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !link::pinned(&self.bpffs.folders)?.is_empty() {
+            return Ok(false);
+        }
+        self.bpffs.unmount()?;
+        Ok(true)
+    }
+
     fn adopt(&self) -> Result<(), KernelError> {
         for id in link::pinned(&self.bpffs.folders)? {
             let Some(path) = self.mount.path_of(id)? else {

@@ -65,7 +65,6 @@ async fn connect(
     let tcp = TcpStream::connect(destination)
         .await
         .map_err(DialError::Connect)?;
-    tune(&tcp).map_err(DialError::Connect)?;
     let mut leg = Leg::new(tcp);
     let Some(config) = upstream.config() else {
         return Ok((leg, None));
@@ -93,14 +92,4 @@ async fn connect(
         .await
         .map_err(DialError::Handshake)?;
     Ok((leg, Some(info)))
-}
-
-/// Small messages go out at once, and a peer that vanished is noticed.
-pub fn tune(tcp: &TcpStream) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(Duration::from_secs(60))
-        .with_interval(Duration::from_secs(15))
-        .with_retries(4);
-    socket2::SockRef::from(tcp).set_tcp_keepalive(&keepalive)
 }

@@ -91,6 +91,15 @@ impl Evidence {
         Ok(())
     }
 
+    /// Keeps the session's end for the enforcement log when the recording has failed.
+    pub fn take_end(&mut self, events: &mut Vec<Event>) {
+        for event in events.drain(..) {
+            if let Event::End(end) = event {
+                self.end = Some(end);
+            }
+        }
+    }
+
     /// What would be written now.
     pub fn waiting(&self) -> Waiting {
         self.waiting

@@ -410,8 +410,8 @@ impl Pump<'_> {
     fn check(&mut self, written: Result<(), EvidenceError>) {
         if let Err(error) = written {
             self.session.handle_unrecorded(&error.to_string());
-            // There is nowhere to write the session's end to.
-            self.session.outbox().events().clear();
+            // The recording takes nothing more; the enforcement log still tells of the end.
+            self.evidence.take_end(self.session.outbox().events());
         }
     }
 

@@ -361,13 +361,14 @@ fn the_bundle_has_our_authority_first() {
     let directory = tempfile::tempdir().unwrap();
     let authority = authority(directory.path());
     let other = self_signed(|_| {});
-    let path = directory.path().join("bundle.pem");
     let roots = [other.certificate.clone()];
-    bundle::write(&path, &roots, authority.certificate()).unwrap();
-    bundle::write(&path, &roots, authority.certificate()).unwrap();
-    let text = fs::read_to_string(&path).unwrap();
+    bundle::write(directory.path(), &roots, authority.certificate()).unwrap();
+    let files = bundle::write(directory.path(), &roots, authority.certificate()).unwrap();
+    let text = fs::read_to_string(&files.bundle).unwrap();
     let expected = [authority.certificate(), &other.certificate].map(bundle::to_pem);
     assert_eq!(text, expected.concat());
-    let environment = bundle::environment(&path);
-    assert!(environment.contains(&("PGSSLROOTCERT", path.into_os_string())));
+    assert_eq!(fs::read_to_string(&files.authority).unwrap(), expected[0]);
+    let environment = bundle::environment(&files);
+    assert!(environment.contains(&("SSL_CERT_FILE", files.bundle.into_os_string())));
+    assert!(environment.contains(&("PGSSLROOTCERT", files.authority.into_os_string())));
 }

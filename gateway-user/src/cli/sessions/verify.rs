@@ -72,6 +72,7 @@ enum State {
 }
 
 pub(super) fn run(directory: &Path, log: &Path, args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    // Before the recordings are listed: one is made before the log tells of it.
     let mut heads = heads(log, args)?;
     let mut findings = Vec::new();
     for found in chosen(directory, args)? {
@@ -82,18 +83,15 @@ pub(super) fn run(directory: &Path, log: &Path, args: &VerifyArgs) -> anyhow::Re
             found.id.clone(),
             report,
             live,
-            heads.remove(&found.id),
+            heads.remove(&found.id).flatten(),
         ));
     }
     if args.all {
-        findings.extend(heads.into_iter().map(|(session, head)| Finding {
-            session,
-            lines: head.lines,
-            hash: head.hash,
-            state: State::Missing,
-            line: None,
-            problem: Some("the enforcement log tells of it, and the recording is gone".to_owned()),
-        }));
+        findings.extend(
+            heads
+                .into_iter()
+                .map(|(session, head)| missing(session, head)),
+        );
     }
     let bad = findings
         .iter()
@@ -123,8 +121,22 @@ fn chosen(directory: &Path, args: &VerifyArgs) -> anyhow::Result<Vec<Found>> {
     chosen.collect()
 }
 
-/// The last lines of recordings, as the log has them.
-fn heads(log: &Path, args: &VerifyArgs) -> anyhow::Result<BTreeMap<String, Head>> {
+fn missing(session: String, head: Option<Head>) -> Finding {
+    let (lines, hash) = head.map_or_else(Default::default, |head| (head.lines, head.hash));
+    Finding {
+        session,
+        lines,
+        hash,
+        state: State::Missing,
+        line: None,
+        problem: Some("the enforcement log tells of it, and the recording is gone".to_owned()),
+    }
+}
+
+/// The sessions that the log tells of, with the last lines of those that ended.
+type Heads = BTreeMap<String, Option<Head>>;
+
+fn heads(log: &Path, args: &VerifyArgs) -> anyhow::Result<Heads> {
     let mut heads = BTreeMap::new();
     if args.log.is_empty() {
         match File::open(log) {
@@ -146,22 +158,25 @@ fn heads(log: &Path, args: &VerifyArgs) -> anyhow::Result<BTreeMap<String, Head>
     Ok(heads)
 }
 
-fn read_heads(file: File, heads: &mut BTreeMap<String, Head>) -> io::Result<()> {
+fn read_heads(file: File, heads: &mut Heads) -> io::Result<()> {
     for line in BufReader::new(file).lines() {
         // Other entries are of no use here, nor are lines that do not read.
-        if let Ok(Entry {
-            what:
-                What::SessionEnded {
-                    connection,
-                    lines: Some(lines),
-                    head: Some(hash),
-                    ..
-                },
-            ..
-        }) = serde_json::from_str(&line?)
-            && let Some(session) = connection.session
-        {
-            heads.insert(session.as_str().to_owned(), Head { lines, hash });
+        let Ok(Entry { what, .. }) = serde_json::from_str(&line?) else {
+            continue;
+        };
+        let (connection, head) = match what {
+            What::ConnectionOpened(connection) => (connection, None),
+            What::SessionEnded {
+                connection,
+                lines: Some(lines),
+                head: Some(hash),
+                ..
+            } => (connection, Some(Head { lines, hash })),
+            _ => continue,
+        };
+        if let Some(session) = connection.session {
+            let known = heads.entry(session.as_str().to_owned()).or_default();
+            *known = known.take().or(head);
         }
     }
     Ok(())

@@ -2,17 +2,20 @@
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
 //! say where nodes have children, `queries`, `relations`, `statements` and `definitions` what the nodes mean,
-//! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result.
+//! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result,
+//! `bounds` what is not tried, and `stack` the place where all this happens.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
 //! look into the body of a function or behind a view.
 
+mod bounds;
 mod catalog;
 mod clauses;
 mod commands;
 mod definitions;
 mod queries;
 mod relations;
+mod stack;
 mod statements;
 mod unit;
 mod verbs;
@@ -25,38 +28,23 @@ use std::panic::catch_unwind;
 
 use pg_query::{ParserOptions, protobuf};
 
+pub use bounds::{MAX_BRACKETS, MAX_BYTES, MAX_OPERATORS, MAX_SIGNS, MAX_WORDS};
 pub use unit::{Analysis, Effect, Names, Setting, Unit};
 pub use verbs::{KINDS, OBJECTS, VERBS};
 
+use bounds::readable;
 use queries::statement;
+use stack::read_safely;
 use walk::Walker;
-
-/// Longest text that is read. Longer ones are not understood, hence denied unless a rule says
-/// otherwise.
-pub const MAX_BYTES: usize = 256 * 1024;
-
-/// Deepest nesting of brackets that is handed to the grammar, which recurses.
-pub const MAX_BRACKETS: usize = 500;
-
-/// Longest run of operator characters that is handed to the grammar. Its lexer takes a run as a
-/// whole, keeps two characters of it and starts again: 200 KB of `/*` kept it busy for a minute.
-pub const MAX_OPERATORS: usize = 1_024;
 
 /// Reads `text`. Never fails and never panics: what cannot be read is one unit whose `parsed` is
 /// false.
 ///
-/// The caller provides a stack of 16 MiB or more: the grammar recurses as deep as the text nests,
-/// and gives up by itself only some way down.
+/// The caller provides a stack of 16 MiB or more, of which less than a quarter is used: a text that
+/// might nest deep is read on another thread, and the caller waits for it.
 pub fn analyse(text: &[u8], session: Session) -> Analysis {
     readable(text, session)
-        .and_then(|text| match session.strings {
-            Strings::Standard => read(text, session, ParserOptions::DEFAULT),
-            Strings::Escaping => read(text, session, ESCAPING),
-            Strings::Uncertain => read(text, session, ParserOptions::DEFAULT).filter(|analysis| {
-                // Only a backslash makes a difference.
-                !text.contains('\\') || read(text, session, ESCAPING).as_ref() == Some(analysis)
-            }),
-        })
+        .and_then(|text| read_safely(text, session))
         .unwrap_or_else(|| Analysis {
             units: vec![Unit::unread()],
             effects: vec![],
@@ -66,36 +54,22 @@ pub fn analyse(text: &[u8], session: Session) -> Analysis {
 
 const ESCAPING: ParserOptions = ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS;
 
-/// The text, if it is one that may be handed to the grammar.
-fn readable(text: &[u8], session: Session) -> Option<&str> {
-    let certain = session.encoding == Encoding::Utf8 || text.is_ascii();
-    if text.len() > MAX_BYTES || !certain || memchr::memchr(0, text).is_some() {
-        return None;
-    }
-    let (mut open, mut run) = (0_usize, 0_usize);
-    for byte in text {
-        match byte {
-            b'(' | b'[' => open += 1,
-            b')' | b']' => open = open.saturating_sub(1),
-            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
-            | b'/' | b'%' | b'<' | b'>' | b'=' => {
-                run += 1;
-                if run > MAX_OPERATORS {
-                    return None;
-                }
-                continue;
-            }
-            _ => {}
-        }
-        run = 0;
-        if open > MAX_BRACKETS {
-            return None;
+/// Reads `text` on this thread's stack, see `stack`.
+fn read(text: &str, session: Session) -> Option<Analysis> {
+    match session.strings {
+        Strings::Standard => read_with(text, session, ParserOptions::DEFAULT),
+        Strings::Escaping => read_with(text, session, ESCAPING),
+        Strings::Uncertain => {
+            let analysis = read_with(text, session, ParserOptions::DEFAULT)?;
+            // Only a backslash makes a difference.
+            let same = !text.contains('\\')
+                || read_with(text, session, ESCAPING).as_ref() == Some(&analysis);
+            same.then_some(analysis)
         }
     }
-    std::str::from_utf8(text).ok()
 }
 
-fn read(text: &str, session: Session, options: ParserOptions) -> Option<Analysis> {
+fn read_with(text: &str, session: Session, options: ParserOptions) -> Option<Analysis> {
     // A panic in the library would be a bug of its own; here it means "not understood".
     let parsed = catch_unwind(|| {
         pg_query::parse(text, options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING)

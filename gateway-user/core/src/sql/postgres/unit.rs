@@ -111,6 +111,15 @@ impl Unit {
         self.writes.lose();
     }
 
+    /// How many names [`Unit::take_over`] takes.
+    pub(super) fn names(&self) -> usize {
+        [&self.tables, &self.reads, &self.writes, &self.functions]
+            .map(|list| list.names.len())
+            .iter()
+            .sum::<usize>()
+            + self.runs.len()
+    }
+
     /// Takes over what a unit inside this one touches.
     pub(super) fn take_over(&mut self, inner: &Unit) {
         self.tables.extend(&inner.tables);
@@ -118,14 +127,6 @@ impl Unit {
         self.writes.extend(&inner.writes);
         self.functions.extend(&inner.functions);
         self.runs.extend(inner.runs.iter().cloned());
-    }
-
-    /// How many names its lists hold.
-    pub(super) fn names(&self) -> usize {
-        [&self.tables, &self.reads, &self.writes, &self.functions]
-            .into_iter()
-            .map(|list| list.names.len())
-            .sum()
     }
 
     pub(super) fn set(&mut self, name: Option<&str>) {

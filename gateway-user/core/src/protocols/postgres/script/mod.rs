@@ -24,6 +24,9 @@ const LISTS: [usize; 4] = [slot::TABLE, slot::READ, slot::WRITE, slot::FUNCTION]
 /// often that it fills the memory.
 const MOST_RESOLVED: usize = 16_384;
 
+/// Most steps that [`Script::resolve`] takes: units that run something, times changes.
+const MAX_STEPS: usize = 1_000_000;
+
 /// What one text asks for. Immutable and shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -52,7 +55,7 @@ struct Deferred {
 impl Script {
     /// Reads `text`. Never fails: what cannot be read is one unit with `sql.parsed` false.
     ///
-    /// Needs a stack of 16 MiB: the grammar recurses as deep as the text nests.
+    /// Needs a stack of 16 MiB, see [`analyse`].
     pub fn read(text: &[u8], session: Session) -> Arc<Script> {
         let Analysis {
             units,
@@ -113,7 +116,10 @@ impl Script {
         &self,
         mut lookup: impl FnMut(&Effect) -> Option<Arc<[FactSet]>>,
     ) -> Arc<[FactSet]> {
-        if self.deferred.is_empty() {
+        // A text that prepares and executes without end is not worth following: its units stay
+        // unknown.
+        let steps = self.deferred.len().saturating_mul(self.effects.len());
+        if self.deferred.is_empty() || steps > MAX_STEPS {
             return Arc::clone(&self.units);
         }
         let mut units = Vec::with_capacity(self.units.len() * 2);

@@ -3,13 +3,17 @@
 use super::*;
 
 /// Runs `test` with the stack that `analyse` asks for.
+fn with_stack(test: impl FnOnce() + Send + 'static) {
+    with_stack_of(16 << 20, test);
+}
+
 #[expect(
     clippy::disallowed_types,
     reason = "the test is the caller who brings the stack"
 )]
-fn with_stack(test: impl FnOnce() + Send + 'static) {
+fn with_stack_of(bytes: usize, test: impl FnOnce() + Send + 'static) {
     std::thread::Builder::new()
-        .stack_size(16 << 20)
+        .stack_size(bytes)
         .spawn(test)
         .unwrap()
         .join()
@@ -83,7 +87,6 @@ fn unreadable() {
             ") SELECT 1".repeat(40)
         );
         unread(nested.as_bytes(), plain);
-        unread("EXECUTE a;".repeat(5_000).as_bytes(), plain);
         let ctes: Vec<String> = (0..2_000)
             .map(|n| format!("a{n} AS (TABLE a{n})"))
             .collect();
@@ -129,7 +132,23 @@ fn hostile() {
             format!("/*{}", "/* ".repeat(80_000)),
             format!("SELECT {}", format!("{} ", "/*".repeat(512)).repeat(250)),
             format!("SELECT {}", format!("{} ", "+".repeat(1_024)).repeat(250)),
+            format!("SELECT {}", format!("{}1 ", "+-".repeat(512)).repeat(250)),
+            format!(
+                "SELECT {}",
+                format!("/**/{}1 ", "+-".repeat(32)).repeat(1_250)
+            ),
             format!("SELECT $a${}", "$a".repeat(100_000)),
+            format!("SELECT a{}", ",a".repeat(90_000)),
+            nest(
+                [
+                    "",
+                    "WITH d AS (",
+                    "DELETE FROM a",
+                    " RETURNING 1) DELETE FROM b",
+                ],
+                480,
+            )
+            .repeat(40),
         ];
         for text in texts {
             let analysis = analyse(text.as_bytes(), Session::default());
@@ -143,6 +162,120 @@ fn hostile() {
         );
         assert_eq!(analysis.units[1].tables.known(), None);
     });
+}
+
+/// Ways to nest: what comes before, around each level, and innermost.
+const NESTS: &[[&str; 4]] = &[
+    ["SELECT ", "- ", "a", ""],
+    ["SELECT ", "NOT ", "a", ""],
+    ["SELECT a", " ISNULL", "", ""],
+    ["SELECT a", "||b", "", ""],
+    ["SELECT a", " COLLATE c", "", ""],
+    ["SELECT a", "::t", "", ""],
+    ["SELECT a", " AT LOCAL", "", ""],
+    ["SELECT 1", " UNION SELECT 1", "", ""],
+    ["SELECT 1 FROM a", " NATURAL JOIN b", "", ""],
+    ["SELECT ", "CASE a WHEN ", "1", " THEN 1 END"],
+    ["SELECT ", "CASE WHEN 1 THEN ", "1", " END"],
+    ["SELECT ", "ARRAY[", "1", "]"],
+    ["SELECT ", "f(", "1", ")"],
+    ["SELECT ", "a[", "1", "]"],
+    ["SELECT ", "(", "1", ").a"],
+    ["SELECT ", "(SELECT ", "1", ")"],
+    ["SELECT ", "(VALUES(", "1", "))"],
+    ["SELECT ", "ARRAY(SELECT ", "1", ")"],
+    ["SELECT ", "EXISTS(SELECT ", "1", ")"],
+    ["SELECT ", "a IN(SELECT ", "1", ")"],
+    ["SELECT ", "1 = ANY(SELECT ", "1", ")"],
+    ["SELECT ", "GROUPING(", "1", ")"],
+    ["SELECT ", "XMLFOREST(", "1", " AS a)"],
+    ["SELECT ", "JSON_QUERY(", "1", ", '')"],
+    ["SELECT ", "JSON_ARRAY(", "1", ")"],
+    ["SELECT ", "JSON_OBJECT(1:", "1", ")"],
+    ["SELECT 1 ORDER BY ", "(SELECT 1 ORDER BY ", "1", ")"],
+    ["SELECT 1 FROM ", "(SELECT FROM ", "a", ")a"],
+    ["SELECT 1 FROM ", "LATERAL(SELECT FROM ", "a", ")a"],
+    ["SELECT 1 FROM ", "(a JOIN ", "a", " ON true)"],
+    ["", "WITH a AS(", "SELECT 1", ") SELECT 1"],
+    ["SELECT 1 GROUP BY ", "ROLLUP(", "1", ")"],
+];
+
+/// The text that nests so many times.
+fn nest([before, open, inside, close]: [&str; 4], count: usize) -> String {
+    format!(
+        "{before}{}{inside}{}",
+        open.repeat(count),
+        close.repeat(count)
+    )
+}
+
+/// What is read on the caller's stack leaves three quarters of it, whatever it nests.
+#[test]
+fn short_texts_need_little_stack() {
+    with_stack_of(4 << 20, || {
+        for &way in NESTS {
+            let deepest = (1..=stack::SHALLOW)
+                .rev()
+                .map(|count| nest(way, count))
+                .find(|text| stack::shallow(text.as_bytes()))
+                .unwrap();
+            let analysis = read(&deepest, Session::default());
+            assert!(analysis.is_some(), "{deepest}");
+        }
+    });
+}
+
+/// The deepest trees that the grammar hands out need less than a quarter of the other stack.
+#[test]
+fn deep_texts_need_a_quarter_of_their_stack() {
+    with_stack_of(stack::DEEP / 4, || {
+        for &way in NESTS {
+            let mut read_at_all = 0;
+            for count in [400, 800, 1_600, 2_400, 3_200, 4_000, 4_990, 9_990] {
+                read_at_all += u32::from(read(&nest(way, count), Session::default()).is_some());
+            }
+            assert!(read_at_all > 0, "{way:?}");
+        }
+    });
+}
+
+/// What people do write, at several times the size.
+#[test]
+fn long_and_legal() {
+    let joins: String = (0..500)
+        .map(|n| format!(" LEFT JOIN t{n} ON t{n}.id = a.id"))
+        .collect();
+    let row =
+        "(12345, 'A Name, Inc. ((((', 'a@b.example', 1234.56, '2026-01-02 03:04:05', true, NULL)";
+    let rows = vec![row; 8_000].join(",\n");
+    for text in [
+        format!("SELECT * FROM a{joins}"),
+        format!("SELECT 1 FROM a WHERE a = 1{}", " OR a = 1".repeat(4_000)),
+        format!("SELECT 1 FROM a WHERE a = 1{}", " AND a = 1".repeat(4_000)),
+        format!("SELECT 1 FROM a WHERE a IN (1{})", ", 2".repeat(50_000)),
+        format!("SELECT ''{} FROM a", " || ''".repeat(4_000)),
+        format!(
+            "SELECT 1 FROM a{}",
+            " UNION ALL SELECT 1 FROM a".repeat(4_000)
+        ),
+        format!("INSERT INTO a VALUES {rows}"),
+        format!("INSERT INTO a VALUES ('{}')", "some prose, ".repeat(80_000)),
+        format!("/*{}*/ SELECT 1 --{}", "*".repeat(300), "-+".repeat(200)),
+        nest(["SELECT 1 FROM ", "(SELECT * FROM ", "a", ") a"], 400),
+        nest(["SELECT ", "(SELECT ", "a FROM a", ")"], 400),
+        nest(["SELECT ", "coalesce(", "a", ")"], 400) + " FROM a",
+        format!(
+            "{} SELECT 1 FROM a",
+            "CREATE TABLE b AS TABLE a;".repeat(2_000)
+        ),
+    ] {
+        let analysis = analyse(text.as_bytes(), Session::default());
+        assert!(
+            analysis.units.iter().all(|unit| unit.parsed),
+            "{}",
+            text.get(..80).unwrap()
+        );
+    }
 }
 
 proptest::proptest! {
