@@ -30,7 +30,8 @@ fn psycopg_moves_large_values() {
     let shown = looks_direct(&gateway, &client);
     assert!(shown.contains("moved"), "{shown}");
     let grown = peak_memory(gateway.id()) - before;
-    assert!(grown < 16 << 10, "{grown} KiB more for values of 50 MiB");
+    // Buffers and the allocator's own come to some megabytes; one value held whole would be 50.
+    assert!(grown < 32 << 10, "{grown} KiB more for values of 50 MiB");
 }
 
 /// The most memory that a process ever had, in KiB.
