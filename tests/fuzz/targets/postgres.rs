@@ -72,28 +72,33 @@ fn welcome() -> Vec<u8> {
     .concat()
 }
 
+/// The next byte of the program as a number.
+fn number(input: &mut &[u8]) -> usize {
+    let (&byte, rest) = input.split_first().unwrap_or((&0, &[]));
+    *input = rest;
+    usize::from(byte)
+}
+
 /// One step of the program; none at its end.
 fn step(input: &mut &[u8]) -> Option<Said> {
     let (&op, rest) = input.split_first()?;
     *input = rest;
-    let mut next = || {
-        let (&byte, rest) = input.split_first().unwrap_or((&0, &[]));
-        *input = rest;
-        usize::from(byte)
-    };
     let name: &[u8] = if op & 0x40 == 0 { b"\0" } else { b"a\0" };
     let client = |bytes| Some((Side::Client, bytes));
     let server = |bytes| Some((Side::Server, bytes));
     match op % 32 {
         0..=2 => client(message(
             b'Q',
-            &[STATEMENTS[next() % STATEMENTS.len()].as_bytes(), b"\0"],
+            &[
+                STATEMENTS[number(input) % STATEMENTS.len()].as_bytes(),
+                b"\0",
+            ],
         )),
         3 | 4 => client(message(
             b'P',
             &[
                 name,
-                STATEMENTS[next() % STATEMENTS.len()].as_bytes(),
+                STATEMENTS[number(input) % STATEMENTS.len()].as_bytes(),
                 b"\0\0\0",
             ],
         )),
@@ -118,14 +123,15 @@ fn step(input: &mut &[u8]) -> Option<Said> {
         18 => server(message(b'3', &[])),
         19 => server(message(b'D', &[&[0, 1, 0, 0, 0, 1, b'x']])),
         20 => server(message(b'C', &[b"UPDATE 3\0"])),
-        21 | 22 => server(message(b'Z', &[[b"I", b"T", b"E"][next() % 3]])),
+        21 | 22 => server(message(b'Z', &[[b"I", b"T", b"E"][number(input) % 3]])),
         23 => server(message(b'E', &[b"SERROR\0VERROR\0C42601\0Mno\0\0"])),
         24 => server(message(b'G', &[&[0; 3]])),
         25 => server(message(b's', &[])),
         26 => server(message(b'S', &[b"client_encoding\0SJIS\0"])),
         27 => server(message(b'n', &[])),
         _ => {
-            let (bytes, rest) = input.split_at(next().min(input.len()));
+            let length = number(input);
+            let (bytes, rest) = input.split_at(length.min(input.len()));
             *input = rest;
             let side = if op & 0x40 == 0 {
                 Side::Client
@@ -160,5 +166,8 @@ fuzz_target!(|input: &[u8]| {
     evidence_is_complete(&trace);
     // Raw bytes may hold the word where it is data; the dictionary has it only where it is a table.
     let holds = |bytes: &[u8]| bytes.windows(7).any(|window| window == b"secrets");
-    assert!(holds(input) || !holds(&trace.to_server), "a forbidden statement reached the server");
+    assert!(
+        holds(input) || !holds(&trace.to_server),
+        "a forbidden statement reached the server"
+    );
 });

@@ -21,13 +21,9 @@ const MAX_DEPTH: u32 = 10_000;
 /// Most units of one text. A dump of this many statements in one message is not read.
 const MAX_UNITS: usize = 10_000;
 
-/// Most names in the lists of all units of one text together. Each unit takes over those of the
-/// units inside it, so what nests deep and names much would otherwise multiply.
-const MAX_ALL_NAMES: usize = 16_384;
-
-/// Most references to names of prepared statements and cursors in one text: each stands for as many
-/// units as were prepared.
-const MAX_RUNS: usize = 512;
+/// Most names that units take over from the ones inside them, over a whole text. Where statements
+/// nest, each name is taken over once for each level.
+const MAX_TAKEN_OVER: usize = 20_000;
 
 /// Most common table expressions in sight of one place. Each unqualified name is compared to them.
 const MAX_CTES: usize = 256;
@@ -82,8 +78,7 @@ pub(super) struct Walker {
     current: usize,
     folded: bool,
     depth: u32,
-    names: usize,
-    runs: usize,
+    taken_over: usize,
     overflowed: bool,
 }
 
@@ -99,8 +94,7 @@ impl Walker {
             current: 0,
             folded: false,
             depth: 0,
-            names: 0,
-            runs: 0,
+            taken_over: 0,
             overflowed: false,
         }
     }
@@ -136,16 +130,16 @@ impl Walker {
         inside(self);
         self.access = access;
         self.current = outer;
-        self.names += self.units.get(index).map_or(0, Unit::names);
-        self.overflowed |= self.names > MAX_ALL_NAMES;
-        if self.overflowed {
-            return;
-        }
         if outer != index
             && let Some((before, from)) = self.units.split_at_mut_checked(index)
             && let (Some(outer), Some(inner)) = (before.get_mut(outer), from.first())
         {
-            outer.take_over(inner);
+            self.taken_over += inner.names();
+            if self.taken_over > MAX_TAKEN_OVER {
+                self.overflowed = true;
+            } else {
+                outer.take_over(inner);
+            }
         }
     }
 
@@ -236,8 +230,6 @@ impl Walker {
 
     /// The current unit runs what was named earlier.
     pub(super) fn run(&mut self, run: Effect<Range<usize>>) {
-        self.runs += 1;
-        self.overflowed |= self.runs > MAX_RUNS;
         self.note(|unit| unit.runs.push(run.clone()));
         self.effect(run);
     }

@@ -19,13 +19,13 @@ pub type Effect = crate::sql::postgres::Effect<Arc<[FactSet]>>;
 /// The slots that hold lists of names.
 const LISTS: [usize; 4] = [slot::TABLE, slot::READ, slot::WRITE, slot::FUNCTION];
 
-/// Most steps that [`Script::resolve`] takes: units that run something, times changes.
-const MAX_STEPS: usize = 1_000_000;
-
 /// Most units that a text with `EXECUTE` and `FETCH` may come to with all that these run, and most
 /// names in them. Beyond, it counts as unread: what was prepared once could be run in one text so
 /// often that it fills the memory.
 const MOST_RESOLVED: usize = 16_384;
+
+/// Most steps that [`Script::resolve`] takes: units that run something, times changes.
+const MAX_STEPS: usize = 1_000_000;
 
 /// What one text asks for. Immutable and shared.
 #[derive(Clone, Debug, PartialEq, Eq)]

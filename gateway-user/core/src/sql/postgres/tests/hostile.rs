@@ -87,7 +87,6 @@ fn unreadable() {
             ") SELECT 1".repeat(40)
         );
         unread(nested.as_bytes(), plain);
-        unread("EXECUTE a;".repeat(5_000).as_bytes(), plain);
         let ctes: Vec<String> = (0..2_000)
             .map(|n| format!("a{n} AS (TABLE a{n})"))
             .collect();
