@@ -85,7 +85,7 @@ impl Intake {
 
     async fn open(&self, stream: TcpStream, origin: &Origin) -> Result<(), Refused> {
         let config = Arc::clone(&self.around.config.borrow());
-        let subject = Arc::new(self.subject(origin, &config)?);
+        let subject = Arc::new(self.subject(origin, &config).await?);
         let destination = origin.destination_addr();
         let resource = config.resource_for(destination);
         let framed = match resource {
@@ -131,7 +131,7 @@ impl Intake {
         Ok(())
     }
 
-    fn subject(&self, origin: &Origin, config: &Config) -> Result<Subject, Refused> {
+    async fn subject(&self, origin: &Origin, config: &Config) -> Result<Subject, Refused> {
         let attachment = self.attachments.find(CgroupId(origin.attached));
         // A workload that has left the configuration is as unknown as one that was never there.
         let found = attachment.and_then(|attachment| {
@@ -142,10 +142,7 @@ impl Intake {
                 cgroup: attachment.path.to_string_lossy().into_owned(),
             })
         });
-        Ok(identity::subject(
-            origin,
-            found.ok_or(Refused::NoWorkload(origin.attached))?,
-        ))
+        Ok(identity::subject(origin, found.ok_or(Refused::NoWorkload(origin.attached))?).await)
     }
 
     #[expect(

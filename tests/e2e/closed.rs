@@ -41,6 +41,7 @@ fn killed_daemon_means_refused_and_not_direct() {
     };
     ask(&mut shell, "alive_before", "alive_before_answer");
     wait_logged(server(), "alive_before");
+    gateway.wait_recordings(1).unwrap();
     gateway.stop(Signal::SIGKILL).unwrap();
     ask(&mut shell, "forbidden_dead", "Connection refused");
     never_logged(server(), "forbidden_dead");
@@ -70,6 +71,33 @@ fn sessions_end_with_the_daemon() {
     assert!(
         gateway.recordings().unwrap()[0].is_complete(),
         "the session's end is not recorded"
+    );
+}
+
+#[test]
+fn run_that_outlives_the_daemon_cleans_up_after_itself() {
+    let mut gateway = open_gateway();
+    let mut shell = shell(&gateway);
+    shell
+        .type_keys("sed -n 's/^0:://p' /proc/self/cgroup\n")
+        .unwrap();
+    shell.wait_for("/agents-").unwrap();
+    shell.wait_for("ready$ ").unwrap();
+    let screen = shell.screen();
+    // It is behind the prompt, since this terminal does not show what is typed.
+    let path = screen
+        .split_whitespace()
+        .find(|word| word.contains("/agents-"));
+    let cgroup = crate::workloads::mount().join(path.unwrap().trim_start_matches('/'));
+    assert!(cgroup.exists());
+    gateway.stop(Signal::SIGKILL).unwrap();
+    shell.type_keys("exit 3\n").unwrap();
+    assert_eq!(shell.wait_end().unwrap(), Some(3));
+    assert!(!cgroup.exists());
+    gateway.restart().unwrap();
+    assert_eq!(
+        gateway.status().unwrap()["attachments"],
+        serde_json::json!([])
     );
 }
 

@@ -23,8 +23,27 @@ fn psycopg_does_all_it_can() {
 #[test]
 fn psycopg_moves_large_values() {
     let gateway = open_gateway();
-    let shown = looks_direct(&gateway, &python_client("psycopg_large.py", &conninfo()));
+    let client = python_client("psycopg_large.py", &conninfo());
+    // Once with small things, so that all that is needed anyway is there.
+    agent(&gateway, &python_client("psycopg_tour.py", &conninfo()));
+    let before = peak_memory(gateway.id());
+    let shown = looks_direct(&gateway, &client);
     assert!(shown.contains("moved"), "{shown}");
+    let grown = peak_memory(gateway.id()) - before;
+    // Buffers and the allocator's own come to some megabytes; one value held whole would be 50.
+    assert!(grown < 32 << 10, "{grown} KiB more for values of 50 MiB");
+}
+
+/// The most memory that a process ever had, in KiB.
+fn peak_memory(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    line.unwrap()
+        .split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[test]

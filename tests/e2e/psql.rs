@@ -1,11 +1,12 @@
 //! `psql` through the gateway looks to its user like `psql` without it.
 
 use gateway_tests::gateway::Gateway;
-use gateway_tests::postgres::Postgres;
 use gateway_tests::sandbox::Sandbox;
 use gateway_tests::terminal::Terminal;
 
-use crate::stage::{agent, looks_direct, open_gateway, psql, psql_to, server, sql, wait_logged};
+use crate::stage::{
+    agent, gateway, looks_direct, open_gateway, psql, psql_to, server, shop, sql, wait_logged,
+};
 
 /// Runs a script by `psql -f` both ways; what is shown must be the same.
 fn script_looks_direct(gateway: &Gateway, text: &str) -> String {
@@ -156,26 +157,26 @@ fn large_objects_go_in_and_out() {
 
 #[test]
 fn ctrl_c_cancels_the_statement_and_not_the_session() {
-    cancels(
-        &server().conninfo("127.0.0.1", "app"),
-        server(),
-        "SELECT pg_sleep(61);",
-    );
+    let conninfo = server().conninfo("127.0.0.1", "app");
+    cancels(&open_gateway(), &conninfo, "SELECT pg_sleep(61);");
 }
 
 #[test]
 fn ctrl_c_cancels_over_tls_too() {
-    let conninfo = server().conninfo("127.0.0.1", "app") + " sslmode=require";
-    cancels(&conninfo, server(), "SELECT pg_sleep(62);");
+    // To the server by TLS as well, so that the request has to be encrypted and verified again.
+    let authority = server().certificates().authority.display().to_string();
+    let upstream = format!("upstream = {{ tls = \"verify-full\", ca_file = \"{authority}\" }}");
+    let gateway = gateway(&shop(&upstream).allow_all());
+    let conninfo = server().conninfo("localhost", "app") + " sslmode=require";
+    cancels(&gateway, &conninfo, "SELECT pg_sleep(62);");
 }
 
-fn cancels(conninfo: &str, server: &Postgres, statement: &str) {
-    let gateway = open_gateway();
+fn cancels(gateway: &Gateway, conninfo: &str, statement: &str) {
     let psql = gateway.run("agent", &psql_to(conninfo, &["-n"]));
     let mut terminal = Terminal::start(&psql).unwrap();
     terminal.wait_for("shop=> ").unwrap();
     terminal.type_keys(&format!("{statement}\n")).unwrap();
-    wait_logged(server, statement);
+    wait_logged(server(), statement);
     terminal.type_keys("\x03").unwrap();
     terminal
         .wait_for("canceling statement due to user request")

@@ -3,6 +3,8 @@
 
 use gateway_tests::gateway::Gateway;
 use gateway_tests::policy_file::PolicyFile;
+use gateway_tests::terminal::Terminal;
+use gateway_tests::wait;
 
 use crate::stage::{
     agent, agent_fails, client, gateway, never_logged, psql, psql_to, python_client, server, shop,
@@ -209,6 +211,7 @@ fn session_is_in_step_after_a_refusal() {
     check(&gateway, "extended", &["1 2 D C ZI", refused, "1 2 D C ZI"]);
     check(&gateway, "flush before sync", &[refused, row]);
     check(&gateway, "copy in, refused", &[refused, row]);
+    check(&gateway, "function call", &[refused, row]);
     // What was before the refused message ran, what came behind it up to Sync did not.
     check(
         &gateway,
@@ -252,6 +255,31 @@ fn forbidden_statement_that_has_a_name_cannot_be_run_later() {
     let renamed = wire(&gateway, "prepared over another");
     assert!(renamed[1].ends_with("E42501 ZI"), "{renamed:?}");
     never_logged(server(), "forbidden_wire");
+}
+
+#[test]
+fn new_policy_holds_for_sessions_and_statements_that_are_there_already() {
+    let allowed = shop("upstream = { tls = \"disable\" }").allow_all();
+    let gateway = gateway(&allowed);
+    let mut terminal = Terminal::start(&gateway.run("agent", &psql(&["-n"]))).unwrap();
+    terminal.wait_for("shop=> ").unwrap();
+    terminal
+        .type_keys("PREPARE early AS SELECT 'ran' || count(*) FROM secret.keys;\nEXECUTE early;\n")
+        .unwrap();
+    terminal.wait_for("ran1").unwrap();
+    let forbidden = "match = { table = \"secret.*\" }";
+    gateway
+        .reload(&allowed.rule("no-secrets", "deny", forbidden))
+        .unwrap();
+    wait::until("the new policy is in force", || {
+        let log = serde_json::to_string(&gateway.enforcement()?)?;
+        Ok((log.matches("policy_loaded").count() > 1).then_some(()))
+    })
+    .unwrap();
+    terminal.type_keys("EXECUTE early;\n").unwrap();
+    terminal.wait_for("no-secrets").unwrap();
+    terminal.type_keys("SELECT 'still ' || 'here';\n").unwrap();
+    terminal.wait_for("still here").unwrap();
 }
 
 fn check(gateway: &Gateway, scenario: &str, expected: &[&str]) {

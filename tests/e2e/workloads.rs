@@ -315,7 +315,7 @@ fn live_sessions_are_shown_and_end_on_detach() {
 }
 
 /// Where cgroup v2 is mounted.
-fn mount() -> PathBuf {
+pub(crate) fn mount() -> PathBuf {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     let line = mounts
         .lines()

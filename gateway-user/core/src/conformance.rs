@@ -7,10 +7,14 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use toml::Spanned;
+
+use crate::descriptor::Protocol;
 use crate::event::{Event, Ruling};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
-use crate::ids::{ResourceName, SessionId, WorkloadName};
-use crate::policy::engine::Engine;
+use crate::ids::{PolicyDigest, ResourceName, SessionId, WorkloadName};
+use crate::policy::engine::{Engine, Inventory, Resource};
+use crate::policy::model::{Mode, RuleSpec};
 use crate::protocols::{CodecOptions, Framed, GATHER_LIMIT, Side, TlsInfo};
 use crate::session::outbox::Action;
 use crate::session::{HIGH_WATER, Session};
@@ -67,6 +71,30 @@ pub fn flow() -> Flow {
     }
 }
 
+/// An engine with these `[[rule]]`s, in TOML, on the resource and subject of conformance runs.
+///
+/// # Panics
+/// When the rules do not load.
+pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
+    #[derive(serde::Deserialize)]
+    struct Rules {
+        rule: Vec<Spanned<RuleSpec>>,
+    }
+    let rules: Rules = toml::from_str(rules).expect("the rules are TOML");
+    let inventory = Inventory {
+        resources: vec![Resource {
+            name: ResourceName::new("db"),
+            protocol,
+            mode: Mode::Enforce,
+        }],
+        workloads: vec![WorkloadName::new("agent")],
+        groups: Vec::new(),
+    };
+    let compiled = Engine::compile(&inventory, &rules.rule, PolicyDigest::new("test"));
+    let (engine, _warnings) = compiled.expect("the rules load");
+    Arc::new(engine)
+}
+
 /// Runs a session over what is said, each saying cut into pieces as `cut` wants: it is given what
 /// is left and says how much of it comes next (at least 1).
 pub fn run(
@@ -79,25 +107,25 @@ pub fn run(
     let (subject, flow) = (Arc::new(subject()), Arc::new(flow()));
     let mut session = Session::new(framed, options, Arc::clone(engine), subject, flow, "test");
     let mut trace = Trace::default();
-    collect(&mut session, &mut trace);
+    collect(&mut session, &mut trace, framed.protocol());
     for (side, bytes) in said {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() && session.wants_read(*side) {
             let (piece, after) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
             session.handle_bytes(*side, piece);
-            collect(&mut session, &mut trace);
+            collect(&mut session, &mut trace, framed.protocol());
             rest = after;
         }
     }
     session.handle_eof(Side::Server);
-    collect(&mut session, &mut trace);
+    collect(&mut session, &mut trace, framed.protocol());
     session.handle_eof(Side::Client);
-    collect(&mut session, &mut trace);
+    collect(&mut session, &mut trace, framed.protocol());
     trace
 }
 
 /// Empties the outbox as a relay does, until nothing moves. Handshakes succeed at once.
-fn collect(session: &mut Session, trace: &mut Trace) {
+fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol) {
     loop {
         let outbox = session.outbox();
         let waiting = outbox.to_client().len() + outbox.to_server().len();
@@ -116,18 +144,18 @@ fn collect(session: &mut Session, trace: &mut Trace) {
             continue;
         };
         if matches!(action, Action::StartTls(_)) {
-            session.handle_tls(Side::Client, &handshake());
+            session.handle_tls(Side::Client, &handshake(protocol));
         }
         trace.actions.push(action);
     }
 }
 
-fn handshake() -> TlsInfo {
+fn handshake(protocol: &Protocol) -> TlsInfo {
     TlsInfo {
         version: "TLSv1_3".to_owned(),
         cipher: "TLS13_AES_256_GCM_SHA384".to_owned(),
         server_name: None,
-        alpn: Some(b"postgresql".to_vec()),
+        alpn: protocol.alpn.map(<[u8]>::to_vec),
     }
 }
 

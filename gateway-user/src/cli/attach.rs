@@ -202,6 +202,7 @@ fn without_daemon(places: &Places) -> anyhow::Result<ExitCode> {
             outcome => outcome?,
         }
     }
+    CgroupMount::find()?.tidy();
     println!("the daemon is not running; removed its hooks from the kernel:");
     for one in &removed {
         let path = one.path.as_ref().map(|path| path.display().to_string());

@@ -65,12 +65,22 @@ pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
         ),
         Ok(_) => {}
         // An operator detached it meanwhile.
-        Err(ClientError::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {}
-        // The command has run, so its status is what matters. The daemon finds the empty cgroup by
-        // itself, at its next look or its next start.
-        Err(error) => eprintln!("warning: the daemon was not told that the run ended: {error}"),
+        Err(ClientError::Refused { status, .. }) if status == StatusCode::NOT_FOUND => {
+            leave(&run);
+        }
+        // The command has run, so its status is what matters. The daemon finds out by itself, at
+        // its next look or its next start.
+        Err(error) => {
+            leave(&run);
+            eprintln!("warning: the daemon was not told that the run ended: {error}");
+        }
     }
     Ok(status_of(ended?))
+}
+
+/// Removes the run's cgroup when no daemon does. The kernel keeps it while a process is inside.
+fn leave(run: &Run) {
+    let _kept_if_in_use = std::fs::remove_dir(&run.cgroup);
 }
 
 fn count(processes: usize) -> String {

@@ -401,7 +401,11 @@ impl Operations {
 
     /// The reverse: hooks, table, and then the sessions that came through them.
     fn drop_hooks(&self, id: CgroupId) -> Result<(), OperationError> {
-        self.parts.kernel.detach(id)?;
+        match self.parts.kernel.detach(id) {
+            // They went before, with their cgroup: the start of the kernel side sees to that.
+            Err(KernelError::NotAttached(_)) => {}
+            outcome => outcome?,
+        }
         self.parts.attachments.remove(id)?;
         self.parts.live.end_cgroup(id);
         Ok(())

@@ -151,8 +151,9 @@ impl Operations {
             path: path.to_owned(),
             source,
         };
-        fs::create_dir_all(&parent).map_err(|e| failed(&parent, e))?;
+        let mut tries = 0;
         loop {
+            fs::create_dir_all(&parent).map_err(|e| failed(&parent, e))?;
             let number = self
                 .runs()
                 .made
@@ -163,6 +164,8 @@ impl Operations {
                 Ok(()) => return Ok(path),
                 // An earlier daemon's run that goes on.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // A `gateway detach --all` for another daemon removed the folder, empty as it was.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 3 => tries += 1,
                 Err(error) => return Err(failed(&path, error)),
             }
         }

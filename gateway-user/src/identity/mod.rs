@@ -7,10 +7,19 @@
 mod process;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gateway_common::origin::Origin;
 use gateway_core::ids::{GroupName, WorkloadName};
 use gateway_core::subject::{Process, Subject};
+use tokio::sync::Semaphore;
+
+use self::process::Seen;
+
+/// A look at `/proc` may take so long.
+const LOOK: Duration = Duration::from_millis(500);
+/// So many looks are under way at a time. What a process may hold up are these threads.
+static LOOKS: Semaphore = Semaphore::const_new(16);
 
 /// The workload behind a connection, as the attachments and the configuration tell.
 #[derive(Clone, Debug)]
@@ -24,8 +33,9 @@ pub struct Workload {
 }
 
 /// Names who made the connection that `origin` tells of. Reads some small files of `/proc`.
-pub fn subject(origin: &Origin, workload: Workload) -> Subject {
-    let seen = process::look(origin.tgid, origin.boot_ns);
+pub async fn subject(origin: &Origin, workload: Workload) -> Subject {
+    let (pid, boot_ns) = (origin.tgid, origin.boot_ns);
+    let seen = look(move || process::look(pid, boot_ns)).await;
     let (exe, command_line, start_ticks, cgroup) = match seen {
         Some(seen) => (
             seen.exe,
@@ -48,5 +58,33 @@ pub fn subject(origin: &Origin, workload: Workload) -> Subject {
             command_line,
             start_ticks,
         },
+    }
+}
+
+/// Runs a look where it may block. The command line lies in the process's own memory, which may be
+/// of a kind (`userfaultfd`, a file of FUSE) that it never lets anybody read to the end.
+async fn look(at: impl FnOnce() -> Option<Seen> + Send + 'static) -> Option<Seen> {
+    let look = async {
+        let turn = LOOKS.acquire().await.ok()?;
+        let look = tokio::task::spawn_blocking(move || {
+            let seen = at();
+            drop(turn);
+            seen
+        });
+        look.await.ok()?
+    };
+    tokio::time::timeout(LOOK, look).await.ok()?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::look;
+
+    #[tokio::test]
+    async fn a_process_that_cannot_be_looked_at_holds_up_nobody() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let seen = look(move || held.recv().ok().and(None)).await;
+        assert!(seen.is_none());
+        drop(release);
     }
 }

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::KernelError;
 
+/// Below the mount, the folder of everything that daemons make for themselves.
+const HOME: &str = "gateway";
+
 /// Identifies a cgroup until the next boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -98,6 +101,17 @@ impl CgroupMount {
     /// The daemon's own cgroup.
     pub fn own(&self) -> Result<Cgroup, KernelError> {
         self.of_process(std::process::id())
+    }
+
+    /// Removes what daemons made here for themselves and nobody uses any more: the kernel keeps
+    /// every cgroup that has a process or a child.
+    pub fn tidy(&self) {
+        let home = self.root.join(HOME);
+        let children = fs::read_dir(&home).into_iter().flatten().flatten();
+        for folder in children.map(|entry| entry.path()).chain([home.clone()]) {
+            // Files are no folders, and what is in use is busy: both are as they should be.
+            let _kept_if_in_use = fs::remove_dir(folder);
+        }
     }
 
     /// The cgroup of a systemd unit, by its name; `.service` may be left out.
@@ -233,7 +247,7 @@ pub(super) fn daemon_home(mount: &CgroupMount) -> Result<Cgroup, KernelError> {
 }
 
 fn enter(root: &Cgroup, own: &Cgroup) -> Result<Cgroup, KernelError> {
-    let home = root.create_child("gateway")?.create_child("daemon")?;
+    let home = root.create_child(HOME)?.create_child("daemon")?;
     if home != *own {
         home.add_process(std::process::id())?;
     }

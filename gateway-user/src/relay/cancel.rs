@@ -22,6 +22,8 @@ pub struct Target {
     pub destination: SocketAddr,
     /// How it is reached.
     pub upstream: Arc<Upstream>,
+    /// What the session's client asked for by SNI, by which the server is verified too.
+    pub sni: Option<String>,
     /// The key that it knows.
     pub real: CancelKey,
 }

@@ -180,6 +180,9 @@ impl Evidence {
                 }
             }
         }
+        // Each unit of a statement names them; once is enough for those who watch.
+        let mut seen = std::collections::BTreeSet::new();
+        tables.retain(|name| seen.insert(name.clone()));
         Denial {
             connection: self.connection.clone(),
             ask: ask.ask,

@@ -22,7 +22,6 @@ use gateway_core::event::SessionEnd;
 use gateway_core::protocols::{CancelKey, Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
@@ -282,6 +281,7 @@ impl<'a> Relay<'a> {
             workload,
             destination: self.route.destination,
             upstream,
+            sni: self.sni.clone(),
             real,
         };
         self.issued = Some(self.around.cancel_keys.issue(issued, target));
@@ -340,17 +340,19 @@ async fn send_cancel(
     target: &Target,
     request: Bytes,
 ) -> Result<(), dial::DialError> {
-    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, None).await?;
+    let sni = target.sni.as_deref();
+    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, sni).await?;
     let mut request = BytesMut::from(&*request);
     let sent = std::future::poll_fn(|cx| leg.poll_write(cx, &mut request)).await;
     sent.map_err(dial::DialError::Connect)?;
-    // The server closes once it has acted on it; so a client that waits knows that it was.
-    let mut rest = [0; 16];
-    leg.tcp()
-        .read(&mut rest)
-        .await
-        .map_err(dial::DialError::Connect)?;
-    Ok(())
+    // The server closes once it has acted on it, and so does the gateway then: a client that waits
+    // knows that it was. What else comes, TLS session tickets say, means nothing.
+    loop {
+        let read = std::future::poll_fn(|cx| leg.poll_read(cx, |_| ())).await;
+        if let Read::Eof = read.map_err(dial::DialError::Connect)? {
+            return Ok(());
+        }
+    }
 }
 
 /// The part of a relay that is polled.

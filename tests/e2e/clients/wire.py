@@ -62,6 +62,10 @@ SCENARIOS = {
         message(b"C", b"Ss\0") + extended(DELETE, b"s") + SYNC, None,
         query("SELECT 2"), None,
     ],
+    # lo_creat(-1), by its number: what psql and libpq use for large objects.
+    "function call": [
+        message(b"F", struct.pack("!IHHHIiH", 957, 1, 1, 1, 4, -1, 1)), None, query("SELECT 2"), None,
+    ],
     "copy in, refused": [
         query("COPY secret.keys FROM STDIN /* forbidden_wire */"), None, query("SELECT 2"), None,
     ],

@@ -116,6 +116,12 @@ pub(super) fn script() -> String {
 
 /// What psql answered to each act.
 pub(super) fn answers(output: &str) -> Vec<String> {
+    // psql names the place in the script before each error, which tells the onlooker nothing.
+    let place = |line: &str| match line.split_once(": ERROR:") {
+        Some((place, error)) if place.starts_with("psql:") => format!("ERROR:{error}\n"),
+        _ => format!("{line}\n"),
+    };
+    let output: String = output.lines().map(place).collect();
     output
         .split(DIVIDER)
         .skip(1)
@@ -131,5 +137,7 @@ mod tests {
     fn script_and_answers_belong_together() {
         assert_eq!(script().matches(DIVIDER).count(), ACTS.len());
         assert_eq!(answers("=====\n a\n=====\nb\n"), [" a", "b"]);
+        let error = "=====\npsql:/tmp/x.sql:6: ERROR:  no\nDETAIL:  y\n";
+        assert_eq!(answers(error), ["ERROR:  no\nDETAIL:  y"]);
     }
 }

@@ -154,20 +154,37 @@ fn witness(server: &Postgres) -> Result<()> {
 }
 
 fn recording(gateway: &Gateway) -> Result<()> {
+    show::title("For the people on watch: gateway tail");
+    show::text(&printed(gateway, ["tail", "--no-follow", "--denied"])?.1);
     let recording = gateway.wait_recordings(1)?.pop().context("no recording")?;
     let session = recording.session();
     show::title("The recording: gateway sessions show");
-    show::text(&gateway.ask(["sessions", "show", &session])?);
+    show::text(&printed(gateway, ["sessions", "show", &session])?.1);
     show::title("Its chain of hashes: gateway sessions verify");
-    show::text(&gateway.ask(["sessions", "verify", &session])?);
-    show::say("Now somebody changes one letter of it:");
+    let (is_good, verified) = printed(gateway, ["sessions", "verify", &session])?;
+    show::text(&verified);
+    ensure!(is_good, "the recording does not verify");
+    show::say("\n  Now somebody changes one word of it:");
     let original = fs::read_to_string(&recording.path)?;
     fs::write(&recording.path, original.replacen("DELETE", "SELECT", 1))?;
-    let verified = gateway.call(["sessions", "verify", &session])?;
-    show::text(&said(&verified));
-    ensure!(!verified.status.success(), "the change went unseen");
+    let (is_good, verified) = printed(gateway, ["sessions", "verify", &session])?;
+    show::text(&verified);
+    ensure!(!is_good, "the change went unseen");
     fs::write(&recording.path, original)?;
     Ok(())
+}
+
+/// Whether a command of the gateway went well, and what it printed, as it looks on a terminal.
+fn printed<'a>(
+    gateway: &Gateway,
+    arguments: impl IntoIterator<Item = &'a str>,
+) -> Result<(bool, String)> {
+    let mut command = gateway.command(arguments);
+    if show::is_coloured() {
+        command.env("CLICOLOR_FORCE", "1");
+    }
+    let ran = command.output()?;
+    Ok((ran.status.success(), said(&ran)))
 }
 
 /// An attached agent whose daemon is killed.
@@ -213,6 +230,6 @@ fn dead_daemon(gateway: &mut Gateway, server: &Postgres) -> Result<()> {
         &answer,
     );
     ensure!(is_refused, "the agent went past the gateway");
-    show::say("Refused, not direct: the kernel's hooks stay when the daemon is gone.");
+    show::say("\n  Refused, not direct: the kernel's hooks stay when the daemon is gone.");
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) fn say(text: &str) {
 /// What a program printed.
 pub(super) fn text(text: &str) {
     for line in text.lines() {
-        println!("    {line}");
+        println!("    {}", line.trim_end());
     }
 }
 
@@ -49,11 +49,15 @@ pub(super) fn witness(sql: &str, has_come: bool) {
     println!("    {verdict}  {sql}");
 }
 
+/// Whether to use colours.
+pub(super) fn is_coloured() -> bool {
+    std::env::var_os("NO_COLOR").is_none() && stdout().is_terminal()
+}
+
 fn paint(colour: &str, text: &str) -> String {
-    let is_plain = std::env::var_os("NO_COLOR").is_some() || !stdout().is_terminal();
-    if is_plain {
-        text.to_owned()
-    } else {
+    if is_coloured() {
         format!("\x1b[{colour}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
     }
 }

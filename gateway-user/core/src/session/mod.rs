@@ -4,6 +4,7 @@
 //! [`outbox`]. What frames mean is the codec's, whether they may pass is policy's; here the one is
 //! joined to the other, and every ask is recorded before anything of it is sent.
 
+mod ending;
 mod inbound;
 pub mod outbox;
 mod record;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use self::inbound::{Inbound, Rest};
 use self::outbox::{Action, Outbox};
 use crate::descriptor::Protocol;
-use crate::event::{End, Event, Leg, Open, SessionEnd, Tls};
+use crate::event::{Event, Leg, Open, SessionEnd, Tls};
 use crate::facts::Stage;
 use crate::flow::Flow;
 use crate::ids::{AskId, PolicyDigest};
@@ -202,61 +203,6 @@ impl Session {
     /// Takes a new policy for everything that is asked from now on.
     pub fn handle_policy(&mut self, engine: Arc<Engine>) {
         self.engine = engine;
-    }
-
-    /// The server could not be reached, or its connection failed.
-    pub fn handle_unreachable(&mut self, detail: &str) {
-        self.end(
-            SessionEnd::ServerFailed {
-                detail: detail.to_owned(),
-            },
-            Some(Fatal::Unreachable(detail)),
-        );
-    }
-
-    /// The client's connection failed.
-    pub fn handle_client_failure(&mut self, detail: &str) {
-        if self.finishing {
-            // It has left, as it said; what the server still answers is for the recording.
-            self.outbox.to_client().clear();
-            return;
-        }
-        self.end(
-            SessionEnd::ClientFailed {
-                detail: detail.to_owned(),
-            },
-            None,
-        );
-    }
-
-    /// A deadline passed.
-    pub fn handle_timeout(&mut self, waiting_for: &str) {
-        let how = SessionEnd::TimedOut {
-            waiting_for: waiting_for.to_owned(),
-        };
-        self.end(
-            how,
-            Some(Fatal::Violation(
-                "the connection was idle for too long before it was ready",
-            )),
-        );
-    }
-
-    /// The recording cannot be written: nothing more may pass.
-    pub fn handle_unrecorded(&mut self, detail: &str) {
-        // What was about to be sent was not recorded. Fails closed: it is not sent.
-        self.outbox.to_server().clear();
-        self.end(
-            SessionEnd::RecordingFailed {
-                detail: detail.to_owned(),
-            },
-            Some(Fatal::Unrecorded),
-        );
-    }
-
-    /// The gateway stops, or an operator ended the session.
-    pub fn handle_stop(&mut self) {
-        self.end(SessionEnd::Stopped, Some(Fatal::Stopped));
     }
 
     /// Reads on both sides until neither gets further: an answer of the server may be what a
@@ -507,48 +453,5 @@ impl Session {
         {
             self.outbox.reply(&bytes);
         }
-    }
-
-    fn violated(&mut self, error: &CodecError) {
-        let detail = error.to_string();
-        let (how, fatal) = match error {
-            CodecError::Client(text) => (
-                SessionEnd::ClientViolation { detail },
-                Fatal::Violation(text),
-            ),
-            CodecError::Unsupported(text) => (
-                SessionEnd::ClientViolation { detail },
-                Fatal::Unsupported(text),
-            ),
-            CodecError::Server(text) => (
-                SessionEnd::ServerViolation { detail },
-                Fatal::Unreachable(text),
-            ),
-        };
-        self.end(how, Some(fatal));
-    }
-
-    fn end(&mut self, how: SessionEnd, last_words: Option<Fatal<'_>>) {
-        if self.closed {
-            return;
-        }
-        self.closed = true;
-        // In the middle of a frame of the server's there is no way to say anything.
-        if let Some(bytes) = last_words
-            .filter(|_| self.server.rest.is_done())
-            .and_then(|fatal| self.codec.farewell(fatal))
-        {
-            self.outbox.reply(&bytes);
-        }
-        let (bytes_out, bytes_in) = self.outbox.sent;
-        let end = End {
-            how: how.clone(),
-            allowed: self.allowed,
-            denied: self.denied,
-            bytes_in,
-            bytes_out,
-        };
-        self.outbox.record(Event::End(end));
-        self.outbox.act(Action::Close(how));
     }
 }

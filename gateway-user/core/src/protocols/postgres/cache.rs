@@ -14,10 +14,13 @@ use super::shape::{NUMBER, shape};
 use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
 
 const SHARDS: usize = 16;
-/// Texts of one generation of one shard hold at most so many bytes: 16 MiB over all.
+/// One generation of one shard holds at most so many bytes: 32 MiB over all.
 const GENERATION_BYTES: usize = 512 << 10;
 /// A longer text is parsed each time: it is a bulk load and will not come again.
 const LONGEST: usize = 16 << 10;
+
+/// A script that takes more is made anew each time, for the same reason.
+const LARGEST: usize = 64 << 10;
 
 type Generation = HashMap<Box<[u8]>, Arc<Script>>;
 
@@ -39,11 +42,15 @@ impl Shard {
     }
 
     fn insert(&mut self, text: Box<[u8]>, script: Arc<Script>) {
-        // A script takes a few times the room of its text; 512 covers the least one.
-        self.young_bytes += text.len() * 4 + 512;
+        // A text that names much makes a script of many times its length.
+        let bytes = text.len() + script.bytes();
+        if bytes > LARGEST {
+            return;
+        }
+        self.young_bytes += bytes;
         if self.young_bytes > GENERATION_BYTES {
             self.old = std::mem::take(&mut self.young);
-            self.young_bytes = text.len() * 4 + 512;
+            self.young_bytes = bytes;
         }
         self.young.insert(text, script);
     }

@@ -11,6 +11,7 @@ use super::attributes as slot;
 use super::codec::{Asked, PostgresCodec};
 use super::names::Resolved;
 use super::pipeline::{Pending, Prepared, Tally};
+use super::reply;
 use super::script::{self, Effect, Script};
 use super::wire::{self, Head, server_name};
 use crate::cursor::Cursor;
@@ -132,6 +133,11 @@ impl PostgresCodec {
             return Err(CUT);
         }
         let script = self.script(text, whole);
+        for effect in &script.effects {
+            if let Effect::Declare { cursor, .. } = effect {
+                reply::not_poison(cursor.as_bytes())?;
+            }
+        }
         let Some(units) = self.resolve(&script) else {
             return Ok(self.wait_for_server());
         };
@@ -165,6 +171,11 @@ impl PostgresCodec {
             }
         }
         let script = self.script(text, whole);
+        for effect in &script.effects {
+            if let Effect::Declare { cursor, .. } = effect {
+                reply::not_poison(cursor.as_bytes())?;
+            }
+        }
         let Some(units) = self.resolve(&script) else {
             return Ok(self.wait_for_server());
         };
@@ -199,6 +210,7 @@ impl PostgresCodec {
     ) -> Result<Option<Step>, CodecError> {
         let portal = body.cstr().ok_or(CUT)?;
         let name = body.cstr().ok_or(CUT)?;
+        reply::not_poison(portal)?;
         let prepared = match self
             .statements
             .resolve(name, self.pipeline.statement(server_name(name)))

@@ -10,11 +10,15 @@ use super::wire::server_name;
 /// So many names of one sort may be in use in a session. One more is not remembered, and what is
 /// not remembered is judged as unknown.
 const LIMIT: usize = 16_384;
+/// What the names of one sort stand for may take so much memory in a session, in bytes. What is
+/// above is not remembered either.
+const BYTES: usize = 64 << 20;
 
 /// Names of one sort.
 #[derive(Debug)]
 pub(super) struct Names<T> {
-    known: HashMap<Box<[u8]>, T>,
+    known: HashMap<Box<[u8]>, (T, usize)>,
+    bytes: usize,
 }
 
 /// What a name stands for.
@@ -32,32 +36,39 @@ impl<T> Default for Names<T> {
     fn default() -> Self {
         Self {
             known: HashMap::new(),
+            bytes: 0,
         }
     }
 }
 
 impl<T: Clone> Names<T> {
-    /// The server has confirmed that `name` is `meaning` from now on.
-    pub(super) fn confirm(&mut self, name: &[u8], meaning: T) {
+    /// The server has confirmed that `name` is `meaning` from now on, which takes so many bytes.
+    pub(super) fn confirm(&mut self, name: &[u8], meaning: T, bytes: usize) {
         let name = server_name(name);
-        if self.known.len() < LIMIT || self.known.contains_key(name) {
-            self.known.insert(name.into(), meaning);
+        self.forget(name);
+        if self.known.len() < LIMIT && self.bytes + bytes <= BYTES {
+            self.known.insert(name.into(), (meaning, bytes));
+            self.bytes += bytes;
         }
     }
 
     /// The name is free again.
     pub(super) fn forget(&mut self, name: &[u8]) {
-        self.known.remove(server_name(name));
+        if let Some((_, bytes)) = self.known.remove(server_name(name)) {
+            self.bytes -= bytes;
+        }
     }
 
     /// All names are free again.
     pub(super) fn clear(&mut self) {
         self.known.clear();
+        self.bytes = 0;
     }
 
     /// What `name` is by what the server has confirmed so far.
     pub(super) fn known(&self, name: &[u8]) -> Option<T> {
-        self.known.get(server_name(name)).cloned()
+        let (meaning, _) = self.known.get(server_name(name))?;
+        Some(meaning.clone())
     }
 
     /// What `name` will be for a message sent now, given what is under way.
@@ -72,14 +83,14 @@ impl<T: Clone> Names<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIMIT, Names, Resolved};
+    use super::{BYTES, LIMIT, Names, Resolved};
     use crate::protocols::postgres::pipeline::Lookup;
 
     #[test]
     fn names_are_one_where_the_server_takes_them_for_one() {
         let mut names = Names::default();
-        names.confirm(&[b'a'; 64], 1);
-        names.confirm(&[b'a'; 70], 2);
+        names.confirm(&[b'a'; 64], 1, 1);
+        names.confirm(&[b'a'; 70], 2, 1);
         assert_eq!(
             names.resolve(&[b'a'; 63], Lookup::Settled),
             Resolved::Known(2)
@@ -94,12 +105,33 @@ mod tests {
     fn a_session_cannot_fill_the_memory_with_names() {
         let mut names = Names::default();
         for n in 0..LIMIT + 10 {
-            names.confirm(n.to_string().as_bytes(), n);
+            names.confirm(n.to_string().as_bytes(), n, 1);
         }
         assert_eq!(
             names.resolve(LIMIT.to_string().as_bytes(), Lookup::Settled),
             Resolved::Unknown
         );
         assert_eq!(names.resolve(b"1", Lookup::Settled), Resolved::Known(1));
+    }
+
+    #[test]
+    fn nor_with_what_they_stand_for() {
+        let mut names = Names::default();
+        for n in 0..10 {
+            names.confirm(n.to_string().as_bytes(), n, BYTES / 4);
+        }
+        assert_eq!(names.known(b"3"), Some(3));
+        assert_eq!(names.known(b"4"), None);
+        // Another meaning takes the place of the one before, also where it is not remembered.
+        names.confirm(b"3", 30, BYTES / 4);
+        assert_eq!(names.known(b"3"), Some(30));
+        names.confirm(b"3", 300, BYTES);
+        assert_eq!(names.known(b"3"), None);
+        names.forget(b"2");
+        names.confirm(b"4", 4, BYTES / 4);
+        assert_eq!(names.known(b"4"), Some(4));
+        names.clear();
+        names.confirm(b"5", 5, BYTES);
+        assert_eq!(names.known(b"5"), Some(5));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::script::{Effect, Script};
+use super::script::{self, Effect, Script};
 use crate::event::Outcome;
 use crate::facts::FactSet;
 use crate::ids::AskId;
@@ -46,6 +46,14 @@ pub(super) struct Prepared {
     pub(super) script: Arc<Script>,
     /// What it was judged by.
     pub(super) units: Arc<[FactSet]>,
+}
+
+impl Prepared {
+    /// About how many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let text = self.text.as_ref().map_or(0, Bytes::len);
+        text + self.script.bytes() + script::bytes(&self.units)
+    }
 }
 
 /// A portal, and the ask that let it be bound.

@@ -4,13 +4,13 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::protocols::Fatal;
+use crate::protocols::{CodecError, Fatal};
 use crate::refusal::Refusal;
 
 /// `insufficient_privilege`: what policy refuses.
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
-/// The portal that poisons a pipeline, see [`poison`].
+/// The portal that poisons a pipeline, see [`poison`]. No client may make it.
 const NO_SUCH_PORTAL: &[u8] = b"gateway refused an earlier message";
 
 /// One message: tag, length, body.
@@ -107,6 +107,19 @@ pub fn poison() -> Bytes {
     body.extend_from_slice(NO_SUCH_PORTAL);
     body.extend_from_slice(&[0, 0, 0, 0, 0]);
     message(b'E', &body)
+}
+
+/// The portal that makes the server roll a batch back must not exist.
+///
+/// # Errors
+/// A client wants to make it.
+pub fn not_poison(portal: &[u8]) -> Result<(), CodecError> {
+    if portal == NO_SUCH_PORTAL {
+        return Err(CodecError::Client(
+            "the name of this portal is the gateway's own",
+        ));
+    }
+    Ok(())
 }
 
 /// `AuthenticationSASL` with these mechanisms.

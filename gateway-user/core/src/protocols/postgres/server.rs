@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::codec::{Phase, PostgresCodec};
 use super::pipeline::{Pending, Prepared};
-use super::script::{Effect, Script};
+use super::script::{self, Effect, Script};
 use super::wire::{self, Head};
 use crate::cursor::Cursor;
 use crate::event::{Outcome, ServerError};
@@ -79,8 +79,16 @@ impl PostgresCodec {
     /// A `Parse`, `Bind` or `Close` has come true.
     fn confirmed(&mut self) {
         match self.pipeline.pop() {
-            Some(Pending::Parse(name, prepared)) => self.statements.confirm(&name, prepared),
-            Some(Pending::Bind(name, bound)) => self.portals.confirm(&name, bound),
+            Some(Pending::Parse(name, prepared)) => {
+                let bytes = prepared.bytes();
+                self.statements.confirm(&name, prepared, bytes);
+            }
+            Some(Pending::Bind(name, bound)) => {
+                // The server has one table for portals and cursors.
+                self.cursors.forget(&name);
+                let bytes = bound.prepared.bytes();
+                self.portals.confirm(&name, bound, bytes);
+            }
             Some(Pending::CloseStatement(name)) => self.statements.forget(&name),
             Some(Pending::ClosePortal(name)) => {
                 self.portals.forget(&name);
@@ -117,10 +125,15 @@ impl PostgresCodec {
             match effect {
                 Effect::Prepare { name, units } => {
                     let prepared = Prepared::by_sql(ask, self.session, Arc::clone(units));
-                    self.statements.confirm(name.as_bytes(), Arc::new(prepared));
+                    let bytes = prepared.bytes();
+                    self.statements
+                        .confirm(name.as_bytes(), Arc::new(prepared), bytes);
                 }
                 Effect::Declare { cursor, units } => {
-                    self.cursors.confirm(cursor.as_bytes(), Arc::clone(units))
+                    self.portals.forget(cursor.as_bytes());
+                    let bytes = script::bytes(units);
+                    self.cursors
+                        .confirm(cursor.as_bytes(), Arc::clone(units), bytes);
                 }
                 gone => self.forget(gone),
             }

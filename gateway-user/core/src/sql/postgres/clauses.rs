@@ -135,7 +135,6 @@ children! {
     RoleSpec {} [roletype, rolename, location]
     AStar {}
     AIndices { lidx, uidx } [is_slice]
-    AIndirection { arg, indirection }
     AArrayExpr { elements } [list_start, list_end, location]
     ResTarget { indirection, val } [name, location]
     MultiAssignRef { source } [colno, ncolumns]

@@ -193,6 +193,20 @@ impl Walk for protobuf::FuncCall {
     }
 }
 
+impl Walk for protobuf::AIndirection {
+    fn walk(&self, walker: &mut Walker) {
+        let Self { arg, indirection } = self;
+        arg.walk(walker);
+        for step in indirection {
+            // `(x).f` is a field of `x`, or where there is none the call `f(x)`.
+            if string(step).is_some() {
+                walker.function(std::slice::from_ref(step));
+            }
+            step.walk(walker);
+        }
+    }
+}
+
 impl Walk for protobuf::ObjectWithArgs {
     fn walk(&self, walker: &mut Walker) {
         // Names a function or an operator; its arguments are types.

@@ -111,7 +111,7 @@ impl Unit {
         self.writes.lose();
     }
 
-    /// How many names [`Unit::take_over`] takes.
+    /// How many names its lists hold, and how many it runs.
     pub(super) fn names(&self) -> usize {
         [&self.tables, &self.reads, &self.writes, &self.functions]
             .map(|list| list.names.len())

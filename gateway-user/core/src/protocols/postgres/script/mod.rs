@@ -19,6 +19,11 @@ pub type Effect = crate::sql::postgres::Effect<Arc<[FactSet]>>;
 /// The slots that hold lists of names.
 const LISTS: [usize; 4] = [slot::TABLE, slot::READ, slot::WRITE, slot::FUNCTION];
 
+/// Most units that a text with `EXECUTE` and `FETCH` may come to with all that these run, and most
+/// names in them. Beyond, it counts as unread: what was prepared once could be run in one text so
+/// often that it fills the memory.
+const MOST_RESOLVED: usize = 16_384;
+
 /// Most steps that [`Script::resolve`] takes: units that run something, times changes.
 const MAX_STEPS: usize = 1_000_000;
 
@@ -118,6 +123,7 @@ impl Script {
             return Arc::clone(&self.units);
         }
         let mut units = Vec::with_capacity(self.units.len() * 2);
+        let mut weight = self.units.len();
         let mut deferred = self.deferred.iter().peekable();
         for (index, unit) in self.units.iter().enumerate() {
             let Some(here) = deferred.next_if(|deferred| deferred.unit == index) else {
@@ -130,6 +136,12 @@ impl Script {
                 .iter()
                 .map(|run| own.find(run).unwrap_or_else(|| lookup(run)))
                 .collect();
+            // Counted twice: in the unit that runs them and by themselves.
+            let inner = found.iter().flatten().flat_map(|inner| inner.iter());
+            weight += 2 * inner.map(weight_of).sum::<usize>();
+            if weight > MOST_RESOLVED {
+                return Arc::new([unknown(false)]);
+            }
             match found.iter().cloned().collect::<Option<Vec<_>>>() {
                 Some(inner) => units.push(joined(&here.itself, &inner)),
                 None => units.push(unit.clone()),
@@ -144,6 +156,11 @@ impl Script {
             }
         }
         units.into()
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        bytes(&self.units) + self.effects.len() * 64
     }
 
     /// What names stand for when unit `index` is run, as far as this text says.
@@ -379,6 +396,20 @@ fn fact_set(unit: Unit, statements: u64) -> FactSet {
     set.set(slot::CHANNEL, text(unit.channel));
     set.set(slot::STATEMENTS, Fact::Number(statements));
     set
+}
+
+/// About how many bytes of memory these units take.
+pub fn bytes(units: &[FactSet]) -> usize {
+    units.iter().map(|unit| 512 + 96 * weight_of(unit)).sum()
+}
+
+/// The unit, and the names in its lists.
+fn weight_of(unit: &FactSet) -> usize {
+    let names = LISTS.into_iter().map(|list| match unit.fact(list) {
+        Fact::Names(names) => names.len(),
+        _ => 0,
+    });
+    1 + names.sum::<usize>()
 }
 
 fn text(text: Option<Box<str>>) -> Fact {

@@ -109,3 +109,17 @@ fn units_of_unread_texts_know_nothing() {
     assert_eq!(*script.units[0].fact(slot::VERB), Fact::Unknown);
     assert_eq!(*script.units[0].fact(slot::PARSED), Fact::Flag(false));
 }
+
+#[test]
+fn what_is_run_often_does_not_multiply_without_end() {
+    let prepare = format!(
+        "PREPARE a AS WITH {} SELECT 1;",
+        (0..250)
+            .map(|n| format!("w{n} AS (DELETE FROM t RETURNING 1)"))
+            .collect::<Vec<_>>()
+            .join(",")
+    );
+    let runs = |count| read(&format!("{prepare}{}", "EXECUTE a;".repeat(count))).resolve(|_| None);
+    assert_eq!(runs(2).len(), 252 + 2 * (1 + 251));
+    assert_eq!(*runs(500), [unknown(false)]);
+}

@@ -259,3 +259,18 @@ fn a_flush_or_sync_that_the_server_would_fail_on_ends_the_session() {
         );
     }
 }
+
+#[test]
+fn no_client_can_make_the_portal_that_rolls_a_batch_back() {
+    let name = "gateway refused an earlier message";
+    let declare = format!("DECLARE \"{name}\" CURSOR FOR SELECT 1");
+    for made in [
+        [client::parse("", "SELECT 1"), client::bind(name, "")].concat(),
+        client::query(&declare),
+        client::parse("", &declare),
+    ] {
+        let mut talk = Talk::ready(working());
+        talk.client(&made);
+        assert_eq!(talk.heard(), "E/08P01");
+    }
+}

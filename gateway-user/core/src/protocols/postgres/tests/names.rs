@@ -315,3 +315,33 @@ fn a_function_called_by_number_may_change_how_names_are_read() {
     talk.client(&client::query("SELECT * FROM orders"));
     assert_eq!(talk.heard(), "E/42501 Z/I");
 }
+
+#[test]
+fn a_cursor_that_takes_the_name_of_a_portal_is_no_longer_that_portal() {
+    let mut talk = Talk::ready(super::talk::engine(
+        "[[rule]]\nname = 'a'\naction = 'allow'\nmatch = { verb = ['begin', 'declare', 'fetch'] }\n\
+         [[rule]]\nname = 'b'\naction = 'allow'\nmatch = { verb = ['select'] }",
+    ));
+    talk.client(&client::query("BEGIN"))
+        .server(&[server::complete("BEGIN"), server::ready(b'T')].concat());
+    talk.client(
+        &[
+            client::parse("", "SELECT 1"),
+            client::bind("c", ""),
+            client::sync(),
+        ]
+        .concat(),
+    )
+    .server(&[server::parsed(), server::bound(), server::ready(b'T')].concat());
+    // That it could be declared tells that the portal went, by `ROLLBACK TO` for example.
+    talk.client(&client::query("DECLARE c CURSOR FOR SELECT * FROM orders"))
+        .server(&[server::complete("DECLARE CURSOR"), server::ready(b'T')].concat());
+    talk.events.clear();
+    talk.client(&client::query("FETCH c"));
+    let fetched = talk.events.iter().any(|event| {
+        matches!(event, crate::event::Event::Ask(ask)
+            if ask.units.iter().any(|unit| unit.get("sql.table")
+                == Some(&crate::event::Value::Texts(vec!["public.orders".to_owned()]))))
+    });
+    assert!(fetched);
+}

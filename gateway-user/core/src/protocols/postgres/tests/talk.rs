@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use toml::Spanned;
-
-use crate::conformance::{flow, subject};
+use crate::conformance::{self, flow, subject};
 use crate::event::{Ask, Event, Outcome, Ruling};
-use crate::ids::{PolicyDigest, ResourceName, WorkloadName};
-use crate::policy::engine::{Engine, Inventory, Resource};
-use crate::policy::model::{Mode, RuleSpec};
+use crate::policy::engine::Engine;
 use crate::protocols::postgres::{PROTOCOL, Postgres};
 use crate::protocols::{ClientTls, CodecOptions, Side};
 use crate::session::Session;
@@ -28,25 +24,9 @@ reason = "secrets are secret"
 match = { table = ["public.secrets"] }
 "#;
 
-#[derive(serde::Deserialize)]
-struct Rules {
-    rule: Vec<Spanned<RuleSpec>>,
-}
-
-/// An engine with these rules on a resource called `db`.
+/// An engine with these rules on PostgreSQL.
 pub(super) fn engine(rules: &str) -> Arc<Engine> {
-    let rules: Rules = toml::from_str(rules).unwrap();
-    let inventory = Inventory {
-        resources: vec![Resource {
-            name: ResourceName::new("db"),
-            protocol: &PROTOCOL,
-            mode: Mode::Enforce,
-        }],
-        workloads: vec![WorkloadName::new("agent")],
-        groups: Vec::new(),
-    };
-    let (engine, _) = Engine::compile(&inventory, &rules.rule, PolicyDigest::new("test")).unwrap();
-    Arc::new(engine)
+    conformance::engine(&PROTOCOL, rules)
 }
 
 /// The engine of most conversations.

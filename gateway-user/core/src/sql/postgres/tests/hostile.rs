@@ -78,6 +78,15 @@ fn unreadable() {
             plain,
         );
         unread("SELECT 1;".repeat(20_000).as_bytes(), plain);
+        // What multiplies when units take over what is inside them, or when names stand for much.
+        let tables: Vec<String> = (0..500).map(|n| format!("t{n}")).collect();
+        let nested = format!(
+            "{}SELECT 1 FROM {}{}",
+            "INSERT INTO x WITH y AS (".repeat(40),
+            tables.join(","),
+            ") SELECT 1".repeat(40)
+        );
+        unread(nested.as_bytes(), plain);
         let ctes: Vec<String> = (0..2_000)
             .map(|n| format!("a{n} AS (TABLE a{n})"))
             .collect();

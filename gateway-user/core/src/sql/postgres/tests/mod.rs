@@ -296,6 +296,7 @@ fn attacks() {
             "SELECT 'secrets'::regclass, CAST('x' AS s.t)",
             "SELECT query_to_xml('select * from secrets', true, true, '') FROM ok",
             "SELECT pg_catalog.ts_stat('select v from secrets')",
+            "SELECT ('select v from secrets'::text).ts_stat, ($1).pg_read_file, (a[1]).b[2].c, (t).*",
             "SELECT * FROM dblink('', 'select * from secrets') AS t(a int)",
             "CREATE TABLE x (a int DEFAULT (SELECT 1 FROM secrets))",
             "EXPLAIN SELECT * FROM secrets",

@@ -1,0 +1,108 @@
+//! How a session ends: what went wrong or who ended it, the last words to the client, the last event.
+//!
+//! Each end is recorded once; whatever comes after the first is not heard any more.
+
+use super::Session;
+use super::outbox::Action;
+use crate::event::{End, Event, SessionEnd};
+use crate::protocols::{CodecError, Fatal};
+
+impl Session {
+    /// The server could not be reached, or its connection failed.
+    pub fn handle_unreachable(&mut self, detail: &str) {
+        self.end(
+            SessionEnd::ServerFailed {
+                detail: detail.to_owned(),
+            },
+            Some(Fatal::Unreachable(detail)),
+        );
+    }
+
+    /// The client's connection failed.
+    pub fn handle_client_failure(&mut self, detail: &str) {
+        if self.finishing {
+            // It has left, as it said; what the server still answers is for the recording.
+            self.outbox.to_client().clear();
+            return;
+        }
+        self.end(
+            SessionEnd::ClientFailed {
+                detail: detail.to_owned(),
+            },
+            None,
+        );
+    }
+
+    /// A deadline passed.
+    pub fn handle_timeout(&mut self, waiting_for: &str) {
+        let how = SessionEnd::TimedOut {
+            waiting_for: waiting_for.to_owned(),
+        };
+        self.end(
+            how,
+            Some(Fatal::Violation(
+                "the connection was idle for too long before it was ready",
+            )),
+        );
+    }
+
+    /// The recording cannot be written: nothing more may pass.
+    pub fn handle_unrecorded(&mut self, detail: &str) {
+        // What was about to be sent was not recorded. Fails closed: it is not sent.
+        self.outbox.to_server().clear();
+        self.end(
+            SessionEnd::RecordingFailed {
+                detail: detail.to_owned(),
+            },
+            Some(Fatal::Unrecorded),
+        );
+    }
+
+    /// The gateway stops, or an operator ended the session.
+    pub fn handle_stop(&mut self) {
+        self.end(SessionEnd::Stopped, Some(Fatal::Stopped));
+    }
+
+    pub(super) fn violated(&mut self, error: &CodecError) {
+        let detail = error.to_string();
+        let (how, fatal) = match error {
+            CodecError::Client(text) => (
+                SessionEnd::ClientViolation { detail },
+                Fatal::Violation(text),
+            ),
+            CodecError::Unsupported(text) => (
+                SessionEnd::ClientViolation { detail },
+                Fatal::Unsupported(text),
+            ),
+            CodecError::Server(text) => (
+                SessionEnd::ServerViolation { detail },
+                Fatal::Unreachable(text),
+            ),
+        };
+        self.end(how, Some(fatal));
+    }
+
+    pub(super) fn end(&mut self, how: SessionEnd, last_words: Option<Fatal<'_>>) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        // In the middle of a frame of the server's there is no way to say anything.
+        if let Some(bytes) = last_words
+            .filter(|_| self.server.rest.is_done())
+            .and_then(|fatal| self.codec.farewell(fatal))
+        {
+            self.outbox.reply(&bytes);
+        }
+        let (bytes_out, bytes_in) = self.outbox.sent;
+        let end = End {
+            how: how.clone(),
+            allowed: self.allowed,
+            denied: self.denied,
+            bytes_in,
+            bytes_out,
+        };
+        self.outbox.record(Event::End(end));
+        self.outbox.act(Action::Close(how));
+    }
+}
