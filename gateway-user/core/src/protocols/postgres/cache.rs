@@ -1,14 +1,16 @@
 //! Remembers what statements were found to be, so that a text is parsed once.
 //!
 //! Shared by all sessions. Two generations: when the young one is full it becomes the old one, and
-//! what is asked for again moves back; so nothing is swept and memory stays bounded. A text is
-//! held whole as the key: two texts are never taken for one.
+//! what is asked for again moves back; so nothing is swept and memory stays bounded. The key is the
+//! whole text, or its shape if it has one: two texts are only taken for one where they mean the
+//! same, see `shape`.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::script::Script;
+use super::shape::{NUMBER, shape};
 use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
 
 const SHARDS: usize = 16;
@@ -65,14 +67,19 @@ pub(super) struct ScriptCache {
 impl ScriptCache {
     /// What `text` asks for in a session of this kind. Needs the stack that [`Script::read`] needs.
     pub(super) fn script(&self, text: &[u8], session: Session) -> Arc<Script> {
-        let Some(shard) = self.shard(text, session) else {
+        if !usual(text, session) {
+            return Script::read(text, session);
+        }
+        let shape = shape(text);
+        let key = shape.as_deref().unwrap_or(text);
+        let Some(shard) = self.shard(key, session.search_path) else {
             return Script::read(text, session);
         };
         // A poisoned lock leaves a map that is still whole: entries are only put in and taken out.
         if let Some(script) = shard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .find(text)
+            .find(key)
         {
             return script;
         }
@@ -82,23 +89,41 @@ impl ScriptCache {
         shard
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(text.into(), Arc::clone(&script));
+            .insert(key.into(), Arc::clone(&script));
         script
     }
 
-    /// Where `text` is remembered, if it is: not when it is long, nor for the rare sessions whose
-    /// texts are not read the usual way.
-    fn shard(&self, text: &[u8], session: Session) -> Option<&Mutex<Shard>> {
-        if text.len() > LONGEST
-            || (session.strings, session.encoding) != (Strings::Standard, Encoding::Utf8)
-        {
-            return None;
-        }
-        let shards = match session.search_path {
+    fn shard(&self, key: &[u8], search_path: SearchPath) -> Option<&Mutex<Shard>> {
+        let shards = match search_path {
             SearchPath::Default => &self.default_path,
             SearchPath::Changed => &self.changed_path,
         };
-        let hash = usize::try_from(self.hasher.hash_one(text) & 0xff).ok()?;
+        let hash = usize::try_from(self.hasher.hash_one(key) & 0xff).ok()?;
         shards.get(hash % SHARDS)
+    }
+}
+
+/// Whether `text` is remembered: not when it is long, nor for the rare sessions whose texts are
+/// not read the usual way, nor one with a byte that only shapes have.
+fn usual(text: &[u8], session: Session) -> bool {
+    text.len() <= LONGEST
+        && (session.strings, session.encoding) == (Strings::Standard, Encoding::Utf8)
+        && memchr::memchr(NUMBER, text).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_one_meaning_are_read_once() {
+        let cache = ScriptCache::default();
+        let script = |text: &str| cache.script(text.as_bytes(), Session::default());
+        let one = script("SELECT a FROM b WHERE c = 1");
+        assert!(Arc::ptr_eq(&one, &script("SELECT a FROM b WHERE c = 22")));
+        assert!(!Arc::ptr_eq(&one, &script("SELECT a FROM b WHERE d = 1")));
+        assert_eq!(script("SELECT a FROM b WHERE c = \0"), Script::unread());
+        let on = script("EXPLAIN (ANALYZE 1) DELETE FROM a");
+        assert_ne!(on, script("EXPLAIN (ANALYZE 0) DELETE FROM a"));
     }
 }

@@ -14,6 +14,7 @@ mod pipeline;
 pub mod reply;
 pub mod script;
 mod server;
+mod shape;
 mod startup;
 pub mod wire;
 

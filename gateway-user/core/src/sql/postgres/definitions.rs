@@ -281,7 +281,9 @@ impl Walk for protobuf::Constraint {
         self.exclusions.walk(walker);
         self.options.walk(walker);
         self.where_clause.walk(walker);
+        // The server looks rows up in the table that is referred to, and gives it triggers.
         walker.with_access(Access::Read, |walker| self.pktable.walk(walker));
+        walker.with_access(Access::Write, |walker| self.pktable.walk(walker));
     }
 }
 

@@ -1,0 +1,30 @@
+-- What the statements of the other files work on. No foreign keys, triggers, rules or functions with a
+-- body of SQL: what the server does by itself is not among the facts of a statement.
+CREATE SCHEMA s;
+CREATE SCHEMA "Odd Schema";
+CREATE TABLE customers (id int PRIMARY KEY, name text, email text, region text);
+CREATE TABLE orders (id int PRIMARY KEY, customer int, total numeric, placed timestamptz DEFAULT now(), note text);
+CREATE TABLE lines (order_id int, item text, quantity int, price numeric);
+CREATE TABLE secrets (id int PRIMARY KEY, value text);
+CREATE TABLE s.a (id int PRIMARY KEY, x int, y text);
+CREATE TABLE s.b (id int PRIMARY KEY, x int, y text);
+CREATE TABLE a (id int, x int, y text);
+CREATE TABLE b (id int, x int, y text);
+CREATE TABLE "Odd Schema"."Odd Table" ("Odd Column" int);
+CREATE TABLE parts (id int, region text) PARTITION BY LIST (region);
+CREATE TABLE parts_north PARTITION OF parts FOR VALUES IN ('north');
+CREATE TABLE parts_south PARTITION OF parts FOR VALUES IN ('south');
+CREATE TABLE base (id int, v text);
+CREATE TABLE derived (w text) INHERITS (base);
+CREATE TABLE documents (id int, body jsonb, tags text[], words tsvector, page xml);
+CREATE TABLE pair (one a, many b[]);
+CREATE VIEW big_orders AS SELECT * FROM orders WHERE total > 100;
+CREATE MATERIALIZED VIEW sums AS SELECT customer, sum(total) AS total FROM orders GROUP BY customer;
+CREATE SEQUENCE tickets;
+CREATE INDEX orders_customer ON orders (customer);
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE TABLE pg_class_copy (id int);
+INSERT INTO customers VALUES (1, 'one', 'one@example.org', 'north'), (2, 'two', 'two@example.org', 'south');
+INSERT INTO orders SELECT n, 1 + n % 2, n * 10, now(), 'note' FROM generate_series(1, 20) n;
+INSERT INTO a VALUES (1, 1, 'a'), (2, 2, 'b');
+INSERT INTO b VALUES (1, 1, 'a');

@@ -1,0 +1,81 @@
+INSERT INTO a VALUES (1, 2, 'x')
+INSERT INTO a (id, x) VALUES (1, 2), (3, 4)
+INSERT INTO a DEFAULT VALUES
+INSERT INTO a SELECT id, 1, 'x' FROM orders
+INSERT INTO a TABLE b
+INSERT INTO a VALUES ((SELECT id FROM orders LIMIT 1), 1, 'x')
+INSERT INTO a AS z (id) VALUES (1) RETURNING z.id
+INSERT INTO a (id) VALUES (1) RETURNING (SELECT id FROM orders LIMIT 1)
+INSERT INTO s.a VALUES (1, 1, 'x') ON CONFLICT DO NOTHING
+INSERT INTO s.a VALUES (1, 1, 'x') ON CONFLICT (id) DO UPDATE SET x = excluded.x
+INSERT INTO s.a VALUES (1, 1, 'x') ON CONFLICT (id) DO UPDATE SET x = (SELECT id FROM orders LIMIT 1)
+INSERT INTO s.a VALUES (1, 1, 'x') ON CONFLICT (id) DO UPDATE SET x = 1 WHERE excluded.x IN (SELECT id FROM customers)
+INSERT INTO s.a AS t VALUES (1, 1, 'x') ON CONFLICT ON CONSTRAINT a_pkey DO UPDATE SET (x, y) = (SELECT id, note FROM orders LIMIT 1)
+INSERT INTO a WITH a AS (SELECT 1 AS id, 2 AS x, 'y' AS y) SELECT * FROM a
+WITH a AS (SELECT 1 AS id, 2 AS x, 'y' AS y) INSERT INTO a SELECT * FROM a
+WITH b AS (SELECT * FROM orders) INSERT INTO a SELECT id, 1, 'x' FROM b
+INSERT INTO parts VALUES (1, 'north')
+INSERT INTO derived VALUES (1, 'v', 'w')
+INSERT INTO orders VALUES (100, 1, 5) RETURNING *
+INSERT INTO documents (id, body) VALUES (1, '{"a": [1, 2]}')
+INSERT INTO documents (id, tags[1]) VALUES (1, 'x')
+INSERT INTO pair (one.x) VALUES (1)
+INSERT INTO a OVERRIDING SYSTEM VALUE VALUES (1, 1, 'x')
+UPDATE a SET x = 1
+UPDATE a SET x = x + 1 WHERE id = 1
+UPDATE ONLY base SET v = 'x'
+UPDATE base SET v = 'x'
+UPDATE a AS b SET x = 1 WHERE b.id = 1
+UPDATE a SET x = b.x FROM b WHERE a.id = b.id
+UPDATE a SET x = o.id FROM (SELECT id FROM orders) o
+UPDATE a SET x = o.id FROM orders o JOIN customers c ON o.customer = c.id
+UPDATE a SET x = (SELECT id FROM orders LIMIT 1)
+UPDATE a SET (x, y) = (SELECT id, note FROM orders LIMIT 1)
+UPDATE a SET (x, y) = ROW(1, 'x')
+UPDATE a SET x = DEFAULT
+UPDATE a SET x = 1 WHERE id IN (SELECT id FROM orders)
+UPDATE a SET x = 1 RETURNING id, (SELECT name FROM customers LIMIT 1)
+UPDATE documents SET tags[(SELECT 1 FROM orders LIMIT 1)] = 'x'
+UPDATE pair SET one.x = 1
+WITH c AS (SELECT * FROM orders) UPDATE a SET x = c.id FROM c
+WITH a AS (SELECT 1) UPDATE a SET x = 1
+UPDATE parts SET id = 2 WHERE region = 'south'
+UPDATE big_orders SET note = 'x' WHERE id = 1
+DELETE FROM a
+DELETE FROM a WHERE id = 1
+DELETE FROM ONLY base
+DELETE FROM a USING b WHERE a.id = b.id
+DELETE FROM a USING orders o, customers c WHERE a.id = o.id
+DELETE FROM a USING (SELECT * FROM orders) o WHERE a.id = o.id
+DELETE FROM a AS z WHERE z.id IN (SELECT id FROM orders) RETURNING *
+WITH d AS (DELETE FROM a RETURNING *) SELECT * FROM d
+WITH d AS (DELETE FROM a RETURNING *) INSERT INTO b SELECT * FROM d
+WITH d AS (DELETE FROM a RETURNING *), u AS (UPDATE b SET x = 1 RETURNING *) SELECT * FROM d, u
+WITH d AS (INSERT INTO a SELECT id, 1, 'x' FROM orders RETURNING id) UPDATE b SET x = 2 WHERE id IN (SELECT id FROM d)
+WITH a AS (DELETE FROM a RETURNING id) SELECT * FROM a
+WITH d AS (DELETE FROM a) SELECT 1
+WITH x AS (WITH y AS (SELECT * FROM orders) SELECT * FROM y) DELETE FROM a USING x WHERE a.id = x.id
+MERGE INTO a USING b ON a.id = b.id WHEN MATCHED THEN UPDATE SET x = b.x WHEN NOT MATCHED THEN INSERT VALUES (b.id, b.x, b.y)
+MERGE INTO a t USING (SELECT * FROM orders) o ON t.id = o.id WHEN MATCHED AND o.total > 5 THEN DELETE WHEN NOT MATCHED THEN DO NOTHING
+MERGE INTO a USING b ON a.id = b.id AND b.x IN (SELECT id FROM customers) WHEN MATCHED THEN DO NOTHING
+MERGE INTO a USING b ON a.id = b.id WHEN MATCHED THEN UPDATE SET x = (SELECT id FROM orders LIMIT 1)
+WITH c AS (SELECT * FROM orders) MERGE INTO a USING c ON a.id = c.id WHEN MATCHED THEN DELETE
+MERGE INTO ONLY base USING customers ON base.id = customers.id WHEN MATCHED THEN UPDATE SET v = 'x'
+TRUNCATE a
+TRUNCATE TABLE a, s.b
+TRUNCATE ONLY base
+TRUNCATE base RESTART IDENTITY
+TRUNCATE parts
+COPY a TO '/dev/null'
+COPY a (id, x) TO '/dev/null' WITH (FORMAT csv)
+COPY s.a FROM '/dev/null'
+COPY a FROM '/dev/null' WHERE id > 1
+COPY (SELECT * FROM orders) TO '/dev/null'
+COPY (DELETE FROM a RETURNING *) TO '/dev/null'
+COPY (WITH x AS (SELECT * FROM customers) SELECT * FROM x, b) TO '/dev/null'
+COPY (VALUES ((SELECT id FROM orders LIMIT 1))) TO '/dev/null'
+COPY (INSERT INTO a SELECT id FROM orders RETURNING id) TO '/dev/null'
+COPY BINARY a TO '/dev/null'
+LOCK TABLE a
+LOCK a, s.b IN ACCESS SHARE MODE
+LOCK TABLE ONLY base IN ROW EXCLUSIVE MODE
