@@ -10,7 +10,7 @@ use super::{Encoding, Session};
 /// otherwise.
 pub const MAX_BYTES: usize = 1024 * 1024;
 
-/// Most words, numbers and signs of a text, which make nodes: some 2 µs each.
+/// Most words, numbers and signs of a text, which make nodes: 2 or 3 µs each.
 pub const MAX_WORDS: usize = 100_000;
 
 /// Deepest nesting of brackets.
