@@ -96,6 +96,8 @@ enum Turn {
     Stop,
     Late,
     Policy,
+    /// The client has said who it is: the deadline of its start is over.
+    Ready,
 }
 
 impl<'a> Relay<'a> {
@@ -141,6 +143,7 @@ impl<'a> Relay<'a> {
                     let engine = Arc::clone(&config.borrow_and_update().engine);
                     self.session.handle_policy(engine);
                 }
+                Turn::Ready => {}
                 Turn::Act(Action::Dial) => self.dial().await,
                 Turn::Act(Action::StartTls(first)) => self.start_tls(first).await,
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
@@ -188,7 +191,7 @@ impl<'a> Relay<'a> {
             biased;
             action = std::future::poll_fn(|cx| pump.poll(cx, was_starting)) => match action {
                 Some(action) => Turn::Act(action),
-                None => Turn::Policy,
+                None => Turn::Ready,
             },
             () = guard.cancelled() => Turn::Stop,
             () = late => Turn::Late,
