@@ -112,13 +112,18 @@ impl PostgresCodec {
         }
     }
 
-    /// The statement text of a whole message, parsed or not.
-    fn script(&self, text: &[u8], whole: bool) -> Arc<Script> {
-        if whole {
-            self.scripts.script(text, self.session())
-        } else {
-            Script::unread()
+    /// What the text of a message asks for; nothing is known of one that is not held whole.
+    fn script(&self, text: &[u8], whole: bool) -> Result<Arc<Script>, CodecError> {
+        if !whole {
+            return Ok(Script::unread());
         }
+        let script = self.scripts.script(text, self.session());
+        for effect in &script.effects {
+            if let Effect::Declare { cursor, .. } = effect {
+                reply::not_poison(cursor.as_bytes())?;
+            }
+        }
+        Ok(script)
     }
 
     fn query(
@@ -132,12 +137,7 @@ impl PostgresCodec {
         if whole && !body.rest().is_empty() {
             return Err(CUT);
         }
-        let script = self.script(text, whole);
-        for effect in &script.effects {
-            if let Effect::Declare { cursor, .. } = effect {
-                reply::not_poison(cursor.as_bytes())?;
-            }
-        }
+        let script = self.script(text, whole)?;
         let Some(units) = self.resolve(&script) else {
             return Ok(self.wait_for_server());
         };
@@ -170,12 +170,7 @@ impl PostgresCodec {
                 return Err(CUT);
             }
         }
-        let script = self.script(text, whole);
-        for effect in &script.effects {
-            if let Effect::Declare { cursor, .. } = effect {
-                reply::not_poison(cursor.as_bytes())?;
-            }
-        }
+        let script = self.script(text, whole)?;
         let Some(units) = self.resolve(&script) else {
             return Ok(self.wait_for_server());
         };
