@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gateway_common::origin::Origin;
 use gateway_core::descriptor::{Protocol, Shape};
@@ -20,9 +21,11 @@ use gateway_core::protocols::{ClientTls, CodecOptions, Framed};
 use gateway_core::session::Session;
 use gateway_core::subject::Subject;
 use jiff::Timestamp;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
+use crate::admission::{Admission, Full};
 use crate::config::{Config, Resource};
 use crate::control::attachments::Attachments;
 use crate::identity;
@@ -49,7 +52,16 @@ pub struct Intake {
     pub protocols: Registry,
     /// What relays share.
     pub around: Surroundings,
+    /// How many sessions each workload has.
+    pub admission: Admission,
+    /// How many refused connections may be told why at a time.
+    pub farewells: Semaphore,
 }
+
+/// Refused connections that are told why at a time, when a workload has too many sessions.
+pub const FAREWELLS: usize = 64;
+/// A refused client has so long to take the last words.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a connection was refused before its session began.
 #[derive(Debug, thiserror::Error)]
@@ -97,8 +109,20 @@ impl Intake {
             destination: OriginalDst(destination),
             resource: resource.map(|resource| resource.name.clone()),
         });
+        // A workload without an entry was refused above; a limit of 0 refuses as well.
+        let limit = config.workload(&subject.workload);
+        let limit = limit.map_or(0, |workload| workload.max_sessions);
+        let place = self
+            .admission
+            .admit(&subject.workload, limit, Instant::now());
         if resource.is_some_and(|resource| resource.protocol.shape == Shape::Stream) {
-            self.pass(stream, origin, &config, &subject, &flow).await;
+            match place {
+                Ok(_place) => self.pass(stream, origin, &config, &subject, &flow).await,
+                Err(full) => {
+                    self.note_full(&subject, &flow, full);
+                    opaque::reset(stream);
+                }
+            }
             return Ok(());
         }
         let framed = match resource {
@@ -117,6 +141,13 @@ impl Intake {
             Arc::clone(&flow),
             version,
         );
+        let _place = match place {
+            Ok(place) => place,
+            Err(full) => {
+                self.turn_away(stream, session, &subject, &flow, full).await;
+                return Ok(());
+            }
+        };
         match Journal::create(&config.recording.directory, &flow.session) {
             Ok(journal) => {
                 let connection = evidence::connection(&subject, &flow);
@@ -245,6 +276,34 @@ impl Intake {
         tracing::trace!(?told, "refused for want of a recording");
     }
 
+    /// The workload has as many sessions as it may; the agent is told so.
+    async fn turn_away(
+        &self,
+        mut stream: TcpStream,
+        mut session: Session,
+        subject: &Subject,
+        flow: &Flow,
+        full: Full,
+    ) {
+        self.note_full(subject, flow, full);
+        // Beyond so many at a time they are closed without a word, for the same reason.
+        let Ok(_turn) = self.farewells.try_acquire() else {
+            return;
+        };
+        session.handle_too_many(full.limit);
+        let last_words = session.outbox().to_client();
+        let told = tokio::time::timeout(FAREWELL, async {
+            stream.write_all(last_words).await?;
+            stream.shutdown().await?;
+            // What the client has sent already is read, or the reset would take the words away.
+            let mut rest = [0; 4096];
+            while stream.read(&mut rest).await? > 0 {}
+            Ok::<_, std::io::Error>(())
+        });
+        let told = told.await;
+        tracing::trace!(?told, "refused for too many sessions");
+    }
+
     fn refuse(&self, origin: Option<&Origin>, refused: &Refused) {
         let connection = Connection {
             session: None,
@@ -258,6 +317,15 @@ impl Intake {
         };
         tracing::warn!(%refused, "connection refused");
         self.note_refused(connection, refused.to_string());
+    }
+
+    fn note_full(&self, subject: &Subject, flow: &Flow, full: Full) {
+        let Some(untold) = full.tell else { return };
+        let mut reason = format!("the workload has {} sessions open already", full.limit);
+        if untold > 0 {
+            reason = format!("{reason}; {untold} more were refused for this since the last line");
+        }
+        self.note_refused(evidence::connection(subject, flow), reason);
     }
 
     fn note_refused(&self, connection: Connection, reason: String) {

@@ -16,6 +16,8 @@ mod evidence;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod opaque;
 #[cfg(test)]
 mod psql;
@@ -23,6 +25,8 @@ mod psql;
 mod refusals;
 #[cfg(test)]
 mod search_path;
+#[cfg(test)]
+mod selectors;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

@@ -371,6 +371,30 @@ fn a_server_that_is_not_there_is_a_reset_and_no_end() {
 }
 
 #[test]
+fn workload_has_no_more_streams_than_it_may() {
+    let peer = Peer::start();
+    let few = PolicyFile::default()
+        .piece("[[workload]]\nname = \"agent\"\nmax_sessions = 1")
+        .piece(&format!(
+            "[[resource]]\nname = \"peer\"\nprotocol = \"tcp\"\naddresses = [\"127.0.0.1:{}\"]",
+            peer.port
+        ))
+        .rule("let-it-pass", "allow", "");
+    let gateway = gateway(&few);
+    let mut running = Running::start(&gateway, &streams("wait", peer.port, 1));
+    assert_eq!(running.line(), "ready");
+    assert_eq!(
+        agent(&gateway, &streams("wait", peer.port, 1)).trim(),
+        "refused"
+    );
+    let refused = logged(&gateway, "connection_refused");
+    assert_eq!(
+        refused[0]["reason"],
+        "the workload has 1 sessions open already"
+    );
+}
+
+#[test]
 fn tls_settings_of_a_stream_are_mistakes() {
     let gateway = gateway(&allowed(1));
     let wrong = policy(1, "").piece(
