@@ -2,20 +2,25 @@
 //!
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `link`
 //! keeps them attached, `bpffs` is the private place where both are pinned, `cgroup` finds
-//! cgroups, `syscall` is the part of bpf(2) that aya lacks. Which workload a cgroup stands for is
+//! cgroups, `close` ends what they had open before, by the list of `diag` and what `foreign` does to
+//! sockets, `syscall` is the part of bpf(2) that aya lacks. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
 mod bpffs;
 mod capability;
 mod cgroup;
+mod close;
+mod diag;
 mod error;
+mod foreign;
 mod link;
 mod load;
 mod syscall;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +28,7 @@ use std::sync::{Mutex, PoisonError};
 use gateway_common::origin::Origin;
 
 pub use cgroup::{Cgroup, CgroupId, CgroupMount};
+pub use close::Closing;
 pub use error::KernelError;
 pub use link::Hook;
 pub use load::Counters;
@@ -47,6 +53,7 @@ pub struct Kernel {
     daemon: Cgroup,
     bpffs: Bpffs,
     programs: Programs,
+    port: u16,
     /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
     changing: Mutex<()>,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
@@ -82,6 +89,7 @@ impl Kernel {
             daemon,
             bpffs,
             programs,
+            port: options.port,
             changing: Mutex::new(()),
             _lifecycle: lifecycle,
         };
@@ -115,6 +123,13 @@ impl Kernel {
         }
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         link::attach(&self.bpffs, &self.programs, cgroup)
+    }
+
+    /// Closes the connections that an attached cgroup opened past its hooks, before they were
+    /// there.
+    pub fn close_earlier(&self, cgroup: &Cgroup) -> Closing {
+        let is_ours = |to: SocketAddr| to.ip().is_loopback() && to.port() == self.port;
+        close::close(cgroup, is_ours)
     }
 
     /// Detaches a cgroup: new connections from it go directly. Those that are open stay as they
