@@ -16,6 +16,8 @@ mod evidence;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod launch;
+#[cfg(test)]
 mod psql;
 #[cfg(test)]
 mod refusals;

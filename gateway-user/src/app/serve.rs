@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::{AppError, Parts};
 use crate::control::operations::{self, Operations, Settings};
+use crate::control::runs::Given;
 use crate::control::server;
 use crate::intake::Intake;
 use crate::observe::enforcement::What;
@@ -148,7 +149,11 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         live: parts.live.clone(),
         settings,
         log: parts.log.clone(),
-        environment: environment.collect(),
+        given: Given {
+            environment: environment.collect(),
+            hidden: vec![runtime.clone(), config.daemon.state.clone()],
+            shown: vec![files.bundle.clone(), files.authority.clone()],
+        },
         port: config.daemon.port,
     };
     Ok(Operations::new(parts, Timestamp::now()))

@@ -45,7 +45,10 @@ const USER: Table = &[
             "observe",
         ],
     ),
-    (6, &["config", "intake", "relay", "control", "live"]),
+    (
+        6,
+        &["config", "intake", "relay", "control", "live", "launch"],
+    ),
     (7, &["app", "cli", "main"]),
 ];
 
