@@ -8,6 +8,7 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gateway_common::origin::Origin;
 use gateway_core::event::SessionEnd;
@@ -18,9 +19,11 @@ use gateway_core::protocols::{ClientTls, CodecOptions, Framed};
 use gateway_core::session::Session;
 use gateway_core::subject::Subject;
 use jiff::Timestamp;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
+use crate::admission::{Admission, Full};
 use crate::config::{Config, Resource};
 use crate::control::attachments::Attachments;
 use crate::identity;
@@ -46,7 +49,16 @@ pub struct Intake {
     pub protocols: Registry,
     /// What relays share.
     pub around: Surroundings,
+    /// How many sessions each workload has.
+    pub admission: Admission,
+    /// How many refused connections may be told why at a time.
+    pub farewells: Semaphore,
 }
+
+/// Refused connections that are told why at a time, when a workload has too many sessions.
+pub const FAREWELLS: usize = 64;
+/// A refused client has so long to take the last words.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a connection was refused before its session began.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +122,19 @@ impl Intake {
             Arc::clone(&flow),
             version,
         );
+        // A workload without an entry was refused above; a limit of 0 refuses as well.
+        let limit = config.workload(&subject.workload);
+        let limit = limit.map_or(0, |workload| workload.max_sessions);
+        let _place = match self
+            .admission
+            .admit(&subject.workload, limit, Instant::now())
+        {
+            Ok(place) => place,
+            Err(full) => {
+                self.turn_away(stream, session, &subject, &flow, full).await;
+                return Ok(());
+            }
+        };
         match Journal::create(&config.recording.directory, &flow.session) {
             Ok(journal) => {
                 let connection = evidence::connection(&subject, &flow);
@@ -205,6 +230,41 @@ impl Intake {
         self.note_refused(evidence::connection(subject, flow), error.to_owned());
         let told = stream.write_all(session.outbox().to_client()).await;
         tracing::trace!(?told, "refused for want of a recording");
+    }
+
+    /// The workload has as many sessions as it may; the agent is told so.
+    async fn turn_away(
+        &self,
+        mut stream: TcpStream,
+        mut session: Session,
+        subject: &Subject,
+        flow: &Flow,
+        full: Full,
+    ) {
+        if let Some(untold) = full.tell {
+            let mut reason = format!("the workload has {} sessions open already", full.limit);
+            if untold > 0 {
+                reason =
+                    format!("{reason}; {untold} more were refused for this since the last line");
+            }
+            self.note_refused(evidence::connection(subject, flow), reason);
+        }
+        // Beyond so many at a time they are closed without a word, for the same reason.
+        let Ok(_turn) = self.farewells.try_acquire() else {
+            return;
+        };
+        session.handle_too_many(full.limit);
+        let last_words = session.outbox().to_client();
+        let told = tokio::time::timeout(FAREWELL, async {
+            stream.write_all(last_words).await?;
+            stream.shutdown().await?;
+            // What the client has sent already is read, or the reset would take the words away.
+            let mut rest = [0; 4096];
+            while stream.read(&mut rest).await? > 0 {}
+            Ok::<_, std::io::Error>(())
+        });
+        let told = told.await;
+        tracing::trace!(?told, "refused for too many sessions");
     }
 
     fn refuse(&self, origin: Option<&Origin>, refused: &Refused) {

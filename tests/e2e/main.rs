@@ -16,11 +16,15 @@ mod evidence;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod psql;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod search_path;
+#[cfg(test)]
+mod selectors;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

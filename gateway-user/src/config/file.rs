@@ -56,6 +56,11 @@ pub(super) struct Workload {
     pub(super) name: Spanned<String>,
     #[serde(default)]
     pub(super) groups: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) units: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) cgroups: Vec<Spanned<String>>,
+    pub(super) max_sessions: Option<Spanned<usize>>,
 }
 
 #[derive(Debug, Deserialize)]

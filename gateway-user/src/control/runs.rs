@@ -55,9 +55,10 @@ impl Operations {
             path: path.clone(),
             workload: request.workload.clone(),
             purpose: Purpose::Run,
+            selector: None,
             since: Timestamp::now(),
         };
-        if let Err(error) = self.put_hooks(&cgroup, attachment, by) {
+        if let Err(error) = self.put_hooks(&cgroup, attachment, Some(by.into())) {
             // Nobody is in it yet. If even this fails the sweep tries again.
             if let Err(error) = self.parts().kernel.remove_cgroup(&path) {
                 tracing::warn!(%error, path = %path.display(), "cannot remove a run's cgroup");

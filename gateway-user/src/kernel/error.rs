@@ -79,7 +79,10 @@ pub enum KernelError {
         mount: PathBuf,
     },
     /// No systemd unit of that name has a cgroup.
-    #[error("no unit named {unit} is running{}", near_misses(near))]
+    #[error(
+        "no unit named {unit} is running{}; one that is still to come is chosen by `units` in its [[workload]]",
+        near_misses(near)
+    )]
     NoSuchUnit {
         /// What was asked for.
         unit: String,

@@ -154,6 +154,8 @@ pub enum Fatal<'a> {
     Unsupported(&'a str),
     /// The recording cannot be written.
     Unrecorded,
+    /// The workload has this many sessions, and may not have more.
+    TooMany(usize),
     /// The gateway stops, or an operator ended the session.
     Stopped,
 }

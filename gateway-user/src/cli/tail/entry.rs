@@ -80,7 +80,9 @@ impl Layout {
 /// The workload that an entry is about.
 pub(super) fn workload(what: &What) -> Option<&str> {
     let workload = match what {
-        What::Attached(attachment) | What::Detached(attachment) => &attachment.workload,
+        What::Attached(attachment)
+        | What::Detached(attachment)
+        | What::AttachFailed { attachment, .. } => &attachment.workload,
         What::ConnectionOpened(connection)
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
@@ -130,6 +132,12 @@ fn row(what: &What) -> Row {
         }
         What::Attached(attachment) => cgroup("attached", attachment),
         What::Detached(attachment) => cgroup("detached", attachment),
+        What::AttachFailed { attachment, reason } => {
+            let mut row = cgroup("NO ATTACH", attachment);
+            row.style = BAD;
+            row.why = format!("{}: {}", row.why, line(reason));
+            row
+        }
         What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
         What::ConnectionRefused {
             connection,
@@ -173,13 +181,23 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
 }
 
 fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
+    let by = attachment
+        .by
+        .map(|_| whom(attachment.by).trim_start().to_owned());
+    let selector = attachment
+        .selector
+        .as_ref()
+        .map(|text| line(text).to_string());
+    let inside = attachment.inside.as_ref();
+    let inside = inside.map(|name| format!("out of {}", line(name.as_str())));
+    let why: Vec<_> = [by, selector, inside].into_iter().flatten().collect();
     Row {
         verdict,
         style: STRONG,
         workload: shown(attachment.workload.as_ref()),
         resource: "-".to_owned(),
         what: line(&attachment.cgroup).to_string(),
-        why: whom(attachment.by).trim_start().to_owned(),
+        why: why.join(", "),
     }
 }
 
