@@ -18,6 +18,8 @@ mod harness;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod opaque;
+#[cfg(test)]
 mod psql;
 #[cfg(test)]
 mod refusals;

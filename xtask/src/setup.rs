@@ -50,6 +50,8 @@ impl Purpose {
                 "python3",
                 "python3-venv",
                 "iproute2",
+                "nginx-light",
+                "curl",
             ],
             Purpose::Bench => &["postgresql", "openssl", "pgbouncer"],
             // Debian's own compiler, because its package of the library's source makes

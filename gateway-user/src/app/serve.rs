@@ -28,6 +28,7 @@ use crate::intake::{FAREWELLS, Intake};
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
+use crate::relay::opaque::Pipes;
 use crate::tls::{bundle, upstream};
 
 /// How long open sessions may take to close their recordings.
@@ -137,6 +138,7 @@ fn intake(parts: &Parts) -> Intake {
         around: Surroundings {
             authority: Arc::clone(&parts.authority),
             cancel_keys: CancelKeys::default(),
+            pipes: Pipes::default(),
             config: parts.in_force.subscribe(),
         },
         admission: Admission::default(),
