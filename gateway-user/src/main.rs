@@ -10,6 +10,7 @@
     reason = "nothing of a program is reachable; here `pub` marks what other parts may use"
 )]
 
+mod admission;
 mod app;
 mod cli;
 mod config;

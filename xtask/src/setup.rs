@@ -57,6 +57,7 @@ impl Purpose {
                 "nodejs",
                 "openssh-client",
                 "python3-pip",
+                "nginx-light",
             ],
             Purpose::Bench => &["postgresql", "openssl", "pgbouncer"],
             // Debian's own compiler, because its package of the library's source makes
