@@ -18,7 +18,11 @@ mod evidence;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod launch;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod opaque;
 #[cfg(test)]
 mod psql;
 #[cfg(test)]

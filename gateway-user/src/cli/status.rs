@@ -6,7 +6,9 @@ use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use gateway_core::descriptor::Shape;
 use gateway_core::ids::{ResourceName, WorkloadName};
+use gateway_core::protocols::registry::PROTOCOLS;
 use jiff::Timestamp;
 
 use super::failure;
@@ -177,6 +179,7 @@ fn connections(status: &Status, now: Timestamp) -> String {
         "workload",
         "process",
         "resource",
+        "protocol",
         "destination",
         "age",
         "asks",
@@ -204,6 +207,7 @@ fn connections(status: &Status, now: Timestamp) -> String {
                     .as_ref()
                     .map_or("none: refused", ResourceName::as_str),
             ),
+            Cell::new(spoken(&info.protocol)),
             Cell::new(info.destination.0),
             Cell::new(age(info.started, now)),
             number(allowed.saturating_add(*denied)),
@@ -211,6 +215,15 @@ fn connections(status: &Status, now: Timestamp) -> String {
         ]);
     }
     lines(&table)
+}
+
+/// The protocol; one that nobody looks into is told to be that.
+fn spoken(protocol: &str) -> String {
+    let known = PROTOCOLS.iter().find(|known| known.name == protocol);
+    match known {
+        Some(known) if known.shape != Shape::Framed => format!("{protocol}, uninspected"),
+        _ => printable(protocol).to_string(),
+    }
 }
 
 fn counters(status: &Status) -> String {

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gateway_core::descriptor::Protocol;
+use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
@@ -138,11 +138,13 @@ impl Config {
         check::check(path, source)
     }
 
-    /// The resource that covers a destination: at most one, because two that overlap do not load.
+    /// The resource that covers a connection's destination: at most one, because two that overlap
+    /// do not load.
     pub fn resource_for(&self, destination: SocketAddr) -> Option<&Resource> {
         self.resources.iter().find(|resource| {
             let mut prefixes = resource.addresses.iter();
-            prefixes.any(|prefix| prefix.covers(destination))
+            resource.protocol.shape != Shape::Datagrams
+                && prefixes.any(|prefix| prefix.covers(destination))
         })
     }
 

@@ -96,7 +96,7 @@ impl Operations {
         cgroup: &Cgroup,
         attachment: Attachment,
     ) -> Result<Attachment, OperationError> {
-        let closing = self.parts().kernel.close_earlier(cgroup);
+        let closing = self.parts().kernel.close_earlier(cgroup)?;
         if closing.is_nothing() && attachment.closing.is_nothing() {
             return Ok(attachment);
         }

@@ -5,7 +5,6 @@
 //! blocking threads. The order of steps in each operation is what keeps agents from slipping
 //! through, so it is told at each.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +16,7 @@ use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::follow::{Following, Selection};
 use super::hooks::detached_line;
 use super::peer::Peer;
-use super::runs::Runs;
+use super::runs::{Given, Runs};
 use super::status::describe;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
@@ -100,8 +99,8 @@ pub struct Parts {
     pub settings: Arc<dyn Settings>,
     /// The enforcement log.
     pub log: EnforcementLog,
-    /// What TLS clients in a run need to trust the gateway.
-    pub environment: BTreeMap<String, String>,
+    /// What runs are given beside their cgroup.
+    pub given: Given,
     /// The port that connections are redirected to.
     pub port: u16,
 }

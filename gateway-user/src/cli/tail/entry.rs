@@ -62,7 +62,7 @@ impl Layout {
         let Row { verdict, style, .. } = row;
         write!(
             out,
-            "{DIM}{}{DIM:#}  {style}{verdict:<10}{style:#}  {:<w$}  {:<r$}  {}",
+            "{DIM}{}{DIM:#}  {style}{verdict:<11}{style:#}  {:<w$}  {:<r$}  {}",
             time.strftime("%H:%M:%S"),
             row.workload,
             row.resource,
@@ -85,6 +85,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::ClosedEarlier { attachment, .. }
         | What::AttachFailed { attachment, .. } => &attachment.workload,
         What::ConnectionOpened(connection)
+        | What::PassedUninspected { connection, .. }
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
         What::AskDenied(denial) | What::AskObserved(denial) => &denial.connection.workload,
@@ -155,6 +156,14 @@ fn row(what: &What) -> Row {
             row
         }
         What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
+        What::PassedUninspected { connection, rule } => {
+            let mut row = about(connection, "uninspected", DOUBTFUL, whose(connection));
+            row.why = match rule {
+                Some(rule) => format!("passed uninspected by rule {}", line(rule.as_str())),
+                None => "passed uninspected, the resource is only observed".to_owned(),
+            };
+            row
+        }
         What::ConnectionRefused {
             connection,
             rule,
@@ -295,7 +304,7 @@ mod tests {
             r#"{"time":"2026-11-21T02:45:17Z","event":"ask_denied","workload":"planner",
                 "resource":"orders-db","ask":3,"rule":"no-delete","reason":"read only",
                 "verbs":["delete"],"tables":["public.orders"]}"#,
-            "  DENIED      planner   orders-db  delete public.orders  rule no-delete: read only",
+            "  DENIED       planner   orders-db  delete public.orders  rule no-delete: read only",
         );
     }
 
@@ -304,7 +313,7 @@ mod tests {
         check(
             r#"{"time":"2026-11-21T02:45:17Z","event":"connection_opened",
                 "comm":"x\u001b[2J\ny","pid":1,"destination":"[::1]:5432"}"#,
-            "  opened      -         -         [::1]:5432 by x\\u{1b}[2J\\ny (pid 1)",
+            "  opened       -         -         [::1]:5432 by x\\u{1b}[2J\\ny (pid 1)",
         );
     }
 

@@ -93,7 +93,7 @@ fn connections_from_before_are_closed_and_no_others() {
     });
     let _accepted = (v4.accept().unwrap(), v6.accept().unwrap());
     kernel.attach(&stage.cgroup).unwrap();
-    assert_eq!(kernel.close_earlier(&stage.cgroup), closed(3));
+    assert_eq!(kernel.close_earlier(&stage.cgroup).unwrap(), closed(3));
     assert!(streams.iter().all(is_closed));
     assert!(is_open(&bystander, &by_it));
     assert!(is_open(&pair.0, &pair.1), "the agent's own connection");
@@ -104,7 +104,7 @@ fn connections_from_before_are_closed_and_no_others() {
     std::thread::scope(|scope| {
         let run = scope.spawn(|| agent.run(&format!("connect {} 1 1", super::V4)));
         let mut accepted = accept(&kernel, &listeners.v4);
-        assert_eq!(kernel.close_earlier(&stage.cgroup).closed, 0);
+        assert_eq!(kernel.close_earlier(&stage.cgroup).unwrap().closed, 0);
         accepted.checked();
         drop(accepted);
         run.join().unwrap();
@@ -122,10 +122,10 @@ fn connected_datagram_sockets_lose_their_peer() {
         socket
     });
     kernel.attach(&stage.cgroup).unwrap();
-    assert_eq!(kernel.close_earlier(&stage.cgroup), closed(1));
+    assert_eq!(kernel.close_earlier(&stage.cgroup).unwrap(), closed(1));
     let _told_of_it = socket.take_error();
     assert!(socket.peer_addr().is_err());
-    assert_eq!(kernel.close_earlier(&stage.cgroup), closed(0));
+    assert_eq!(kernel.close_earlier(&stage.cgroup).unwrap(), closed(0));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn sockets_made_elsewhere_are_cut_off_for_good() {
         cut_off: 1,
         ..Closing::default()
     };
-    assert_eq!(kernel.close_earlier(&stage.cgroup), expected);
+    assert_eq!(kernel.close_earlier(&stage.cgroup).unwrap(), expected);
     assert!(is_closed(&stream));
     // Whoever knows how makes a socket free again, but the answer to its SYN does not arrive.
     let socket = SockRef::from(&stream);
@@ -160,7 +160,7 @@ fn datagrams_of_a_socket_made_elsewhere_stay_on_the_host() {
     let port = socket.local_addr().unwrap().port();
     let _holder = Holder::start(&stage.cgroup, socket.try_clone().unwrap());
     kernel.attach(&stage.cgroup).unwrap();
-    let closing = kernel.close_earlier(&stage.cgroup);
+    let closing = kernel.close_earlier(&stage.cgroup).unwrap();
     assert_eq!((closing.cut_off, closing.closed, closing.left), (1, 0, 0));
     let device = SockRef::from(&socket).device().unwrap();
     assert_eq!(device.as_deref(), Some(b"lo".as_slice()));
@@ -182,7 +182,7 @@ fn what_cannot_be_cut_off_is_told() {
     let fresh = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let _other = Holder::start(&stage.cgroup, fresh);
     kernel.attach(&stage.cgroup).unwrap();
-    let closing = kernel.close_earlier(&stage.cgroup);
+    let closing = kernel.close_earlier(&stage.cgroup).unwrap();
     assert_eq!((closing.left, closing.cut_off), (2, 0), "{closing:?}");
     TcpStream::connect(to).unwrap();
 }
@@ -213,7 +213,7 @@ fn other_network_namespaces_are_looked_into() {
     let (brought, _other_server, _) = elsewhere(false);
     let _lives_here = Holder::start(&stage.cgroup, brought.try_clone().unwrap());
     kernel.attach(&stage.cgroup).unwrap();
-    let closing = kernel.close_earlier(&stage.cgroup);
+    let closing = kernel.close_earlier(&stage.cgroup).unwrap();
     assert_eq!((closing.closed, closing.left), (2, 0), "{closing:?}");
     assert!(is_closed(&there) && is_closed(&brought));
 }

@@ -94,6 +94,15 @@ pub enum What {
     },
     /// A connection was taken over and its resource allows the workload to speak.
     ConnectionOpened(Connection),
+    /// A connection was taken over and passes, and nobody looks into it.
+    PassedUninspected {
+        /// Which.
+        #[serde(flatten)]
+        connection: Connection,
+        /// The rule that allows it; none where a resource in observe mode lets it pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<RuleName>,
+    },
     /// A connection was taken over and refused as a whole.
     ConnectionRefused {
         /// Which.
