@@ -180,7 +180,10 @@ impl Intake {
                 cgroup: attachment.path.to_string_lossy().into_owned(),
             })
         });
-        Ok(identity::subject(origin, found.ok_or(Refused::NoWorkload(origin.attached))?).await)
+        let workload = found.ok_or(Refused::NoWorkload(origin.attached))?;
+        let kernel = Arc::clone(&self.kernel);
+        let executable = move |pid| kernel.executable(pid).ok().flatten();
+        Ok(identity::subject(origin, workload, executable).await)
     }
 
     #[expect(

@@ -12,9 +12,13 @@ mod closed;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod earlier;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod launch;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]

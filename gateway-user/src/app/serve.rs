@@ -15,6 +15,7 @@ use anstream::{eprintln, println};
 use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use super::{AppError, Parts};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
+use crate::control::runs::Given;
 use crate::control::server;
 use crate::intake::{FAREWELLS, Intake};
 use crate::observe::enforcement::What;
@@ -93,9 +95,13 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         config.daemon.port,
         socket.display()
     );
-    let reason = signals(&parts, &operations)
-        .await
-        .map_err(AppError::Runtime)?;
+    let reason = tokio::select! {
+        reason = signals(&parts, &operations) => reason.map_err(AppError::Runtime)?,
+        ended = keeper_ended(&parts) => {
+            ended.map_err(AppError::Runtime)?;
+            return Err(AppError::Keeper);
+        }
+    };
     tracing::info!(reason, "stopping");
     // The receivers are the tasks; that all of them ended already is fine too.
     stop.send_replace(true);
@@ -163,7 +169,11 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         live: parts.live.clone(),
         settings,
         log: parts.log.clone(),
-        environment: environment.collect(),
+        given: Given {
+            environment: environment.collect(),
+            hidden: vec![runtime.clone(), config.daemon.state.clone()],
+            shown: vec![files.bundle.clone(), files.authority.clone()],
+        },
         port: config.daemon.port,
     };
     Ok(Operations::new(parts, Timestamp::now()))
@@ -284,6 +294,16 @@ async fn signals(parts: &Parts, operations: &Arc<Operations>) -> io::Result<&'st
             Err(error) => tracing::error!("{error}"),
         }
     }
+}
+
+/// Completes when the keeper has ended. Cancel safe: it only looks.
+async fn keeper_ended(parts: &Parts) -> io::Result<()> {
+    let Some(life) = parts.kernel.keeper_life() else {
+        return std::future::pending().await;
+    };
+    // Nothing is ever written to it: what can be read is its end.
+    let life = pipe::Receiver::from_owned_fd(life.try_clone_to_owned()?)?;
+    life.readable().await
 }
 
 async fn stop_sessions(parts: &Parts) {
