@@ -14,6 +14,8 @@ mod drivers;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod found_path;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod psql;
