@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use serde::{Deserialize, Serialize};
 
 use super::bpffs::{Bpffs, Folders, open_folder};
 use super::cgroup::{Cgroup, CgroupId};
@@ -17,7 +18,7 @@ use super::load::Programs;
 use super::syscall;
 
 /// A point of the kernel at which a program is attached to a cgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hook {
     /// `getpeername` on IPv4 sockets.
     Peername4,

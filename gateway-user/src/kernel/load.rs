@@ -101,6 +101,11 @@ impl Programs {
         })
     }
 
+    /// Closes the programs: what is left can be read and written, and attach nothing.
+    pub(super) fn forget(&mut self) {
+        self.hooks.clear();
+    }
+
     /// The programs in the order in which they are attached.
     pub(super) fn hooks(&self) -> impl Iterator<Item = (Hook, BorrowedFd<'_>)> {
         self.hooks.iter().map(|(hook, fd)| (*hook, fd.as_fd()))

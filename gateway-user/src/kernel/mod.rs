@@ -2,7 +2,8 @@
 //!
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `link`
 //! keeps them attached, `bpffs` is the private place where both are pinned, `cgroup` finds
-//! cgroups, `syscall` is the part of bpf(2) that aya lacks. Which workload a cgroup stands for is
+//! cgroups, `syscall` is the part of bpf(2) that aya lacks, `keeper` is the process that does what
+//! needs privileges once the daemon has none. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
@@ -10,6 +11,7 @@ mod bpffs;
 mod capability;
 mod cgroup;
 mod error;
+mod keeper;
 mod link;
 mod load;
 mod syscall;
@@ -21,13 +23,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use gateway_common::origin::Origin;
+use serde::{Deserialize, Serialize};
 
 pub use cgroup::{Cgroup, CgroupId, CgroupMount};
 pub use error::KernelError;
+pub use keeper::{Duty, Side};
 pub use link::Hook;
 pub use load::Counters;
 
 use bpffs::{Bpffs, Folders};
+use keeper::{Keeper, Request};
 use load::Programs;
 
 /// What the kernel side needs to know to start.
@@ -45,8 +50,21 @@ pub struct Options {
 pub struct Kernel {
     mount: CgroupMount,
     daemon: Cgroup,
-    bpffs: Bpffs,
     programs: Programs,
+    privileges: Privileges,
+}
+
+/// What attaching needs: at hand, or with the keeper.
+#[derive(Debug)]
+enum Privileges {
+    Here(Here),
+    Asked(Keeper),
+}
+
+/// What only the privileged process has.
+#[derive(Debug)]
+struct Here {
+    bpffs: Bpffs,
     /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
     changing: Mutex<()>,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
@@ -54,7 +72,7 @@ pub struct Kernel {
 }
 
 /// An attached cgroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
     /// Its id.
     pub id: CgroupId,
@@ -77,16 +95,33 @@ impl Kernel {
         let daemon = cgroup::daemon_home(&mount)?;
         let programs = Programs::load(&bpffs, options.port)?;
         let lifecycle = link::attach_daemon(&programs, &daemon)?;
-        let kernel = Self {
-            mount,
-            daemon,
+        let here = Here {
             bpffs,
-            programs,
             changing: Mutex::new(()),
             _lifecycle: lifecycle,
         };
-        kernel.adopt()?;
-        Ok(kernel)
+        here.adopt(&mount, &daemon, &programs)?;
+        Ok(Self {
+            mount,
+            daemon,
+            programs,
+            privileges: Privileges::Here(here),
+        })
+    }
+
+    /// Makes a second process that keeps the privileges, so that this one can give them up. Both
+    /// return from it. Call it while there is one thread and before listeners are opened.
+    pub fn split(self) -> Result<Side, KernelError> {
+        keeper::split(self)
+    }
+
+    /// Readable once the keeper has ended, without whom the daemon is of no use; none before
+    /// [`Kernel::split`].
+    pub fn keeper_life(&self) -> Option<BorrowedFd<'_>> {
+        match &self.privileges {
+            Privileges::Here(_) => None,
+            Privileges::Asked(keeper) => Some(keeper.life()),
+        }
     }
 
     /// Marks a listener of the daemon; without the mark agents are refused. Every listener that
@@ -113,20 +148,52 @@ impl Kernel {
                 daemon: self.daemon.path.clone(),
             });
         }
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::attach(&self.bpffs, &self.programs, cgroup)
+        match &self.privileges {
+            Privileges::Here(here) => here.attach(&self.programs, cgroup),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Attach(cgroup.clone())),
+        }
     }
 
     /// Detaches a cgroup: new connections from it go directly. Those that are open stay as they
     /// are.
     pub fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::detach(&self.bpffs, id)
+        match &self.privileges {
+            Privileges::Here(here) => here.detach(id),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Detach(id)),
+        }
     }
 
     /// The attached cgroups, by id.
     pub fn attached(&self) -> Result<Vec<Attached>, KernelError> {
-        list(&self.mount, &self.bpffs.folders)
+        match &self.privileges {
+            Privileges::Here(here) => list(&self.mount, &here.bpffs.folders),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Attached),
+        }
+    }
+
+    /// Makes a cgroup, and those above it where they are missing. One that is there is an error.
+    pub fn make_cgroup(&self, path: &Path) -> Result<(), KernelError> {
+        match &self.privileges {
+            Privileges::Here(_) => cgroup::make(&self.mount, path),
+            Privileges::Asked(keeper) => keeper.ask(&Request::MakeCgroup(path.to_owned())),
+        }
+    }
+
+    /// Removes a cgroup and those below it, deepest first; one that is gone is no error. Fails with
+    /// `ResourceBusy` while a process is in one of them.
+    pub fn remove_cgroup(&self, path: &Path) -> Result<(), KernelError> {
+        match &self.privileges {
+            Privileges::Here(_) => cgroup::remove(&self.mount, path),
+            Privileges::Asked(keeper) => keeper.ask(&Request::RemoveCgroup(path.to_owned())),
+        }
+    }
+
+    /// The file that process `pid` runs; none for one that is gone or has none.
+    pub fn executable(&self, pid: u32) -> Result<Option<PathBuf>, KernelError> {
+        match &self.privileges {
+            Privileges::Here(_) => Ok(std::fs::read_link(format!("/proc/{pid}/exe")).ok()),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Executable(pid)),
+        }
     }
 
     /// The record of an accepted connection. None means that the kernel did not see it being
@@ -143,6 +210,25 @@ impl Kernel {
     /// Takes the private bpffs away if nothing is attached: then there is nothing to keep for the
     /// next daemon. Says whether it did. Nothing can be attached after that.
     pub fn leave(&self) -> Result<bool, KernelError> {
+        match &self.privileges {
+            Privileges::Here(here) => here.leave(),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Leave),
+        }
+    }
+}
+
+impl Here {
+    fn attach(&self, programs: &Programs, cgroup: &Cgroup) -> Result<(), KernelError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        link::attach(&self.bpffs, programs, cgroup)
+    }
+
+    fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        link::detach(&self.bpffs, id)
+    }
+
+    fn leave(&self) -> Result<bool, KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if !link::pinned(&self.bpffs.folders)?.is_empty() {
             return Ok(false);
@@ -151,22 +237,27 @@ impl Kernel {
         Ok(true)
     }
 
-    fn adopt(&self) -> Result<(), KernelError> {
+    fn adopt(
+        &self,
+        mount: &CgroupMount,
+        daemon: &Cgroup,
+        programs: &Programs,
+    ) -> Result<(), KernelError> {
         for id in link::pinned(&self.bpffs.folders)? {
-            let Some(path) = self.mount.path_of(id)? else {
+            let Some(path) = mount.path_of(id)? else {
                 link::detach(&self.bpffs, id)?;
                 continue;
             };
             let cgroup = Cgroup { id, path };
-            if cgroup.contains(&self.daemon) {
+            if cgroup.contains(daemon) {
                 return Err(KernelError::DaemonInside {
-                    daemon: self.daemon.path.clone(),
+                    daemon: daemon.path.clone(),
                     attached: cgroup.path,
                 });
             }
-            if let Err(error) = link::attach(&self.bpffs, &self.programs, &cgroup) {
+            if let Err(error) = link::attach(&self.bpffs, programs, &cgroup) {
                 // It may have gone meanwhile, with its links; only then is that no error.
-                if self.mount.path_of(id)?.is_some() {
+                if mount.path_of(id)?.is_some() {
                     return Err(error);
                 }
                 link::detach(&self.bpffs, id)?;
