@@ -14,6 +14,8 @@ mod deploy;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod earlier;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod harness;
