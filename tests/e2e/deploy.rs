@@ -12,10 +12,11 @@ use std::process::Command;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::programs::{output, root, said};
 use gateway_tests::sandbox::Sandbox;
+use gateway_tests::terminal::Terminal;
 use gateway_tests::wait;
 use nix::sys::signal::Signal;
 
-use crate::stage::{agent, shop, sql};
+use crate::stage::{agent, psql, shop, sql};
 use crate::workloads::Cgroup;
 
 #[test]
@@ -67,9 +68,12 @@ fn unit_leaves_the_daemon_what_it_needs() {
 
     // The hooks outlive the daemon and its mounts.
     let cgroup = Cgroup::new("unit");
-    gateway
+    let mut earlier = another_users_session(&gateway, &cgroup);
+    let said_of_it = gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();
+    assert!(said_of_it.contains("1 connection"), "{said_of_it}");
+    earlier.type_keys("\\q\n").unwrap();
     gateway.stop(Signal::SIGKILL).unwrap();
     let ran = cgroup.run(&mut sql("SELECT 'past the gateway'"));
     assert!(said(&ran).contains("Connection refused"), "{}", said(&ran));
@@ -100,6 +104,27 @@ fn told(manager: &UnixDatagram, line: &str) -> String {
         Ok(message.lines().any(|told| told == line).then_some(message))
     })
     .unwrap()
+}
+
+/// A session that another user's process made elsewhere and brings along to the cgroup: nothing
+/// needs more privileges than to close it.
+fn another_users_session(gateway: &Gateway, cgroup: &Cgroup) -> Terminal {
+    let file = gateway.path("pid");
+    let mut shell = Command::new("/bin/sh");
+    let script = "echo $$ > \"$0\"; exec setpriv --reuid=nobody --clear-groups \"$@\"";
+    shell.args(["-c", script]).arg(&file);
+    let client = psql(&["-n"]);
+    shell.arg(client.get_program()).args(client.get_args());
+    for (name, value) in client.get_envs() {
+        if let Some(value) = value {
+            shell.env(name, value);
+        }
+    }
+    let mut terminal = Terminal::start(&shell).unwrap();
+    terminal.wait_for("shop=> ").unwrap();
+    let pid = fs::read_to_string(file).unwrap();
+    fs::write(Path::new(cgroup.name()).join("cgroup.procs"), pid).unwrap();
+    terminal
 }
 
 /// What `deploy/gateway.service` does to the daemon, for one that keeps all under `folder`.
