@@ -10,7 +10,11 @@ mod cancelling;
 #[cfg(test)]
 mod closed;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod drivers;
+#[cfg(test)]
+mod earlier;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
