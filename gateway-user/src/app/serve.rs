@@ -22,6 +22,7 @@ use super::{AppError, Parts};
 use crate::control::operations::{self, Operations, Settings};
 use crate::control::server;
 use crate::intake::Intake;
+use crate::kernel::Heart;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
@@ -31,6 +32,9 @@ use crate::tls::{bundle, upstream};
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often empty runs and cgroups that are gone are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often the kernel programs are told that this runtime runs: eight beats to the age at which
+/// they refuse agents, so that a busy machine gives no false alarm.
+const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Wait after a failed accept: running out of descriptors ends when sessions do.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -71,6 +75,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         stopped.clone(),
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
+    tasks.spawn(heart_task(parts.kernel.heart()?, stopped.clone()));
     let intake = Arc::new(intake(&parts));
     for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
         .into_iter()
@@ -193,6 +198,23 @@ async fn sweep_task(operations: Arc<Operations>, stopped: watch::Receiver<bool>)
         }
         if let Err(error) = blocking(&operations, Operations::sweep).await {
             tracing::warn!(%error, "cannot look for empty runs");
+        }
+    }
+}
+
+/// On the runtime that serves agents, so that it stops when that is stuck.
+async fn heart_task(mut heart: Heart, stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(HEARTBEAT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {}
+        }
+        // Fails closed: without a beat agents are refused.
+        if let Err(error) = heart.beat() {
+            tracing::error!(%error, "agents are refused");
         }
     }
 }

@@ -16,7 +16,7 @@ use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reload
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::peer::Peer;
 use super::runs::Runs;
-use crate::kernel::{Cgroup, CgroupId, CgroupMount, Counters, Kernel, KernelError};
+use crate::kernel::{Cgroup, CgroupId, CgroupMount, Counters, Covered, Kernel, KernelError};
 use crate::live::Live;
 use crate::observe::enforcement::{self, EnforcementLog, Operator, What};
 
@@ -167,7 +167,10 @@ impl Operations {
             attachments: self.attached()?,
             connections: self.parts.live.sessions(),
             sessions: self.parts.live.total(),
-            counters: counters(self.parts.kernel.counters()?),
+            counters: counters(
+                self.parts.kernel.counters()?,
+                &self.parts.kernel.coverage()?,
+            ),
         })
     }
 
@@ -412,31 +415,24 @@ impl Operations {
     }
 }
 
-fn counters(counted: Counters) -> BTreeMap<String, u64> {
+/// The kernel programs' counts by name, over all cgroups that are attached.
+fn counters(counted: Counters, coverage: &[Covered]) -> BTreeMap<String, u64> {
     let Counters {
-        redirected,
-        refused_no_listener,
-        refused_not_ready,
-        refused_destination,
-        refused_loop,
-        refused_protocol,
-        passed_own,
         delivered,
         missed,
+        sights_lost,
     } = counted;
-    [
-        ("redirected", redirected),
-        ("refused_no_listener", refused_no_listener),
-        ("refused_not_ready", refused_not_ready),
-        ("refused_destination", refused_destination),
-        ("refused_loop", refused_loop),
-        ("refused_protocol", refused_protocol),
-        ("passed_own", passed_own),
+    let mut named: BTreeMap<_, _> = [
         ("delivered", delivered),
         ("missed", missed),
+        ("sights_lost", sights_lost),
     ]
     .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    .into();
+    for (kind, count) in coverage.iter().flat_map(|covered| &covered.counts) {
+        *named.entry(kind.name().to_owned()).or_default() += count;
+    }
+    named
 }
 
 fn detached_line(detached: &Detached, by: Option<Operator>) -> enforcement::Attachment {

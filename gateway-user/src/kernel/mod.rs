@@ -1,8 +1,9 @@
 //! The kernel side, from user space: loads the programs, attaches cgroups, reads records.
 //!
-//! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `link`
-//! keeps them attached, `bpffs` is the private place where both are pinned, `cgroup` finds
-//! cgroups, `syscall` is the part of bpf(2) that aya lacks. Which workload a cgroup stands for is
+//! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
+//! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
+//! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `syscall` is the
+//! part of bpf(2) that aya lacks. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
@@ -10,12 +11,16 @@ mod bpffs;
 mod capability;
 mod cgroup;
 mod error;
+mod hook;
 mod link;
 mod load;
+mod maps;
+mod refusal;
 mod syscall;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,8 +29,8 @@ use gateway_common::origin::Origin;
 
 pub use cgroup::{Cgroup, CgroupId, CgroupMount};
 pub use error::KernelError;
-pub use link::Hook;
-pub use load::Counters;
+pub use hook::Hook;
+pub use maps::{Counters, Covered, DatagramDestination, Heart, Sights};
 
 use bpffs::{Bpffs, Folders};
 use load::Programs;
@@ -35,7 +40,7 @@ use load::Programs;
 pub struct Options {
     /// Mount point of the private bpffs; made and mounted where it is missing.
     pub bpffs: PathBuf,
-    /// Port of the daemon's listeners on 127.0.0.1 and ::1.
+    /// Port of the daemon's listeners, and of its resolver sockets, on 127.0.0.1 and ::1.
     pub port: u16,
 }
 
@@ -75,7 +80,7 @@ impl Kernel {
         let mount = CgroupMount::find()?;
         let bpffs = Bpffs::open(&options.bpffs)?;
         let daemon = cgroup::daemon_home(&mount)?;
-        let programs = Programs::load(&bpffs, options.port)?;
+        let programs = Programs::load(&bpffs.folders, options.port)?;
         let lifecycle = link::attach_daemon(&programs, &daemon)?;
         let kernel = Self {
             mount,
@@ -89,8 +94,9 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// Marks a listener of the daemon; without the mark agents are refused. Every listener that
-    /// agents are redirected to needs it, each socket of a `SO_REUSEPORT` group too.
+    /// Marks a listener or a resolver socket (UDP) of the daemon; without the mark agents are
+    /// refused. Every socket that agents are redirected to needs it, each of a `SO_REUSEPORT`
+    /// group too. Nor is an agent let to it before a [`Heart`] beats.
     pub fn mark_listener(&self, listener: BorrowedFd<'_>) -> Result<(), KernelError> {
         let now = self.mount.own()?;
         if now.id != self.daemon.id {
@@ -99,7 +105,7 @@ impl Kernel {
                 to: now.path,
             });
         }
-        self.programs.mark(listener)
+        self.programs.maps.mark(listener)
     }
 
     /// Attaches a cgroup with all below it. Attaching it again repairs what is missing.
@@ -114,14 +120,15 @@ impl Kernel {
             });
         }
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::attach(&self.bpffs, &self.programs, cgroup)
+        link::attach(&self.bpffs.folders, &self.programs, cgroup)
     }
 
     /// Detaches a cgroup: new connections from it go directly. Those that are open stay as they
     /// are.
     pub fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::detach(&self.bpffs, id)
+        link::detach(&self.bpffs.folders, id)?;
+        self.programs.maps.forget(id)
     }
 
     /// The attached cgroups, by id.
@@ -132,12 +139,57 @@ impl Kernel {
     /// The record of an accepted connection. None means that the kernel did not see it being
     /// redirected: refuse it.
     pub fn origin(&self, accepted: BorrowedFd<'_>) -> Result<Option<Origin>, KernelError> {
-        self.programs.origin(accepted)
+        self.programs.maps.origin(accepted)
     }
 
-    /// What the programs counted since their maps were made.
+    /// The record of whoever asked the resolver from `source`, an address in the network
+    /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the resolver"))]
+    pub fn datagram_origin(
+        &self,
+        netns_cookie: u64,
+        source: SocketAddr,
+    ) -> Result<Option<Origin>, KernelError> {
+        self.programs.maps.datagram_origin(netns_cookie, source)
+    }
+
+    /// Sets where datagrams of an attached cgroup may go, uninspected, in place of what was set
+    /// before; a start keeps what the daemon before it set. Everywhere else they are refused.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for resources that are datagrams")
+    )]
+    pub fn set_datagrams(
+        &self,
+        id: CgroupId,
+        allowed: &[DatagramDestination],
+    ) -> Result<(), KernelError> {
+        self.programs.maps.set_datagrams(id, allowed)
+    }
+
+    /// What tells the programs that the daemon serves: let it beat every quarter of a second from
+    /// what serves agents, so that they are refused when that is stuck.
+    pub fn heart(&self) -> Result<Heart, KernelError> {
+        Heart::open(&self.bpffs.folders.maps())
+    }
+
+    /// What happened in each attached cgroup since it was attached, by kind.
+    pub fn coverage(&self) -> Result<Vec<Covered>, KernelError> {
+        self.programs.maps.coverage()
+    }
+
+    /// Single events of the same kinds, as they happen.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for who tells operators of them")
+    )]
+    pub fn sights(&self) -> Result<Sights, KernelError> {
+        Sights::open(&self.bpffs.folders.maps())
+    }
+
+    /// What the programs counted on the daemon's side.
     pub fn counters(&self) -> Result<Counters, KernelError> {
-        self.programs.counters()
+        self.programs.maps.counters()
     }
 
     /// Takes the private bpffs away if nothing is attached: then there is nothing to keep for the
@@ -152,11 +204,25 @@ impl Kernel {
     }
 
     fn adopt(&self) -> Result<(), KernelError> {
-        for id in link::pinned(&self.bpffs.folders)? {
-            let Some(path) = self.mount.path_of(id)? else {
-                link::detach(&self.bpffs, id)?;
-                continue;
-            };
+        let folders = &self.bpffs.folders;
+        for id in link::pinned(folders)? {
+            self.adopt_one(id)?;
+        }
+        // Links of another layout hold on to its maps, so they are not renewed: ours come beside
+        // them. Meanwhile theirs refuse everything, for want of a daemon with their mark.
+        for other in folders.others()? {
+            for id in link::pinned(&other)? {
+                self.adopt_one(id)?;
+                link::detach(&other, id)?;
+            }
+            other.remove()?;
+        }
+        Ok(())
+    }
+
+    /// Attaches a cgroup that an earlier daemon had attached, or tidies up after it if it is gone.
+    fn adopt_one(&self, id: CgroupId) -> Result<(), KernelError> {
+        if let Some(path) = self.mount.path_of(id)? {
             let cgroup = Cgroup { id, path };
             if cgroup.contains(&self.daemon) {
                 return Err(KernelError::DaemonInside {
@@ -164,15 +230,17 @@ impl Kernel {
                     attached: cgroup.path,
                 });
             }
-            if let Err(error) = link::attach(&self.bpffs, &self.programs, &cgroup) {
+            match link::attach(&self.bpffs.folders, &self.programs, &cgroup) {
+                Ok(()) => return Ok(()),
                 // It may have gone meanwhile, with its links; only then is that no error.
-                if self.mount.path_of(id)?.is_some() {
-                    return Err(error);
-                }
-                link::detach(&self.bpffs, id)?;
+                Err(error) if self.mount.path_of(id)?.is_some() => return Err(error),
+                Err(_) => {}
             }
         }
-        Ok(())
+        match link::detach(&self.bpffs.folders, id) {
+            Ok(()) | Err(KernelError::NotAttached(_)) => self.programs.maps.forget(id),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -192,8 +260,10 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
         return Ok(Vec::new());
     };
     let attached = list(&CgroupMount::find()?, &bpffs.folders)?;
-    for Attached { id, .. } in &attached {
-        link::detach(&bpffs, *id)?;
+    for folders in bpffs.folders.others()?.iter().chain([&bpffs.folders]) {
+        for id in link::pinned(folders)? {
+            link::detach(folders, id)?;
+        }
     }
     bpffs.unmount()?;
     Ok(attached)

@@ -3,30 +3,41 @@
 //! It works on the real kernel and says what is missing where it cannot. Tests that use it take
 //! turns, because the process as a whole is moved between cgroups.
 
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use gateway_common::coverage::Kind;
 use gateway_common::origin::Origin;
 use nix::mount::{MntFlags, umount2};
 use socket2::{Domain, Socket, Type};
 
-use crate::kernel::{Cgroup, CgroupMount, Kernel, Options, remove_all};
+use crate::kernel::{Cgroup, CgroupMount, Heart, Kernel, Options, remove_all};
 
 static TURN: Mutex<()> = Mutex::new(());
 
 /// Put away in the order of the fields, after its own `drop`.
 pub(super) struct Stage {
+    pulse: RefCell<Option<Pulse>>,
     pub(super) options: Options,
     pub(super) cgroup: Cgroup,
     pub(super) mount: CgroupMount,
     home: Cgroup,
     _folder: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// Beats for the daemon until it is dropped.
+struct Pulse {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The daemon's two listeners.
@@ -63,12 +74,21 @@ impl Stage {
             cgroup,
             mount,
             home,
+            pulse: RefCell::new(None),
             _folder: folder,
             _turn: turn,
         }
     }
 
     pub(super) fn start(&self) -> Kernel {
+        let kernel = self.start_without_heart();
+        *self.pulse.borrow_mut() = Some(Pulse::start(kernel.heart().unwrap()));
+        kernel
+    }
+
+    /// The daemon that never serves, until [`Stage::start`] or a heart says that it does.
+    pub(super) fn start_without_heart(&self) -> Kernel {
+        *self.pulse.borrow_mut() = None;
         Kernel::start(&self.options).unwrap()
     }
 
@@ -91,6 +111,32 @@ impl Stage {
     /// A child of the test's cgroup, removed with it.
     pub(super) fn child(&self, name: &str) -> Cgroup {
         self.cgroup.create_child(name).unwrap()
+    }
+}
+
+impl Pulse {
+    fn start(mut heart: Heart) -> Self {
+        heart.beat().unwrap();
+        let (stop, stopped) = channel();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout)
+            {
+                heart.beat().unwrap();
+            }
+        });
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
@@ -197,4 +243,12 @@ fn remove_tree(path: &Path) {
         }
         std::thread::yield_now();
     }
+}
+
+/// How often it happened in all attached cgroups.
+pub(super) fn total(kernel: &Kernel, kind: Kind) -> u64 {
+    let all = kernel.coverage().unwrap();
+    all.iter()
+        .filter_map(|covered| covered.counts.get(&kind))
+        .sum()
 }
