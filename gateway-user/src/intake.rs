@@ -8,27 +8,33 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gateway_common::origin::Origin;
+use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::event::SessionEnd;
 use gateway_core::flow::{ClientAddr, Flow, OriginalDst};
 use gateway_core::ids::SessionId;
+use gateway_core::protocols::opaque::TCP;
 use gateway_core::protocols::registry::Registry;
 use gateway_core::protocols::{ClientTls, CodecOptions, Framed};
 use gateway_core::session::Session;
 use gateway_core::subject::Subject;
 use jiff::Timestamp;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
+use crate::admission::{Admission, Full};
 use crate::config::{Config, Resource};
 use crate::control::attachments::Attachments;
 use crate::identity;
 use crate::kernel::{CgroupId, Kernel};
-use crate::live::{Info, Live};
+use crate::live::{Guard, Info, Live};
 use crate::observe::enforcement::{Connection, EnforcementLog, What};
 use crate::recording::journal::Journal;
 use crate::relay::evidence::{self, Evidence};
+use crate::relay::opaque::{self, Opaque};
 use crate::relay::{Relay, Route, Surroundings};
 
 /// Takes accepted sockets.
@@ -46,7 +52,16 @@ pub struct Intake {
     pub protocols: Registry,
     /// What relays share.
     pub around: Surroundings,
+    /// How many sessions each workload has.
+    pub admission: Admission,
+    /// How many refused connections may be told why at a time.
+    pub farewells: Semaphore,
 }
+
+/// Refused connections that are told why at a time, when a workload has too many sessions.
+pub const FAREWELLS: usize = 64;
+/// A refused client has so long to take the last words.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a connection was refused before its session began.
 #[derive(Debug, thiserror::Error)]
@@ -88,17 +103,33 @@ impl Intake {
         let subject = Arc::new(self.subject(origin, &config).await?);
         let destination = origin.destination_addr();
         let resource = config.resource_for(destination);
-        let framed = match resource {
-            Some(resource) => self.protocols.named(resource.protocol.name),
-            None => self.protocols.usual_on(destination.port()),
-        };
-        let framed = framed.ok_or(Refused::NoProtocol(destination))?;
         let flow = Arc::new(Flow {
             session: SessionId::new(uuid::Uuid::now_v7().to_string()),
             client: ClientAddr(origin.source_addr()),
             destination: OriginalDst(destination),
             resource: resource.map(|resource| resource.name.clone()),
         });
+        // A workload without an entry was refused above; a limit of 0 refuses as well.
+        let limit = config.workload(&subject.workload);
+        let limit = limit.map_or(0, |workload| workload.max_sessions);
+        let place = self
+            .admission
+            .admit(&subject.workload, limit, Instant::now());
+        if resource.is_some_and(|resource| resource.protocol.shape == Shape::Stream) {
+            match place {
+                Ok(_place) => self.pass(stream, origin, &config, &subject, &flow).await,
+                Err(full) => {
+                    self.note_full(&subject, &flow, full);
+                    opaque::reset(stream);
+                }
+            }
+            return Ok(());
+        }
+        let framed = match resource {
+            Some(resource) => self.protocols.named(resource.protocol.name),
+            None => self.protocols.usual_on(destination.port()),
+        };
+        let framed = framed.ok_or(Refused::NoProtocol(destination))?;
         let options = options(resource);
         let engine = Arc::clone(&config.engine);
         let version = env!("CARGO_PKG_VERSION");
@@ -110,6 +141,13 @@ impl Intake {
             Arc::clone(&flow),
             version,
         );
+        let _place = match place {
+            Ok(place) => place,
+            Err(full) => {
+                self.turn_away(stream, session, &subject, &flow, full).await;
+                return Ok(());
+            }
+        };
         match Journal::create(&config.recording.directory, &flow.session) {
             Ok(journal) => {
                 let connection = evidence::connection(&subject, &flow);
@@ -142,7 +180,10 @@ impl Intake {
                 cgroup: attachment.path.to_string_lossy().into_owned(),
             })
         });
-        Ok(identity::subject(origin, found.ok_or(Refused::NoWorkload(origin.attached))?).await)
+        let workload = found.ok_or(Refused::NoWorkload(origin.attached))?;
+        let kernel = Arc::clone(&self.kernel);
+        let executable = move |pid| kernel.executable(pid).ok().flatten();
+        Ok(identity::subject(origin, workload, executable).await)
     }
 
     #[expect(
@@ -160,17 +201,7 @@ impl Intake {
         subject: &Subject,
         flow: &Flow,
     ) {
-        let guard = self.live.register(Info {
-            session: flow.session.clone(),
-            workload: subject.workload.clone(),
-            pid: subject.process.pid,
-            comm: subject.process.comm.clone(),
-            cgroup: CgroupId(origin.attached),
-            client: flow.client,
-            destination: flow.destination,
-            resource: flow.resource.clone(),
-            started: Timestamp::now(),
-        });
+        let guard = self.register(origin, framed.protocol(), subject, flow);
         let end = Relay::new(
             framed,
             session,
@@ -182,10 +213,54 @@ impl Intake {
         )
         .run()
         .await;
-        if let SessionEnd::RecordingFailed { detail } = &end {
-            tracing::error!(session = %flow.session, detail, "a recording failed and ended its session");
+        tell(flow, &end);
+    }
+
+    /// Serves a stream that nobody looks into. Fails closed: what cannot be recorded does not begin,
+    /// and since there are no words for it the client sees a reset.
+    async fn pass(
+        &self,
+        stream: TcpStream,
+        origin: &Origin,
+        config: &Config,
+        subject: &Subject,
+        flow: &Flow,
+    ) {
+        let connection = evidence::connection(subject, flow);
+        match Journal::create(&config.recording.directory, &flow.session) {
+            Ok(journal) => {
+                let guard = self.register(origin, &TCP, subject, flow);
+                let evidence = Evidence::new(journal, self.log.clone(), connection);
+                let passing = Opaque::new(subject, flow, stream, evidence, guard, &self.around);
+                tell(flow, &passing.run().await);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a session was refused because it cannot be recorded");
+                opaque::reset(stream);
+                self.note_refused(connection, error.to_string());
+            }
         }
-        tracing::info!(session = %flow.session, ?end, "session ended");
+    }
+
+    fn register(
+        &self,
+        origin: &Origin,
+        protocol: &Protocol,
+        subject: &Subject,
+        flow: &Flow,
+    ) -> Guard {
+        self.live.register(Info {
+            session: flow.session.clone(),
+            workload: subject.workload.clone(),
+            pid: subject.process.pid,
+            comm: subject.process.comm.clone(),
+            cgroup: CgroupId(origin.attached),
+            client: flow.client,
+            destination: flow.destination,
+            resource: flow.resource.clone(),
+            protocol: protocol.name.to_owned(),
+            started: Timestamp::now(),
+        })
     }
 
     /// Fails closed: what cannot be recorded does not begin. The agent is told so.
@@ -204,6 +279,34 @@ impl Intake {
         tracing::trace!(?told, "refused for want of a recording");
     }
 
+    /// The workload has as many sessions as it may; the agent is told so.
+    async fn turn_away(
+        &self,
+        mut stream: TcpStream,
+        mut session: Session,
+        subject: &Subject,
+        flow: &Flow,
+        full: Full,
+    ) {
+        self.note_full(subject, flow, full);
+        // Beyond so many at a time they are closed without a word, for the same reason.
+        let Ok(_turn) = self.farewells.try_acquire() else {
+            return;
+        };
+        session.handle_too_many(full.limit);
+        let last_words = session.outbox().to_client();
+        let told = tokio::time::timeout(FAREWELL, async {
+            stream.write_all(last_words).await?;
+            stream.shutdown().await?;
+            // What the client has sent already is read, or the reset would take the words away.
+            let mut rest = [0; 4096];
+            while stream.read(&mut rest).await? > 0 {}
+            Ok::<_, std::io::Error>(())
+        });
+        let told = told.await;
+        tracing::trace!(?told, "refused for too many sessions");
+    }
+
     fn refuse(&self, origin: Option<&Origin>, refused: &Refused) {
         let connection = Connection {
             session: None,
@@ -219,6 +322,15 @@ impl Intake {
         self.note_refused(connection, refused.to_string());
     }
 
+    fn note_full(&self, subject: &Subject, flow: &Flow, full: Full) {
+        let Some(untold) = full.tell else { return };
+        let mut reason = format!("the workload has {} sessions open already", full.limit);
+        if untold > 0 {
+            reason = format!("{reason}; {untold} more were refused for this since the last line");
+        }
+        self.note_refused(evidence::connection(subject, flow), reason);
+    }
+
     fn note_refused(&self, connection: Connection, reason: String) {
         // It is refused whether or not the log takes it; the daemon's own log has it too.
         if let Err(error) = self.log.note(What::ConnectionRefused {
@@ -229,6 +341,14 @@ impl Intake {
             tracing::error!(%error, "cannot write the enforcement log");
         }
     }
+}
+
+/// Tells the daemon's own log how a session ended.
+fn tell(flow: &Flow, end: &SessionEnd) {
+    if let SessionEnd::RecordingFailed { detail } = end {
+        tracing::error!(session = %flow.session, detail, "a recording failed and ended its session");
+    }
+    tracing::info!(session = %flow.session, ?end, "session ended");
 }
 
 fn options(resource: Option<&Resource>) -> CodecOptions {

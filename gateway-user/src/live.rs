@@ -35,6 +35,9 @@ pub struct Info {
     pub destination: OriginalDst,
     /// The resource that covers the destination, when one does.
     pub resource: Option<ResourceName>,
+    /// Name of the protocol that is spoken, or of the one as which it passes uninspected.
+    #[serde(default)]
+    pub protocol: String,
     /// When it was accepted.
     pub started: Timestamp,
 }
@@ -269,6 +272,7 @@ mod tests {
             client: ClientAddr("127.0.0.1:4000".parse().unwrap()),
             destination: OriginalDst("10.0.0.5:5432".parse().unwrap()),
             resource: None,
+            protocol: "postgres".to_owned(),
             started: Timestamp::UNIX_EPOCH,
         }
     }

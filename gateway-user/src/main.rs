@@ -10,6 +10,7 @@
     reason = "nothing of a program is reachable; here `pub` marks what other parts may use"
 )]
 
+mod admission;
 mod app;
 mod cli;
 mod config;
@@ -17,6 +18,7 @@ mod control;
 mod identity;
 mod intake;
 mod kernel;
+mod launch;
 mod live;
 mod observe;
 mod recording;

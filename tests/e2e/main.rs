@@ -16,11 +16,19 @@ mod evidence;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod launch;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod opaque;
+#[cfg(test)]
 mod psql;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod search_path;
+#[cfg(test)]
+mod selectors;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]

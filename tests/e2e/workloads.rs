@@ -94,7 +94,7 @@ fn run_leaves_no_cgroup_behind() {
 fn run_as_an_unknown_workload_is_refused() {
     let gateway = open_gateway();
     let ran = gateway
-        .call(["run", "--as", "stranger", "--", "true"])
+        .call(["run", "--as", "stranger", "--user", "root", "--", "true"])
         .unwrap();
     assert_eq!(ran.status.code(), Some(125));
     assert!(
@@ -329,32 +329,32 @@ pub(crate) fn mount() -> PathBuf {
 }
 
 /// A cgroup of the test's own, removed when dropped.
-struct Cgroup {
+pub(crate) struct Cgroup {
     path: PathBuf,
     undo: Undo,
 }
 
 impl Cgroup {
-    fn new(name: &str) -> Cgroup {
+    pub(crate) fn new(name: &str) -> Cgroup {
         Cgroup::at(mount().join(format!("gateway-test-{}-{name}", std::process::id())))
     }
 
-    fn child(&self, name: &str) -> Cgroup {
+    pub(crate) fn child(&self, name: &str) -> Cgroup {
         Cgroup::at(self.path.join(name))
     }
 
-    fn at(path: PathBuf) -> Cgroup {
+    pub(crate) fn at(path: PathBuf) -> Cgroup {
         let undo = Undo::promise(&format!("rmdir '{}'", path.display())).unwrap();
         fs::create_dir(&path).unwrap();
         Cgroup { path, undo }
     }
 
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.to_str().unwrap()
     }
 
     /// The command as it is run inside.
-    fn enter(&self, command: &mut Command) -> Command {
+    pub(crate) fn enter(&self, command: &mut Command) -> Command {
         let mut entering = Command::new(find("bash").unwrap());
         entering.args([
             "-c",
@@ -371,7 +371,7 @@ impl Cgroup {
         entering
     }
 
-    fn run(&self, command: &mut Command) -> std::process::Output {
+    pub(crate) fn run(&self, command: &mut Command) -> std::process::Output {
         direct(&self.enter(command))
     }
 }

@@ -13,6 +13,8 @@ use crate::facts::Attribute;
 pub struct Protocol {
     /// Name in configuration, recordings and log.
     pub name: &'static str,
+    /// How what is spoken is carried and dealt with.
+    pub shape: Shape,
     /// Its usual ports: what is spoken to a destination that no resource covers, so that the
     /// refusal can be told in the client's own language.
     pub ports: &'static [u16],
@@ -33,6 +35,17 @@ impl fmt::Debug for Protocol {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
+}
+
+/// How a protocol is carried, and what becomes of what is said in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Frames over TCP: each is read and judged.
+    Framed,
+    /// Bytes over TCP that nobody looks into: the connection is judged, once.
+    Stream,
+    /// Datagrams that nobody looks into: their destination is judged, by the kernel.
+    Datagrams,
 }
 
 /// How a client asks a server for TLS in the protocol's own words.

@@ -133,9 +133,16 @@ pub struct Ask {
     /// In observe mode: the refusal that enforcing would have given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Refusal>,
+    /// Whether what it lets pass is not looked into: nothing more of the session is known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub uninspected: bool,
     /// The policy that decided; given on the first ask and whenever it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyDigest>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn is_zero(n: &u64) -> bool {

@@ -14,6 +14,7 @@ pub mod descriptor;
 pub mod event;
 pub mod facts;
 pub mod flow;
+pub mod glob;
 pub mod ids;
 pub mod policy;
 pub mod protocols;

@@ -2,7 +2,7 @@
 //!
 //! The order of the start is the order in which things may exist: no listener before the daemon is
 //! in its own cgroup, no mark on a listener that is not ours, no READY before an agent would be
-//! served. What goes wrong ends the start with one sentence. What the parts do is in their own
+//! served. Early in it the process splits in two: the keeper has the privileges from then on. What goes wrong ends the start with one sentence. What the parts do is in their own
 //! folders; this one holds their places, the listeners, the configuration in force and the stop.
 
 mod listeners;
@@ -22,7 +22,7 @@ use crate::config::{Config, ConfigError};
 use crate::control::attachments::{Attachments, AttachmentsError};
 use crate::control::operations::OperationError;
 use crate::control::server::SocketError;
-use crate::kernel::{CgroupMount, Kernel, KernelError, Options};
+use crate::kernel::{CgroupMount, Duty, Kernel, KernelError, Options, Side};
 use crate::live::Live;
 use crate::observe::enforcement::EnforcementLog;
 use crate::tls::authority::{Authority, AuthorityError};
@@ -77,6 +77,11 @@ pub enum AppError {
         /// What the system said.
         source: io::Error,
     },
+    /// The keeper ended, without whom nothing can be attached or detached.
+    #[error(
+        "the keeper, the privileged part of the daemon, ended; agents are refused until the daemon runs again"
+    )]
+    Keeper,
     /// Threads, timers or signals.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),
@@ -127,11 +132,6 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
     let lock = place::lock(&daemon.runtime)?;
     place::directory(&daemon.state, 0o700)?;
     raise_file_limit();
-    let log = EnforcementLog::open(&config.log.file).map_err(|source| AppError::Log {
-        path: config.log.file.clone(),
-        source,
-    })?;
-    let attachments = Attachments::load(daemon.runtime.join("attachments.json"))?;
     // Tried before anything is mounted or loaded; the real ones have to be made after that, in the
     // daemon's own cgroup.
     drop(listeners::open(daemon.port)?);
@@ -140,6 +140,15 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         bpffs,
         port: daemon.port,
     })?;
+    let kernel = match kernel.split()? {
+        Side::Daemon(kernel) => kernel,
+        Side::Keeper(duty) => keep(duty, lock),
+    };
+    let log = EnforcementLog::open(&config.log.file).map_err(|source| AppError::Log {
+        path: config.log.file.clone(),
+        source,
+    })?;
+    let attachments = Attachments::load(daemon.runtime.join("attachments.json"))?;
     let listeners = listeners::open(daemon.port)?;
     kernel.mark_listener(listeners.v4.as_fd())?;
     if let Some(v6) = &listeners.v6 {
@@ -162,6 +171,19 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         log,
         _lock: lock,
     })
+}
+
+/// Is the keeper until the daemon ends. The daemon alone holds the lock on its runtime directory.
+fn keep(duty: Duty, lock: Lock) -> ! {
+    drop(lock);
+    let status = match duty.perform() {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!(%error, "the keeper failed");
+            1
+        }
+    };
+    std::process::exit(status)
 }
 
 /// Each session needs two descriptors and its recording a third; the usual soft limit of 1024 is

@@ -5,8 +5,9 @@
 //! with an error in their own protocol, and their recordings get time to be closed. The hooks stay
 //! in the kernel, so that agents are refused and not let through while no daemon runs.
 
-use std::io;
+use std::io::{self, PipeReader};
 use std::net::TcpListener as StdListener;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,18 +15,22 @@ use anstream::{eprintln, println};
 use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::{AppError, Parts};
-use crate::control::operations::{self, Operations, Settings};
+use crate::admission::Admission;
+use crate::control::operations::{self, OperationError, Operations, Settings};
+use crate::control::runs::Given;
 use crate::control::server;
-use crate::intake::Intake;
-use crate::kernel::Heart;
+use crate::intake::{FAREWELLS, Intake};
+use crate::kernel::Kernel;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
+use crate::relay::opaque::Pipes;
 use crate::tls::{bundle, upstream};
 
 /// How long open sessions may take to close their recordings.
@@ -45,7 +50,10 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     let operations = Arc::new(operations(&parts)?);
     blocking(&operations, |operations| {
         operations.adopt()?;
-        operations.sweep()
+        operations.sweep()?;
+        // Before an agent could be told that all is ready.
+        operations.follow();
+        Ok::<_, OperationError>(())
     })
     .await?;
     note(
@@ -75,7 +83,9 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         stopped.clone(),
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
-    tasks.spawn(heart_task(parts.kernel.heart()?, stopped.clone()));
+    let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
+    let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
+    tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
     let intake = Arc::new(intake(&parts));
     for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
         .into_iter()
@@ -90,13 +100,21 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         config.daemon.port,
         socket.display()
     );
-    let reason = signals(&parts, &operations)
-        .await
-        .map_err(AppError::Runtime)?;
+    let reason = tokio::select! {
+        reason = signals(&parts, &operations) => reason.map_err(AppError::Runtime)?,
+        ended = keeper_ended(&parts) => {
+            ended.map_err(AppError::Runtime)?;
+            return Err(AppError::Keeper);
+        }
+    };
     tracing::info!(reason, "stopping");
     // The receivers are the tasks; that all of them ended already is fine too.
     stop.send_replace(true);
+    drop(end);
     stop_sessions(&parts).await;
+    if following.join().is_err() {
+        tracing::error!("the thread that follows cgroups had failed");
+    }
     tasks.shutdown().await;
     note(
         &parts,
@@ -126,8 +144,11 @@ fn intake(parts: &Parts) -> Intake {
         around: Surroundings {
             authority: Arc::clone(&parts.authority),
             cancel_keys: CancelKeys::default(),
+            pipes: Pipes::default(),
             config: parts.in_force.subscribe(),
         },
+        admission: Admission::default(),
+        farewells: Semaphore::new(FAREWELLS),
     }
 }
 
@@ -153,7 +174,11 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         live: parts.live.clone(),
         settings,
         log: parts.log.clone(),
-        environment: environment.collect(),
+        given: Given {
+            environment: environment.collect(),
+            hidden: vec![runtime.clone(), config.daemon.state.clone()],
+            shown: vec![files.bundle.clone(), files.authority.clone()],
+        },
         port: config.daemon.port,
     };
     Ok(Operations::new(parts, Timestamp::now()))
@@ -199,11 +224,28 @@ async fn sweep_task(operations: Arc<Operations>, stopped: watch::Receiver<bool>)
         if let Err(error) = blocking(&operations, Operations::sweep).await {
             tracing::warn!(%error, "cannot look for empty runs");
         }
+        blocking(&operations, Operations::follow).await;
     }
 }
 
+/// Attaches what the configuration chooses as it appears, on a thread of its own that waits in
+/// poll(2), until the other end of `ended` is closed.
+fn follow_on(
+    operations: &Arc<Operations>,
+    ended: PipeReader,
+) -> io::Result<std::thread::JoinHandle<()>> {
+    let operations = Arc::clone(operations);
+    std::thread::Builder::new()
+        .name("cgroups".to_owned())
+        .spawn(move || {
+            while operations.following().wait(ended.as_fd()) {
+                operations.catch_up();
+            }
+        })
+}
+
 /// On the runtime that serves agents, so that it stops when that is stuck.
-async fn heart_task(mut heart: Heart, stopped: watch::Receiver<bool>) {
+async fn heart_task(kernel: Arc<Kernel>, stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(HEARTBEAT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(until(stopped));
@@ -213,7 +255,7 @@ async fn heart_task(mut heart: Heart, stopped: watch::Receiver<bool>) {
             _ = tick.tick() => {}
         }
         // Fails closed: without a beat agents are refused.
-        if let Err(error) = heart.beat() {
+        if let Err(error) = kernel.beat() {
             tracing::error!(%error, "agents are refused");
         }
     }
@@ -274,6 +316,16 @@ async fn signals(parts: &Parts, operations: &Arc<Operations>) -> io::Result<&'st
             Err(error) => tracing::error!("{error}"),
         }
     }
+}
+
+/// Completes when the keeper has ended. Cancel safe: it only looks.
+async fn keeper_ended(parts: &Parts) -> io::Result<()> {
+    let Some(life) = parts.kernel.keeper_life() else {
+        return std::future::pending().await;
+    };
+    // Nothing is ever written to it: what can be read is its end.
+    let life = pipe::Receiver::from_owned_fd(life.try_clone_to_owned()?)?;
+    life.readable().await
 }
 
 async fn stop_sessions(parts: &Parts) {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::control::api::{Configuration, Reloaded};
+use crate::control::follow::Selection;
 use crate::control::operations::Settings;
 
 /// The configuration that holds now.
@@ -50,6 +51,14 @@ impl Settings for InForce {
     fn in_force(&self) -> Configuration {
         let loaded = *self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         describe(self, &self.now(), loaded)
+    }
+
+    fn selection(&self) -> Selection {
+        let config = self.now();
+        let chosen = config.workloads.iter();
+        chosen
+            .map(|one| (one.name.clone(), Arc::clone(&one.selectors)))
+            .collect()
     }
 
     fn reload(&self) -> Result<Reloaded, String> {

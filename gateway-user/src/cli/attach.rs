@@ -184,6 +184,12 @@ fn told(detached: &Detached) {
         1 => println!("detached {path} ({workload}); 1 session was ended"),
         n => println!("detached {path} ({workload}); {n} sessions were ended"),
     }
+    if let Some(selector) = &detached.selector {
+        println!(
+            "note: it was chosen by `{selector}`: it stays detached until it is made anew, the \
+             configuration is read again or the daemon is restarted"
+        );
+    }
 }
 
 /// With no daemon to ask, the hooks are removed here. Agents then connect directly.

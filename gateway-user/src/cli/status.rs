@@ -6,12 +6,15 @@ use anstream::{eprintln, print, println};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use gateway_core::descriptor::Shape;
 use gateway_core::ids::{ResourceName, WorkloadName};
+use gateway_core::protocols::registry::PROTOCOLS;
 use jiff::Timestamp;
 
 use super::failure;
 use super::place::Places;
 use crate::control::api::{Attached, Hooks, Status};
+use crate::control::attachments::Purpose;
 use crate::control::client::{Client, ClientError};
 use crate::live::Session;
 
@@ -104,10 +107,15 @@ fn render(status: &Status, now: Timestamp) -> String {
         configuration.log.display(),
         configuration.recordings.display(),
     );
+    let problems: String = status
+        .problems
+        .iter()
+        .map(|problem| format!("{BAD}problem{BAD:#}   {}\n", printable(problem)))
+        .collect();
     let attached = attachments(&status.attachments, &configuration.workloads, now);
     let open = connections(status, now);
     format!(
-        "{head}\n{STRONG}attached{STRONG:#}\n{attached}\n{STRONG}connections{STRONG:#}\n{open}{}",
+        "{head}{problems}\n{STRONG}attached{STRONG:#}\n{attached}\n{STRONG}connections{STRONG:#}\n{open}{}",
         counters(status)
     )
 }
@@ -120,7 +128,7 @@ fn attachments(attached: &[Attached], known: &[WorkloadName], now: Timestamp) ->
              or attach one that runs: `gateway attach --as {example} --unit NAME`\n"
         );
     }
-    let mut table = table(&["workload", "cgroup", "hooks", "since", "sessions"]);
+    let mut table = table(&["workload", "cgroup", "why", "hooks", "since", "sessions"]);
     for one in attached {
         let workload = match &one.workload {
             Some(workload) if known.contains(workload) => workload.to_string(),
@@ -136,6 +144,7 @@ fn attachments(attached: &[Attached], known: &[WorkloadName], now: Timestamp) ->
         table.add_row([
             Cell::new(workload),
             Cell::new(path.unwrap_or_else(|| format!("id {}", one.cgroup))),
+            Cell::new(why(one)),
             hooks,
             Cell::new(
                 one.since
@@ -145,6 +154,17 @@ fn attachments(attached: &[Attached], known: &[WorkloadName], now: Timestamp) ->
         ]);
     }
     lines(&table)
+}
+
+/// Why a cgroup is attached.
+fn why(one: &Attached) -> String {
+    match (one.purpose, &one.selector) {
+        (Some(Purpose::Selected), Some(selector)) => printable(selector),
+        (Some(Purpose::Selected), None) => "selected".to_owned(),
+        (Some(Purpose::Attach), _) => "by hand".to_owned(),
+        (Some(Purpose::Run), _) => "run".to_owned(),
+        (None, _) => "?".to_owned(),
+    }
 }
 
 fn connections(status: &Status, now: Timestamp) -> String {
@@ -159,6 +179,7 @@ fn connections(status: &Status, now: Timestamp) -> String {
         "workload",
         "process",
         "resource",
+        "protocol",
         "destination",
         "age",
         "asks",
@@ -186,6 +207,7 @@ fn connections(status: &Status, now: Timestamp) -> String {
                     .as_ref()
                     .map_or("none: refused", ResourceName::as_str),
             ),
+            Cell::new(spoken(&info.protocol)),
             Cell::new(info.destination.0),
             Cell::new(age(info.started, now)),
             number(allowed.saturating_add(*denied)),
@@ -193,6 +215,15 @@ fn connections(status: &Status, now: Timestamp) -> String {
         ]);
     }
     lines(&table)
+}
+
+/// The protocol; one that nobody looks into is told to be that.
+fn spoken(protocol: &str) -> String {
+    let known = PROTOCOLS.iter().find(|known| known.name == protocol);
+    match known {
+        Some(known) if known.shape != Shape::Framed => format!("{protocol}, uninspected"),
+        _ => printable(protocol).to_string(),
+    }
 }
 
 fn counters(status: &Status) -> String {

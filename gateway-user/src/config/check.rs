@@ -1,6 +1,6 @@
 //! From the file's shape to a [`Config`]: every value is checked, and all that is wrong is told at
-//! once, but for text that is not TOML of the right shape, where the first place counts. Resources
-//! are checked in `resources`.
+//! once, but for text that is not TOML of the right shape, where the first place counts. Workloads
+//! and resources are checked in files of their own.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use gateway_core::ids::{GroupName, PolicyDigest, WorkloadName};
+use gateway_core::ids::{GroupName, PolicyDigest};
 use gateway_core::policy::diagnostic::{Diagnostic, Level};
 use gateway_core::policy::engine::{self, Engine, Inventory};
 use toml::Spanned;
@@ -208,7 +208,7 @@ impl Findings<'_> {
         }
     }
 
-    fn well_formed(&mut self, kind: &str, name: &Spanned<String>) -> bool {
+    pub(super) fn well_formed(&mut self, kind: &str, name: &Spanned<String>) -> bool {
         let text = name.get_ref();
         let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -221,27 +221,6 @@ impl Findings<'_> {
         let message = format!("{text:?} cannot be the name of a {kind}");
         self.error(name.span(), message, Some(help));
         false
-    }
-
-    fn workloads(&mut self, tables: Vec<file::Workload>) -> Option<Vec<Workload>> {
-        let mut taken = HashMap::new();
-        let mut good = true;
-        let mut workloads = Vec::with_capacity(tables.len());
-        for table in tables {
-            good &= self.name("workload", &table.name, &mut taken);
-            for group in &table.groups {
-                good &= self.well_formed("group", group);
-            }
-            workloads.push(Workload {
-                name: WorkloadName::new(table.name.into_inner()),
-                groups: table
-                    .groups
-                    .into_iter()
-                    .map(|group| GroupName::new(group.into_inner()))
-                    .collect(),
-            });
-        }
-        good.then_some(workloads)
     }
 }
 

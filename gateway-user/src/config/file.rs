@@ -56,6 +56,11 @@ pub(super) struct Workload {
     pub(super) name: Spanned<String>,
     #[serde(default)]
     pub(super) groups: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) units: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) cgroups: Vec<Spanned<String>>,
+    pub(super) max_sessions: Option<Spanned<usize>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,10 +71,8 @@ pub(super) struct Resource {
     pub(super) addresses: Spanned<Vec<Spanned<String>>>,
     #[serde(default)]
     pub(super) mode: Mode,
-    #[serde(default)]
-    pub(super) client_tls: ClientTls,
-    #[serde(default)]
-    pub(super) upstream: Upstream,
+    pub(super) client_tls: Option<Spanned<ClientTls>>,
+    pub(super) upstream: Option<Spanned<Upstream>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

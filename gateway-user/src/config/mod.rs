@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
-//! `file` is its shape as serde reads it, `check` and `resources` turn that into [`Config`], `address` is what
-//! resources cover, `report` shows people what is wrong and where. Rules are read here and judged
+//! `file` is its shape as serde reads it, `check`, `workloads` and `resources` turn that into [`Config`],
+//! `address` is what resources cover, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`. What is done with the result is in `app`.
 
 pub mod address;
@@ -10,13 +10,15 @@ mod file;
 mod nearest;
 pub mod report;
 mod resources;
+pub mod selector;
+mod workloads;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gateway_core::descriptor::Protocol;
+use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
@@ -25,6 +27,7 @@ use thiserror::Error;
 
 use self::address::Prefix;
 use self::report::Report;
+use self::selector::Selector;
 use crate::tls::upstream::Upstream;
 
 /// Why there is no configuration.
@@ -101,6 +104,10 @@ pub struct Workload {
     pub name: WorkloadName,
     /// The groups it belongs to.
     pub groups: Arc<[GroupName]>,
+    /// Which cgroups it is, beside those that are named when they are attached or run.
+    pub selectors: Arc<[Selector]>,
+    /// How many sessions it may have open at a time.
+    pub max_sessions: usize,
 }
 
 /// What is acted on: servers at some addresses that speak one protocol.
@@ -131,11 +138,13 @@ impl Config {
         check::check(path, source)
     }
 
-    /// The resource that covers a destination: at most one, because two that overlap do not load.
+    /// The resource that covers a connection's destination: at most one, because two that overlap
+    /// do not load.
     pub fn resource_for(&self, destination: SocketAddr) -> Option<&Resource> {
         self.resources.iter().find(|resource| {
             let mut prefixes = resource.addresses.iter();
-            prefixes.any(|prefix| prefix.covers(destination))
+            resource.protocol.shape != Shape::Datagrams
+                && prefixes.any(|prefix| prefix.covers(destination))
         })
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use gateway_core::descriptor::Protocol;
+use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::ids::ResourceName;
 use gateway_core::protocols::registry::PROTOCOLS;
 use toml::Spanned;
@@ -21,15 +21,30 @@ use crate::tls::upstream::{Mode, Upstream, UpstreamError};
 impl Findings<'_> {
     pub(super) fn resources(&mut self, tables: Vec<file::Resource>) -> Option<Vec<Resource>> {
         let mut names = HashMap::new();
-        let mut covered = Vec::new();
+        // A stream and datagrams to the same address have nothing to do with each other.
+        let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
         let count = tables.len();
         let mut resources = Vec::with_capacity(count);
         for table in tables {
             let name = ResourceName::new(table.name.get_ref().as_str());
             let named = self.name("resource", &table.name, &mut names);
             let protocol = self.protocol(&table.protocol);
-            let addresses = self.addresses(&name, table.addresses, &mut covered);
-            let upstream = self.upstream(&table.upstream);
+            let covered = match protocol.map(|protocol| protocol.shape) {
+                Some(Shape::Datagrams) => &mut datagrams,
+                _ => &mut streams,
+            };
+            let addresses = self.addresses(&name, table.addresses, covered);
+            let client_tls = value(table.client_tls.as_ref()).unwrap_or_default();
+            let upstream = match protocol {
+                Some(protocol) if protocol.shape != Shape::Framed => {
+                    let tls = [
+                        ("client_tls", table.client_tls.map(|it| it.span())),
+                        ("upstream", table.upstream.map(|it| it.span())),
+                    ];
+                    self.passes(protocol, tls)
+                }
+                _ => self.upstream(&table.upstream.map(Spanned::into_inner).unwrap_or_default()),
+            };
             if let (true, Some(protocol), Some(addresses), Some(upstream)) =
                 (named, protocol, addresses, upstream)
             {
@@ -38,7 +53,7 @@ impl Findings<'_> {
                     protocol,
                     addresses,
                     mode: table.mode,
-                    client_tls: table.client_tls.into(),
+                    client_tls: client_tls.into(),
                     upstream: Arc::new(upstream),
                 });
             }
@@ -114,6 +129,24 @@ impl Findings<'_> {
         );
         self.error(span, message, Some(help));
         false
+    }
+
+    /// What passes uninspected has no TLS of the gateway's: it is the agent's own, if it has any.
+    fn passes(
+        &mut self,
+        protocol: &Protocol,
+        tls: [(&str, Option<Range<usize>>); 2],
+    ) -> Option<Upstream> {
+        let mut good = true;
+        for (setting, span) in tls {
+            let Some(span) = span else { continue };
+            good = false;
+            let message = format!("`{setting}` means nothing to protocol {:?}", protocol.name);
+            let help =
+                "leave it out: what the agent and the server say passes as it is, TLS included";
+            self.error(span, message, Some(help.to_owned()));
+        }
+        good.then(Upstream::disabled)
     }
 
     fn upstream(&mut self, table: &file::Upstream) -> Option<Upstream> {

@@ -28,6 +28,9 @@ pub struct Status {
     pub configuration: Configuration,
     /// What is attached.
     pub attachments: Vec<Attached>,
+    /// What does not work as it should, in sentences; empty when all is well.
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// The sessions that are open now, oldest first.
     pub connections: Vec<Session>,
     /// Sessions since the daemon started, the open ones included.
@@ -80,6 +83,9 @@ pub struct Attached {
     pub workload: Option<WorkloadName>,
     /// Why it is attached; none when nobody knows.
     pub purpose: Option<Purpose>,
+    /// What chose it, where the configuration did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
     /// Since when; none when nobody knows.
     pub since: Option<Timestamp>,
     /// Whether it is covered.
@@ -109,6 +115,10 @@ pub struct Detached {
     pub workload: Option<WorkloadName>,
     /// How many sessions were ended.
     pub ended: usize,
+    /// The selector that chooses it: it is attached again when it is made anew, when the
+    /// configuration is read again, and when the daemon starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
 }
 
 /// Body of `POST /v1/runs`.
@@ -128,6 +138,10 @@ pub struct Run {
     pub cgroup: PathBuf,
     /// Variables by which TLS clients in the run trust the gateway's CA.
     pub environment: BTreeMap<String, String>,
+    /// The gateway's own folders and files, which are to be hidden from the command.
+    pub hidden: Vec<PathBuf>,
+    /// The files in them that the command reads.
+    pub shown: Vec<PathBuf>,
 }
 
 /// Answer to `DELETE /v1/runs/{id}`.

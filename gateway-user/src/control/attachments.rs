@@ -69,6 +69,8 @@ pub enum Purpose {
     Attach,
     /// `gateway run` made it; it is removed when its last process ends.
     Run,
+    /// The configuration chose it by a selector.
+    Selected,
 }
 
 /// One attached cgroup.
@@ -82,6 +84,9 @@ pub struct Attachment {
     pub workload: WorkloadName,
     /// Why it is attached.
     pub purpose: Purpose,
+    /// What chose it, where the configuration did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
     /// Since when.
     pub since: Timestamp,
 }
@@ -221,6 +226,7 @@ mod tests {
             path: PathBuf::from("/sys/fs/cgroup/agents"),
             workload: WorkloadName::new(workload),
             purpose: Purpose::Attach,
+            selector: None,
             since: Timestamp::UNIX_EPOCH,
         }
     }

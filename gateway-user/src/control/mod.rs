@@ -1,13 +1,15 @@
 //! Control: what operators ask of the daemon, over a Unix socket, and the state behind it.
 //!
 //! `api` is the language, `client` speaks it for the command line, `server` hears it, `operations`
-//! and `runs` do it, `attachments` knows which cgroup is which workload. The reference for people is
+//! and `runs` do it, `attachments` knows which cgroup is which workload, `follow` attaches what the
+//! configuration chooses. The reference for people is
 //! `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
 //! that are open (`live`).
 
 pub mod api;
 pub mod attachments;
 pub mod client;
+pub mod follow;
 pub mod operations;
 pub mod peer;
 pub mod runs;

@@ -14,8 +14,9 @@ use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded, Status};
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
+use super::follow::{Following, Selection};
 use super::peer::Peer;
-use super::runs::Runs;
+use super::runs::{Given, Runs};
 use crate::kernel::{Cgroup, CgroupId, CgroupMount, Counters, Covered, Kernel, KernelError};
 use crate::live::Live;
 use crate::observe::enforcement::{self, EnforcementLog, Operator, What};
@@ -77,6 +78,8 @@ pub enum OperationError {
 pub trait Settings: Send + Sync {
     /// The configuration in force.
     fn in_force(&self) -> Configuration;
+    /// Which cgroups the configuration chooses.
+    fn selection(&self) -> Selection;
     /// Reads the file again; the error is for people and means that nothing changed.
     fn reload(&self) -> Result<Reloaded, String>;
 }
@@ -95,8 +98,8 @@ pub struct Parts {
     pub settings: Arc<dyn Settings>,
     /// The enforcement log.
     pub log: EnforcementLog,
-    /// What TLS clients in a run need to trust the gateway.
-    pub environment: BTreeMap<String, String>,
+    /// What runs are given beside their cgroup.
+    pub given: Given,
     /// The port that connections are redirected to.
     pub port: u16,
 }
@@ -106,6 +109,7 @@ pub struct Operations {
     parts: Parts,
     started: Timestamp,
     runs: Runs,
+    following: Following,
     /// Held while attachments change, so that two requests do not undo each other's steps.
     change: Mutex<()>,
 }
@@ -152,6 +156,7 @@ impl Operations {
             parts,
             started,
             runs: Runs::default(),
+            following: Following::start(),
             change: Mutex::new(()),
         }
     }
@@ -165,6 +170,7 @@ impl Operations {
             port: self.parts.port,
             configuration: self.parts.settings.in_force(),
             attachments: self.attached()?,
+            problems: self.following.problems(),
             connections: self.parts.live.sessions(),
             sessions: self.parts.live.total(),
             counters: counters(
@@ -241,9 +247,10 @@ impl Operations {
             path: cgroup.path.clone(),
             workload: request.workload.clone(),
             purpose: Purpose::Attach,
+            selector: None,
             since: Timestamp::now(),
         });
-        self.put_hooks(&cgroup, attachment.clone(), by)?;
+        self.put_hooks(&cgroup, attachment.clone(), Some(by.into()))?;
         Ok(describe(
             cgroup.id,
             Some(cgroup.path),
@@ -269,12 +276,14 @@ impl Operations {
         let detached = Detached {
             cgroup: id,
             path: path.or_else(|| hooked.and_then(|hooked| hooked.path)),
+            selector: attachment.as_ref().and_then(|one| one.selector.clone()),
             workload: attachment.map(|one| one.workload),
             ended: self.parts.live.count_cgroup(id),
         };
         // From here on the agent is free, so that is written down first.
         self.note(What::Detached(detached_line(&detached, Some(by.into()))))?;
         self.drop_hooks(id)?;
+        self.following.release(id);
         Ok(detached)
     }
 
@@ -296,6 +305,7 @@ impl Operations {
                     rules,
                     by,
                 })?;
+                self.follow_anew();
                 Ok(reloaded)
             }
             Err(error) => {
@@ -344,6 +354,7 @@ impl Operations {
             path: Some(attachment.path.clone()),
             workload: Some(attachment.workload.clone()),
             ended: self.parts.live.count_cgroup(attachment.cgroup),
+            selector: attachment.selector.clone(),
         };
         // There is nobody left to be free, so a log that cannot be written stops nothing here.
         if let Err(error) = self.note(What::Detached(detached_line(&detached, None))) {
@@ -358,6 +369,11 @@ impl Operations {
 
     pub(super) fn runs(&self) -> &Runs {
         &self.runs
+    }
+
+    /// What the selectors of the configuration chose.
+    pub fn following(&self) -> &Following {
+        &self.following
     }
 
     pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
@@ -382,12 +398,14 @@ impl Operations {
         &self,
         cgroup: &Cgroup,
         attachment: Attachment,
-        by: Peer,
+        by: Option<Operator>,
     ) -> Result<(), OperationError> {
         self.note(What::Attached(enforcement::Attachment {
             workload: Some(attachment.workload.clone()),
             cgroup: attachment.path.display().to_string(),
-            by: Some(by.into()),
+            by,
+            selector: attachment.selector.clone(),
+            inside: self.around(cgroup, &attachment.workload),
         }))?;
         let is_new = self.parts.attachments.find(cgroup.id).is_none();
         self.parts.attachments.insert(attachment)?;
@@ -398,7 +416,7 @@ impl Operations {
         Ok(attached?)
     }
 
-    fn note(&self, what: What) -> Result<(), OperationError> {
+    pub(super) fn note(&self, what: What) -> Result<(), OperationError> {
         self.parts.log.note(what).map_err(OperationError::Log)
     }
 
@@ -444,6 +462,8 @@ fn detached_line(detached: &Detached, by: Option<Operator>) -> enforcement::Atta
         workload: detached.workload.clone(),
         cgroup: path.unwrap_or_else(|| detached.cgroup.to_string()),
         by,
+        selector: detached.selector.clone(),
+        inside: None,
     }
 }
 
@@ -467,6 +487,7 @@ fn describe(
         path,
         workload: attachment.as_ref().map(|one| one.workload.clone()),
         purpose: attachment.as_ref().map(|one| one.purpose),
+        selector: attachment.as_ref().and_then(|one| one.selector.clone()),
         since: attachment.as_ref().map(|one| one.since),
         hooks,
         connections: 0,

@@ -27,6 +27,17 @@ const PARENT: &str = "gateway/agents-";
 /// How long a run's cgroup may stay empty before its first process comes.
 const ENTRY: Duration = Duration::from_secs(30);
 
+/// What every run is given beside its cgroup.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Variables by which TLS clients trust the gateway's CA.
+    pub environment: BTreeMap<String, String>,
+    /// The daemon's own directories.
+    pub hidden: Vec<PathBuf>,
+    /// The files in them that the variables name.
+    pub shown: Vec<PathBuf>,
+}
+
 /// What is remembered of runs beside their attachments.
 #[derive(Debug, Default)]
 pub struct Runs {
@@ -55,20 +66,28 @@ impl Operations {
             path: path.clone(),
             workload: request.workload.clone(),
             purpose: Purpose::Run,
+            selector: None,
             since: Timestamp::now(),
         };
-        if let Err(error) = self.put_hooks(&cgroup, attachment, by) {
+        if let Err(error) = self.put_hooks(&cgroup, attachment, Some(by.into())) {
             // Nobody is in it yet. If even this fails the sweep tries again.
-            if let Err(error) = fs::remove_dir(&path) {
+            if let Err(error) = self.parts().kernel.remove_cgroup(&path) {
                 tracing::warn!(%error, path = %path.display(), "cannot remove a run's cgroup");
             }
             return Err(error);
         }
         self.runs().awaited().insert(cgroup.id, Instant::now());
+        let (given, now) = (&self.parts().given, self.parts().settings.in_force());
         Ok(Run {
             id: cgroup.id,
             cgroup: path,
-            environment: self.parts().environment.clone(),
+            environment: given.environment.clone(),
+            hidden: [
+                given.hidden.clone(),
+                vec![now.file, now.log, now.recordings],
+            ]
+            .concat(),
+            shown: given.shown.clone(),
         })
     }
 
@@ -79,18 +98,15 @@ impl Operations {
         let run = attachment.filter(|one| one.purpose == Purpose::Run);
         let run = run.ok_or(OperationError::NoRun { id })?;
         self.runs().awaited().remove(&id);
-        match remove_tree(&run.path) {
+        match self.parts().kernel.remove_cgroup(&run.path) {
             Ok(()) => {
                 self.forget(&run)?;
                 Ok(RunEnded { processes: 0 })
             }
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(RunEnded {
+            Err(error) if error.is(io::ErrorKind::ResourceBusy) => Ok(RunEnded {
                 processes: processes(&run.path),
             }),
-            Err(source) => Err(OperationError::Cgroup {
-                path: run.path,
-                source,
-            }),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -111,9 +127,9 @@ impl Operations {
                 continue;
             }
             // Busy means that a process came in since; the next sweep looks again.
-            match remove_tree(&path) {
+            match self.parts().kernel.remove_cgroup(&path) {
                 Ok(()) => tracing::debug!(path = %path.display(), "removed an empty run"),
-                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+                Err(error) if error.is(io::ErrorKind::ResourceBusy) => {}
                 Err(error) => {
                     tracing::warn!(%error, path = %path.display(), "cannot remove a run's cgroup");
                 }
@@ -125,10 +141,11 @@ impl Operations {
     /// Removes the folder of the runs if none is left in it; the daemon ends.
     pub fn leave_runs(&self) {
         let parent = self.parent();
-        match fs::remove_dir(&parent) {
-            // Runs that go on stay, and so does their folder.
-            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        if directories(&parent).is_ok_and(|runs| !runs.is_empty()) {
+            return; // Runs that go on stay, and so does their folder.
+        }
+        match self.parts().kernel.remove_cgroup(&parent) {
+            Err(error) if error.is(io::ErrorKind::ResourceBusy) => {}
             Err(error) => tracing::warn!(%error, path = %parent.display(), "cannot remove it"),
             Ok(()) => {}
         }
@@ -147,26 +164,21 @@ impl Operations {
 
     fn make_cgroup(&self, workload: &WorkloadName) -> Result<PathBuf, OperationError> {
         let parent = self.parent();
-        let failed = |path: &Path, source| OperationError::Cgroup {
-            path: path.to_owned(),
-            source,
-        };
         let mut tries = 0;
         loop {
-            fs::create_dir_all(&parent).map_err(|e| failed(&parent, e))?;
             let number = self
                 .runs()
                 .made
                 .fetch_add(1, Ordering::Relaxed)
                 .saturating_add(1);
             let path = parent.join(format!("{}-{number}", directory_name(workload)));
-            match fs::create_dir(&path) {
+            match self.parts().kernel.make_cgroup(&path) {
                 Ok(()) => return Ok(path),
                 // An earlier daemon's run that goes on.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.is(io::ErrorKind::AlreadyExists) => {}
                 // A `gateway detach --all` for another daemon removed the folder, empty as it was.
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 3 => tries += 1,
-                Err(error) => return Err(failed(&path, error)),
+                Err(error) if error.is(io::ErrorKind::NotFound) && tries < 3 => tries += 1,
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -216,18 +228,6 @@ fn directories(path: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
-}
-
-/// Removes a cgroup and those that were made below it, deepest first. Fails with `ResourceBusy`
-/// while a process is in one of them.
-fn remove_tree(path: &Path) -> io::Result<()> {
-    for child in directories(path)? {
-        remove_tree(&child)?;
-    }
-    match fs::remove_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        outcome => outcome,
-    }
 }
 
 /// Whether a process is in the cgroup or below it. One that cannot be read counts as populated:
@@ -281,17 +281,6 @@ mod tests {
         assert!(!is("/sys/fs/cgroup/gateway/agents-15001"));
         assert!(!is("/sys/fs/cgroup/gateway/daemon"));
         assert!(!is("/sys/fs/cgroup/system.slice/planner.service"));
-    }
-
-    #[test]
-    fn a_tree_goes_from_its_leaves() {
-        let folder = tempfile::tempdir().unwrap();
-        let top = folder.path().join("run-1");
-        fs::create_dir_all(top.join("a/b")).unwrap();
-        fs::create_dir_all(top.join("c")).unwrap();
-        remove_tree(&top).unwrap();
-        assert!(!top.exists());
-        remove_tree(&top).unwrap();
     }
 
     #[test]

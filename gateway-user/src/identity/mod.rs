@@ -6,6 +6,7 @@
 
 mod process;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +33,15 @@ pub struct Workload {
     pub cgroup: String,
 }
 
-/// Names who made the connection that `origin` tells of. Reads some small files of `/proc`.
-pub async fn subject(origin: &Origin, workload: Workload) -> Subject {
+/// Names who made the connection that `origin` tells of. Reads some small files of `/proc`;
+/// `executable` tells which file a process runs, which needs a privilege.
+pub async fn subject(
+    origin: &Origin,
+    workload: Workload,
+    executable: impl FnOnce(u32) -> Option<PathBuf> + Send + 'static,
+) -> Subject {
     let (pid, boot_ns) = (origin.tgid, origin.boot_ns);
-    let seen = look(move || process::look(pid, boot_ns)).await;
+    let seen = look(move || process::look(pid, boot_ns, executable)).await;
     let (exe, command_line, start_ticks, cgroup) = match seen {
         Some(seen) => (
             seen.exe,

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::path::PathBuf;
 
 /// So much of a command line is kept, in bytes.
 const COMMAND_LINE_LIMIT: u64 = 4096;
@@ -20,16 +21,19 @@ pub(super) struct Seen {
 }
 
 /// Looks at process `pid`, which made a connection `boot_ns` nanoseconds after boot. `None` if it
-/// is gone or is another one by now.
-pub(super) fn look(pid: u32, boot_ns: u64) -> Option<Seen> {
+/// is gone or is another one by now. `executable` tells which file a process runs.
+pub(super) fn look(
+    pid: u32,
+    boot_ns: u64,
+    executable: impl FnOnce(u32) -> Option<PathBuf>,
+) -> Option<Seen> {
     let start_ticks = start_ticks(pid)?;
     // One that started after the connection did not make it. Ticks are rounded down.
     if start_ticks > boot_ns / (1_000_000_000 / TICKS_PER_SECOND) {
         return None;
     }
-    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok();
     let seen = Seen {
-        exe: exe.map(|path| path.to_string_lossy().into_owned()),
+        exe: executable(pid).map(|path| path.to_string_lossy().into_owned()),
         command_line: command_line(pid),
         start_ticks,
         cgroup: cgroup(pid),
@@ -88,9 +92,9 @@ mod tests {
     fn a_process_that_started_after_the_connection_did_not_make_it() {
         let pid = std::process::id();
         assert!(
-            look(pid, u64::MAX)
+            look(pid, u64::MAX, |_| Some("/bin/agent".into()))
                 .is_some_and(|seen| seen.exe.is_some() && seen.command_line.is_some())
         );
-        assert!(look(pid, 0).is_none());
+        assert!(look(pid, 0, |_| None).is_none());
     }
 }

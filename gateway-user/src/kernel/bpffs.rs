@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use gateway_common::LAYOUT;
 use nix::errno::Errno;
@@ -18,6 +19,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
 use super::error::KernelError;
+
+/// How long the end of an earlier holder of the lock is waited for.
+const HANDOVER: Duration = Duration::from_secs(1);
 
 /// Where things are on a mounted bpffs; enough to look, not to change.
 #[derive(Debug)]
@@ -133,15 +137,25 @@ impl Bpffs {
     }
 
     fn locked(mount: &Path) -> Result<Self, KernelError> {
-        let root = File::open(mount)
+        let mut root = File::open(mount)
             .map_err(|error| problem(mount, format!("cannot be opened: {error}")))?;
-        match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Self {
-                folders: Folders::of_this_layout(mount),
-                _lock: lock,
-            }),
-            Err((_, Errno::EWOULDBLOCK)) => Err(KernelError::Busy(mount.to_owned())),
-            Err((_, error)) => Err(problem(mount, format!("cannot be locked: {error}"))),
+        let began = Instant::now();
+        loop {
+            match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => {
+                    return Ok(Self {
+                        folders: Folders::of_this_layout(mount),
+                        _lock: lock,
+                    });
+                }
+                // A daemon that was killed may leave its keeper behind for a moment.
+                Err((again, Errno::EWOULDBLOCK)) if began.elapsed() < HANDOVER => root = again,
+                Err((_, Errno::EWOULDBLOCK)) => return Err(KernelError::Busy(mount.to_owned())),
+                Err((_, error)) => {
+                    return Err(problem(mount, format!("cannot be locked: {error}")));
+                }
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

@@ -36,7 +36,7 @@ pub struct CgroupMount {
 }
 
 /// One cgroup that existed when it was looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroup {
     /// Its id.
     pub id: CgroupId,
@@ -243,6 +243,49 @@ pub(super) fn daemon_home(mount: &CgroupMount) -> Result<Cgroup, KernelError> {
             Err(_) if tries < 3 => tries += 1,
             done => return done,
         }
+    }
+}
+
+/// Makes a cgroup, and those above it where they are missing.
+pub(super) fn make(mount: &CgroupMount, path: &Path) -> Result<(), KernelError> {
+    let failed = |source| KernelError::os(format!("making the cgroup {}", path.display()), source);
+    inside(mount, path)?;
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(failed)?;
+    }
+    fs::create_dir(path).map_err(failed)
+}
+
+/// Removes a cgroup and those below it, deepest first.
+pub(super) fn remove(mount: &CgroupMount, path: &Path) -> Result<(), KernelError> {
+    inside(mount, path)?;
+    remove_tree(path).map_err(|source| {
+        KernelError::os(format!("removing the cgroup {}", path.display()), source)
+    })
+}
+
+/// What is made and removed here is a cgroup and nothing else, whoever asks.
+fn inside(mount: &CgroupMount, path: &Path) -> Result<(), KernelError> {
+    let leads_out = |part| part == Component::ParentDir;
+    if path.starts_with(&mount.root) && !path.components().any(leads_out) {
+        return Ok(());
+    }
+    Err(KernelError::NoSuchCgroup {
+        path: path.to_owned(),
+        mount: mount.root.clone(),
+    })
+}
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path).into_iter().flatten() {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
     }
 }
 

@@ -79,7 +79,10 @@ pub enum KernelError {
         mount: PathBuf,
     },
     /// No systemd unit of that name has a cgroup.
-    #[error("no unit named {unit} is running{}", near_misses(near))]
+    #[error(
+        "no unit named {unit} is running{}; one that is still to come is chosen by `units` in its [[workload]]",
+        near_misses(near)
+    )]
     NoSuchUnit {
         /// What was asked for.
         unit: String,
@@ -132,6 +135,9 @@ pub enum KernelError {
         /// Where it is.
         to: PathBuf,
     },
+    /// The keeper could not do it, and says why.
+    #[error("{0}")]
+    Keeper(String),
     /// The operating system said no.
     #[error("{what}: {source}")]
     Os {
@@ -143,6 +149,11 @@ pub enum KernelError {
 }
 
 impl KernelError {
+    /// Whether the operating system said this.
+    pub fn is(&self, kind: io::ErrorKind) -> bool {
+        matches!(self, Self::Os { source, .. } if source.kind() == kind)
+    }
+
     /// Wraps an error of the operating system with what was being done.
     pub(super) fn os(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self::Os {

@@ -2,8 +2,10 @@
 //!
 //! Making and renewing the attachments is in `link`.
 
+use serde::{Deserialize, Serialize};
+
 /// A point of the kernel at which a program is attached to a cgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hook {
     /// `socket` for IP.
     Socket,

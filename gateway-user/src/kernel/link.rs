@@ -57,7 +57,7 @@ pub(super) fn attach(
             }
             // Fails while older links are in it, which is as it should be.
             if fs::remove_dir(&folder).is_ok() {
-                programs.maps.forget(cgroup.id)?;
+                programs.maps.uncover(cgroup.id)?;
             }
             return Err(error);
         }

@@ -77,9 +77,16 @@ impl Programs {
             marks: Mutex::new(map(&mut ebpf, "LMARK")?),
             coverage: Mutex::new(map(&mut ebpf, "COVERAGE")?),
             datagrams: Mutex::new(map(&mut ebpf, "DATAGRAMS")?),
+            heartbeat: Mutex::new(map(&mut ebpf, "HEARTBEAT")?),
+            sights: Mutex::new(Some(map(&mut ebpf, "SIGHTS")?)),
             counters: map(&mut ebpf, "STATS")?,
         };
         Ok(Self { hooks, maps })
+    }
+
+    /// Closes the programs: what is left can be read and written, and attach nothing.
+    pub(super) fn forget(&mut self) {
+        self.hooks.clear();
     }
 
     /// The programs in the order in which they are attached.

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[expect(
@@ -15,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use aya::maps::CgroupStorage;
 use aya::maps::lpm_trie::Key;
 use aya::maps::{
-    Array, CgroupStorageKey, HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, PerCpuHashMap,
+    Array, CgroupStorageKey, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuHashMap,
     PerCpuValues, RingBuf, SkStorage,
 };
 use gateway_common::counter::Counter;
@@ -46,6 +45,8 @@ pub(super) struct Maps {
     pub(super) marks: Mutex<SkStorage<MapData, Mark>>,
     pub(super) coverage: Mutex<PerCpuHashMap<MapData, u64, Coverage>>,
     pub(super) datagrams: Mutex<LpmTrie<MapData, DatagramRule, u8>>,
+    pub(super) heartbeat: Mutex<Array<MapData, u64>>,
+    pub(super) sights: Mutex<Option<RingBuf<MapData>>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
 }
 
@@ -82,13 +83,7 @@ pub struct DatagramDestination {
     pub port: u16,
 }
 
-/// Tells the programs that the daemon is not stuck.
-pub struct Heart {
-    beats: Array<MapData, u64>,
-}
-
-/// Reads the events that the programs tell. There should be one reader: what it takes, no other
-/// gets. Its descriptor becomes readable when an event comes; read until there is none before
+/// Reads the events that the programs tell. Its descriptor becomes readable when an event comes; read until there is none before
 /// waiting again.
 pub struct Sights {
     ring: RingBuf<MapData>,
@@ -122,7 +117,7 @@ impl Maps {
     }
 
     /// Removes what is kept for a cgroup that is not attached any more.
-    pub(super) fn forget(&self, id: CgroupId) -> Result<(), KernelError> {
+    pub(super) fn uncover(&self, id: CgroupId) -> Result<(), KernelError> {
         self.set_datagrams(id, &[])?;
         match held(&self.coverage).remove(&id.0) {
             Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
@@ -209,6 +204,22 @@ impl Maps {
         Ok(())
     }
 
+    /// Beats once.
+    pub(super) fn beat(&self) -> Result<(), KernelError> {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+            .map_err(|error| KernelError::os("reading the clock", error))?;
+        let now = u64::try_from(std::time::Duration::from(now).as_nanos()).unwrap_or(u64::MAX);
+        held(&self.heartbeat)
+            .set(0, now, 0)
+            .map_err(|error| map_error("the daemon's heartbeat", error))
+    }
+
+    /// The events, for the one who asks first.
+    pub(super) fn take_sights(&self) -> Option<Sights> {
+        let ring = held(&self.sights).take()?;
+        Some(Sights { ring })
+    }
+
     /// The counters, all processors together.
     pub(super) fn counters(&self) -> Result<Counters, KernelError> {
         let read = |counter: Counter| {
@@ -227,34 +238,7 @@ impl Maps {
     }
 }
 
-impl Heart {
-    /// Opens the pinned map.
-    pub(super) fn open(maps: &Path) -> Result<Self, KernelError> {
-        let map = Map::Array(pinned(maps, "HEARTBEAT")?);
-        let beats = Array::try_from(map).map_err(|error| map_error("HEARTBEAT", error))?;
-        Ok(Self { beats })
-    }
-
-    /// Beats once. Agents are refused when the last beat is older than
-    /// `gateway_common::HEARTBEAT_LIMIT_NS`.
-    pub fn beat(&mut self) -> Result<(), KernelError> {
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
-            .map_err(|error| KernelError::os("reading the clock", error))?;
-        let now = u64::try_from(std::time::Duration::from(now).as_nanos()).unwrap_or(u64::MAX);
-        self.beats
-            .set(0, now, 0)
-            .map_err(|error| map_error("the daemon's heartbeat", error))
-    }
-}
-
 impl Sights {
-    /// Opens the pinned map.
-    pub(super) fn open(maps: &Path) -> Result<Self, KernelError> {
-        let map = Map::RingBuf(pinned(maps, "SIGHTS")?);
-        let ring = RingBuf::try_from(map).map_err(|error| map_error("SIGHTS", error))?;
-        Ok(Self { ring })
-    }
-
     /// The next event; none when all are read.
     #[cfg_attr(
         not(test),
@@ -288,10 +272,6 @@ pub(super) fn map_error(what: &str, error: MapError) -> KernelError {
         MapError::SyscallError(error) => KernelError::os(what, error.io_error),
         other => KernelError::os(what, std::io::Error::other(other)),
     }
-}
-
-fn pinned(maps: &Path, name: &str) -> Result<MapData, KernelError> {
-    MapData::from_pin(maps.join(name)).map_err(|error| map_error(name, error))
 }
 
 fn found<T>(result: Result<T, MapError>, doing: &str) -> Result<Option<T>, KernelError> {

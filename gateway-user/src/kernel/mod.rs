@@ -3,7 +3,8 @@
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
 //! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
 //! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `syscall` is the
-//! part of bpf(2) that aya lacks. Which workload a cgroup stands for is
+//! part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the
+//! daemon has none. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
@@ -12,6 +13,7 @@ mod capability;
 mod cgroup;
 mod error;
 mod hook;
+mod keeper;
 mod link;
 mod load;
 mod maps;
@@ -26,13 +28,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use gateway_common::origin::Origin;
+use serde::{Deserialize, Serialize};
 
 pub use cgroup::{Cgroup, CgroupId, CgroupMount};
 pub use error::KernelError;
 pub use hook::Hook;
-pub use maps::{Counters, Covered, DatagramDestination, Heart, Sights};
+pub use keeper::{Duty, Side};
+pub use maps::{Counters, Covered, DatagramDestination, Sights};
 
 use bpffs::{Bpffs, Folders};
+use keeper::{Keeper, Request};
 use load::Programs;
 
 /// What the kernel side needs to know to start.
@@ -50,8 +55,21 @@ pub struct Options {
 pub struct Kernel {
     mount: CgroupMount,
     daemon: Cgroup,
-    bpffs: Bpffs,
     programs: Programs,
+    privileges: Privileges,
+}
+
+/// What attaching needs: at hand, or with the keeper.
+#[derive(Debug)]
+enum Privileges {
+    Here(Here),
+    Asked(Keeper),
+}
+
+/// What only the privileged process has.
+#[derive(Debug)]
+struct Here {
+    bpffs: Bpffs,
     /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
     changing: Mutex<()>,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
@@ -59,7 +77,7 @@ pub struct Kernel {
 }
 
 /// An attached cgroup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attached {
     /// Its id.
     pub id: CgroupId,
@@ -82,21 +100,38 @@ impl Kernel {
         let daemon = cgroup::daemon_home(&mount)?;
         let programs = Programs::load(&bpffs.folders, options.port)?;
         let lifecycle = link::attach_daemon(&programs, &daemon)?;
-        let kernel = Self {
-            mount,
-            daemon,
+        let here = Here {
             bpffs,
-            programs,
             changing: Mutex::new(()),
             _lifecycle: lifecycle,
         };
-        kernel.adopt()?;
-        Ok(kernel)
+        here.adopt(&mount, &daemon, &programs)?;
+        Ok(Self {
+            mount,
+            daemon,
+            programs,
+            privileges: Privileges::Here(here),
+        })
+    }
+
+    /// Makes a second process that keeps the privileges, so that this one can give them up. Both
+    /// return from it. Call it while there is one thread and before listeners are opened.
+    pub fn split(self) -> Result<Side, KernelError> {
+        keeper::split(self)
+    }
+
+    /// Readable once the keeper has ended, without whom the daemon is of no use; none before
+    /// [`Kernel::split`].
+    pub fn keeper_life(&self) -> Option<BorrowedFd<'_>> {
+        match &self.privileges {
+            Privileges::Here(_) => None,
+            Privileges::Asked(keeper) => Some(keeper.life()),
+        }
     }
 
     /// Marks a listener or a resolver socket (UDP) of the daemon; without the mark agents are
     /// refused. Every socket that agents are redirected to needs it, each of a `SO_REUSEPORT`
-    /// group too. Nor is an agent let to it before a [`Heart`] beats.
+    /// group too. Nor is an agent let to it before the daemon [`beat`](Self::beat)s.
     pub fn mark_listener(&self, listener: BorrowedFd<'_>) -> Result<(), KernelError> {
         let now = self.mount.own()?;
         if now.id != self.daemon.id {
@@ -119,21 +154,52 @@ impl Kernel {
                 daemon: self.daemon.path.clone(),
             });
         }
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::attach(&self.bpffs.folders, &self.programs, cgroup)
+        match &self.privileges {
+            Privileges::Here(here) => here.attach(&self.programs, cgroup),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Attach(cgroup.clone())),
+        }
     }
 
     /// Detaches a cgroup: new connections from it go directly. Those that are open stay as they
     /// are.
     pub fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::detach(&self.bpffs.folders, id)?;
-        self.programs.maps.forget(id)
+        match &self.privileges {
+            Privileges::Here(here) => here.detach(&self.programs, id),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Detach(id)),
+        }
     }
 
     /// The attached cgroups, by id.
     pub fn attached(&self) -> Result<Vec<Attached>, KernelError> {
-        list(&self.mount, &self.bpffs.folders)
+        match &self.privileges {
+            Privileges::Here(here) => list(&self.mount, &here.bpffs.folders),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Attached),
+        }
+    }
+
+    /// Makes a cgroup, and those above it where they are missing. One that is there is an error.
+    pub fn make_cgroup(&self, path: &Path) -> Result<(), KernelError> {
+        match &self.privileges {
+            Privileges::Here(_) => cgroup::make(&self.mount, path),
+            Privileges::Asked(keeper) => keeper.ask(&Request::MakeCgroup(path.to_owned())),
+        }
+    }
+
+    /// Removes a cgroup and those below it, deepest first; one that is gone is no error. Fails with
+    /// `ResourceBusy` while a process is in one of them.
+    pub fn remove_cgroup(&self, path: &Path) -> Result<(), KernelError> {
+        match &self.privileges {
+            Privileges::Here(_) => cgroup::remove(&self.mount, path),
+            Privileges::Asked(keeper) => keeper.ask(&Request::RemoveCgroup(path.to_owned())),
+        }
+    }
+
+    /// The file that process `pid` runs; none for one that is gone or has none.
+    pub fn executable(&self, pid: u32) -> Result<Option<PathBuf>, KernelError> {
+        match &self.privileges {
+            Privileges::Here(_) => Ok(std::fs::read_link(format!("/proc/{pid}/exe")).ok()),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Executable(pid)),
+        }
     }
 
     /// The record of an accepted connection. None means that the kernel did not see it being
@@ -167,10 +233,11 @@ impl Kernel {
         self.programs.maps.set_datagrams(id, allowed)
     }
 
-    /// What tells the programs that the daemon serves: let it beat every quarter of a second from
-    /// what serves agents, so that they are refused when that is stuck.
-    pub fn heart(&self) -> Result<Heart, KernelError> {
-        Heart::open(&self.bpffs.folders.maps())
+    /// Tells the programs that the daemon serves. Call it every quarter of a second from what
+    /// serves agents: they are refused when the last is older than
+    /// [`HEARTBEAT_LIMIT_NS`](gateway_common::HEARTBEAT_LIMIT_NS).
+    pub fn beat(&self) -> Result<(), KernelError> {
+        self.programs.maps.beat()
     }
 
     /// What happened in each attached cgroup since it was attached, by kind.
@@ -178,13 +245,13 @@ impl Kernel {
         self.programs.maps.coverage()
     }
 
-    /// Single events of the same kinds, as they happen.
+    /// Single events of the same kinds, as they happen, for the one who asks first.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "for who tells operators of them")
     )]
-    pub fn sights(&self) -> Result<Sights, KernelError> {
-        Sights::open(&self.bpffs.folders.maps())
+    pub fn take_sights(&self) -> Option<Sights> {
+        self.programs.maps.take_sights()
     }
 
     /// What the programs counted on the daemon's side.
@@ -195,6 +262,26 @@ impl Kernel {
     /// Takes the private bpffs away if nothing is attached: then there is nothing to keep for the
     /// next daemon. Says whether it did. Nothing can be attached after that.
     pub fn leave(&self) -> Result<bool, KernelError> {
+        match &self.privileges {
+            Privileges::Here(here) => here.leave(),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Leave),
+        }
+    }
+}
+
+impl Here {
+    fn attach(&self, programs: &Programs, cgroup: &Cgroup) -> Result<(), KernelError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        link::attach(&self.bpffs.folders, programs, cgroup)
+    }
+
+    fn detach(&self, programs: &Programs, id: CgroupId) -> Result<(), KernelError> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        link::detach(&self.bpffs.folders, id)?;
+        programs.maps.uncover(id)
+    }
+
+    fn leave(&self) -> Result<bool, KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if !link::pinned(&self.bpffs.folders)?.is_empty() {
             return Ok(false);
@@ -203,16 +290,22 @@ impl Kernel {
         Ok(true)
     }
 
-    fn adopt(&self) -> Result<(), KernelError> {
+    fn adopt(
+        &self,
+        mount: &CgroupMount,
+        daemon: &Cgroup,
+        programs: &Programs,
+    ) -> Result<(), KernelError> {
         let folders = &self.bpffs.folders;
+        let adopt = |id| self.adopt_one(id, mount, daemon, programs);
         for id in link::pinned(folders)? {
-            self.adopt_one(id)?;
+            adopt(id)?;
         }
         // Links of another layout hold on to its maps, so they are not renewed: ours come beside
         // them. Meanwhile theirs refuse everything, for want of a daemon with their mark.
         for other in folders.others()? {
             for id in link::pinned(&other)? {
-                self.adopt_one(id)?;
+                adopt(id)?;
                 link::detach(&other, id)?;
             }
             other.remove()?;
@@ -221,24 +314,31 @@ impl Kernel {
     }
 
     /// Attaches a cgroup that an earlier daemon had attached, or tidies up after it if it is gone.
-    fn adopt_one(&self, id: CgroupId) -> Result<(), KernelError> {
-        if let Some(path) = self.mount.path_of(id)? {
+    fn adopt_one(
+        &self,
+        id: CgroupId,
+        mount: &CgroupMount,
+        daemon: &Cgroup,
+        programs: &Programs,
+    ) -> Result<(), KernelError> {
+        let folders = &self.bpffs.folders;
+        if let Some(path) = mount.path_of(id)? {
             let cgroup = Cgroup { id, path };
-            if cgroup.contains(&self.daemon) {
+            if cgroup.contains(daemon) {
                 return Err(KernelError::DaemonInside {
-                    daemon: self.daemon.path.clone(),
+                    daemon: daemon.path.clone(),
                     attached: cgroup.path,
                 });
             }
-            match link::attach(&self.bpffs.folders, &self.programs, &cgroup) {
+            match link::attach(folders, programs, &cgroup) {
                 Ok(()) => return Ok(()),
                 // It may have gone meanwhile, with its links; only then is that no error.
-                Err(error) if self.mount.path_of(id)?.is_some() => return Err(error),
+                Err(error) if mount.path_of(id)?.is_some() => return Err(error),
                 Err(_) => {}
             }
         }
-        match link::detach(&self.bpffs.folders, id) {
-            Ok(()) | Err(KernelError::NotAttached(_)) => self.programs.maps.forget(id),
+        match link::detach(folders, id) {
+            Ok(()) | Err(KernelError::NotAttached(_)) => programs.maps.uncover(id),
             Err(error) => Err(error),
         }
     }

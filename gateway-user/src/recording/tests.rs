@@ -76,6 +76,7 @@ fn ask(number: u32) -> Event {
             rule: None,
             reason: "nothing allows it".to_owned(),
         }),
+        uninspected: false,
         policy: Some(PolicyDigest::new("00ff")),
     })
 }

@@ -8,9 +8,13 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::{Bytes, BytesMut};
+use gateway_core::descriptor::Protocol;
 use gateway_core::ids::WorkloadName;
 use gateway_core::protocols::CancelKey;
 
+use super::dial::{self, DialError};
+use super::leg::Read;
 use crate::tls::upstream::Upstream;
 
 /// Where a cancel request goes.
@@ -66,5 +70,26 @@ impl CancelKeys {
 impl Drop for Issued {
     fn drop(&mut self) {
         self.keys.lock().remove(&self.key);
+    }
+}
+
+/// Sends a cancel request on a connection of its own.
+pub(super) async fn send(
+    protocol: &Protocol,
+    target: &Target,
+    request: Bytes,
+) -> Result<(), DialError> {
+    let sni = target.sni.as_deref();
+    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, sni).await?;
+    let mut request = BytesMut::from(&*request);
+    let sent = std::future::poll_fn(|cx| leg.poll_write(cx, &mut request)).await;
+    sent.map_err(DialError::Connect)?;
+    // The server closes once it has acted on it, and so does the gateway then: a client that waits
+    // knows that it was. What else comes, TLS session tickets say, means nothing.
+    loop {
+        let read = std::future::poll_fn(|cx| leg.poll_read(cx, |_| ())).await;
+        if let Read::Eof = read.map_err(DialError::Connect)? {
+            return Ok(());
+        }
     }
 }

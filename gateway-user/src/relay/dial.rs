@@ -9,7 +9,7 @@ use gateway_core::protocols::TlsInfo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::leg::Leg;
+use super::leg::{self, Leg};
 use crate::tls::upstream::{Mode, Upstream};
 
 /// The server has so long to accept and to agree on TLS.
@@ -56,16 +56,26 @@ pub async fn dial(
     dialed.map_err(|_| DialError::TimedOut)?
 }
 
+/// Connects to `destination` for bytes that pass as they are.
+pub(super) async fn reach(destination: SocketAddr) -> Result<TcpStream, DialError> {
+    let dialed = tokio::time::timeout(DEADLINE, tcp(destination)).await;
+    let stream = dialed.map_err(|_| DialError::TimedOut)??;
+    leg::tune_or_tell(&stream);
+    Ok(stream)
+}
+
+async fn tcp(destination: SocketAddr) -> Result<TcpStream, DialError> {
+    let connected = TcpStream::connect(destination).await;
+    connected.map_err(DialError::Connect)
+}
+
 async fn connect(
     protocol: &Protocol,
     destination: SocketAddr,
     upstream: &Upstream,
     sni: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
-    let tcp = TcpStream::connect(destination)
-        .await
-        .map_err(DialError::Connect)?;
-    let mut leg = Leg::new(tcp);
+    let mut leg = Leg::new(tcp(destination).await?);
     let Some(config) = upstream.config() else {
         return Ok((leg, None));
     };

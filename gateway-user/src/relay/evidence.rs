@@ -141,8 +141,13 @@ impl Evidence {
     fn note(&mut self, ask: &event::Ask) -> Result<(), EvidenceError> {
         if ask.ruling == Ruling::Allow && !self.opened {
             self.opened = true;
-            self.log
-                .note(What::ConnectionOpened(self.connection.clone()))?;
+            let connection = self.connection.clone();
+            self.log.note(if ask.uninspected {
+                let rule = ask.rule.clone();
+                What::PassedUninspected { connection, rule }
+            } else {
+                What::ConnectionOpened(connection)
+            })?;
         }
         if ask.ruling == Ruling::Deny {
             let reason = ask.reason.clone().unwrap_or_default();

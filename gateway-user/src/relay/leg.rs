@@ -85,10 +85,7 @@ fn tls_failure(error: rustls::Error) -> io::Error {
 impl Leg {
     /// A leg without TLS yet.
     pub fn new(tcp: TcpStream) -> Self {
-        if let Err(error) = tune(&tcp) {
-            // It works all the same, only slower.
-            tracing::debug!(%error, "a socket could not be tuned");
-        }
+        tune_or_tell(&tcp);
         Self { tcp, tls: None }
     }
 
@@ -236,6 +233,14 @@ impl Leg {
             Pin::new(&mut self.tcp).poll_shutdown(cx)
         })
         .await
+    }
+}
+
+/// Sets a socket up for relaying.
+pub(super) fn tune_or_tell(tcp: &TcpStream) {
+    if let Err(error) = tune(tcp) {
+        // It works all the same, only slower.
+        tracing::debug!(%error, "a socket could not be tuned");
     }
 }
 

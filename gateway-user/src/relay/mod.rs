@@ -2,12 +2,14 @@
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
 //! `leg` is one side's socket with its TLS, `dial` the way to the server, `cancel` who may cancel
-//! what, `evidence` where events go.
+//! what, `evidence` where events go. Streams that nobody looks into have a relay of their own, in
+//! `opaque`.
 
 pub mod cancel;
 mod dial;
 pub mod evidence;
 mod leg;
+pub mod opaque;
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,7 +19,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use gateway_core::descriptor::Protocol;
 use gateway_core::event::SessionEnd;
 use gateway_core::protocols::{CancelKey, Framed, Side};
 use gateway_core::session::Session;
@@ -29,6 +30,7 @@ use tokio::time::Sleep;
 use self::cancel::{CancelKeys, Issued, Target};
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
+use self::opaque::Pipes;
 use crate::config::Config;
 use crate::live::Guard;
 use crate::tls::authority::Authority;
@@ -52,6 +54,8 @@ pub struct Surroundings {
     pub authority: Arc<Authority>,
     /// The cancel keys of all sessions.
     pub cancel_keys: CancelKeys,
+    /// What uninspected streams are moved through.
+    pub pipes: Pipes,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
 }
@@ -300,7 +304,7 @@ impl<'a> Relay<'a> {
         let request = self.framed.cancel_request(&target.real);
         let protocol = self.framed.protocol();
         let sent =
-            tokio::time::timeout(CLOSE_DEADLINE, send_cancel(protocol, &target, request)).await;
+            tokio::time::timeout(CLOSE_DEADLINE, cancel::send(protocol, &target, request)).await;
         if !matches!(sent, Ok(Ok(()))) {
             tracing::warn!(session = %self.guard.info().session, "a cancel request could not be delivered");
         }
@@ -334,26 +338,6 @@ impl<'a> Relay<'a> {
         let closed = tokio::task::spawn_blocking(move || evidence.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::error!(?closed, "a recording could not be closed");
-        }
-    }
-}
-
-async fn send_cancel(
-    protocol: &Protocol,
-    target: &Target,
-    request: Bytes,
-) -> Result<(), dial::DialError> {
-    let sni = target.sni.as_deref();
-    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, sni).await?;
-    let mut request = BytesMut::from(&*request);
-    let sent = std::future::poll_fn(|cx| leg.poll_write(cx, &mut request)).await;
-    sent.map_err(dial::DialError::Connect)?;
-    // The server closes once it has acted on it, and so does the gateway then: a client that waits
-    // knows that it was. What else comes, TLS session tickets say, means nothing.
-    loop {
-        let read = std::future::poll_fn(|cx| leg.poll_read(cx, |_| ())).await;
-        if let Read::Eof = read.map_err(dial::DialError::Connect)? {
-            return Ok(());
         }
     }
 }

@@ -109,6 +109,15 @@ impl Upstream {
         })
     }
 
+    /// None: what is said to the server goes as it is.
+    pub fn disabled() -> Self {
+        Self {
+            mode: Mode::Disable,
+            config: None,
+            server_name: None,
+        }
+    }
+
     /// How much TLS is wanted.
     pub fn mode(&self) -> Mode {
         self.mode

@@ -12,7 +12,7 @@ type Table = &'static [(u8, &'static [&'static str])];
 
 /// Words, nouns, experts and session are in `gateway-core`.
 const CORE: Table = &[
-    (1, &["ids", "secret", "cursor"]),
+    (1, &["ids", "secret", "cursor", "glob"]),
     (
         2,
         &[
@@ -45,7 +45,18 @@ const USER: Table = &[
             "observe",
         ],
     ),
-    (6, &["config", "intake", "relay", "control", "live"]),
+    (
+        6,
+        &[
+            "config",
+            "intake",
+            "relay",
+            "control",
+            "live",
+            "admission",
+            "launch",
+        ],
+    ),
     (7, &["app", "cli", "main"]),
 ];
 

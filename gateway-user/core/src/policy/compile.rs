@@ -10,9 +10,10 @@ use super::diagnostic::{Diagnostic, Level};
 use super::engine::Inventory;
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
-use super::pattern::{Glob, Quantifier, Truth};
+use super::pattern::{Quantifier, Truth};
 use crate::descriptor::Protocol;
 use crate::facts::{Attribute, Fact, Type};
+use crate::glob::Glob;
 use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
 
 /// A rule as it is for the resources of one protocol.

@@ -75,18 +75,32 @@ impl Engine {
 
     /// Decides. Never fails: what is not known counts against the one who asks.
     pub fn decide(&self, subject: &Subject, flow: &Flow, facts: &Facts) -> Decision {
-        let table = flow
-            .resource
-            .as_ref()
-            .and_then(|resource| self.tables.get(resource));
-        let Some(table) = table else {
+        let known = |resource: &&ResourceName| self.tables.contains_key(*resource);
+        let Some(resource) = flow.resource.as_ref().filter(known) else {
             let reason = format!("{} is not a resource of this gateway", flow.destination.0);
+            return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
+        };
+        self.decide_for(&subject.workload, &subject.groups, resource, facts)
+    }
+
+    /// Decides on what a workload may do at a resource before anything of it is done: datagrams,
+    /// whose destinations the kernel has to know beforehand.
+    pub fn decide_for(
+        &self,
+        workload: &WorkloadName,
+        groups: &[GroupName],
+        resource: &ResourceName,
+        facts: &Facts,
+    ) -> Decision {
+        let Some(table) = self.tables.get(resource) else {
+            let reason = format!("{resource} is not a resource of this gateway");
             return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
         };
         let case = Case {
             table,
-            subject,
-            flow,
+            workload,
+            groups,
+            resource,
             facts,
         };
         let outcome = match &facts.stage {
@@ -132,8 +146,9 @@ impl Outcome<'_> {
 /// One thing to be decided.
 struct Case<'a> {
     table: &'a Table,
-    subject: &'a Subject,
-    flow: &'a Flow,
+    workload: &'a WorkloadName,
+    groups: &'a [GroupName],
+    resource: &'a ResourceName,
     facts: &'a Facts,
 }
 
@@ -219,10 +234,9 @@ impl<'a> Case<'a> {
 
     /// Whether the rule is about this subject.
     fn covers(&self, rule: &Rule) -> bool {
-        let workload = |names: &[WorkloadName]| names.binary_search(&self.subject.workload).is_ok();
+        let workload = |names: &[WorkloadName]| names.binary_search(self.workload).is_ok();
         let group = |names: &[GroupName]| {
-            self.subject
-                .groups
+            self.groups
                 .iter()
                 .any(|group| names.binary_search(group).is_ok())
         };
@@ -260,15 +274,12 @@ impl<'a> Case<'a> {
 
     /// The refusal of what no rule allows, in words from the facts.
     fn nothing_allows(&self, unit: Option<&FactSet>) -> Refusal {
-        let reason = match (unit, &self.flow.resource) {
-            (Some(unit), _) => explain(unit, self.table.slots),
-            (None, Some(resource)) => {
-                format!(
-                    "no rule allows workload {} on {resource}",
-                    self.subject.workload
-                )
+        let reason = match unit {
+            Some(unit) => explain(unit, self.table.slots),
+            None => {
+                let (workload, resource) = (self.workload, self.resource);
+                format!("no rule allows workload {workload} on {resource}")
             }
-            (None, None) => format!("no rule allows workload {}", self.subject.workload),
         };
         Refusal { rule: None, reason }
     }

@@ -9,8 +9,9 @@ use toml::Spanned;
 
 use super::diagnostic::Diagnostic;
 use super::model::Tree;
-use super::pattern::{Glob, NamePattern, Pattern, TextPattern, Truth};
+use super::pattern::{NamePattern, Pattern, TextPattern, Truth};
 use crate::facts::{Attribute, Scope, Type};
+use crate::glob::Glob;
 
 /// Largest compiled regular expression, in bytes.
 const MAX_REGEX: usize = 1 << 20;

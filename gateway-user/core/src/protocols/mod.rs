@@ -5,6 +5,7 @@
 //! and says in [`Step`]s what is to become of them; it decides nothing and sends nothing: that is
 //! the session's.
 
+pub mod opaque;
 pub mod postgres;
 pub mod registry;
 
@@ -154,6 +155,8 @@ pub enum Fatal<'a> {
     Unsupported(&'a str),
     /// The recording cannot be written.
     Unrecorded,
+    /// The workload has this many sessions, and may not have more.
+    TooMany(usize),
     /// The gateway stops, or an operator ended the session.
     Stopped,
 }

@@ -1,5 +1,5 @@
-//! The framed protocols that the gateway speaks: the one list that names, ports, facts and laws
-//! derive from.
+//! The protocols that the gateway knows: the one list that names, ports, facts and laws derive
+//! from. It speaks the framed ones; the opaque ones pass.
 
 use super::postgres::Postgres;
 use super::{Framed, Protocol};
@@ -40,4 +40,4 @@ impl Registry {
 }
 
 /// The descriptors, for who needs no codec.
-pub static PROTOCOLS: [&Protocol; 1] = [&super::postgres::PROTOCOL];
+pub static PROTOCOLS: [&Protocol; 2] = [&super::postgres::PROTOCOL, &super::opaque::TCP];

@@ -58,6 +58,11 @@ impl Session {
         );
     }
 
+    /// The workload has `limit` sessions already.
+    pub fn handle_too_many(&mut self, limit: usize) {
+        self.end(SessionEnd::Refused, Some(Fatal::TooMany(limit)));
+    }
+
     /// The gateway stops, or an operator ended the session.
     pub fn handle_stop(&mut self) {
         self.end(SessionEnd::Stopped, Some(Fatal::Stopped));

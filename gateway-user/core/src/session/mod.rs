@@ -6,6 +6,7 @@
 
 mod ending;
 mod inbound;
+pub mod opaque;
 pub mod outbox;
 mod record;
 

@@ -46,11 +46,12 @@ pub(super) fn ask(
         rule: decision.rule.clone(),
         reason,
         observed: decision.observed.clone(),
+        uninspected: false,
         policy,
     }
 }
 
-fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
+pub(super) fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
     let values = attributes
         .iter()
         .enumerate()

@@ -48,6 +48,7 @@ fn print_ask(out: &mut impl Write, at: &str, ask: &Ask) -> io::Result<()> {
     let (style, word) = match (ask.ruling, &ask.observed) {
         (Ruling::Deny, _) => (BAD, "DENIED"),
         (Ruling::Allow, Some(_)) => (DOUBTFUL, "would deny"),
+        (Ruling::Allow, None) if ask.uninspected => (DOUBTFUL, "passed uninspected"),
         (Ruling::Allow, None) => (GOOD, "allowed"),
     };
     let request = line(&ask.request);

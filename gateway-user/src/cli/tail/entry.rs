@@ -62,7 +62,7 @@ impl Layout {
         let Row { verdict, style, .. } = row;
         write!(
             out,
-            "{DIM}{}{DIM:#}  {style}{verdict:<10}{style:#}  {:<w$}  {:<r$}  {}",
+            "{DIM}{}{DIM:#}  {style}{verdict:<11}{style:#}  {:<w$}  {:<r$}  {}",
             time.strftime("%H:%M:%S"),
             row.workload,
             row.resource,
@@ -80,8 +80,11 @@ impl Layout {
 /// The workload that an entry is about.
 pub(super) fn workload(what: &What) -> Option<&str> {
     let workload = match what {
-        What::Attached(attachment) | What::Detached(attachment) => &attachment.workload,
+        What::Attached(attachment)
+        | What::Detached(attachment)
+        | What::AttachFailed { attachment, .. } => &attachment.workload,
         What::ConnectionOpened(connection)
+        | What::PassedUninspected { connection, .. }
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
         What::AskDenied(denial) | What::AskObserved(denial) => &denial.connection.workload,
@@ -130,7 +133,21 @@ fn row(what: &What) -> Row {
         }
         What::Attached(attachment) => cgroup("attached", attachment),
         What::Detached(attachment) => cgroup("detached", attachment),
+        What::AttachFailed { attachment, reason } => {
+            let mut row = cgroup("NO ATTACH", attachment);
+            row.style = BAD;
+            row.why = format!("{}: {}", row.why, line(reason));
+            row
+        }
         What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
+        What::PassedUninspected { connection, rule } => {
+            let mut row = about(connection, "uninspected", DOUBTFUL, whose(connection));
+            row.why = match rule {
+                Some(rule) => format!("passed uninspected by rule {}", line(rule.as_str())),
+                None => "passed uninspected, the resource is only observed".to_owned(),
+            };
+            row
+        }
         What::ConnectionRefused {
             connection,
             rule,
@@ -173,13 +190,23 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
 }
 
 fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
+    let by = attachment
+        .by
+        .map(|_| whom(attachment.by).trim_start().to_owned());
+    let selector = attachment
+        .selector
+        .as_ref()
+        .map(|text| line(text).to_string());
+    let inside = attachment.inside.as_ref();
+    let inside = inside.map(|name| format!("out of {}", line(name.as_str())));
+    let why: Vec<_> = [by, selector, inside].into_iter().flatten().collect();
     Row {
         verdict,
         style: STRONG,
         workload: shown(attachment.workload.as_ref()),
         resource: "-".to_owned(),
         what: line(&attachment.cgroup).to_string(),
-        why: whom(attachment.by).trim_start().to_owned(),
+        why: why.join(", "),
     }
 }
 
@@ -261,7 +288,7 @@ mod tests {
             r#"{"time":"2026-11-21T02:45:17Z","event":"ask_denied","workload":"planner",
                 "resource":"orders-db","ask":3,"rule":"no-delete","reason":"read only",
                 "verbs":["delete"],"tables":["public.orders"]}"#,
-            "  DENIED      planner   orders-db  delete public.orders  rule no-delete: read only",
+            "  DENIED       planner   orders-db  delete public.orders  rule no-delete: read only",
         );
     }
 
@@ -270,7 +297,7 @@ mod tests {
         check(
             r#"{"time":"2026-11-21T02:45:17Z","event":"connection_opened",
                 "comm":"x\u001b[2J\ny","pid":1,"destination":"[::1]:5432"}"#,
-            "  opened      -         -         [::1]:5432 by x\\u{1b}[2J\\ny (pid 1)",
+            "  opened       -         -         [::1]:5432 by x\\u{1b}[2J\\ny (pid 1)",
         );
     }
 

@@ -115,7 +115,7 @@ fn other_datagrams_are_refused_and_told() {
     let stage = Stage::set();
     let kernel = stage.start();
     kernel.attach(&stage.cgroup).unwrap();
-    let mut sights = kernel.sights().unwrap();
+    let mut sights = kernel.take_sights().unwrap();
     let outside = UdpSocket::bind("127.0.0.1:0").unwrap();
     let local = outside.local_addr().unwrap();
     outside.set_nonblocking(true).unwrap();

@@ -155,6 +155,28 @@ fn without_the_daemon_agents_are_refused() {
 }
 
 #[test]
+fn a_daemon_that_hangs_is_as_good_as_none() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let _listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    assert_eq!(agent.ask(&format!("try {V4}")), V4);
+    stage.hang();
+    let start = std::time::Instant::now();
+    while agent.ask(&format!("try {V4}")) == V4 {
+        assert!(start.elapsed().as_secs() < 20);
+    }
+    assert_eq!(
+        agent.ask(&format!("try {V6}")),
+        "ECONNREFUSED: Connection refused"
+    );
+    assert!(total(&kernel, Kind::Hung) >= 2);
+    kernel.beat().unwrap();
+    assert_eq!(agent.ask(&format!("try {V4}")), V4);
+}
+
+#[test]
 fn a_restart_adopts_what_is_attached() {
     let mut stage = Stage::set();
     let first = stage.start();

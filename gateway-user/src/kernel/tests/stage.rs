@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use gateway_common::origin::Origin;
 use nix::mount::{MntFlags, umount2};
 use socket2::{Domain, Socket, Type};
 
-use crate::kernel::{Cgroup, CgroupMount, Heart, Kernel, Options, remove_all};
+use crate::kernel::{Cgroup, CgroupMount, Kernel, Options, remove_all};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -80,16 +80,16 @@ impl Stage {
         }
     }
 
-    pub(super) fn start(&self) -> Kernel {
-        let kernel = self.start_without_heart();
-        *self.pulse.borrow_mut() = Some(Pulse::start(kernel.heart().unwrap()));
+    /// A daemon whose heart beats as long as it is there, or until [`Stage::hang`].
+    pub(super) fn start(&self) -> Arc<Kernel> {
+        let kernel = Arc::new(Kernel::start(&self.options).unwrap());
+        *self.pulse.borrow_mut() = Some(Pulse::start(&kernel));
         kernel
     }
 
-    /// The daemon that never serves, until [`Stage::start`] or a heart says that it does.
-    pub(super) fn start_without_heart(&self) -> Kernel {
+    /// Stops the daemon's heart.
+    pub(super) fn hang(&self) {
         *self.pulse.borrow_mut() = None;
-        Kernel::start(&self.options).unwrap()
     }
 
     /// Opens both listeners and marks them.
@@ -115,13 +115,17 @@ impl Stage {
 }
 
 impl Pulse {
-    fn start(mut heart: Heart) -> Self {
-        heart.beat().unwrap();
+    fn start(kernel: &Arc<Kernel>) -> Self {
+        kernel.beat().unwrap();
+        let kernel = Arc::downgrade(kernel);
         let (stop, stopped) = channel();
+        let pause = Duration::from_millis(100);
         let thread = std::thread::spawn(move || {
-            while stopped.recv_timeout(Duration::from_millis(100)) == Err(RecvTimeoutError::Timeout)
-            {
-                heart.beat().unwrap();
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                match kernel.upgrade() {
+                    Some(kernel) => kernel.beat().unwrap(),
+                    None => return,
+                }
             }
         });
         Self {

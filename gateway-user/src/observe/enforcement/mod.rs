@@ -69,8 +69,25 @@ pub enum What {
     Attached(Attachment),
     /// A cgroup's connections do not come to the gateway any more.
     Detached(Attachment),
+    /// A cgroup that the configuration chooses could not be attached: its connections are direct.
+    AttachFailed {
+        /// Which.
+        #[serde(flatten)]
+        attachment: Attachment,
+        /// Why.
+        reason: String,
+    },
     /// A connection was taken over and its resource allows the workload to speak.
     ConnectionOpened(Connection),
+    /// A connection was taken over and passes, and nobody looks into it.
+    PassedUninspected {
+        /// Which.
+        #[serde(flatten)]
+        connection: Connection,
+        /// The rule that allows it; none where a resource in observe mode lets it pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<RuleName>,
+    },
     /// A connection was taken over and refused as a whole.
     ConnectionRefused {
         /// Which.
@@ -173,6 +190,12 @@ pub struct Attachment {
     /// Who asked for it; none when the daemon did it by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Operator>,
+    /// What chose it, where the configuration did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// The other workload whose attached cgroup this one is inside of: it is not that one any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<WorkloadName>,
 }
 
 /// Who used the control socket, as the kernel says.

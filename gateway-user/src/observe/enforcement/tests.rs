@@ -48,6 +48,8 @@ fn all() -> Vec<What> {
         workload: None,
         cgroup: "/agents/planner".to_owned(),
         by: Some(Operator { uid: 0, pid: 1 }),
+        selector: Some("unit agent@*.service".to_owned()),
+        inside: Some(WorkloadName::new("outer")),
     };
     vec![
         What::DaemonStarted {
@@ -58,7 +60,11 @@ fn all() -> Vec<What> {
             reason: "SIGTERM".to_owned(),
         },
         What::Attached(attachment.clone()),
-        What::Detached(attachment),
+        What::Detached(attachment.clone()),
+        What::AttachFailed {
+            attachment,
+            reason: "no".to_owned(),
+        },
         What::ConnectionOpened(connection()),
         What::ConnectionRefused {
             connection: connection(),

@@ -25,11 +25,12 @@ use bytes::Bytes;
 use self::cache::ScriptCache;
 use self::codec::PostgresCodec;
 use super::{CancelKey, Codec, CodecOptions, Framed};
-use crate::descriptor::{Protocol, TlsRequest};
+use crate::descriptor::{Protocol, Shape, TlsRequest};
 
 /// The descriptor.
 pub static PROTOCOL: Protocol = Protocol {
     name: "postgres",
+    shape: Shape::Framed,
     ports: &[5432],
     attributes: attributes::ATTRIBUTES,
     upstream_tls: Some(TlsRequest {

@@ -82,6 +82,10 @@ pub fn fatal(fatal: Fatal<'_>) -> Bytes {
             "58030",
             "gateway: the session cannot be recorded and therefore ends",
         ),
+        Fatal::TooMany(limit) => say(
+            "53300",
+            &format!("gateway: this workload has {limit} sessions open and may not have more"),
+        ),
         Fatal::Stopped => say(
             "57P01",
             "gateway: the session was ended by the gateway's operator",

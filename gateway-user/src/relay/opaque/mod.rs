@@ -1,0 +1,236 @@
+//! One stream that passes uninspected because a rule says so: decided, recorded, joined to its
+//! server, and taken apart when the rule is gone.
+//!
+//! No TLS is ended and nothing is read: who, where to, by which rule and how much is all that is
+//! recorded. `pair` is the two sockets, `direction` moves the bytes one way, `pipe` is what splice(2)
+//! moves them through. The decisions are in `gateway_core::session::opaque`.
+
+mod direction;
+mod pair;
+mod pipe;
+
+use std::sync::Arc;
+
+use gateway_core::descriptor::Shape;
+use gateway_core::event::SessionEnd;
+use gateway_core::flow::Flow;
+use gateway_core::policy::decision::Permit;
+use gateway_core::session::opaque::Stream;
+use gateway_core::subject::Subject;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+pub use self::pair::reset;
+use self::pair::{Ending, Pair};
+pub use self::pipe::Pipes;
+use super::evidence::{Evidence, EvidenceError};
+use super::{Surroundings, dial, leg};
+use crate::config::Config;
+use crate::live::Guard;
+
+/// One stream that passes uninspected.
+#[derive(Debug)]
+pub struct Opaque<'a> {
+    stream: Stream,
+    client: TcpStream,
+    rest: Rest<'a>,
+}
+
+/// What it needs besides its sockets.
+#[derive(Debug)]
+struct Rest<'a> {
+    subject: Subject,
+    flow: Flow,
+    evidence: Evidence,
+    guard: Guard,
+    around: &'a Surroundings,
+}
+
+/// Why a stream did not begin or go on.
+enum Stopped {
+    /// Policy refused it.
+    Refused,
+    /// It could not be recorded.
+    Unrecorded(EvidenceError),
+}
+
+impl From<EvidenceError> for Stopped {
+    fn from(error: EvidenceError) -> Self {
+        Self::Unrecorded(error)
+    }
+}
+
+impl Stopped {
+    fn end(self) -> SessionEnd {
+        match self {
+            Self::Refused => SessionEnd::Refused,
+            Self::Unrecorded(error) => SessionEnd::RecordingFailed {
+                detail: error.to_string(),
+            },
+        }
+    }
+}
+
+impl<'a> Opaque<'a> {
+    /// Takes over a client.
+    pub fn new(
+        subject: &Subject,
+        flow: &Flow,
+        client: TcpStream,
+        evidence: Evidence,
+        guard: Guard,
+        around: &'a Surroundings,
+    ) -> Self {
+        Self {
+            stream: Stream::new(subject, flow, env!("CARGO_PKG_VERSION")),
+            client,
+            rest: Rest {
+                subject: subject.clone(),
+                flow: flow.clone(),
+                evidence,
+                guard,
+                around,
+            },
+        }
+    }
+
+    /// Runs it to its end.
+    pub async fn run(self) -> SessionEnd {
+        let Self {
+            mut stream,
+            client,
+            mut rest,
+        } = self;
+        let mut config = rest.around.config.clone();
+        let now = Arc::clone(&config.borrow_and_update());
+        let (how, traffic) = match rest.permit(&mut stream, &now) {
+            Ok(permit) => rest.join(&mut stream, client, permit, &mut config).await,
+            Err(stopped) => {
+                reset(client);
+                (stopped.end(), (0, 0))
+            }
+        };
+        let (bytes_out, bytes_in) = traffic;
+        stream.end(how.clone(), bytes_in, bytes_out);
+        rest.close(&mut stream).await;
+        how
+    }
+}
+
+impl Rest<'_> {
+    /// Asks the policy now in force, and records what it says before anything else happens. Fails
+    /// closed: what is not recorded does not pass.
+    fn permit(&mut self, stream: &mut Stream, config: &Config) -> Result<Permit, Stopped> {
+        let permit = self.judge(stream, config);
+        self.evidence.take(stream.events())?;
+        self.evidence.flush()?;
+        self.guard.counters().set(stream.asked(), (0, 0));
+        permit.ok_or(Stopped::Refused)
+    }
+
+    /// What was a stream when it began may be something else in the configuration now in force.
+    fn judge(&mut self, stream: &mut Stream, config: &Config) -> Option<Permit> {
+        let Some(workload) = config.workload(&self.subject.workload) else {
+            let reason = format!(
+                "workload {} is not in the configuration",
+                self.subject.workload
+            );
+            stream.refuse(&config.engine, &self.flow, &reason);
+            return None;
+        };
+        self.subject.groups = Arc::clone(&workload.groups);
+        let resource = config.resource_for(self.flow.destination.0);
+        self.flow.resource = resource.map(|resource| resource.name.clone());
+        match resource {
+            Some(resource) if resource.protocol.shape != Shape::Stream => {
+                let (name, protocol) = (&resource.name, resource.protocol.name);
+                let reason = format!("{name} is inspected now, as {protocol}: connect again");
+                stream.refuse(&config.engine, &self.flow, &reason);
+                None
+            }
+            _ => stream.decide(&config.engine, &self.subject, &self.flow),
+        }
+    }
+
+    /// Reaches the server and moves bytes until somebody or something ends it. Says how it ended,
+    /// and how many bytes reached the client and the server.
+    async fn join(
+        &mut self,
+        stream: &mut Stream,
+        client: TcpStream,
+        permit: Permit,
+        config: &mut watch::Receiver<Arc<Config>>,
+    ) -> (SessionEnd, (u64, u64)) {
+        leg::tune_or_tell(&client);
+        let server = tokio::select! {
+            biased;
+            () = self.guard.cancelled() => Err(SessionEnd::Stopped),
+            dialed = dial::reach(self.flow.destination.0) => dialed.map_err(|error| {
+                SessionEnd::ServerFailed { detail: error.to_string() }
+            }),
+        };
+        let server = match server {
+            Ok(server) => server,
+            Err(end) => {
+                reset(client);
+                return (end, (0, 0));
+            }
+        };
+        let mut pair = Pair::join(client, server, self.around.pipes.clone(), permit);
+        let ending = self.pump(stream, &mut pair, config).await;
+        let traffic = pair.traffic();
+        match ending {
+            Ending::Orderly(how) => {
+                pair.close().await;
+                (how, traffic)
+            }
+            Ending::Cut(how) => {
+                pair.cut();
+                (how, traffic)
+            }
+        }
+    }
+
+    async fn pump(
+        &mut self,
+        stream: &mut Stream,
+        pair: &mut Pair,
+        config: &mut watch::Receiver<Arc<Config>>,
+    ) -> Ending {
+        loop {
+            let guard = &self.guard;
+            // The bytes come last: a busy stream uses up the turn that it has.
+            let changed = tokio::select! {
+                biased;
+                () = guard.cancelled() => return Ending::Cut(SessionEnd::Stopped),
+                changed = config.changed() => changed,
+                ending = std::future::poll_fn(|cx| {
+                    let ending = pair.poll(cx);
+                    guard.counters().set(stream.asked(), pair.traffic());
+                    ending
+                }) => return ending,
+            };
+            if changed.is_err() {
+                return Ending::Cut(SessionEnd::Stopped);
+            }
+            let now = Arc::clone(&config.borrow_and_update());
+            // Not a permit to begin: the one that was used up goes on.
+            if let Err(stopped) = self.permit(stream, &now) {
+                return Ending::Cut(stopped.end());
+            }
+        }
+    }
+
+    /// Records the end and brings the recording to disk.
+    async fn close(self, stream: &mut Stream) {
+        let Self { mut evidence, .. } = self;
+        if evidence.take(stream.events()).is_err() {
+            // The recording takes nothing more; the enforcement log still tells of the end.
+            evidence.take_end(stream.events());
+        }
+        let closed = tokio::task::spawn_blocking(move || evidence.close()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::error!(?closed, "a recording could not be closed");
+        }
+    }
+}
