@@ -10,6 +10,7 @@ pub mod coverage;
 pub mod datagram;
 pub mod mark;
 pub mod origin;
+pub mod own;
 pub mod settings;
 pub mod sight;
 pub mod source;

@@ -11,7 +11,7 @@ use gateway_common::coverage::Kind;
 use crate::address::Address;
 use crate::listener::{self, Daemon, IPPROTO_UDP, Way};
 use crate::maps::attached;
-use crate::request::{ECONNREFUSED, EPERM, Request, Verdict};
+use crate::request::{ECONNREFUSED, Request, Verdict};
 
 const DNS: u16 = 53;
 
@@ -29,13 +29,17 @@ pub fn sendmsg6(ctx: *mut bpf_sock_addr) -> i32 {
 
 #[inline(always)]
 pub fn judge(request: &Request) -> Verdict {
-    if request.port != DNS || request.protocol != IPPROTO_UDP {
+    if request.protocol != IPPROTO_UDP {
+        return Verdict::Pass;
+    }
+    let attached = attached();
+    let Some(owner) = request.owner(attached) else {
+        return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
+    };
+    if request.port != DNS {
         return Verdict::Pass;
     }
     let destination = request.address.canonical();
-    let Some(owner) = request.owner() else {
-        return Verdict::Refuse(Kind::Before, EPERM);
-    };
     let ctx = request.ctx.cast();
     let way = Way {
         protocol: IPPROTO_UDP,
@@ -45,7 +49,6 @@ pub fn judge(request: &Request) -> Verdict {
     if destination.is_loopback() && listener::owner(ctx, way) == Some(owner) {
         return Verdict::Let(Kind::OwnServer);
     }
-    let attached = attached();
     if attached == 0 {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
     }

@@ -6,7 +6,7 @@
 use aya_ebpf::bindings::bpf_sock_addr;
 use gateway_common::coverage::Kind;
 
-use crate::maps::settings;
+use crate::maps::{attached, settings};
 use crate::request::{EADDRINUSE, Request, Verdict};
 
 #[inline(always)]
@@ -24,8 +24,9 @@ pub fn bind6(ctx: *mut bpf_sock_addr) -> i32 {
 #[inline(always)]
 fn judge(request: &Request) -> Verdict {
     if request.port == settings().port {
-        Verdict::Refuse(Kind::Bind, EADDRINUSE)
-    } else {
-        Verdict::Pass
+        return Verdict::Refuse(Kind::Bind, EADDRINUSE);
     }
+    // A socket from before may become a server now. Without the note it serves nobody.
+    let _nobody_then = request.owner(attached());
+    Verdict::Pass
 }

@@ -14,7 +14,7 @@ use crate::ask;
 use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
 use crate::maps::{FLOW, attached, on_socket, settings};
 use crate::request::{
-    ECONNREFUSED, ENETUNREACH, EPERM, EPROTONOSUPPORT, Request, Verdict,
+    ECONNREFUSED, ENETUNREACH, EPROTONOSUPPORT, Request, Verdict,
 };
 
 pub const SOCK_STREAM: u32 = 1;
@@ -50,8 +50,9 @@ fn judge_stream(request: &Request) -> Verdict {
     if request.port == 0 || destination.is_group() {
         return Verdict::Refuse(Kind::Destination, ENETUNREACH);
     }
-    let Some(owner) = request.owner() else {
-        return Verdict::Refuse(Kind::Before, EPERM);
+    let attached = attached();
+    let Some(owner) = request.owner(attached) else {
+        return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
     };
     // SAFETY: a helper without preconditions.
     let tgid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
@@ -76,7 +77,6 @@ fn judge_stream(request: &Request) -> Verdict {
         }
         Daemon::Serving(_) => {}
     }
-    let attached = attached();
     if attached == 0 {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
     }

@@ -15,12 +15,13 @@ use core::ffi::c_void;
 use core::ptr::{addr_of, read_volatile};
 use gateway_common::coverage::Kind;
 use gateway_common::datagram::{DatagramRule, EXACT_BITS};
+use gateway_common::own::Own;
 use gateway_common::sight::Process;
 use gateway_common::source::Source;
 
 use crate::coverage::{self, Happened};
 use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
-use crate::maps::{ASKED, DATAGRAMS, FLOW, Flow, OWN, Own, attached, on_socket, settings};
+use crate::maps::{ASKED, DATAGRAMS, FLOW, Flow, OWN, attached, on_socket, settings};
 use crate::packet::{Packet, TCP_ACK, TCP_SYN};
 
 /// The packet goes on.

@@ -17,14 +17,18 @@ use aya_ebpf::helpers::generated::{
 };
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
+use core::ptr::addr_of_mut;
 use gateway_common::counter::{COUNTERS, Counter};
 use gateway_common::coverage::Coverage;
 use gateway_common::datagram::DatagramRule;
 use gateway_common::mark::Mark;
 use gateway_common::origin::Origin;
+use gateway_common::own::Own;
 use gateway_common::settings::Settings;
-use gateway_common::sight::{Process, Sight};
+use gateway_common::sight::Sight;
 use gateway_common::source::Source;
+
+use crate::coverage;
 
 /// What the hooks leave on the agent's socket; it dies with the socket.
 #[repr(C)]
@@ -33,15 +37,6 @@ pub struct Flow {
     /// 1 between the redirect and the SYN. It tells the program of an outer attached cgroup,
     /// which runs second, from an agent that asks for the daemon's own address.
     pub in_connect: u64,
-}
-
-/// On every socket that was made in an attached cgroup, and on what it accepts.
-#[repr(C)]
-pub struct Own {
-    /// Id of the attached cgroup, with nested ones the innermost.
-    pub attached: u64,
-    /// Who made the socket.
-    pub process: Process,
 }
 
 /// When an event was told last, so that it is not told again and again.
@@ -165,6 +160,26 @@ pub fn count(counter: Counter) {
         // SAFETY: the slot is this CPU's own and programs are not migrated while they run.
         unsafe { *slot += 1 }
     }
+}
+
+/// Whose a socket is. One that is nobody's yet becomes `attached`'s: it is used in that cgroup's
+/// name for the first time, and had no connection before. Null when there is no memory for the
+/// note, or the attachment is not told its name.
+#[inline(always)]
+pub fn own_or_new(sk: *mut c_void, attached: u64) -> *mut Own {
+    let own = on_socket(&OWN, sk);
+    if !own.is_null() || attached == 0 {
+        return own;
+    }
+    let own: *mut Own = on_socket_or_new(&OWN, sk, core::ptr::null());
+    if !own.is_null() {
+        // SAFETY: not null, hence a live value of this socket, which the caller has locked.
+        unsafe {
+            (*own).attached = attached;
+            coverage::current(addr_of_mut!((*own).process));
+        }
+    }
+    own
 }
 
 /// A map that keeps a `T` on sockets.

@@ -15,7 +15,7 @@ use gateway_common::origin::Origin;
 
 use crate::address::{AF_INET, AF_INET6, Address};
 use crate::coverage::{self, Happened};
-use crate::maps::{FLOW, Flow, OWN, attached, on_socket, on_socket_or_new, settings};
+use crate::maps::{FLOW, Flow, attached, on_socket_or_new, own_or_new, settings};
 use crate::{PASS, REFUSE};
 
 pub const EPERM: i32 = 1;
@@ -91,10 +91,11 @@ impl Request {
         }
     }
 
-    /// Id of the attached cgroup that the socket was made in; none for a socket from before.
+    /// Id of the attached cgroup that the socket was made in, noted now for a socket from before;
+    /// none when that cannot be.
     #[inline(always)]
-    pub fn owner(&self) -> Option<u64> {
-        let own = on_socket(&OWN, self.sk.cast());
+    pub fn owner(&self, attached: u64) -> Option<u64> {
+        let own = own_or_new(self.sk.cast(), attached);
         // SAFETY: if not null, a live value of this socket.
         (!own.is_null()).then(|| unsafe { (*own).attached })
     }

@@ -5,14 +5,14 @@
 
 use aya_ebpf::bindings::bpf_sock;
 use aya_ebpf::helpers::generated::bpf_set_retval;
-use core::ptr::{addr_of, addr_of_mut, read_volatile};
+use core::ptr::{addr_of, read_volatile};
 use gateway_common::coverage::Kind;
 
 use crate::address::Address;
 use crate::connect::{SOCK_DGRAM, SOCK_STREAM};
 use crate::coverage::{self, Happened};
 use crate::listener::{IPPROTO_TCP, IPPROTO_UDP};
-use crate::maps::{OWN, Own, attached, on_socket_or_new, settings};
+use crate::maps::{attached, own_or_new, settings};
 use crate::request::{EPERM, EPROTONOSUPPORT};
 use crate::{PASS, REFUSE};
 
@@ -37,7 +37,9 @@ pub fn create(ctx: *mut bpf_sock) -> i32 {
     let attached = attached();
     let (refused, errno) = match (kind, protocol) {
         (SOCK_STREAM, 0 | IPPROTO_TCP) | (SOCK_DGRAM, 0 | IPPROTO_UDP) => {
-            if is_noted(ctx, attached) {
+            // An inner attached cgroup's program ran first, and it is theirs. While the attachment
+            // is not told its name, the first use tells.
+            if attached == 0 || !own_or_new(ctx.cast(), attached).is_null() {
                 return PASS;
             }
             (Kind::NotReady, ENOBUFS)
@@ -65,26 +67,4 @@ pub fn create(ctx: *mut bpf_sock) -> i32 {
         unsafe { bpf_set_retval(-errno) };
     }
     REFUSE
-}
-
-/// Notes on the socket whose it is; false when there is no memory for it. While the attachment is
-/// not told its name, it is as if the socket had been made before.
-#[inline(always)]
-fn is_noted(sk: *mut bpf_sock, attached: u64) -> bool {
-    if attached == 0 {
-        return true;
-    }
-    let own: *mut Own = on_socket_or_new(&OWN, sk.cast(), core::ptr::null());
-    if own.is_null() {
-        return false;
-    }
-    // SAFETY: not null, hence a live value of this socket, which nobody else has yet.
-    unsafe {
-        // An inner attached cgroup's program ran first, and it is theirs.
-        if (*own).attached == 0 {
-            (*own).attached = attached;
-            coverage::current(addr_of_mut!((*own).process));
-        }
-    }
-    true
 }

@@ -12,6 +12,8 @@ mod closed;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]
+mod earlier;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod harness;

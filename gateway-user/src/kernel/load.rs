@@ -72,6 +72,7 @@ impl Programs {
         }
         let maps = Maps {
             attached: Mutex::new(map(&mut ebpf, "ATTACHED")?),
+            own: Mutex::new(map(&mut ebpf, "OWN")?),
             records: map(&mut ebpf, "AFLOW")?,
             asked: map(&mut ebpf, "ASKED")?,
             marks: Mutex::new(map(&mut ebpf, "LMARK")?),

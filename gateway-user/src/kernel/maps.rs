@@ -22,7 +22,8 @@ use gateway_common::coverage::{Coverage, Kind};
 use gateway_common::datagram::{DatagramRule, EXACT_BITS};
 use gateway_common::mark::Mark;
 use gateway_common::origin::Origin;
-use gateway_common::sight::Sight;
+use gateway_common::own::Own;
+use gateway_common::sight::{Process, Sight};
 use gateway_common::source::Source;
 
 use super::cgroup::CgroupId;
@@ -32,6 +33,9 @@ use super::hook::Hook;
 /// `/proc/self/ns/pid` in the initial PID namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
+/// `BPF_NOEXIST`.
+const UNLESS_THERE: u64 = 1;
+
 /// The maps of the loaded programs. Those that are changed are behind locks, because one change
 /// may take several calls.
 pub(super) struct Maps {
@@ -40,6 +44,7 @@ pub(super) struct Maps {
         reason = "its successor needs Linux 6.2, and the kernel keeps this one"
     )]
     pub(super) attached: Mutex<CgroupStorage<MapData, u64>>,
+    pub(super) own: Mutex<SkStorage<MapData, Own>>,
     pub(super) records: SkStorage<MapData, Origin>,
     pub(super) asked: HashMap<MapData, Source, Origin>,
     pub(super) marks: Mutex<SkStorage<MapData, Mark>>,
@@ -100,20 +105,12 @@ impl Maps {
 
     /// Makes the place where a cgroup's events are counted, unless it is there.
     pub(super) fn cover(&self, id: CgroupId) -> Result<(), KernelError> {
-        const UNLESS_THERE: u64 = 1;
         let doing = "making a cgroup's counters";
         let processors = aya::util::nr_cpus()
             .map_err(|(file, error)| KernelError::os(format!("{doing}: {file}"), error))?;
         let none = PerCpuValues::try_from(vec![Coverage::NONE; processors])
             .map_err(|error| KernelError::os(doing, error))?;
-        match held(&self.coverage).insert(id.0, none, UNLESS_THERE) {
-            Err(MapError::SyscallError(error))
-                if error.io_error.kind() == std::io::ErrorKind::AlreadyExists =>
-            {
-                Ok(())
-            }
-            result => result.map_err(|error| map_error(doing, error)),
-        }
+        unless_there(held(&self.coverage).insert(id.0, none, UNLESS_THERE), doing)
     }
 
     /// Removes what is kept for a cgroup that is not attached any more.
@@ -128,6 +125,23 @@ impl Maps {
             }
             Err(error) => Err(map_error("removing a cgroup's counters", error)),
         }
+    }
+
+    /// Notes on a socket from before whose it is, unless that is there already.
+    pub(super) fn own(&self, id: CgroupId, socket: BorrowedFd<'_>) -> Result<(), KernelError> {
+        let own = Own {
+            attached: id.0,
+            process: Process {
+                cgroup: id.0,
+                tgid: 0,
+                uid: 0,
+                comm: [0; 16],
+            },
+        };
+        unless_there(
+            held(&self.own).insert(&socket, own, UNLESS_THERE),
+            "noting whose a socket is",
+        )
     }
 
     /// Puts the daemon's mark on a listening or resolver socket.
@@ -279,6 +293,17 @@ fn found<T>(result: Result<T, MapError>, doing: &str) -> Result<Option<T>, Kerne
         Ok(value) => Ok(Some(value)),
         Err(MapError::KeyNotFound) => Ok(None),
         Err(error) => Err(map_error(doing, error)),
+    }
+}
+
+fn unless_there(result: Result<(), MapError>, doing: &str) -> Result<(), KernelError> {
+    match result {
+        Err(MapError::SyscallError(error))
+            if error.io_error.kind() == std::io::ErrorKind::AlreadyExists =>
+        {
+            Ok(())
+        }
+        result => result.map_err(|error| map_error(doing, error)),
     }
 }
 
