@@ -26,6 +26,7 @@ use crate::control::operations::{self, OperationError, Operations, Settings};
 use crate::control::runs::Given;
 use crate::control::server;
 use crate::intake::{FAREWELLS, Intake};
+use crate::kernel::Kernel;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
@@ -36,6 +37,9 @@ use crate::tls::{bundle, upstream};
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often empty runs and cgroups that are gone are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often the kernel programs are told that this runtime runs: eight beats to the age at which
+/// they refuse agents, so that a busy machine gives no false alarm.
+const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Wait after a failed accept: running out of descriptors ends when sessions do.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -81,6 +85,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
+    tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
     let intake = Arc::new(intake(&parts));
     for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
         .into_iter()
@@ -241,6 +246,23 @@ fn follow_on(
                 operations.catch_up();
             }
         })
+}
+
+/// On the runtime that serves agents, so that it stops when that is stuck.
+async fn heart_task(kernel: Arc<Kernel>, stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(HEARTBEAT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {}
+        }
+        // Fails closed: without a beat agents are refused.
+        if let Err(error) = kernel.beat() {
+            tracing::error!(%error, "agents are refused");
+        }
+    }
 }
 
 async fn accept_task(listener: TcpListener, intake: Arc<Intake>, stopped: watch::Receiver<bool>) {
