@@ -10,6 +10,8 @@ mod cancelling;
 #[cfg(test)]
 mod closed;
 #[cfg(test)]
+mod confined;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod evidence;
