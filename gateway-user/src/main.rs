@@ -19,6 +19,7 @@ mod control;
 mod identity;
 mod intake;
 mod kernel;
+mod launch;
 mod live;
 mod observe;
 mod recording;

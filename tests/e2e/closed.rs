@@ -228,7 +228,10 @@ fn who_is_not_root_is_told_so() {
 fn commands_without_a_daemon_say_how_to_start_one() {
     let mut gateway = gateway(&shop("").allow_all());
     gateway.stop(Signal::SIGTERM).unwrap();
-    for command in [vec!["status"], vec!["run", "--as", "agent", "--", "true"]] {
+    for command in [
+        vec!["status"],
+        vec!["run", "--as", "agent", "--user", "root", "--", "true"],
+    ] {
         let ran = gateway.call(command).unwrap();
         assert!(!ran.status.success());
         assert!(said(&ran).contains("gateway daemon"), "{}", said(&ran));

@@ -18,6 +18,8 @@ mod evidence;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod launch;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod opaque;

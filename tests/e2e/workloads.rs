@@ -94,7 +94,7 @@ fn run_leaves_no_cgroup_behind() {
 fn run_as_an_unknown_workload_is_refused() {
     let gateway = open_gateway();
     let ran = gateway
-        .call(["run", "--as", "stranger", "--", "true"])
+        .call(["run", "--as", "stranger", "--user", "root", "--", "true"])
         .unwrap();
     assert_eq!(ran.status.code(), Some(125));
     assert!(

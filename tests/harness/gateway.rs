@@ -89,9 +89,15 @@ impl Gateway {
     }
 
     /// `gateway run --as WORKLOAD -- …` for a command that is put together elsewhere, with its
-    /// environment.
+    /// environment. It is root's, since programs under test may be where only root can read.
     pub fn run(&self, workload: &str, agent: &Command) -> Command {
-        let mut run = self.command(["run", "--as", workload, "--"]);
+        self.run_with(&["--as", workload, "--user", "root"], agent)
+    }
+
+    /// `gateway run … -- …` with options of one's own.
+    pub fn run_with(&self, options: &[&str], agent: &Command) -> Command {
+        let mut run = self.command(["run"]);
+        run.args(options).arg("--");
         run.arg(agent.get_program()).args(agent.get_args());
         for (name, value) in agent.get_envs() {
             match value {

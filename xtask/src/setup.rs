@@ -50,8 +50,14 @@ impl Purpose {
                 "python3",
                 "python3-venv",
                 "iproute2",
-                "nginx-light",
+                // Everyday tools that have to work in a run.
+                "bubblewrap",
                 "curl",
+                "git",
+                "nodejs",
+                "openssh-client",
+                "python3-pip",
+                "nginx-light",
             ],
             Purpose::Bench => &["postgresql", "openssl", "pgbouncer"],
             // Debian's own compiler, because its package of the library's source makes

@@ -11,19 +11,19 @@ mod place;
 mod serve;
 mod settings;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::control::attachments::{self, Attachments, AttachmentsError};
 use crate::control::operations::OperationError;
+use crate::control::runs::Given;
 use crate::control::server::{self, SocketError};
 use crate::kernel::{self, CgroupMount, Duty, Kernel, KernelError, Options, Side};
 use crate::live::Live;
@@ -105,8 +105,8 @@ struct Parts {
     live: Live,
     authority: Arc<Authority>,
     log: EnforcementLog,
-    /// What TLS clients in a run need to trust the gateway.
-    environment: BTreeMap<String, String>,
+    /// What runs are given, and what is kept from them.
+    given: Given,
     control: UnixListener,
     /// Held to the end: it is what makes this the only daemon.
     _lock: Lock,
@@ -174,7 +174,7 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         &host.to_string_lossy(),
         Timestamp::now(),
     )?;
-    let environment = environment(&daemon.runtime, &authority)?;
+    let given = given(daemon, &authority)?;
     let control = server::listen(&daemon.runtime.join("control.sock"))?;
     descent::descend(&config, user, kernel::needs_cap_bpf())?;
     Ok(Parts {
@@ -186,28 +186,28 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         live: Live::default(),
         authority: Arc::new(authority),
         log,
-        environment,
+        given,
         control,
         _lock: lock,
     })
 }
 
-/// Writes what agents' TLS clients are told to trust; returns the variables that tell them.
-fn environment(
-    runtime: &Path,
-    authority: &Authority,
-) -> Result<BTreeMap<String, String>, AppError> {
+/// Writes what agents' TLS clients are told to trust; returns what runs are given of it.
+fn given(daemon: &config::Daemon, authority: &Authority) -> Result<Given, AppError> {
     let roots = upstream::host_roots();
-    let files = bundle::write(runtime, &roots, authority.certificate()).map_err(|source| {
-        AppError::Bundle {
-            path: runtime.to_owned(),
-            source,
-        }
+    let files = bundle::write(&daemon.runtime, &roots, authority.certificate());
+    let files = files.map_err(|source| AppError::Bundle {
+        path: daemon.runtime.clone(),
+        source,
     })?;
     let variables = bundle::environment(&files).into_iter();
-    Ok(variables
-        .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
-        .collect())
+    Ok(Given {
+        environment: variables
+            .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
+            .collect(),
+        hidden: vec![daemon.runtime.clone(), daemon.state.clone()],
+        shown: vec![files.bundle, files.authority],
+    })
 }
 
 /// Is the keeper until the daemon ends. The daemon alone holds the lock on its runtime directory.

@@ -154,7 +154,7 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         live: parts.live.clone(),
         settings,
         log: parts.log.clone(),
-        environment: parts.environment.clone(),
+        given: parts.given.clone(),
         port: config.daemon.port,
     };
     Ok(Operations::new(parts, Timestamp::now()))

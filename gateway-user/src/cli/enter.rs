@@ -1,23 +1,22 @@
-//! `gateway enter-run`, which `gateway run` starts and nobody else should: enters the run's cgroup,
-//! becomes the asked-for user, then becomes the command.
+//! `gateway enter-run`, which `gateway run` starts and nobody else should: makes itself safe as
+//! [`crate::launch`] has it, then becomes the command.
 //!
-//! A socket belongs for ever to the cgroup it was made in, so this must happen before the command
-//! can make one, and no socket may come in from outside. There are no threads here: a change of
-//! user has to take hold of the whole process.
+//! There are no threads here: what is changed has to take hold of the whole process.
 
-use std::ffi::{CString, OsString};
-use std::fs;
+use std::env;
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Context as _;
 use clap::Args;
-use nix::unistd::{User, initgroups, setgid, setuid};
+use nix::unistd::{Uid, User, getuid};
 
 use super::failure::Failure;
+use crate::launch::deputies::{RUNTIME, VARIABLES};
+use crate::launch::{DescriptorError, Launch, LaunchError, Network};
 
 const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -28,9 +27,21 @@ pub struct EnterArgs {
     /// The cgroup's directory.
     #[arg(long)]
     cgroup: PathBuf,
-    /// The user to become.
+    /// The user to become, by name or number.
     #[arg(long)]
-    user: Option<String>,
+    user: String,
+    /// In a network namespace of its own.
+    #[arg(long)]
+    isolate: bool,
+    /// Sockets that stay.
+    #[arg(long)]
+    allow_socket: Vec<PathBuf>,
+    /// The gateway's own files.
+    #[arg(long)]
+    hide: Vec<PathBuf>,
+    /// Those of them that are read.
+    #[arg(long)]
+    show: Vec<PathBuf>,
     /// The command and its arguments.
     #[arg(required = true, last = true)]
     command: Vec<OsString>,
@@ -39,21 +50,55 @@ pub struct EnterArgs {
 /// Becomes the command; returns only with an error.
 pub fn run(args: EnterArgs) -> anyhow::Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no command given")?;
-    let user = args.user.as_deref().map(find_user).transpose()?;
-    close_foreign_sockets().context("cannot look for open sockets")?;
-    enter(&args.cgroup)?;
+    let user = find_user(&args.user)?;
     let mut command = Command::new(program);
     command.args(arguments);
-    if let Some(user) = user {
-        become_user(&user).with_context(|| format!("cannot become user {}", user.name))?;
-        command.env("USER", &user.name).env("LOGNAME", &user.name);
-        command.env("HOME", &user.dir).env("SHELL", &user.shell);
-    }
+    set_environment(&mut command, &user, &args.allow_socket);
+    let network = match args.isolate {
+        true => Network::Isolated,
+        false => Network::Shared,
+    };
+    let launch = Launch {
+        cgroup: args.cgroup,
+        user,
+        network,
+        allowed: args.allow_socket,
+        hidden: args.hide,
+        shown: args.show,
+    };
+    launch.prepare().map_err(not_prepared)?;
     Err(not_started(program, &command.exec()).into())
 }
 
+/// Takes out what names sockets that are hidden, and says who the command is.
+fn set_environment(command: &mut Command, user: &User, allowed: &[PathBuf]) {
+    for (variable, _) in VARIABLES {
+        let value = env::var_os(variable).unwrap_or_default();
+        if !is_allowed(&value, allowed) {
+            command.env_remove(variable);
+        }
+    }
+    let folder = Path::new(RUNTIME).join("user").join(user.uid.to_string());
+    command.env("XDG_RUNTIME_DIR", folder);
+    if user.uid != getuid() {
+        command.env("USER", &user.name).env("LOGNAME", &user.name);
+        command.env("HOME", &user.dir).env("SHELL", &user.shell);
+    }
+}
+
+/// Whether what a variable names is among the allowed sockets; D-Bus writes `unix:path=` before.
+fn is_allowed(value: &std::ffi::OsStr, allowed: &[PathBuf]) -> bool {
+    let text = value.to_string_lossy();
+    let path = Path::new(text.strip_prefix("unix:path=").unwrap_or(&text));
+    path.is_absolute() && allowed.iter().any(|allowed| path.starts_with(allowed))
+}
+
 fn find_user(name: &str) -> anyhow::Result<User> {
-    let user = User::from_name(name).with_context(|| format!("cannot look user {name} up"))?;
+    let found = match name.parse::<u32>() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(name),
+    };
+    let user = found.with_context(|| format!("cannot look user {name} up"))?;
     user.ok_or_else(|| {
         Failure::new(format!("there is no user {name}"))
             .help("give --user a name that `getent passwd` knows")
@@ -61,28 +106,26 @@ fn find_user(name: &str) -> anyhow::Result<User> {
     })
 }
 
-fn enter(cgroup: &Path) -> anyhow::Result<()> {
-    // "0" means the writer itself.
-    fs::write(cgroup.join("cgroup.procs"), "0").map_err(|error| {
-        let failure = Failure::new(format!("cannot enter cgroup {}: {error}", cgroup.display()));
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => failure.help(
-                "`gateway run` has to be root to enter a cgroup: `sudo gateway run --user NAME …` \
-                 runs the command as NAME",
-            ),
-            io::ErrorKind::NotFound => failure.help("the daemon removed it; try again"),
-            _ => failure,
+/// What to do about it, where that can be told.
+fn not_prepared(error: LaunchError) -> anyhow::Error {
+    let help = match &error {
+        LaunchError::Descriptors(DescriptorError::Standard { .. }) => Some(
+            "connect it by a pipe: `cat | gateway run … | cat`, or give it a file or /dev/null",
+        ),
+        LaunchError::Cgroup { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Some("the daemon removed it; try again")
         }
-        .into()
-    })
-}
-
-/// Groups first and the user last: after that there is no right left to change them.
-fn become_user(user: &User) -> nix::Result<()> {
-    let name = CString::new(user.name.as_str()).map_err(|_nul| nix::errno::Errno::EINVAL)?;
-    initgroups(&name, user.gid)?;
-    setgid(user.gid)?;
-    setuid(user.uid)
+        LaunchError::View(_) => Some(
+            "what is named there has to exist; folders with sockets are hidden from the command \
+             unless `--allow-socket` names them",
+        ),
+        _ => None,
+    };
+    let text = format!("{:#}", anyhow::Error::from(error));
+    match help {
+        Some(help) => Failure::new(text).help(help).into(),
+        None => Failure::new(text).into(),
+    }
 }
 
 fn not_started(program: &OsString, error: &io::Error) -> Failure {
@@ -95,64 +138,19 @@ fn not_started(program: &OsString, error: &io::Error) -> Failure {
     }
 }
 
-/// Closes what was inherited beyond the standard streams and is a socket, except Unix ones: a
-/// connection that was made outside would go around the gateway. Unix sockets (a runtime's channel
-/// to its parent, say) lead nowhere by themselves.
-fn close_foreign_sockets() -> io::Result<()> {
-    let local = unix_inodes(&fs::read_to_string("/proc/self/net/unix")?);
-    let mut foreign = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd")? {
-        let entry = entry?;
-        let number = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<RawFd>().ok());
-        // The folder's own descriptor is listed and is gone when it is looked at.
-        let Some((number, Ok(target))) = number.zip(Some(fs::read_link(entry.path()))) else {
-            continue;
-        };
-        let inode = target.to_str().and_then(socket_inode);
-        if number > 2 && inode.is_some_and(|inode| !local.contains(&inode)) {
-            foreign.push(number);
-        }
-    }
-    for number in foreign {
-        nix::unistd::close(number)?;
-    }
-    Ok(())
-}
-
-/// The inode in `socket:[12345]`.
-fn socket_inode(target: &str) -> Option<u64> {
-    target
-        .strip_prefix("socket:[")?
-        .strip_suffix(']')?
-        .parse()
-        .ok()
-}
-
-/// The inodes in the text of `/proc/net/unix`, whose seventh column they are.
-fn unix_inodes(table: &str) -> Vec<u64> {
-    let rows = table.lines().skip(1);
-    rows.filter_map(|row| row.split_whitespace().nth(6)?.parse().ok())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn inodes_are_read_from_the_kernels_tables() {
-        let table = "\
-Num       RefCount Protocol Flags    Type St Inode Path
-00000000: 00000002 00000000 00010000 0001 01 14812 /run/systemd/private
-00000000: 00000003 00000000 00000000 0001 03 15001
-";
-        assert_eq!(unix_inodes(table), [14812, 15001]);
-        assert_eq!(socket_inode("socket:[15001]"), Some(15001));
-        assert_eq!(socket_inode("pipe:[15001]"), None);
-        assert_eq!(socket_inode("/dev/pts/0"), None);
+    fn a_variable_stays_when_its_socket_does() {
+        let allowed = [
+            PathBuf::from("/run/user/7/bus"),
+            PathBuf::from("/tmp/agent"),
+        ];
+        let is = |value: &str| is_allowed(value.as_ref(), &allowed);
+        assert!(is("unix:path=/run/user/7/bus") && is("/tmp/agent/s.1"));
+        assert!(!is("") && !is(":0") && !is("/run/user/7/other"));
     }
 
     #[test]

@@ -72,14 +72,7 @@ runs again, or until `gateway detach --all`. SIGHUP reads the configuration agai
 mistake changes nothing.")]
     Daemon(daemon::DaemonArgs),
     /// Run a command as a workload, in an attached cgroup of its own
-    #[command(after_help = "\
-The command keeps the terminal, and its exit status becomes that of `gateway run`:
-125 if the gateway itself failed, 126 if the command cannot be run, 127 if it is not found,
-128+N if signal N ended it.
-
-Examples:
-  gateway run --as planner -- psql -h db.internal shop
-  gateway run --as coder --user alice -- bash")]
+    #[command(after_help = run::HELP, after_long_help = run::long_help())]
     Run(run::RunArgs),
     /// Take over the connections of a cgroup that is there already
     #[command(after_help = "\

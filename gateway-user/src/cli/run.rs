@@ -1,12 +1,14 @@
 //! `gateway run`: starts a command in an attached cgroup of its own and lives as long as it.
 //!
 //! The daemon makes and attaches the cgroup; the child enters it before it becomes the command
-//! (see [`super::enter`]); this process never does, so its own socket to the daemon is not an
+//! (see [`super::enter`] and [`crate::launch`]); this process never does, so its own socket to the daemon is not an
 //! agent's. The command keeps the terminal, the process group and the standard streams, so job
 //! control works as without the gateway.
 
+use std::env;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{ExitCode, ExitStatus};
 
 use anstream::eprintln;
@@ -16,16 +18,37 @@ use gateway_core::ids::WorkloadName;
 use hyper::StatusCode;
 use nix::sys::signal::{Signal, kill, raise};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{Pid, getpgid, getpgrp, tcgetpgrp};
+use nix::unistd::{Pid, geteuid, getpgid, getpgrp, tcgetpgrp};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use crate::control::api::Run;
 use crate::control::client::{Client, ClientError};
+use crate::launch::deputies;
 
 /// The gateway itself failed, not the command. The same number as `env` and `timeout` use.
 pub const GATEWAY_FAILED: u8 = 125;
+
+/// What `gateway run -h` says after the options.
+pub const HELP: &str = "\
+The command has no privileges, whoever it is, and keeps the terminal. Its exit status becomes that
+of `gateway run`: 125 if the gateway itself failed, 126 if the command cannot be run, 127 if it is
+not found, 128+N if signal N ended it. `--help` tells what is hidden from it.
+
+Examples:
+  sudo gateway run --as planner -- psql -h db.internal shop
+  gateway run --as coder --user alice -- bash
+  gateway run --as coder --user agent --isolate -- python3 agent.py";
+
+/// What `gateway run --help` says.
+pub fn long_help() -> String {
+    format!(
+        "{HELP}\n\nHidden from the command, since what listens there would act for it outside:\n  \
+         every Unix socket that somebody listens at when it starts\n{}",
+        deputies::told()
+    )
+}
 
 /// Arguments of `gateway run`.
 #[derive(Debug, Args)]
@@ -33,9 +56,15 @@ pub struct RunArgs {
     /// The workload to act as: a name from the configuration.
     #[arg(long = "as", value_name = "WORKLOAD")]
     workload: String,
-    /// Run the command as this user, with the user's groups, instead of as root.
+    /// Run the command as this user, with the user's groups [default: who called sudo]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+    /// Give the command a network namespace with nothing but loopback; it reaches no server
+    #[arg(long)]
+    isolate: bool,
+    /// Keep this Unix socket, or this folder of sockets, which is hidden otherwise
+    #[arg(long, value_name = "PATH")]
+    allow_socket: Vec<PathBuf>,
     /// The command and its arguments.
     #[arg(
         required = true,
@@ -48,10 +77,11 @@ pub struct RunArgs {
 
 /// Runs the command; its exit status becomes ours.
 pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
+    let user = user(&args)?;
     let run = client
         .start_run(WorkloadName::new(args.workload.as_str()))
         .await?;
-    let ended = match start(&run, &args) {
+    let ended = match start(&run, &user, &args) {
         Ok(mut child) => attend(&mut child)
             .await
             .context("cannot wait for the command"),
@@ -90,7 +120,29 @@ fn count(processes: usize) -> String {
     }
 }
 
-fn start(run: &Run, args: &RunArgs) -> anyhow::Result<Child> {
+/// Whose process the command becomes. Nobody is root by an oversight: root's files are the host.
+fn user(args: &RunArgs) -> Result<String, Failure> {
+    if !geteuid().is_root() {
+        return Err(
+            Failure::new("`gateway run` has to be root to enter a cgroup")
+                .help("`sudo gateway run …` runs the command as you, `--user NAME` as another"),
+        );
+    }
+    if let Some(user) = &args.user {
+        return Ok(user.clone());
+    }
+    match env::var("SUDO_UID") {
+        Ok(uid) if uid != "0" && uid.parse::<u32>().is_ok() => Ok(uid),
+        _ => Err(
+            Failure::new("who is the command to be? as root it would own the host's files").help(
+                "give --user NAME, best an account that only the agent has; \
+                 `--user root` if it has to be root",
+            ),
+        ),
+    }
+}
+
+fn start(run: &Run, user: &str, args: &RunArgs) -> anyhow::Result<Child> {
     // The kernel's link to this very program: it works when the file was replaced meanwhile and
     // when there is no PATH.
     let mut command = Command::new("/proc/self/exe");
@@ -98,9 +150,19 @@ fn start(run: &Run, args: &RunArgs) -> anyhow::Result<Child> {
         .arg0("gateway")
         .arg("enter-run")
         .arg("--cgroup")
-        .arg(&run.cgroup);
-    if let Some(user) = &args.user {
-        command.arg("--user").arg(user);
+        .arg(&run.cgroup)
+        .args(["--user", user]);
+    if args.isolate {
+        command.arg("--isolate");
+    }
+    for (option, paths) in [
+        ("--allow-socket", &args.allow_socket),
+        ("--hide", &run.hidden),
+        ("--show", &run.shown),
+    ] {
+        for path in paths {
+            command.arg(option).arg(path);
+        }
     }
     command.arg("--").args(&args.command).envs(&run.environment);
     // Spawned before any signal is caught: a signal that our parent told us to ignore (nohup) then

@@ -138,6 +138,10 @@ pub struct Run {
     pub cgroup: PathBuf,
     /// Variables by which TLS clients in the run trust the gateway's CA.
     pub environment: BTreeMap<String, String>,
+    /// The gateway's own folders and files, which are to be hidden from the command.
+    pub hidden: Vec<PathBuf>,
+    /// The files in them that the command reads.
+    pub shown: Vec<PathBuf>,
 }
 
 /// Answer to `DELETE /v1/runs/{id}`.

@@ -16,7 +16,7 @@ use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reload
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::follow::{Following, Selection};
 use super::peer::Peer;
-use super::runs::Runs;
+use super::runs::{Given, Runs};
 use crate::kernel::{Cgroup, CgroupId, CgroupMount, Counters, Kernel, KernelError};
 use crate::live::Live;
 use crate::observe::enforcement::{self, EnforcementLog, Operator, What};
@@ -98,8 +98,8 @@ pub struct Parts {
     pub settings: Arc<dyn Settings>,
     /// The enforcement log.
     pub log: EnforcementLog,
-    /// What TLS clients in a run need to trust the gateway.
-    pub environment: BTreeMap<String, String>,
+    /// What runs are given beside their cgroup.
+    pub given: Given,
     /// The port that connections are redirected to.
     pub port: u16,
 }

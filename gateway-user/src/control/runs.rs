@@ -27,6 +27,17 @@ const PARENT: &str = "gateway/agents-";
 /// How long a run's cgroup may stay empty before its first process comes.
 const ENTRY: Duration = Duration::from_secs(30);
 
+/// What every run is given beside its cgroup.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// Variables by which TLS clients trust the gateway's CA.
+    pub environment: BTreeMap<String, String>,
+    /// The daemon's own directories.
+    pub hidden: Vec<PathBuf>,
+    /// The files in them that the variables name.
+    pub shown: Vec<PathBuf>,
+}
+
 /// What is remembered of runs beside their attachments.
 #[derive(Debug, Default)]
 pub struct Runs {
@@ -66,10 +77,17 @@ impl Operations {
             return Err(error);
         }
         self.runs().awaited().insert(cgroup.id, Instant::now());
+        let (given, now) = (&self.parts().given, self.parts().settings.in_force());
         Ok(Run {
             id: cgroup.id,
             cgroup: path,
-            environment: self.parts().environment.clone(),
+            environment: given.environment.clone(),
+            hidden: [
+                given.hidden.clone(),
+                vec![now.file, now.log, now.recordings],
+            ]
+            .concat(),
+            shown: given.shown.clone(),
         })
     }
 

@@ -28,6 +28,9 @@ const SHOP: &str = include_str!("shop.sql");
 /// The shop's rules for its agents.
 const RULES: &str = include_str!("rules.toml");
 
+/// Who the agent is: not root, whose files the host is made of.
+const AGENT: &[&str] = &["--as", "assistant", "--user", "nobody"];
+
 /// Shows it.
 pub(crate) fn run() -> Result<()> {
     gateway_tests::programs::require_root().context("the demo attaches kernel programs")?;
@@ -99,7 +102,7 @@ fn psql(server: &Postgres) -> Result<Command> {
 
 /// All acts in one session, and what came of each.
 fn agent_at_work(gateway: &Gateway, server: &Postgres) -> Result<()> {
-    show::title("An agent at work: psql under `gateway run --as assistant`");
+    show::title("An agent at work: psql under `gateway run --as assistant --user nobody`");
     let sandbox = Sandbox::new("demo")?;
     let script = sandbox.write("agent.sql", &acts::script())?;
     // One stream, so that answers and errors stay in order.
@@ -113,7 +116,7 @@ fn agent_at_work(gateway: &Gateway, server: &Postgres) -> Result<()> {
             agent.env(name, value);
         }
     }
-    let ran = gateway.run("assistant", &agent).output()?;
+    let ran = gateway.run_with(AGENT, &agent).output()?;
     let output = said(&ran);
     let answers = acts::answers(&output);
     ensure!(
@@ -200,7 +203,7 @@ fn dead_daemon(gateway: &mut Gateway, server: &Postgres) -> Result<()> {
         .args(psql.get_args())
         .env("PGPASSWORD", PASSWORD);
     let mut running = gateway
-        .run("assistant", &agent)
+        .run_with(AGENT, &agent)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -48,7 +48,15 @@ const USER: Table = &[
     ),
     (
         6,
-        &["config", "intake", "relay", "control", "live", "admission"],
+        &[
+            "config",
+            "intake",
+            "relay",
+            "control",
+            "live",
+            "admission",
+            "launch",
+        ],
     ),
     (7, &["app", "cli", "main"]),
 ];
