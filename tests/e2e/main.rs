@@ -12,7 +12,11 @@ mod closed;
 #[cfg(test)]
 mod confined;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod drivers;
+#[cfg(test)]
+mod earlier;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]

@@ -349,6 +349,10 @@ impl Cgroup {
         Cgroup { path, undo }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.path.to_str().unwrap()
     }

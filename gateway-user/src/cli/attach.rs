@@ -12,7 +12,7 @@ use super::place::Places;
 use crate::control::api::{AttachRequest, Attached, Detached};
 use crate::control::client::{Client, ClientError};
 use crate::control::runs::is_run;
-use crate::kernel::{self, CgroupId, CgroupMount, KernelError};
+use crate::kernel::{self, CgroupId, CgroupMount, Closing, KernelError};
 
 /// Names one cgroup.
 #[derive(Debug, Args)]
@@ -82,16 +82,46 @@ pub async fn attach(client: &Client, args: AttachArgs) -> anyhow::Result<ExitCod
         workload: workload.clone(),
         cgroup: cgroup.path.clone(),
     };
-    client.attach(&request).await?;
+    let attached = client.attach(&request).await?;
     println!("attached {} as {workload}", cgroup.path.display());
-    let processes = cgroup.processes().map_or(0, |processes| processes.len());
-    if processes > 0 {
-        println!(
-            "note: connections that its {processes} processes have open already stay direct; \
-             restart them if that matters"
-        );
+    for sentence in earlier(&attached.closing) {
+        println!("note: {sentence}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What became of the sockets that were there before the hooks.
+pub(super) fn earlier(closing: &Closing) -> Vec<String> {
+    let Closing {
+        closed,
+        cut_off,
+        left,
+        problem,
+    } = closing;
+    let count = |n: usize, what: &str| match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    };
+    let mut sentences = Vec::new();
+    if *closed > 0 {
+        let connections = count(*closed, "connection");
+        sentences.push(format!("closed {connections} from before the attach"));
+    }
+    if *cut_off > 0 {
+        let sockets = count(*cut_off, "socket");
+        sentences.push(format!(
+            "cut off {sockets} made outside of the cgroup: the processes have to open new ones"
+        ));
+    }
+    if *left > 0 {
+        let sockets = count(*left, "socket");
+        sentences.push(format!(
+            "left {sockets} that may have been made outside of the cgroup, where the hooks do not \
+             see them: restart the processes to be sure"
+        ));
+    }
+    sentences.extend(problem.clone());
+    sentences
 }
 
 /// Detaches one cgroup, those of a workload, or all.

@@ -76,7 +76,7 @@ mistake changes nothing.")]
     Run(run::RunArgs),
     /// Take over the connections of a cgroup that is there already
     #[command(after_help = "\
-Connections that are open already stay direct, new ones go through the gateway.
+Connections that are open already are closed, new ones go through the gateway.
 
 Examples:
   gateway attach --as planner --unit my-agent.service

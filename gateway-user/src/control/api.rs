@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attachments::Purpose;
-use crate::kernel::CgroupId;
+use crate::kernel::{CgroupId, Closing};
 use crate::live::Session;
 
 /// Answer to `GET /v1/status`.
@@ -88,6 +88,9 @@ pub struct Attached {
     pub selector: Option<String>,
     /// Since when; none when nobody knows.
     pub since: Option<Timestamp>,
+    /// What was done about its sockets that were there before the hooks.
+    #[serde(default, skip_serializing_if = "Closing::is_nothing")]
+    pub closing: Closing,
     /// Whether it is covered.
     pub hooks: Hooks,
     /// How many sessions came through it and are open.

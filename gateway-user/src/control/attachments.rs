@@ -19,7 +19,7 @@ use gateway_core::ids::WorkloadName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::CgroupId;
+use crate::kernel::{CgroupId, Closing};
 
 /// Version of the file's layout.
 const LAYOUT: u32 = 1;
@@ -89,6 +89,9 @@ pub struct Attachment {
     pub selector: Option<String>,
     /// Since when.
     pub since: Timestamp,
+    /// What was done about its sockets that were there before the hooks.
+    #[serde(default, skip_serializing_if = "Closing::is_nothing")]
+    pub closing: Closing,
 }
 
 /// The folder below the runtime directory that the daemon may still write to when it has given its
@@ -247,6 +250,7 @@ mod tests {
             purpose: Purpose::Attach,
             selector: None,
             since: Timestamp::UNIX_EPOCH,
+            closing: Closing::default(),
         }
     }
 

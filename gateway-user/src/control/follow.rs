@@ -24,7 +24,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use super::attachments::{Attachment, Purpose};
 use super::operations::{OperationError, Operations};
 use crate::config::selector::Selector;
-use crate::kernel::{Cgroup, CgroupId};
+use crate::kernel::{Cgroup, CgroupId, Closing};
 use crate::observe::enforcement::{self, What};
 
 /// Folders watched at a time. Cgroups in folders beyond that are found by the look that comes
@@ -224,6 +224,7 @@ impl Operations {
             purpose: Purpose::Selected,
             selector: Some(found.selector.clone()),
             since: Timestamp::now(),
+            closing: Closing::default(),
         };
         self.put_hooks(&cgroup, attachment, None)?;
         tracing::info!(path = %cgroup.path.display(), workload = %found.workload, selector = found.selector, "attached");

@@ -1,16 +1,17 @@
 //! Control: what operators ask of the daemon, over a Unix socket, and the state behind it.
 //!
-//! `api` is the language, `client` speaks it for the command line, `server` hears it, `operations`
-//! and `runs` do it, `attachments` knows which cgroup is which workload, `follow` attaches what the
-//! configuration chooses. The reference for people is
-//! `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
+//! `api` is the language, `client` speaks it for the command line, `server` hears it, `operations`,
+//! `runs` and `status` do it by way of `hooks`, `attachments` knows which cgroup is which workload,
+//! `follow` attaches what the configuration chooses. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
 //! that are open (`live`).
 
 pub mod api;
 pub mod attachments;
 pub mod client;
 pub mod follow;
+mod hooks;
 pub mod operations;
 pub mod peer;
 pub mod runs;
 pub mod server;
+mod status;

@@ -1,25 +1,26 @@
-//! What the control socket's requests do: attach, detach, runs, status, reload.
+//! What the control socket's requests do: attach, detach, reload; `runs` and `status` have files of
+//! their own.
 //!
 //! Everything here is synchronous and short (system calls and small files); the server calls it on
 //! blocking threads. The order of steps in each operation is what keeps agents from slipping
 //! through, so it is told at each.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway_core::ids::WorkloadName;
 use jiff::Timestamp;
 
-use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded, Status};
+use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::follow::{Following, Selection};
+use super::hooks::detached_line;
 use super::peer::Peer;
 use super::runs::{Given, Runs};
-use crate::kernel::{Cgroup, CgroupId, CgroupMount, Counters, Kernel, KernelError};
+use super::status::describe;
+use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
-use crate::observe::enforcement::{self, EnforcementLog, Operator, What};
+use crate::observe::enforcement::{EnforcementLog, Operator, What};
 
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
@@ -161,69 +162,6 @@ impl Operations {
         }
     }
 
-    /// Everything that `gateway status` shows.
-    pub fn status(&self) -> Result<Status, OperationError> {
-        Ok(Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            started: self.started,
-            port: self.parts.port,
-            configuration: self.parts.settings.in_force(),
-            attachments: self.attached()?,
-            problems: self.following.problems(),
-            connections: self.parts.live.sessions(),
-            sessions: self.parts.live.total(),
-            counters: counters(self.parts.kernel.counters()?),
-        })
-    }
-
-    /// The attached cgroups: those of the table and those whose hooks are all that is known.
-    pub fn attached(&self) -> Result<Vec<Attached>, OperationError> {
-        let mut known: BTreeMap<_, _> = self
-            .parts
-            .attachments
-            .all()
-            .into_iter()
-            .map(|one| (one.cgroup, one))
-            .collect();
-        let mut open: BTreeMap<CgroupId, usize> = BTreeMap::new();
-        for session in self.parts.live.sessions() {
-            let count = open.entry(session.info.cgroup).or_default();
-            *count = count.saturating_add(1);
-        }
-        let mut all = Vec::new();
-        for hooked in self.parts.kernel.attached()? {
-            let hooks = match (&hooked.path, hooked.dead.is_empty()) {
-                (None, _) => Hooks::Gone,
-                (Some(_), true) => Hooks::Ok,
-                (Some(_), false) => Hooks::Damaged,
-            };
-            all.push(describe(
-                hooked.id,
-                hooked.path,
-                known.remove(&hooked.id),
-                hooks,
-            ));
-        }
-        for (id, attachment) in known {
-            let hooks = if attachment.path.exists() {
-                Hooks::Damaged
-            } else {
-                Hooks::Gone
-            };
-            all.push(describe(
-                id,
-                Some(attachment.path.clone()),
-                Some(attachment),
-                hooks,
-            ));
-        }
-        for one in &mut all {
-            one.connections = open.get(&one.cgroup).copied().unwrap_or_default();
-        }
-        Ok(all)
-    }
-
     /// Attaches a cgroup. Asking again for the same is no error: it puts missing hooks back.
     pub fn attach(&self, request: &AttachRequest, by: Peer) -> Result<Attached, OperationError> {
         let _change = self.changing();
@@ -246,8 +184,9 @@ impl Operations {
             purpose: Purpose::Attach,
             selector: None,
             since: Timestamp::now(),
+            closing: Closing::default(),
         });
-        self.put_hooks(&cgroup, attachment.clone(), Some(by.into()))?;
+        let attachment = self.put_hooks(&cgroup, attachment, Some(by.into()))?;
         Ok(describe(
             cgroup.id,
             Some(cgroup.path),
@@ -317,47 +256,8 @@ impl Operations {
         }
     }
 
-    /// Makes table and hooks agree after a start: what an earlier daemon attached is covered
-    /// again, what is gone is forgotten. Hooks of an unknown workload stay, and refuse.
-    pub fn adopt(&self) -> Result<(), OperationError> {
-        let _change = self.changing();
-        self.forget_gone()?;
-        for attachment in self.parts.attachments.all() {
-            let (path, workload) = (attachment.path.display(), &attachment.workload);
-            let cgroup = self.parts.mount.at(&attachment.path);
-            match cgroup.and_then(|cgroup| self.parts.kernel.attach(&cgroup)) {
-                Ok(()) => tracing::info!(%path, %workload, "adopted an attachment"),
-                // The others are not to suffer from this one. `status` shows it as damaged.
-                Err(error) => tracing::error!(%path, %workload, %error, "cannot adopt"),
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets the attachments whose cgroups are gone.
-    pub(super) fn forget_gone(&self) -> Result<(), OperationError> {
-        for attachment in self.parts.attachments.all() {
-            if is_gone(&attachment) {
-                self.forget(&attachment)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets an attachment whose cgroup is gone.
-    pub(super) fn forget(&self, attachment: &Attachment) -> Result<(), OperationError> {
-        let detached = Detached {
-            cgroup: attachment.cgroup,
-            path: Some(attachment.path.clone()),
-            workload: Some(attachment.workload.clone()),
-            ended: self.parts.live.count_cgroup(attachment.cgroup),
-            selector: attachment.selector.clone(),
-        };
-        // There is nobody left to be free, so a log that cannot be written stops nothing here.
-        if let Err(error) = self.note(What::Detached(detached_line(&detached, None))) {
-            tracing::error!(%error, "cannot write the enforcement log");
-        }
-        self.drop_hooks(attachment.cgroup)
+    pub(super) fn started(&self) -> Timestamp {
+        self.started
     }
 
     pub(super) fn parts(&self) -> &Parts {
@@ -389,111 +289,7 @@ impl Operations {
         })
     }
 
-    /// First the log, then the table, then the hooks: evidence before access, and no redirected
-    /// connection without a workload.
-    pub(super) fn put_hooks(
-        &self,
-        cgroup: &Cgroup,
-        attachment: Attachment,
-        by: Option<Operator>,
-    ) -> Result<(), OperationError> {
-        self.note(What::Attached(enforcement::Attachment {
-            workload: Some(attachment.workload.clone()),
-            cgroup: attachment.path.display().to_string(),
-            by,
-            selector: attachment.selector.clone(),
-            inside: self.around(cgroup, &attachment.workload),
-        }))?;
-        let is_new = self.parts.attachments.find(cgroup.id).is_none();
-        self.parts.attachments.insert(attachment)?;
-        let attached = self.parts.kernel.attach(cgroup);
-        if attached.is_err() && is_new {
-            self.parts.attachments.remove(cgroup.id)?;
-        }
-        Ok(attached?)
-    }
-
     pub(super) fn note(&self, what: What) -> Result<(), OperationError> {
         self.parts.log.note(what).map_err(OperationError::Log)
-    }
-
-    /// The reverse: hooks, table, and then the sessions that came through them.
-    fn drop_hooks(&self, id: CgroupId) -> Result<(), OperationError> {
-        match self.parts.kernel.detach(id) {
-            // They went before, with their cgroup: the start of the kernel side sees to that.
-            Err(KernelError::NotAttached(_)) => {}
-            outcome => outcome?,
-        }
-        self.parts.attachments.remove(id)?;
-        self.parts.live.end_cgroup(id);
-        Ok(())
-    }
-}
-
-fn counters(counted: Counters) -> BTreeMap<String, u64> {
-    let Counters {
-        redirected,
-        refused_no_listener,
-        refused_not_ready,
-        refused_destination,
-        refused_loop,
-        refused_protocol,
-        passed_own,
-        delivered,
-        missed,
-    } = counted;
-    [
-        ("redirected", redirected),
-        ("refused_no_listener", refused_no_listener),
-        ("refused_not_ready", refused_not_ready),
-        ("refused_destination", refused_destination),
-        ("refused_loop", refused_loop),
-        ("refused_protocol", refused_protocol),
-        ("passed_own", passed_own),
-        ("delivered", delivered),
-        ("missed", missed),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
-}
-
-fn detached_line(detached: &Detached, by: Option<Operator>) -> enforcement::Attachment {
-    let path = detached
-        .path
-        .as_ref()
-        .map(|path| path.display().to_string());
-    enforcement::Attachment {
-        workload: detached.workload.clone(),
-        cgroup: path.unwrap_or_else(|| detached.cgroup.to_string()),
-        by,
-        selector: detached.selector.clone(),
-        inside: None,
-    }
-}
-
-/// Whether the cgroup was removed, or removed and made anew by somebody else. Anything else that
-/// keeps us from looking at it is no reason to take its hooks away.
-fn is_gone(attachment: &Attachment) -> bool {
-    match std::fs::metadata(&attachment.path) {
-        Ok(found) => found.ino() != attachment.cgroup.0,
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-    }
-}
-
-fn describe(
-    cgroup: CgroupId,
-    path: Option<PathBuf>,
-    attachment: Option<Attachment>,
-    hooks: Hooks,
-) -> Attached {
-    Attached {
-        cgroup,
-        path,
-        workload: attachment.as_ref().map(|one| one.workload.clone()),
-        purpose: attachment.as_ref().map(|one| one.purpose),
-        selector: attachment.as_ref().and_then(|one| one.selector.clone()),
-        since: attachment.as_ref().map(|one| one.since),
-        hooks,
-        connections: 0,
     }
 }

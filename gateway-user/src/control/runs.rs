@@ -19,7 +19,7 @@ use super::api::{Run, RunEnded, RunRequest};
 use super::attachments::{Attachment, Purpose};
 use super::operations::{OperationError, Operations};
 use super::peer::Peer;
-use crate::kernel::CgroupId;
+use crate::kernel::{CgroupId, Closing};
 
 /// Below the cgroup v2 mount, what the names of the folders with runs begin with. Each daemon of the
 /// host has its own, by the port that is its alone: none may take another's runs for abandoned.
@@ -68,6 +68,7 @@ impl Operations {
             purpose: Purpose::Run,
             selector: None,
             since: Timestamp::now(),
+            closing: Closing::default(),
         };
         if let Err(error) = self.put_hooks(&cgroup, attachment, Some(by.into())) {
             // Nobody is in it yet. If even this fails the sweep tries again.

@@ -2,7 +2,8 @@
 //!
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `link`
 //! keeps them attached, `bpffs` is the private place where both are pinned, `cgroup` finds
-//! cgroups, `syscall` is the part of bpf(2) that aya lacks, `keeper` is the process that does what
+//! cgroups, `close` ends what they had open before, by the list of `diag` and what `foreign` does to
+//! sockets, `syscall` is the part of bpf(2) that aya lacks, `keeper` is the process that does what
 //! needs privileges once the daemon has none. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
@@ -10,7 +11,10 @@
 mod bpffs;
 mod capability;
 mod cgroup;
+mod close;
+mod diag;
 mod error;
+mod foreign;
 mod keeper;
 mod link;
 mod load;
@@ -18,6 +22,7 @@ mod syscall;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -26,6 +31,7 @@ use gateway_common::origin::Origin;
 use serde::{Deserialize, Serialize};
 
 pub use cgroup::{Cgroup, CgroupId, CgroupMount};
+pub use close::Closing;
 pub use error::KernelError;
 pub use keeper::{Duty, Side};
 pub use link::Hook;
@@ -65,6 +71,7 @@ enum Privileges {
 #[derive(Debug)]
 struct Here {
     bpffs: Bpffs,
+    port: u16,
     /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
     changing: Mutex<()>,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
@@ -97,6 +104,7 @@ impl Kernel {
         let lifecycle = link::attach_daemon(&programs, &daemon)?;
         let here = Here {
             bpffs,
+            port: options.port,
             changing: Mutex::new(()),
             _lifecycle: lifecycle,
         };
@@ -151,6 +159,15 @@ impl Kernel {
         match &self.privileges {
             Privileges::Here(here) => here.attach(&self.programs, cgroup),
             Privileges::Asked(keeper) => keeper.ask(&Request::Attach(cgroup.clone())),
+        }
+    }
+
+    /// Closes the connections that an attached cgroup opened past its hooks, before they were
+    /// there.
+    pub fn close_earlier(&self, cgroup: &Cgroup) -> Result<Closing, KernelError> {
+        match &self.privileges {
+            Privileges::Here(here) => Ok(here.close_earlier(cgroup)),
+            Privileges::Asked(keeper) => keeper.ask(&Request::CloseEarlier(cgroup.clone())),
         }
     }
 
@@ -218,6 +235,11 @@ impl Kernel {
 }
 
 impl Here {
+    fn close_earlier(&self, cgroup: &Cgroup) -> Closing {
+        let is_ours = |to: SocketAddr| to.ip().is_loopback() && to.port() == self.port;
+        close::close(cgroup, is_ours)
+    }
+
     fn attach(&self, programs: &Programs, cgroup: &Cgroup) -> Result<(), KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         link::attach(&self.bpffs, programs, cgroup)

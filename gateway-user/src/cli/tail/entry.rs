@@ -82,6 +82,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
     let workload = match what {
         What::Attached(attachment)
         | What::Detached(attachment)
+        | What::ClosedEarlier { attachment, .. }
         | What::AttachFailed { attachment, .. } => &attachment.workload,
         What::ConnectionOpened(connection)
         | What::PassedUninspected { connection, .. }
@@ -133,6 +134,21 @@ fn row(what: &What) -> Row {
         }
         What::Attached(attachment) => cgroup("attached", attachment),
         What::Detached(attachment) => cgroup("detached", attachment),
+        What::ClosedEarlier {
+            attachment,
+            closed,
+            cut_off,
+            left,
+            problem,
+        } => {
+            let mut row = cgroup("closed", attachment);
+            row.why = format!("open before: {closed} closed, {cut_off} cut off, {left} left");
+            if let Some(problem) = problem {
+                row.style = BAD;
+                row.why = format!("{}; {}", row.why, line(problem));
+            }
+            row
+        }
         What::AttachFailed { attachment, reason } => {
             let mut row = cgroup("NO ATTACH", attachment);
             row.style = BAD;

@@ -211,7 +211,7 @@ fn errno(error: &std::io::Error) -> String {
 }
 
 /// `connect` to `AF_UNSPEC`.
-fn disconnect(socket: &Socket) {
+pub(super) fn disconnect(socket: &Socket) {
     let nowhere = [0_u8; 16];
     // SAFETY: 16 zero bytes are an address of family AF_UNSPEC.
     let result = unsafe { libc::connect(socket.as_raw_fd(), nowhere.as_ptr().cast(), 16) };

@@ -4,6 +4,7 @@
 
 mod agent;
 mod alone;
+mod close;
 mod stage;
 
 use std::net::TcpListener;

@@ -69,6 +69,21 @@ pub enum What {
     Attached(Attachment),
     /// A cgroup's connections do not come to the gateway any more.
     Detached(Attachment),
+    /// A cgroup had connections open before its hooks were there.
+    ClosedEarlier {
+        /// Which.
+        #[serde(flatten)]
+        attachment: Attachment,
+        /// Connections that were closed.
+        closed: usize,
+        /// Sockets made outside of the cgroup that cannot be used any more.
+        cut_off: usize,
+        /// Sockets that stay although the hooks may not see them.
+        left: usize,
+        /// Why not everything was closed that had to be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
     /// A cgroup that the configuration chooses could not be attached: its connections are direct.
     AttachFailed {
         /// Which.

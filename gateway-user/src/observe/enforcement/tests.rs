@@ -61,6 +61,13 @@ fn all() -> Vec<What> {
         },
         What::Attached(attachment.clone()),
         What::Detached(attachment.clone()),
+        What::ClosedEarlier {
+            attachment: attachment.clone(),
+            closed: 3,
+            cut_off: 1,
+            left: 1,
+            problem: Some("no".to_owned()),
+        },
         What::AttachFailed {
             attachment,
             reason: "no".to_owned(),

@@ -1,0 +1,132 @@
+//! Everything that `gateway status` shows: what is attached, open and counted, and what is wrong.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::api::{Attached, Hooks, Status};
+use super::attachments::Attachment;
+use super::operations::{OperationError, Operations};
+use crate::kernel::{CgroupId, Counters};
+
+impl Operations {
+    /// Everything that `gateway status` shows.
+    pub fn status(&self) -> Result<Status, OperationError> {
+        let attachments = self.attached()?;
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started(),
+            port: self.parts().port,
+            configuration: self.parts().settings.in_force(),
+            problems: self.problems(&attachments),
+            attachments,
+            connections: self.parts().live.sessions(),
+            sessions: self.parts().live.total(),
+            counters: counters(self.parts().kernel.counters()?),
+        })
+    }
+
+    /// The attached cgroups: those of the table and those whose hooks are all that is known.
+    pub fn attached(&self) -> Result<Vec<Attached>, OperationError> {
+        let mut known: BTreeMap<_, _> = self
+            .parts()
+            .attachments
+            .all()
+            .into_iter()
+            .map(|one| (one.cgroup, one))
+            .collect();
+        let mut open: BTreeMap<CgroupId, usize> = BTreeMap::new();
+        for session in self.parts().live.sessions() {
+            let count = open.entry(session.info.cgroup).or_default();
+            *count = count.saturating_add(1);
+        }
+        let mut all = Vec::new();
+        for hooked in self.parts().kernel.attached()? {
+            let hooks = match (&hooked.path, hooked.dead.is_empty()) {
+                (None, _) => Hooks::Gone,
+                (Some(_), true) => Hooks::Ok,
+                (Some(_), false) => Hooks::Damaged,
+            };
+            all.push(describe(
+                hooked.id,
+                hooked.path,
+                known.remove(&hooked.id),
+                hooks,
+            ));
+        }
+        for (id, attachment) in known {
+            let hooks = if attachment.path.exists() {
+                Hooks::Damaged
+            } else {
+                Hooks::Gone
+            };
+            all.push(describe(
+                id,
+                Some(attachment.path.clone()),
+                Some(attachment),
+                hooks,
+            ));
+        }
+        for one in &mut all {
+            one.connections = open.get(&one.cgroup).copied().unwrap_or_default();
+        }
+        Ok(all)
+    }
+
+    /// What does not work as it should, in sentences.
+    fn problems(&self, attachments: &[Attached]) -> Vec<String> {
+        let mut problems = self.following().problems();
+        for Attached { path, closing, .. } in attachments {
+            if let (Some(path), Some(problem)) = (path, &closing.problem) {
+                problems.push(format!("{}: {problem}", path.display()));
+            }
+        }
+        problems
+    }
+}
+
+fn counters(counted: Counters) -> BTreeMap<String, u64> {
+    let Counters {
+        redirected,
+        refused_no_listener,
+        refused_not_ready,
+        refused_destination,
+        refused_loop,
+        refused_protocol,
+        passed_own,
+        delivered,
+        missed,
+    } = counted;
+    [
+        ("redirected", redirected),
+        ("refused_no_listener", refused_no_listener),
+        ("refused_not_ready", refused_not_ready),
+        ("refused_destination", refused_destination),
+        ("refused_loop", refused_loop),
+        ("refused_protocol", refused_protocol),
+        ("passed_own", passed_own),
+        ("delivered", delivered),
+        ("missed", missed),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+pub(super) fn describe(
+    cgroup: CgroupId,
+    path: Option<PathBuf>,
+    attachment: Option<Attachment>,
+    hooks: Hooks,
+) -> Attached {
+    Attached {
+        cgroup,
+        path,
+        workload: attachment.as_ref().map(|one| one.workload.clone()),
+        purpose: attachment.as_ref().map(|one| one.purpose),
+        selector: attachment.as_ref().and_then(|one| one.selector.clone()),
+        since: attachment.as_ref().map(|one| one.since),
+        closing: attachment.map(|one| one.closing).unwrap_or_default(),
+        hooks,
+        connections: 0,
+    }
+}
