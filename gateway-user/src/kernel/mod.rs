@@ -289,6 +289,16 @@ impl Here {
     }
 }
 
+/// Whether maps that are open already can be used with `CAP_BPF` only: before Linux 5.19, where
+/// `kernel.unprivileged_bpf_disabled` stands for all of bpf(2).
+pub fn needs_cap_bpf() -> bool {
+    let release = load::release();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) < (Some(5), Some(19))
+}
+
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking
 /// never keeps a daemon from starting.
 pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
