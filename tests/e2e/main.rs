@@ -18,6 +18,8 @@ mod earlier;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod found_path;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod launch;
