@@ -162,6 +162,17 @@ impl Operations {
         }
     }
 
+    /// Whether a peer's process is in an attached cgroup, or may be: an agent that is an operator, or
+    /// even root, is not to let itself go. One that cannot be looked at counts as an agent.
+    pub fn is_agent(&self, peer: Peer) -> bool {
+        let Some(cgroup) = peer.cgroup() else {
+            return true;
+        };
+        let path = self.parts.mount.root().join(cgroup);
+        let attached = self.parts.attachments.all();
+        attached.iter().any(|one| path.starts_with(&one.path))
+    }
+
     /// Attaches a cgroup. Asking again for the same is no error: it puts missing hooks back.
     pub fn attach(&self, request: &AttachRequest, by: Peer) -> Result<Attached, OperationError> {
         let _change = self.changing();
