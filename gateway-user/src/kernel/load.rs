@@ -139,6 +139,12 @@ impl Programs {
             .map_err(|error| map_error("marking the listener", error))
     }
 
+    /// Whether a listening socket has the mark.
+    pub(super) fn is_marked(&self, listener: BorrowedFd<'_>) -> bool {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.get(&listener, 0).is_ok()
+    }
+
     /// The record on an accepted socket.
     pub(super) fn origin(&self, accepted: BorrowedFd<'_>) -> Result<Option<Origin>, KernelError> {
         match self.records.get(&accepted, 0) {

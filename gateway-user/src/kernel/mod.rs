@@ -2,7 +2,7 @@
 //!
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `link`
 //! keeps them attached, `bpffs` is the private place where both are pinned, `cgroup` finds
-//! cgroups, `close` ends what they had open before, by the list of `diag` and what `foreign` does to
+//! cgroups, `check` looks whether all is still so, `close` ends what they had open before, by the list of `diag` and what `foreign` does to
 //! sockets, `syscall` is the part of bpf(2) that aya lacks, `keeper` is the process that does what
 //! needs privileges once the daemon has none. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
@@ -11,6 +11,7 @@
 mod bpffs;
 mod capability;
 mod cgroup;
+mod check;
 mod close;
 mod diag;
 mod error;
@@ -31,6 +32,7 @@ use gateway_common::origin::Origin;
 use serde::{Deserialize, Serialize};
 
 pub use cgroup::{Cgroup, CgroupId, CgroupMount};
+pub use check::Damage;
 pub use close::Closing;
 pub use error::KernelError;
 pub use keeper::{Duty, Side};
@@ -38,6 +40,7 @@ pub use link::Hook;
 pub use load::Counters;
 
 use bpffs::{Bpffs, Folders};
+use check::PinnedMap;
 use keeper::{Keeper, Request};
 use load::Programs;
 
@@ -57,6 +60,8 @@ pub struct Kernel {
     mount: CgroupMount,
     daemon: Cgroup,
     programs: Programs,
+    /// Cgroups whose hooks were not whole when they were adopted.
+    damaged: Vec<CgroupId>,
     privileges: Privileges,
 }
 
@@ -75,7 +80,8 @@ struct Here {
     /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
     changing: Mutex<()>,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
-    _lifecycle: OwnedFd,
+    lifecycle: Mutex<OwnedFd>,
+    maps: Vec<PinnedMap>,
 }
 
 /// An attached cgroup.
@@ -101,18 +107,21 @@ impl Kernel {
         let bpffs = Bpffs::open(&options.bpffs)?;
         let daemon = cgroup::daemon_home(&mount)?;
         let programs = Programs::load(&bpffs, options.port)?;
+        let maps = check::maps(&bpffs.folders)?;
         let lifecycle = link::attach_daemon(&programs, &daemon)?;
         let here = Here {
             bpffs,
             port: options.port,
             changing: Mutex::new(()),
-            _lifecycle: lifecycle,
+            lifecycle: Mutex::new(lifecycle),
+            maps,
         };
-        here.adopt(&mount, &daemon, &programs)?;
+        let damaged = here.adopt(&mount, &daemon, &programs)?;
         Ok(Self {
             mount,
             daemon,
             programs,
+            damaged,
             privileges: Privileges::Here(here),
         })
     }
@@ -143,6 +152,30 @@ impl Kernel {
             });
         }
         self.programs.mark(listener)
+    }
+
+    /// Marks a listener again that has lost its mark; says whether it had.
+    pub fn check_listener(&self, listener: BorrowedFd<'_>) -> Option<Damage> {
+        if self.programs.is_marked(listener) {
+            return None;
+        }
+        let marked = self.programs.mark(listener);
+        Some(Damage {
+            cgroup: None,
+            what: "a listener of the daemon had lost its mark".to_owned(),
+            remains: marked.err().map(|error| error.to_string()),
+        })
+    }
+
+    /// Looks whether everything is in place, for the cgroups that have to be attached and those that are, and
+    /// puts right what is not. Says what that was.
+    pub fn check(&self, expected: &[Cgroup]) -> Result<Vec<Damage>, KernelError> {
+        match &self.privileges {
+            Privileges::Here(here) => {
+                here.check(&self.mount, &self.daemon, &self.programs, expected)
+            }
+            Privileges::Asked(keeper) => keeper.ask(&Request::Check(expected.to_owned())),
+        }
     }
 
     /// Attaches a cgroup with all below it. Attaching it again repairs what is missing.
@@ -186,6 +219,12 @@ impl Kernel {
             Privileges::Here(here) => list(&self.mount, &here.bpffs.folders),
             Privileges::Asked(keeper) => keeper.ask(&Request::Attached),
         }
+    }
+
+    /// Whether hooks of a cgroup were missing when it was adopted at the start: it may have opened
+    /// connections past them.
+    pub fn found_damaged(&self, id: CgroupId) -> bool {
+        self.damaged.contains(&id)
     }
 
     /// Makes a cgroup, and those above it where they are missing. One that is there is an error.
@@ -264,7 +303,8 @@ impl Here {
         mount: &CgroupMount,
         daemon: &Cgroup,
         programs: &Programs,
-    ) -> Result<(), KernelError> {
+    ) -> Result<Vec<CgroupId>, KernelError> {
+        let mut damaged = Vec::new();
         for id in link::pinned(&self.bpffs.folders)? {
             let Some(path) = mount.path_of(id)? else {
                 link::detach(&self.bpffs, id)?;
@@ -277,6 +317,9 @@ impl Here {
                     attached: cgroup.path,
                 });
             }
+            if !link::dead(&self.bpffs.folders, id)?.is_empty() {
+                damaged.push(id);
+            }
             if let Err(error) = link::attach(&self.bpffs, programs, &cgroup) {
                 // It may have gone meanwhile, with its links; only then is that no error.
                 if mount.path_of(id)?.is_some() {
@@ -285,7 +328,7 @@ impl Here {
                 link::detach(&self.bpffs, id)?;
             }
         }
-        Ok(())
+        Ok(damaged)
     }
 }
 
