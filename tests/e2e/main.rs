@@ -10,11 +10,15 @@ mod cancelling;
 #[cfg(test)]
 mod closed;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod drivers;
 #[cfg(test)]
 mod earlier;
 #[cfg(test)]
 mod evidence;
+#[cfg(test)]
+mod found_path;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]

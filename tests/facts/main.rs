@@ -10,7 +10,7 @@ mod locks;
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use gateway_core::facts::{Fact, FactSet, Name};
+use gateway_core::facts::{Fact, FactSet, Name, Schema};
 use gateway_core::protocols::postgres::attributes as slot;
 use gateway_core::protocols::postgres::script::Script;
 use gateway_core::sql::postgres::Session;
@@ -83,7 +83,7 @@ struct Judged {
 
 impl Judged {
     fn add(&mut self, place: &str, sql: &str, locked: &[Locked]) {
-        let script = Script::read(sql.as_bytes(), Session::default());
+        let script = Script::read(sql.as_bytes(), &Session::default());
         let units = script.resolve(|_| None);
         self.statements += 1;
         self.unread += usize::from(
@@ -165,9 +165,10 @@ fn has(names: &BTreeSet<Name>, relation: &Locked) -> bool {
 }
 
 fn is(name: &Name, relation: &Locked) -> bool {
-    *name.name == *relation.name
-        && name
-            .schema
-            .as_deref()
-            .is_none_or(|schema| schema == relation.schema)
+    let within = match &name.schema {
+        Schema::In(schema) => **schema == *relation.schema,
+        Schema::OneOf(schemas) => schemas.iter().any(|schema| **schema == *relation.schema),
+        Schema::Any => true,
+    };
+    *name.name == *relation.name && within
 }

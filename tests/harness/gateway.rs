@@ -23,6 +23,8 @@ use crate::wait;
 pub struct Gateway {
     process: Process,
     program: PathBuf,
+    /// What becomes the daemon: a program with arguments, to which the daemon's are added.
+    within: Vec<String>,
     config: PathBuf,
     port: u16,
     undo: Undo,
@@ -37,6 +39,23 @@ impl Gateway {
 
     /// As [`Gateway::start`] with a program of one's own choice.
     pub fn start_program(program: PathBuf, policy: &PolicyFile) -> Result<Gateway> {
+        Gateway::begin(program, policy, |_| Ok(Vec::new()))
+    }
+
+    /// As [`Gateway::start`], with the daemon started as a service manager would: by a program and
+    /// arguments that `within` tells for the daemon's folder, and that become the daemon.
+    pub fn start_within(
+        policy: &PolicyFile,
+        within: impl FnOnce(&Path) -> Result<Vec<String>>,
+    ) -> Result<Gateway> {
+        Gateway::begin(programs::gateway()?, policy, within)
+    }
+
+    fn begin(
+        program: PathBuf,
+        policy: &PolicyFile,
+        within: impl FnOnce(&Path) -> Result<Vec<String>>,
+    ) -> Result<Gateway> {
         require_root()?;
         let sandbox = Sandbox::new("daemon")?;
         let port = free_port()?;
@@ -48,10 +67,12 @@ impl Gateway {
             config.display(),
             sandbox.join("run/bpf").display(),
         ))?;
-        let process = launch(&program, &config, &sandbox)?;
+        let within = within(sandbox.path())?;
+        let process = launch(&within, &program, &config, &sandbox)?;
         let mut gateway = Gateway {
             process,
             program,
+            within,
             config,
             port,
             undo,
@@ -189,7 +210,7 @@ impl Gateway {
 
     /// Starts it again after [`Gateway::stop`].
     pub fn restart(&mut self) -> Result<()> {
-        self.process = launch(&self.program, &self.config, &self.sandbox)?;
+        self.process = launch(&self.within, &self.program, &self.config, &self.sandbox)?;
         self.wait_ready()
     }
 
@@ -243,8 +264,15 @@ fn command(program: &Path, config: &Path) -> Command {
     command
 }
 
-fn launch(program: &Path, config: &Path, sandbox: &Sandbox) -> Result<Process> {
-    let mut daemon = Command::new(program);
+fn launch(within: &[String], program: &Path, config: &Path, sandbox: &Sandbox) -> Result<Process> {
+    let mut daemon = match within {
+        [] => Command::new(program),
+        [first, rest @ ..] => {
+            let mut daemon = Command::new(first);
+            daemon.args(rest).arg(program);
+            daemon
+        }
+    };
     daemon.args(["daemon", "--config"]).arg(config);
     Process::start(
         "gateway daemon",

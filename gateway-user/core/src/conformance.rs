@@ -214,6 +214,35 @@ pub fn nothing_passes_without_permit(
     );
 }
 
+/// Law: a question of the gateway's own goes to the server when the codec asks it, and never because
+/// a client says the same. Under a policy that lets sessions begin and allows nothing in them, each
+/// one that was sent has its answer in the recording, but for the last.
+///
+/// # Panics
+/// When the law is broken.
+pub fn questions_are_the_gateways_own(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    beginning: &Arc<Engine>,
+    said: &[Said],
+) {
+    let trace = run(framed, options, beginning, said, |rest| rest);
+    let answered = trace.events.iter();
+    let answered = answered
+        .filter(|event| matches!(event, Event::Found(_)))
+        .count();
+    let asked: usize = framed
+        .protocol()
+        .questions
+        .iter()
+        .map(|question| memchr::memmem::find_iter(&trace.to_server, question).count())
+        .sum();
+    assert!(
+        asked == answered || asked == answered + 1,
+        "{asked} questions were sent and {answered} answered"
+    );
+}
+
 /// Laws: a recording begins with `open` and ends with `end`, every ask in it has its own number and
 /// its ruling, `end` counts them right, and what is held in memory stays below the limit.
 ///

@@ -27,6 +27,10 @@ pub struct Protocol {
     /// Whether a frame of this first byte may go to the server by the small door, without a
     /// permit: it continues, ends or acknowledges, and asks for nothing.
     pub housekeeping: fn(u8) -> bool,
+    /// Whole frames that the gateway may send to the server by itself, byte for byte: questions
+    /// which judging depends on, whose answers the client does not see. Only a codec's own words go
+    /// by that door; what a client says never does.
+    pub questions: &'static [&'static [u8]],
 }
 
 impl fmt::Debug for Protocol {

@@ -26,6 +26,8 @@ pub enum Event {
     Ask(Ask),
     /// The server finished what an ask began.
     Outcome(Outcome),
+    /// The server told the gateway what the judging of later asks depends on.
+    Found(Found),
     /// The server reported an error or a notice of its own accord.
     Server(ServerError),
     /// The session ended. Always the last line of a complete recording.
@@ -187,6 +189,13 @@ impl Outcome {
             error: None,
         }
     }
+}
+
+/// What the server told about the session when the gateway itself asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// By name; `null` is one that the server did not tell.
+    pub facts: BTreeMap<String, Value>,
 }
 
 /// An error as the server reported it.

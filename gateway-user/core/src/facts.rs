@@ -46,18 +46,30 @@ pub struct Attribute {
     pub doc: &'static str,
 }
 
-/// A name, with its schema where that is certain.
+/// The schema that a name is in, as far as it is certain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Schema {
+    /// This one.
+    In(Box<str>),
+    /// One of these, and which of them is known to the server alone.
+    OneOf(Arc<[Box<str>]>),
+    /// It could be in any.
+    Any,
+}
+
+/// A name, with its schema.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
-    /// `None` means that it could be in any schema.
-    pub schema: Option<Box<str>>,
+    /// Where it is.
+    pub schema: Schema,
     /// The name itself, case as the server would see it.
     pub name: Box<str>,
 }
 
+/// `schema.name`, or `name` alone where the schema is uncertain.
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(schema) = &self.schema {
+        if let Schema::In(schema) = &self.schema {
             write!(f, "{schema}.")?;
         }
         f.write_str(&self.name)

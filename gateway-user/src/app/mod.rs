@@ -9,6 +9,7 @@ mod listeners;
 mod place;
 mod serve;
 mod settings;
+mod supervisor;
 
 use std::io;
 use std::os::fd::AsFd;

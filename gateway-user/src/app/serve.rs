@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::listeners::Listeners;
-use super::{AppError, Parts};
+use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
 use crate::control::runs::Given;
@@ -93,11 +93,14 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
     }
 
+    tasks.spawn(supervisor::beat_task(stopped.clone()));
+
     println!(
         "READY port={} control={}",
         config.daemon.port,
         socket.display()
     );
+    supervisor::ready(&serving(&parts));
     let reason = tokio::select! {
         reason = signals(&parts, &operations) => reason.map_err(AppError::Runtime)?,
         ended = keeper_ended(&parts) => {
@@ -106,6 +109,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         }
     };
     tracing::info!(reason, "stopping");
+    supervisor::stopping();
     // The receivers are the tasks; that all of them ended already is fine too.
     stop.send_replace(true);
     drop(end);
@@ -280,7 +284,7 @@ fn tokio_listener(listener: &StdListener) -> io::Result<TcpListener> {
 }
 
 /// Completes when the daemon stops. Cancel safe: it only looks.
-async fn until(mut stopped: watch::Receiver<bool>) {
+pub(super) async fn until(mut stopped: watch::Receiver<bool>) {
     // A sender that is gone means the end as well.
     if stopped.wait_for(|stopped| *stopped).await.is_err() {
         tracing::debug!("stopped without notice");
@@ -298,6 +302,7 @@ async fn signals(parts: &Parts, operations: &Arc<Operations>) -> io::Result<&'st
             _ = interrupt.recv() => return Ok("SIGINT"),
             _ = hangup.recv() => {}
         }
+        supervisor::reloading();
         // The log first: logrotate moves the file and then sends this signal.
         if let Err(error) = parts.log.reopen() {
             tracing::error!(%error, "cannot open the enforcement log anew; the old file stays in use");
@@ -311,7 +316,20 @@ async fn signals(parts: &Parts, operations: &Arc<Operations>) -> io::Result<&'st
             }
             Err(error) => tracing::error!("{error}"),
         }
+        supervisor::ready(&serving(parts));
     }
+}
+
+/// What is in force, in a line for the service manager.
+fn serving(parts: &Parts) -> String {
+    let now = parts.in_force.in_force();
+    let digest = now.policy.to_string();
+    format!(
+        "serving {} resources by {} rules, policy {}",
+        now.resources,
+        now.rules,
+        digest.get(..12).unwrap_or(&digest)
+    )
 }
 
 /// Completes when the keeper has ended. Cancel safe: it only looks.

@@ -150,6 +150,17 @@ fn is_mounted(point: &Path) -> Result<bool, KernelError> {
 }
 
 fn mount_at(point: &Path) -> Result<(), KernelError> {
+    // What is pinned has to outlive the daemon. In a mount namespace of its own, as systemd gives
+    // to units with `ProtectSystem=` and the like, the mount would end with the daemon, the hooks
+    // with it, and agents would go past the gateway.
+    if has_own_mounts() {
+        let text = format!(
+            "would end with the daemon, which has a mount namespace of its own: mount it outside \
+             before, as deploy/run-gateway-bpf.mount does (`mount -t bpf -o mode=0700 bpf {}`)",
+            point.display()
+        );
+        return Err(problem(point, text));
+    }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     match mount(Some("bpf"), point, Some("bpf"), flags, Some("mode=0700")) {
         Ok(()) => Ok(()),
@@ -162,6 +173,19 @@ fn mount_at(point: &Path) -> Result<(), KernelError> {
             missing: "bpf file system (CONFIG_BPF_SYSCALL)",
         }),
         Err(error) => Err(problem(point, format!("cannot be mounted: {error}"))),
+    }
+}
+
+/// Whether this process has other mounts than the host. The host's are those of the kernel's own
+/// threads; in a container, whose first process is another, nothing outlives the container anyway.
+fn has_own_mounts() -> bool {
+    /// `kthreadd`, from which they come.
+    const KERNEL: &str = "/proc/2";
+    let is_host = fs::read_to_string(format!("{KERNEL}/comm")).is_ok_and(|it| it == "kthreadd\n");
+    let namespace = |process| fs::read_link(format!("{process}/ns/mnt"));
+    match (namespace(KERNEL), namespace("/proc/self")) {
+        (Ok(hosts), Ok(own)) => is_host && hosts != own,
+        _ => false,
     }
 }
 

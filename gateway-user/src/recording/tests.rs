@@ -1,5 +1,6 @@
 //! Recordings as a whole: what is written reads back, and whatever is changed afterwards shows.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_core::event::{
-    Ask, End, Event, Leg, Open, Outcome, Ruling, ServerError, SessionEnd, Tls, Value,
+    Ask, End, Event, Found, Leg, Open, Outcome, Ruling, ServerError, SessionEnd, Tls, Value,
 };
 use gateway_core::flow::{ClientAddr, OriginalDst};
 use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
@@ -119,6 +120,12 @@ fn events() -> Vec<Event> {
         error: Some(error.clone()),
     }));
     events.push(Event::Server(error));
+    events.push(Event::Found(Found {
+        facts: BTreeMap::from([(
+            "sql.search_path".to_owned(),
+            Value::Texts(vec!["public".to_owned()]),
+        )]),
+    }));
     events.push(end());
     events
 }

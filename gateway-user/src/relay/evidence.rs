@@ -82,9 +82,9 @@ impl Evidence {
                 _ => {}
             }
             self.waiting = match event {
-                // What the server did with an ask that is written already can wait a little: for
-                // the next ask, with which it goes out in one write, or for a timer.
-                Event::Outcome(_) => self.waiting.max(Waiting::ForCompany),
+                // What the server did with an ask that is written already, or told, can wait a
+                // little: for the next ask, with which it goes out in one write, or for a timer.
+                Event::Outcome(_) | Event::Found(_) => self.waiting.max(Waiting::ForCompany),
                 _ => Waiting::Urgent,
             };
         }

@@ -26,12 +26,16 @@ match = { kind = ["read", "write", "session", "transaction", "code"] }
 name = "no-secrets"
 action = "deny"
 match = { table = ["secrets"] }
+[[rule]]
+name = "no-x"
+action = "deny"
+match = { table = ["x.*"] }
 "#;
 
 static WORKING: LazyLock<Arc<Engine>> = LazyLock::new(|| engine(&PROTOCOL, RULES));
 static NOTHING: LazyLock<Arc<Engine>> = LazyLock::new(|| engine(&PROTOCOL, "rule = []"));
 
-const STATEMENTS: [&str; 16] = [
+const STATEMENTS: [&str; 18] = [
     "SELECT 1",
     "SELECT * FROM secrets",
     "DELETE FROM orders",
@@ -45,6 +49,8 @@ const STATEMENTS: [&str; 16] = [
     "CLOSE a",
     "SET search_path = x",
     "RESET search_path",
+    "BEGIN",
+    "SET ROLE x",
     "SET standard_conforming_strings = off",
     "COPY orders FROM STDIN",
     "",
@@ -68,8 +74,20 @@ fn welcome() -> Vec<u8> {
         message(b'S', &[b"standard_conforming_strings\0on\0"]),
         message(b'S', &[b"client_encoding\0UTF8\0"]),
         message(b'Z', &[b"I"]),
+        path(b"public").concat(),
     ]
     .concat()
+}
+
+/// The answer to the gateway's question for the search path, without the description, whose head
+/// alone would let a client go on that waits for it.
+fn path(schema: &[u8]) -> [Vec<u8>; 3] {
+    let length = u32::try_from(schema.len()).unwrap_or(u32::MAX);
+    [
+        message(b'D', &[&[0, 1], &length.to_be_bytes(), schema]),
+        message(b'C', &[b"SELECT 1\0"]),
+        message(b'Z', &[b"I"]),
+    ]
 }
 
 /// The next byte of the program as a number.
@@ -79,13 +97,14 @@ fn number(input: &mut &[u8]) -> usize {
     usize::from(byte)
 }
 
-/// One step of the program; none at its end.
-fn step(input: &mut &[u8]) -> Option<Said> {
+/// One step of the program; none at its end. Messages of one step are said one after the other:
+/// between them a client that waits for one may go on.
+fn step(input: &mut &[u8]) -> Option<Vec<Said>> {
     let (&op, rest) = input.split_first()?;
     *input = rest;
     let name: &[u8] = if op & 0x40 == 0 { b"\0" } else { b"a\0" };
-    let client = |bytes| Some((Side::Client, bytes));
-    let server = |bytes| Some((Side::Server, bytes));
+    let client = |bytes| Some(vec![(Side::Client, bytes)]);
+    let server = |bytes| Some(vec![(Side::Server, bytes)]);
     match op % 32 {
         0..=2 => client(message(
             b'Q',
@@ -129,6 +148,11 @@ fn step(input: &mut &[u8]) -> Option<Said> {
         25 => server(message(b's', &[])),
         26 => server(message(b'S', &[b"client_encoding\0SJIS\0"])),
         27 => server(message(b'n', &[])),
+        28 => {
+            let answer = path([b"public".as_slice(), b"x", b"\xff"][number(input) % 3]);
+            Some(answer.map(|bytes| (Side::Server, bytes)).into())
+        }
+        29 => server(message(b'S', &[b"search_path\0x\0"])),
         _ => {
             let length = number(input);
             let (bytes, rest) = input.split_at(length.min(input.len()));
@@ -138,7 +162,7 @@ fn step(input: &mut &[u8]) -> Option<Said> {
             } else {
                 Side::Server
             };
-            Some((side, bytes.to_vec()))
+            Some(vec![(side, bytes.to_vec())])
         }
     }
 }
@@ -149,8 +173,8 @@ fuzz_target!(|input: &[u8]| {
     if how & 1 == 0 {
         said.extend([(Side::Client, startup()), (Side::Server, welcome())]);
     }
-    while let Some(saying) = step(&mut program) {
-        said.push(saying);
+    while let Some(sayings) = step(&mut program) {
+        said.extend(sayings);
     }
     let (postgres, options) = (
         Postgres::default(),

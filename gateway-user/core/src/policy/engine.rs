@@ -329,10 +329,7 @@ fn tell(names: &[Name]) -> Option<String> {
     let mut told: Vec<String> = names
         .iter()
         .take(NAMES_TOLD)
-        .map(|name| match &name.schema {
-            Some(schema) => format!("{schema}.{}", name.name),
-            None => name.name.to_string(),
-        })
+        .map(ToString::to_string)
         .collect();
     if names.len() > NAMES_TOLD {
         told.push(format!("{} more", names.len() - NAMES_TOLD));

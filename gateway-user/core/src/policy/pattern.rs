@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use regex::Regex;
 
-use crate::facts::{Fact, Name};
+use crate::facts::{Fact, Name, Schema};
 use crate::glob::Glob;
 
 /// Whether something matches, as far as it is known. Ordered: a conjunction is the least of its
@@ -121,11 +121,7 @@ impl Pattern {
 
     fn name(&self, name: &Name) -> Truth {
         match self {
-            Self::Names(patterns) => patterns
-                .iter()
-                .map(|pattern| pattern.matches(name))
-                .max()
-                .unwrap_or(Truth::No),
+            Self::Names(patterns) => any_matches(patterns, name),
             Self::Not(inner) => !inner.name(name),
             _ => Truth::No,
         }
@@ -183,26 +179,51 @@ pub(super) enum NamePattern {
     Regex(Regex),
 }
 
-impl NamePattern {
-    fn matches(&self, name: &Name) -> Truth {
-        match (self, &name.schema) {
-            (Self::Parts { name: pattern, .. }, _) if !pattern.matches(&name.name) => Truth::No,
-            (
-                Self::Parts {
-                    schema: Glob::Any, ..
-                },
-                _,
-            ) => Truth::Yes,
-            (
-                Self::Parts {
-                    schema: pattern, ..
-                },
-                Some(schema),
-            ) => pattern.matches(schema).into(),
-            (Self::Regex(regex), Some(schema)) => {
-                regex.is_match(&format!("{schema}.{}", name.name)).into()
+/// Whether a name matches one of these. Where it may be in several schemas, it does so for certain
+/// if it does in each of them, by whichever pattern.
+fn any_matches(patterns: &[NamePattern], name: &Name) -> Truth {
+    let within = |schema: &str| {
+        patterns
+            .iter()
+            .any(|pattern| pattern.within(schema, &name.name))
+    };
+    match &name.schema {
+        Schema::In(schema) => within(schema).into(),
+        Schema::OneOf(schemas) => {
+            let mut schemas = schemas.iter().map(|schema| within(schema));
+            match schemas.next() {
+                Some(first) if schemas.all(|other| other == first) => first.into(),
+                _ => Truth::Maybe,
             }
-            (Self::Parts { .. } | Self::Regex(_), None) => Truth::Maybe,
+        }
+        Schema::Any => patterns
+            .iter()
+            .map(|pattern| pattern.anywhere(&name.name))
+            .max()
+            .unwrap_or(Truth::No),
+    }
+}
+
+impl NamePattern {
+    /// Whether the name matches in this schema.
+    fn within(&self, schema: &str, name: &str) -> bool {
+        match self {
+            Self::Parts {
+                schema: schemas,
+                name: names,
+            } => names.matches(name) && schemas.matches(schema),
+            Self::Regex(regex) => regex.is_match(&format!("{schema}.{name}")),
+        }
+    }
+
+    /// Whether the name matches when it could be in any schema.
+    fn anywhere(&self, name: &str) -> Truth {
+        match self {
+            Self::Parts { name: names, .. } if !names.matches(name) => Truth::No,
+            Self::Parts {
+                schema: Glob::Any, ..
+            } => Truth::Yes,
+            Self::Parts { .. } | Self::Regex(_) => Truth::Maybe,
         }
     }
 }
@@ -212,22 +233,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_without_a_schema_are_uncertain() {
+    fn names_whose_schema_is_uncertain() {
         let pattern = |schema, name| NamePattern::Parts {
             schema: Glob::new(schema),
             name: Glob::new(name),
         };
-        let name = |schema: Option<&str>| Name {
-            schema: schema.map(Into::into),
+        let check = |pattern: NamePattern, schema: &Schema, expected: Truth| {
+            let name = Name {
+                schema: schema.clone(),
+                name: "orders".into(),
+            };
+            let patterns = [pattern];
+            assert_eq!(
+                any_matches(&patterns, &name),
+                expected,
+                "{patterns:?} {schema:?}"
+            );
+        };
+        let public = Schema::In("public".into());
+        check(pattern("public", "*"), &public, Truth::Yes);
+        check(pattern("s", "*"), &public, Truth::No);
+        check(pattern("public", "*"), &Schema::Any, Truth::Maybe);
+        check(pattern("*", "orders"), &Schema::Any, Truth::Yes);
+        check(pattern("public", "x"), &Schema::Any, Truth::No);
+        let either = Schema::OneOf(["app".into(), "public".into()].into());
+        check(pattern("public", "*"), &either, Truth::Maybe);
+        check(pattern("app", "*"), &either, Truth::Maybe);
+        check(pattern("*p*", "*"), &either, Truth::Yes);
+        check(pattern("s", "*"), &either, Truth::No);
+        check(pattern("*", "orders"), &either, Truth::Yes);
+        let both = [pattern("public", "*"), pattern("app", "*")];
+        let name = Name {
+            schema: either.clone(),
             name: "orders".into(),
         };
-        assert_eq!(
-            pattern("public", "*").matches(&name(Some("public"))),
-            Truth::Yes
-        );
-        assert_eq!(pattern("public", "*").matches(&name(Some("s"))), Truth::No);
-        assert_eq!(pattern("public", "*").matches(&name(None)), Truth::Maybe);
-        assert_eq!(pattern("*", "orders").matches(&name(None)), Truth::Yes);
-        assert_eq!(pattern("public", "x").matches(&name(None)), Truth::No);
+        assert_eq!(any_matches(&both, &name), Truth::Yes);
+        let regex = |text: &str| NamePattern::Regex(Regex::new(text).unwrap());
+        check(regex("^(?:public[.].*)$"), &either, Truth::Maybe);
+        check(regex("^(?:(app|public)[.]orders)$"), &either, Truth::Yes);
+        check(regex("^(?:s[.].*)$"), &either, Truth::No);
     }
 }

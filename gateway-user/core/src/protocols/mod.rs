@@ -12,7 +12,7 @@ pub mod registry;
 use bytes::Bytes;
 
 use crate::descriptor::Protocol;
-use crate::event::{Outcome, ServerError};
+use crate::event::{Found, Outcome, ServerError};
 use crate::facts::Facts;
 use crate::ids::AskId;
 use crate::refusal::Refusal;
@@ -107,7 +107,7 @@ pub enum Then {
 pub enum Step {
     /// So many bytes go to the other side as they are. From the client only housekeeping frames.
     Pass(usize),
-    /// So many bytes go nowhere.
+    /// So many bytes go nowhere: they are dealt with, or answer the gateway itself.
     Discard(usize),
     /// So many bytes are replaced on their way to the other side.
     Replace(usize, Bytes),
@@ -138,6 +138,8 @@ pub enum Step {
 pub enum Report {
     /// It finished.
     Outcome(Outcome),
+    /// It answered a question of the gateway's own.
+    Found(Found),
     /// The server spoke of its own accord.
     Server(ServerError),
 }
@@ -211,7 +213,8 @@ pub trait Codec: Send {
     /// Bytes for the client whose turn has come.
     fn answer(&mut self) -> Option<Bytes>;
 
-    /// Housekeeping for the server that the codec needs for itself.
+    /// A frame for the server that the codec needs for itself: housekeeping, or one of the questions
+    /// that the protocol declares.
     fn inject(&mut self) -> Option<Bytes>;
 
     /// What the server has finished since the last call.

@@ -19,6 +19,7 @@ pub static TCP: Protocol = Protocol {
     upstream_tls: None,
     alpn: None,
     housekeeping: nothing,
+    questions: &[],
 };
 
 /// Datagrams over UDP.

@@ -437,6 +437,7 @@ impl Session {
         while let Some(report) = self.codec.report() {
             self.outbox.record(match report {
                 Report::Outcome(outcome) => Event::Outcome(outcome),
+                Report::Found(found) => Event::Found(found),
                 Report::Server(error) => Event::Server(error),
             });
         }
@@ -444,9 +445,8 @@ impl Session {
             return;
         }
         while let Some(bytes) = self.codec.inject() {
-            let declared = self.protocol.housekeeping;
-            let sent = self.outbox.housekeeping(&bytes, bytes.len(), declared);
-            debug_assert!(sent.is_some(), "a codec injects housekeeping only");
+            let sent = self.outbox.own(&bytes, self.protocol);
+            debug_assert!(sent, "a codec says nothing but what is declared");
         }
         // An answer of the gateway's own never goes into the middle of one of the server's.
         while self.server.rest.is_done()

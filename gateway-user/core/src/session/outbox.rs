@@ -1,13 +1,16 @@
 //! `Action`s and the doors to both peers. The only place where bytes get on their way.
 //!
-//! INVARIANT: towards the server there are two doors. [`Outbox::forward`] takes a [`Permit`], which
+//! INVARIANT: towards the server there are three doors. [`Outbox::forward`] takes a [`Permit`], which
 //! only policy mints; [`Outbox::housekeeping`] takes no frame but of the kinds that the protocol
-//! declared. The conformance laws check both on every codec.
+//! declared; [`Outbox::own`] takes from the codec, and never from the client, what is housekeeping
+//! or, byte for byte, a question that the protocol declared. The conformance laws check them on
+//! every codec.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::descriptor::Protocol;
 use crate::event::{Event, SessionEnd};
 use crate::policy::decision::Permit;
 use crate::protocols::CancelKey;
@@ -109,6 +112,18 @@ impl Outbox {
         Some(Carry {
             remaining: len.saturating_sub(frame.len()),
         })
+    }
+
+    /// The door for a whole frame of the codec's own. Says whether it is housekeeping or one of the
+    /// protocol's questions.
+    #[must_use]
+    pub(super) fn own(&mut self, frame: &[u8], protocol: &Protocol) -> bool {
+        if protocol.questions.contains(&frame) {
+            self.push_to_server(frame);
+            return true;
+        }
+        self.housekeeping(frame, frame.len(), protocol.housekeeping)
+            .is_some()
     }
 
     /// Bytes for the client: the server's, or the gateway's own.

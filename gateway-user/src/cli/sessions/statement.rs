@@ -28,6 +28,10 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
         }
         Event::Ask(ask) => print_ask(out, &at, ask),
         Event::Outcome(outcome) => print_outcome(out, &at, outcome),
+        Event::Found(found) => {
+            let facts = serde_json::to_string(&found.facts)?;
+            writeln!(out, "{DIM}{at}  the server has {}{DIM:#}", line(&facts))
+        }
         Event::Server(error) => {
             write!(out, "{at}  the server says: ")?;
             print_error(out, error)

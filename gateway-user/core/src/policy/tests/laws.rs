@@ -70,7 +70,7 @@ proptest! {
         another in any_rule(),
         text in prop::sample::select(TEXTS),
     ) {
-        let units = Arc::clone(&Script::read(text.as_bytes(), Session::default()).units);
+        let units = Arc::clone(&Script::read(text.as_bytes(), &Session::default()).units);
         for stage in [Stage::Action(units), Stage::Connect] {
             let before = allowed(&rules, &stage);
             let denying = another.replace("'allow'", "'deny'");
@@ -88,7 +88,7 @@ proptest! {
         text in prop::sample::select(TEXTS),
         slot in 3..ATTRIBUTES.len(),
     ) {
-        let units = Script::read(text.as_bytes(), Session::default()).units.to_vec();
+        let units = Script::read(text.as_bytes(), &Session::default()).units.to_vec();
         let mut less = units.clone();
         less.iter_mut().for_each(|unit| unit.set(slot, Fact::Unknown));
         // A rule for what could not be read may allow it.

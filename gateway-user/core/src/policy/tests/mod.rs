@@ -121,7 +121,7 @@ fn told(decision: &Decision) -> String {
 }
 
 fn check_on(engine: &Engine, resource: &str, sql: &str, expected: &str) {
-    let units = Arc::clone(&Script::read(sql.as_bytes(), Session::default()).units);
+    let units = Arc::clone(&Script::read(sql.as_bytes(), &Session::default()).units);
     let decision = decide(engine, "planner", resource, Stage::Action(units));
     assert_eq!(told(&decision), expected, "{sql}");
 }
@@ -384,11 +384,11 @@ fn what_is_not_known() {
         "#,
     );
     let changed = Session {
-        search_path: SearchPath::Changed,
+        search_path: SearchPath::Unknown,
         ..Session::default()
     };
     let check = |resource: &str, sql: &str, expected: &str| {
-        let units = Arc::clone(&Script::read(sql.as_bytes(), changed).units);
+        let units = Arc::clone(&Script::read(sql.as_bytes(), &changed).units);
         assert_eq!(
             told(&decide(&engine, "planner", resource, Stage::Action(units))),
             expected
@@ -439,7 +439,7 @@ fn patterns() {
     };
     let yes = |pattern: &str, sql: &str| check(&with(pattern), sql, "allow r");
     let no = |pattern: &str, sql: &str| {
-        let units = Arc::clone(&Script::read(sql.as_bytes(), Session::default()).units);
+        let units = Arc::clone(&Script::read(sql.as_bytes(), &Session::default()).units);
         let decision = decide(&with(pattern), "planner", "orders-db", Stage::Action(units));
         assert!(
             matches!(decision.verdict, Verdict::Deny(_)),

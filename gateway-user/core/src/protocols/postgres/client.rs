@@ -52,7 +52,7 @@ impl PostgresCodec {
         if self.copy_in {
             return self.client_copying(head);
         }
-        if self.pipeline.is_full() {
+        if self.pipeline.is_full() || self.pipeline.owes_path() {
             return Ok(self.wait_for_server());
         }
         match head.tag {
@@ -62,6 +62,10 @@ impl PostgresCodec {
                     return Ok(None);
                 };
                 let body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
+                if self.should_ask_path(head.tag, body) {
+                    self.ask_path();
+                    return Ok(None);
+                }
                 match head.tag {
                     b'Q' => self.query(head, gather, body),
                     b'P' => self.parse(head, gather, body),
@@ -117,7 +121,7 @@ impl PostgresCodec {
         if !whole {
             return Ok(Script::unread());
         }
-        let script = self.scripts.script(text, self.session());
+        let script = self.scripts.script(text, &self.session());
         for effect in &script.effects {
             if let Effect::Declare { cursor, .. } = effect {
                 reply::not_poison(cursor.as_bytes())?;
@@ -243,7 +247,7 @@ impl PostgresCodec {
         }
         let Some(text) = &prepared.text else {
             // SQL's PREPARE takes no statement that refers to names; only the path can have moved.
-            let units = script::with_path_changed(&prepared.units);
+            let units = script::with_path_changed(&prepared.units, &prepared.session.search_path);
             return Some(Arc::new(Prepared {
                 session,
                 units,
@@ -252,9 +256,9 @@ impl PostgresCodec {
         };
         let read_as = Session {
             search_path: session.search_path,
-            ..prepared.session
+            ..prepared.session.clone()
         };
-        let script = self.scripts.script(text, read_as);
+        let script = self.scripts.script(text, &read_as);
         let units = named(self.resolve(&script)?, name);
         Some(Arc::new(Prepared {
             session: read_as,
@@ -321,6 +325,7 @@ impl PostgresCodec {
             .filter(|kind| matches!(kind, b'S' | b'P'))
             .ok_or(CUT)?;
         body.cstr().filter(|_| body.rest().is_empty()).ok_or(CUT)?;
+        self.sent_since_ready = true;
         self.pipeline.push(Pending::Describe);
         Ok(Some(Step::Pass(head.len)))
     }
@@ -333,6 +338,7 @@ impl PostgresCodec {
             .filter(|_| body.rest().is_empty())
             .ok_or(CUT)?
             .into();
+        self.sent_since_ready = true;
         self.pipeline.push(match kind {
             b'S' => Pending::CloseStatement(name),
             b'P' => Pending::ClosePortal(name),
@@ -389,7 +395,7 @@ impl PostgresCodec {
         if prepared.session.search_path == self.session.search_path {
             return Arc::clone(&prepared.units);
         }
-        script::with_path_changed(&prepared.units)
+        script::with_path_changed(&prepared.units, &prepared.session.search_path)
     }
 
     /// The units of a script, with what its `EXECUTE`s and `FETCH`es refer to in their place.
@@ -466,8 +472,12 @@ impl Prepared {
         }
     }
 
-    /// Prepared by SQL's `PREPARE`.
-    pub(super) fn by_sql(ask: AskId, session: Session, units: Arc<[FactSet]>) -> Self {
+    /// Prepared by SQL's `PREPARE` in a script.
+    pub(super) fn by_sql(ask: AskId, by: &Script, units: Arc<[FactSet]>) -> Self {
+        let session = Session {
+            search_path: by.search_path.clone(),
+            ..Session::default()
+        };
         Self {
             ask: Some(ask),
             units,

@@ -63,7 +63,7 @@ pub(super) struct PostgresCodec {
     /// Cursors of SQL, which the server keeps in the same table but which may outlive it.
     pub(super) cursors: Names<Arc<[FactSet]>>,
     pub(super) asked: Option<Asked>,
-    inject: VecDeque<Bytes>,
+    pub(super) inject: VecDeque<Bytes>,
     pub(super) reports: VecDeque<Report>,
     /// Transaction status of the last `ReadyForQuery`.
     pub(super) status: u8,
@@ -75,8 +75,8 @@ pub(super) struct PostgresCodec {
     pub(super) copy_in: bool,
     /// How texts are read now, by what was asked for and what the server has reported.
     pub(super) session: Session,
-    /// What `session.search_path` was at the beginning.
-    pub(super) first_path: SearchPath,
+    /// The search path may have changed since the server was asked for it last.
+    pub(super) path_stale: bool,
     /// Something under way may change how texts are read, which the server would report.
     pub(super) reading_changes: bool,
     /// How texts are read was changed within the transaction that is open: whatever rolls it back,
@@ -110,11 +110,11 @@ impl PostgresCodec {
             executed: false,
             copy_in: false,
             session: Session {
+                search_path: SearchPath::Unknown,
                 strings: Strings::Uncertain,
                 encoding: Encoding::Uncertain,
-                ..Session::default()
             },
-            first_path: SearchPath::Default,
+            path_stale: true,
             reading_changes: false,
             reading_may_revert: false,
             sent_since_ready: false,
@@ -137,7 +137,7 @@ impl PostgresCodec {
     pub(super) fn expect_changes(&mut self, script: &Script, units: &[FactSet]) {
         for effect in &script.effects {
             match effect {
-                Effect::SearchPathChanged => self.session.search_path = SearchPath::Changed,
+                Effect::SearchPathChanged => self.path_changes(),
                 Effect::ReadingChanged => self.expect_other_reading(),
                 Effect::Execute { .. } | Effect::Fetch { .. } => self.expect_unsettled(units),
                 _ => {}
@@ -149,7 +149,7 @@ impl PostgresCodec {
     pub(super) fn expect_unsettled(&mut self, units: &[FactSet]) {
         let unsettled = script::unsettled(units);
         if unsettled.search_path {
-            self.session.search_path = SearchPath::Changed;
+            self.path_changes();
         }
         if unsettled.reading {
             self.expect_other_reading();
@@ -167,10 +167,10 @@ impl PostgresCodec {
             return Session {
                 strings: Strings::Uncertain,
                 encoding: Encoding::Uncertain,
-                ..self.session
+                search_path: self.session.search_path.clone(),
             };
         }
-        self.session
+        self.session.clone()
     }
 
     /// The refused message was part of the extended protocol: what follows it up to `Sync` is

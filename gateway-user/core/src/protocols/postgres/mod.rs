@@ -2,14 +2,16 @@
 //!
 //! `wire` knows the frames, `client` and `server` what they mean in each direction, `startup` what
 //! comes before a session is ready, `pipeline` and `names` what is under way and what names stand
-//! for, `reply` what the gateway says itself, `script` what a statement asks for, `attributes`
-//! which facts a rule can match. The conversation's state is in `codec`.
+//! for, `path` in which schemas names without one are looked for, `reply` what the gateway says
+//! itself, `script` what a statement asks for, `attributes` which facts a rule can match. The
+//! conversation's state is in `codec`.
 
 pub mod attributes;
 mod cache;
 mod client;
 mod codec;
 mod names;
+mod path;
 mod pipeline;
 pub mod reply;
 pub mod script;
@@ -40,6 +42,7 @@ pub static PROTOCOL: Protocol = Protocol {
     }),
     alpn: Some(b"postgresql"),
     housekeeping: client::is_housekeeping,
+    questions: &[path::QUESTION],
 };
 
 /// The protocol, with what its sessions share.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::path::Answer;
 use super::script::{self, Effect, Script};
 use crate::event::Outcome;
 use crate::facts::FactSet;
@@ -93,6 +94,8 @@ pub(super) enum Pending {
     Refused(Bytes),
     /// A refused simple query: this `ErrorResponse`, then `ReadyForQuery` with the true status.
     RefusedQuery(Bytes),
+    /// The gateway's own question for the search path: until `ReadyForQuery`.
+    Path(Answer),
     /// A poisoned pipeline: the server's error, replaced by this `ErrorResponse`.
     Poison(Bytes),
 }
@@ -102,7 +105,7 @@ impl Pending {
     fn ends_in_ready(&self) -> bool {
         matches!(
             self,
-            Self::Startup(_) | Self::Query(..) | Self::Call(_) | Self::Sync
+            Self::Startup(_) | Self::Query(..) | Self::Call(_) | Self::Sync | Self::Path(_)
         )
     }
 
@@ -143,10 +146,7 @@ fn defines_name(effect: &Effect) -> bool {
         Effect::Prepare { .. } | Effect::Deallocate { .. } | Effect::Declare { .. } => true,
         Effect::CloseCursor { .. } | Effect::DiscardAll => true,
         Effect::Execute { .. } | Effect::Fetch { .. } => false,
-        Effect::SearchPathChanged
-        | Effect::SearchPathReset
-        | Effect::SearchPathPublic
-        | Effect::ReadingChanged => false,
+        Effect::SearchPathChanged | Effect::ReadingChanged => false,
     }
 }
 
@@ -176,6 +176,20 @@ impl Pipeline {
     /// Nothing is owed.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// The answer to the question for the search path is owed.
+    pub(super) fn owes_path(&self) -> bool {
+        self.queue
+            .iter()
+            .any(|pending| matches!(pending, Pending::Path(_)))
+    }
+
+    /// The server owes nothing: whatever is there is the gateway's own to say.
+    pub(super) fn is_settled(&self) -> bool {
+        self.queue
+            .iter()
+            .all(|pending| matches!(pending, Pending::Refused(_) | Pending::RefusedQuery(_)))
     }
 
     /// As much is owed as may be.

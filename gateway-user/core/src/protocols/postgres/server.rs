@@ -13,7 +13,7 @@ use crate::cursor::Cursor;
 use crate::event::{Outcome, ServerError};
 use crate::ids::AskId;
 use crate::protocols::{CodecError, GATHER_LIMIT, Report, Step};
-use crate::sql::postgres::{Encoding, SearchPath, Strings};
+use crate::sql::postgres::{Encoding, Strings};
 
 /// Completion tags of one ask that the recording names; more are only counted.
 const TAGS: usize = 64;
@@ -28,6 +28,9 @@ impl PostgresCodec {
         let Some(head) = wire::server_head(input)? else {
             return Ok(None);
         };
+        if self.answers_path(head.tag) {
+            return self.path_answer(head, input);
+        }
         let gather = match head.tag {
             b'E' => head.len.min(ERROR_GATHER),
             b'C' | b'Z' | b'S' | b'G' | b'W' => head.len.min(GATHER_LIMIT),
@@ -53,10 +56,12 @@ impl PostgresCodec {
                 self.pipeline.copy_in()?;
             }
             b'E' => return Ok(Some(self.error(head, body))),
-            b'Z' => self.ready(
-                body.u8()
-                    .ok_or(CodecError::Server("invalid ReadyForQuery"))?,
-            )?,
+            b'Z' => {
+                let status = body
+                    .u8()
+                    .ok_or(CodecError::Server("invalid ReadyForQuery"))?;
+                return self.ready(head, status).map(Some);
+            }
             b'S' => self.reported(body),
             // Copying out begins and ends; parameters of a statement; notices, notifications;
             // authentication and version during start-up.
@@ -124,7 +129,7 @@ impl PostgresCodec {
         for effect in &script.effects {
             match effect {
                 Effect::Prepare { name, units } => {
-                    let prepared = Prepared::by_sql(ask, self.session, Arc::clone(units));
+                    let prepared = Prepared::by_sql(ask, script, Arc::clone(units));
                     let bytes = prepared.bytes();
                     self.statements
                         .confirm(name.as_bytes(), Arc::new(prepared), bytes);
@@ -136,17 +141,6 @@ impl PostgresCodec {
                         .confirm(cursor.as_bytes(), Arc::clone(units), bytes);
                 }
                 gone => self.forget(gone),
-            }
-        }
-    }
-
-    /// The search path is a known one again.
-    fn restore_path(&mut self, script: &Script) {
-        for effect in &script.effects {
-            match effect {
-                Effect::SearchPathReset => self.session.search_path = self.first_path,
-                Effect::SearchPathPublic => self.session.search_path = SearchPath::Default,
-                _ => {}
             }
         }
     }
@@ -181,14 +175,12 @@ impl PostgresCodec {
                 self.cursors.clear();
             }
             Effect::Execute { .. } | Effect::Fetch { .. } => {}
-            Effect::SearchPathChanged
-            | Effect::SearchPathReset
-            | Effect::SearchPathPublic
-            | Effect::ReadingChanged => {}
+            Effect::SearchPathChanged | Effect::ReadingChanged => {}
         }
     }
 
-    /// `ParameterStatus`: how the server reads texts from now on.
+    /// `ParameterStatus`: how the server reads texts from now on. From PostgreSQL 18 on it tells of
+    /// the search path too, whatever changed it; which schemas that comes to is to be asked.
     fn reported(&mut self, mut body: Cursor<'_>) {
         let (name, value) = (
             body.cstr().unwrap_or_default(),
@@ -210,6 +202,7 @@ impl PostgresCodec {
                     Encoding::Uncertain
                 };
             }
+            b"search_path" => self.path_changes(),
             _ => {}
         }
     }
@@ -266,14 +259,17 @@ impl PostgresCodec {
         answer
     }
 
-    fn ready(&mut self, status: u8) -> Result<(), CodecError> {
+    fn ready(&mut self, head: Head, status: u8) -> Result<Step, CodecError> {
         self.copy_in = false;
-        let was_idle = self.status == b'I';
         self.status = status;
         if status == b'I' {
             self.portals.clear();
         }
         match self.pipeline.pop() {
+            // The client may send statements once the path is told: its welcome is the end of that.
+            Some(Pending::Startup(_)) if self.pipeline.owes_path() => {
+                return Ok(Step::Discard(head.len));
+            }
             Some(Pending::Startup(_)) => self.phase = Phase::Ready,
             Some(Pending::Query(tally, script)) => {
                 if tally.outcome.error.is_some() {
@@ -281,11 +277,8 @@ impl PostgresCodec {
                 } else {
                     self.follow(&script, tally.outcome.ask);
                 }
-                // Within a transaction it could be rolled back.
-                let settled = was_idle && status == b'I' && self.pipeline.is_empty();
-                if settled && tally.outcome.error.is_none() {
-                    self.restore_path(&script);
-                }
+                // A simple query takes the place of the unnamed statement.
+                self.statements.forget(b"");
                 self.reports.push_back(Report::Outcome(tally.outcome));
             }
             Some(Pending::Call(tally)) => self.reports.push_back(Report::Outcome(tally.outcome)),
@@ -296,13 +289,13 @@ impl PostgresCodec {
                 ));
             }
         }
-        if self.pipeline.is_empty() {
+        if self.pipeline.is_settled() {
             self.reading_changes = false;
             self.sent_since_ready = false;
             // Outside a transaction there is nothing left to be rolled back.
             self.reading_may_revert &= status != b'I';
         }
-        Ok(())
+        Ok(Step::Pass(head.len))
     }
 }
 
@@ -320,7 +313,7 @@ fn affected(tag: &[u8]) -> u64 {
 }
 
 /// The fields of an `ErrorResponse` that the recording keeps.
-fn server_error(mut fields: Cursor<'_>) -> ServerError {
+pub(super) fn server_error(mut fields: Cursor<'_>) -> ServerError {
     let mut error = ServerError {
         severity: String::new(),
         code: String::new(),

@@ -14,7 +14,6 @@ use super::{reply, wire};
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::protocols::{Ask, CancelKey, ClientTls, CodecError, GATHER_LIMIT, Step, Then, TlsInfo};
-use crate::sql::postgres::SearchPath;
 
 /// What the client has tried so far.
 #[derive(Debug, Default)]
@@ -45,6 +44,10 @@ impl Startup {
 }
 
 const MAJOR: u32 = 3;
+/// `AuthenticationOk`.
+const AUTHENTICATED: u32 = 0;
+/// `AuthenticationSASL`.
+const SASL: u32 = 10;
 const SCRAM_PLUS: &[u8] = b"SCRAM-SHA-256-PLUS";
 
 impl PostgresCodec {
@@ -110,16 +113,13 @@ impl PostgresCodec {
                 b"user" => user = Some(text(wire::server_name(value))),
                 b"database" if value.is_empty() => database = None,
                 b"database" => database = Some(text(wire::server_name(value))),
-                b"options" if names_search_path(value) => self.first_path = SearchPath::Changed,
                 _ if is("application_name") => facts.set(slot::APPLICATION_NAME, text(value)),
-                _ if is("search_path") => self.first_path = SearchPath::Changed,
                 _ => {}
             }
         }
         if !body.rest().is_empty() {
             return Err(CUT);
         }
-        self.session.search_path = self.first_path;
         // A database that is not named is the one with the user's name.
         facts.set(
             slot::DATABASE,
@@ -210,7 +210,14 @@ impl PostgresCodec {
         };
         let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
         match head.tag {
-            b'R' if body.u32() == Some(10) => self.sasl_offer(head.len, body).map(Some),
+            b'R' => match body.u32() {
+                Some(AUTHENTICATED) => {
+                    self.ask_path();
+                    Ok(Some(Step::Pass(head.len)))
+                }
+                Some(SASL) => self.sasl_offer(head.len, body).map(Some),
+                _ => Ok(Some(Step::Pass(head.len))),
+            },
             b'K' => self.key_data(head.len, body).map(Some),
             _ => self.server_ready(input),
         }
@@ -265,20 +272,6 @@ impl PostgresCodec {
             real,
         })
     }
-}
-
-/// Whether the server's command line in `options` could set the search path: `-c search_path=…` or
-/// `--search-path=…`, where a backslash escapes any character.
-fn names_search_path(options: &[u8]) -> bool {
-    let plain = options
-        .iter()
-        .filter(|byte| **byte != b'\\')
-        .map(|byte| match byte {
-            b'-' => b'_',
-            byte => byte.to_ascii_lowercase(),
-        });
-    let plain: Vec<u8> = plain.collect();
-    memchr::memmem::find(&plain, b"search_path").is_some()
 }
 
 /// Whether this is a `SASLInitialResponse` whose GS2 header says "I could bind the channel, and

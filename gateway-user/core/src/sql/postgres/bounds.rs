@@ -29,7 +29,7 @@ pub const MAX_SIGNS: usize = 64;
 const MAX_STARTS: usize = 64;
 
 /// The text, if it is one that may be handed to the grammar.
-pub(super) fn readable(text: &[u8], session: Session) -> Option<&str> {
+pub(super) fn readable<'a>(text: &'a [u8], session: &Session) -> Option<&'a str> {
     let certain = session.encoding == Encoding::Utf8 || text.is_ascii();
     if text.len() > MAX_BYTES || !certain || memchr::memchr(0, text).is_some() {
         return None;

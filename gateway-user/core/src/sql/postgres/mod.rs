@@ -2,7 +2,8 @@
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
 //! say where nodes have children, `queries`, `relations`, `statements` and `definitions` what the nodes mean,
-//! `verbs` what a command is called, `catalog` what the server has built in. `unit` is the result,
+//! `verbs` what a command is called, `path` where names are looked for, `catalog` what the server has
+//! built in. `unit` is the result,
 //! `bounds` what is not tried, and `stack` the place where all this happens.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
@@ -13,6 +14,7 @@ mod catalog;
 mod clauses;
 mod commands;
 mod definitions;
+mod path;
 mod queries;
 mod relations;
 mod stack;
@@ -29,6 +31,8 @@ use std::panic::catch_unwind;
 use pg_query::{ParserOptions, protobuf};
 
 pub use bounds::{MAX_BRACKETS, MAX_BYTES, MAX_OPERATORS, MAX_SIGNS, MAX_WORDS};
+pub use path::SearchPath;
+pub use relations::DECIDE_PATH;
 pub use unit::{Analysis, Effect, Names, Setting, Unit};
 pub use verbs::{KINDS, OBJECTS, VERBS};
 
@@ -42,7 +46,7 @@ use walk::Walker;
 ///
 /// The caller provides a stack of 16 MiB or more, of which less than a quarter is used: a text that
 /// might nest deep is read on another thread, and the caller waits for it.
-pub fn analyse(text: &[u8], session: Session) -> Analysis {
+pub fn analyse(text: &[u8], session: &Session) -> Analysis {
     readable(text, session)
         .and_then(|text| read_safely(text, session))
         .unwrap_or_else(|| Analysis {
@@ -55,7 +59,7 @@ pub fn analyse(text: &[u8], session: Session) -> Analysis {
 const ESCAPING: ParserOptions = ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS;
 
 /// Reads `text` on this thread's stack, see `stack`.
-fn read(text: &str, session: Session) -> Option<Analysis> {
+fn read(text: &str, session: &Session) -> Option<Analysis> {
     match session.strings {
         Strings::Standard => read_with(text, session, ParserOptions::DEFAULT),
         Strings::Escaping => read_with(text, session, ESCAPING),
@@ -69,7 +73,7 @@ fn read(text: &str, session: Session) -> Option<Analysis> {
     }
 }
 
-fn read_with(text: &str, session: Session, options: ParserOptions) -> Option<Analysis> {
+fn read_with(text: &str, session: &Session, options: ParserOptions) -> Option<Analysis> {
     // A panic in the library would be a bug of its own; here it means "not understood".
     let parsed = catch_unwind(|| {
         pg_query::parse(text, options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING)
@@ -77,7 +81,7 @@ fn read_with(text: &str, session: Session, options: ParserOptions) -> Option<Ana
     walk_all(&parsed.ok()?.ok()?.protobuf.stmts, session)
 }
 
-fn walk_all(statements: &[protobuf::RawStmt], session: Session) -> Option<Analysis> {
+fn walk_all(statements: &[protobuf::RawStmt], session: &Session) -> Option<Analysis> {
     let count = u64::try_from(statements.len()).ok()?;
     let mut walker = Walker::new(session, statements.len().max(1));
     for raw in statements {
@@ -94,7 +98,7 @@ fn walk_all(statements: &[protobuf::RawStmt], session: Session) -> Option<Analys
 }
 
 /// How a session makes the server read texts, where that is not fixed by the grammar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Session {
     /// Where unqualified names are looked for.
     pub search_path: SearchPath,
@@ -108,20 +112,11 @@ impl Default for Session {
     /// What a server has out of the box.
     fn default() -> Self {
         Self {
-            search_path: SearchPath::Default,
+            search_path: SearchPath::default(),
             strings: Strings::Standard,
             encoding: Encoding::Utf8,
         }
     }
-}
-
-/// Where unqualified names are looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SearchPath {
-    /// `pg_catalog`, then `public`.
-    Default,
-    /// Somewhere else: an unqualified name could be in any schema.
-    Changed,
 }
 
 /// The setting `standard_conforming_strings`, which the server reports.

@@ -1,15 +1,17 @@
 //! Names of relations and functions, as the server would resolve them, wherever they are written.
 //!
-//! Which schema an unqualified name belongs to depends on the search path; what lies in
-//! `pg_catalog` is in `catalog`.
+//! Which schema an unqualified name belongs to depends on the search path: see `path`.
 
 use pg_query::protobuf::{self, ObjectType, PublicationObjSpecType, node::Node};
 
-use super::SearchPath;
 use super::catalog;
 use super::unit::Effect;
 use super::walk::{Access, Walk, Walker, constant, string, strings};
-use crate::facts::Name;
+use crate::facts::{Name, Schema};
+
+/// Settings that the search path depends on: itself, and the current role, which `"$user"` stands
+/// for and whose rights decide which of the schemas count.
+pub const DECIDE_PATH: [&str; 3] = ["search_path", "role", "session_authorization"];
 
 impl Walker {
     /// Notes that the current unit uses a relation.
@@ -36,14 +38,12 @@ impl Walker {
     }
 
     fn named(&mut self, schema: &str, relation: &str, access: Access) {
-        let schema = match (schema, self.search_path) {
-            ("", SearchPath::Changed) => None,
-            ("", SearchPath::Default) if catalog::is_relation(relation) => Some("pg_catalog"),
-            ("", SearchPath::Default) => Some("public"),
-            (schema, _) => Some(schema),
+        let schema = match schema {
+            "" => self.search_path.schema_of(relation),
+            schema => Schema::In(schema.into()),
         };
         let name = Name {
-            schema: schema.map(Into::into),
+            schema,
             name: relation.into(),
         };
         self.note(|unit| {
@@ -63,12 +63,12 @@ impl Walker {
     pub(super) fn function(&mut self, names: &[protobuf::Node]) {
         let names = strings(names);
         let (schema, name) = match names.as_deref() {
-            Some([name]) => (None, *name),
-            Some([.., schema, name]) => (Some(*schema), *name),
+            Some([name]) => (Schema::Any, *name),
+            Some([.., schema, name]) => (Schema::In((*schema).into()), *name),
             Some([]) | None => return self.lose(),
         };
         let name = Name {
-            schema: schema.map(Into::into),
+            schema,
             name: name.into(),
         };
         self.note(|unit| unit.functions.add(&name));
@@ -81,7 +81,7 @@ impl Walker {
     pub(super) fn unsettled(&mut self, name: Option<&str>) {
         self.note_run(|unit| unit.set(name));
         let is = |setting: &str| name.is_none_or(|name| name.eq_ignore_ascii_case(setting));
-        if is("search_path") {
+        if DECIDE_PATH.into_iter().any(is) {
             self.effect(Effect::SearchPathChanged);
         }
         if is("standard_conforming_strings") || is("client_encoding") {

@@ -33,7 +33,7 @@ pub(super) const DEEP: usize = if cfg!(debug_assertions) {
 static IDLE: Mutex<Vec<Reader>> = Mutex::new(Vec::new());
 
 /// Reads `text` where the stack suffices.
-pub(super) fn read_safely(text: &str, session: Session) -> Option<Analysis> {
+pub(super) fn read_safely(text: &str, session: &Session) -> Option<Analysis> {
     if shallow(text.as_bytes()) {
         return read(text, session);
     }
@@ -91,7 +91,7 @@ impl Reader {
             .stack_size(DEEP)
             .spawn(move || {
                 for (text, session) in received {
-                    let analysis = catch_unwind(|| read(&text, session)).unwrap_or_default();
+                    let analysis = catch_unwind(|| read(&text, &session)).unwrap_or_default();
                     if send.send(analysis).is_err() {
                         return;
                     }
@@ -102,8 +102,8 @@ impl Reader {
     }
 
     /// What the thread reads; the outer nothing means that there is no such thread any more.
-    fn read(&self, text: &str, session: Session) -> Option<Option<Analysis>> {
-        self.texts.send((text.into(), session)).ok()?;
+    fn read(&self, text: &str, session: &Session) -> Option<Option<Analysis>> {
+        self.texts.send((text.into(), session.clone())).ok()?;
         self.analyses.recv().ok()
     }
 }

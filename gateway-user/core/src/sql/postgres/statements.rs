@@ -7,17 +7,29 @@ use pg_query::protobuf::{self, DiscardMode, VariableSetKind, node::Node};
 use super::clauses::fields;
 use super::definitions::cascades;
 use super::queries::statement;
-use super::unit::Effect;
+use super::relations::DECIDE_PATH;
+use super::unit::{Effect, Unit};
 use super::verbs;
 use super::walk::{Access, Walk, Walker, constant, string};
 
 /// Makes a unit of a command.
 pub(super) fn command(node: &Node, walker: &mut Walker) {
-    walker.unit(verbs::unit(node), |walker| {
+    let unit = verbs::unit(node);
+    let moves = moves_path(&unit);
+    walker.unit(unit, |walker| {
         walker.access = Access::Write;
         fields(node, walker);
         beyond_fields(node, walker);
+        if moves {
+            walker.effect(Effect::SearchPathChanged);
+        }
     });
+}
+
+/// Whether the command may change which schemas there are, what the role is called or which schemas
+/// it may use: the same path may then come to others.
+fn moves_path(unit: &Unit) -> bool {
+    matches!(unit.object, Some("schema" | "role" | "owned" | "extension"))
 }
 
 /// What a command touches besides the names in it, and what it changes for later ones.
@@ -96,7 +108,7 @@ fn session_effects(node: &Node, walker: &mut Walker) {
         Node::DiscardStmt(discard) if discard.target == i32::from(DiscardMode::DiscardAll) => {
             walker.effect(Effect::DiscardAll);
             walker.effect(Effect::ReadingChanged);
-            walker.effect(Effect::SearchPathReset);
+            walker.effect(Effect::SearchPathChanged);
         }
         Node::VariableSetStmt(set) => set_effects(set, walker),
         _ => {}
@@ -104,33 +116,14 @@ fn session_effects(node: &Node, walker: &mut Walker) {
 }
 
 fn set_effects(set: &protobuf::VariableSetStmt, walker: &mut Walker) {
-    let kind = VariableSetKind::try_from(set.kind);
-    let all = kind == Ok(VariableSetKind::VarResetAll);
-    let path = set.name.eq_ignore_ascii_case("search_path");
-    let resets = matches!(
-        kind,
-        Ok(VariableSetKind::VarReset | VariableSetKind::VarSetDefault)
-    );
-    if all || path && resets && !set.is_local {
-        walker.effect(Effect::SearchPathReset);
-    } else if path && kind == Ok(VariableSetKind::VarSetValue) && !set.is_local && is_public(set) {
-        walker.effect(Effect::SearchPathPublic);
-    }
-    if path && !(walker.alone && (resets || is_public(set)) && !set.is_local) {
+    let all = VariableSetKind::try_from(set.kind) == Ok(VariableSetKind::VarResetAll);
+    let is = |setting: &str| all || set.name.eq_ignore_ascii_case(setting);
+    if DECIDE_PATH.into_iter().any(is) {
         walker.effect(Effect::SearchPathChanged);
     }
-    if all
-        || set.name.eq_ignore_ascii_case("standard_conforming_strings")
-        || set.name.eq_ignore_ascii_case("client_encoding")
-    {
+    if is("standard_conforming_strings") || is("client_encoding") {
         walker.effect(Effect::ReadingChanged);
     }
-}
-
-/// Whether a search path is the one that a server has out of the box, or `public` alone.
-fn is_public(set: &protobuf::VariableSetStmt) -> bool {
-    let path: Option<Vec<&str>> = set.args.iter().map(constant).collect();
-    matches!(path.as_deref(), Some(["public"] | ["$user", "public"]))
 }
 
 impl Walk for protobuf::ExplainStmt {
@@ -286,10 +279,9 @@ impl Walk for protobuf::CreateSchemaStmt {
             if_not_exists: _,
         } = self;
         // Within it, the new schema is the first to be looked in.
-        let path = std::mem::replace(&mut walker.search_path, super::SearchPath::Changed);
+        walker.effect(Effect::SearchPathChanged);
         schema_elts
             .iter()
             .for_each(|element| statement(element, walker));
-        walker.search_path = path;
     }
 }

@@ -238,15 +238,10 @@ pub enum Effect<U> {
     },
     /// `DISCARD ALL`: no prepared statements, no portals.
     DiscardAll,
-    /// The search path may now be another one: unqualified names could be in any schema, also
-    /// those of statements prepared before, which the server then reads anew.
+    /// The search path may now be another one, or come to other schemas: until the server has told
+    /// it, unqualified names could be in any schema, also those of statements prepared before,
+    /// which the server then reads anew.
     SearchPathChanged,
-    /// The search path is again as it was when the session started. Given only where the text has
-    /// no other statement; it holds only if the session was idle before and is idle after, because
-    /// a transaction that is rolled back brings the former path back.
-    SearchPathReset,
-    /// The search path is now `public`, with or without `"$user"`; holds as `SearchPathReset` does.
-    SearchPathPublic,
     /// `standard_conforming_strings` or `client_encoding` may now differ: until the server reports
     /// (`ParameterStatus`), texts are to be read with `Strings::Uncertain` and
     /// `Encoding::Uncertain`.
@@ -274,8 +269,6 @@ impl<U> Effect<U> {
             Self::CloseCursor { cursor } => Effect::CloseCursor { cursor },
             Self::DiscardAll => Effect::DiscardAll,
             Self::SearchPathChanged => Effect::SearchPathChanged,
-            Self::SearchPathReset => Effect::SearchPathReset,
-            Self::SearchPathPublic => Effect::SearchPathPublic,
             Self::ReadingChanged => Effect::ReadingChanged,
         }
     }

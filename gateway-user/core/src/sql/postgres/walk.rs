@@ -71,8 +71,6 @@ pub(super) struct Walker {
     pub(super) access: Access,
     /// Names of common table expressions in sight, the innermost last.
     ctes: Vec<String>,
-    /// Whether the text has only one statement.
-    pub(super) alone: bool,
     units: Vec<Unit>,
     effects: Vec<(usize, Effect<Range<usize>>)>,
     current: usize,
@@ -83,12 +81,11 @@ pub(super) struct Walker {
 }
 
 impl Walker {
-    pub(super) fn new(session: Session, statements: usize) -> Self {
+    pub(super) fn new(session: &Session, statements: usize) -> Self {
         Self {
-            search_path: session.search_path,
+            search_path: session.search_path.clone(),
             access: Access::Read,
             ctes: Vec::new(),
-            alone: statements == 1,
             units: Vec::with_capacity(statements),
             effects: Vec::new(),
             current: 0,
@@ -239,10 +236,8 @@ impl Walker {
         if self.folded {
             return;
         }
-        match effect {
-            Effect::SearchPathChanged => self.search_path = SearchPath::Changed,
-            Effect::SearchPathReset | Effect::SearchPathPublic if !self.alone => return,
-            _ => {}
+        if effect == Effect::SearchPathChanged {
+            self.search_path = SearchPath::Unknown;
         }
         if self.effects.last().is_none_or(|(_, last)| *last != effect) {
             self.effects.push((self.current, effect));

@@ -10,8 +10,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::attributes::{self as slot, ATTRIBUTES};
-use crate::facts::{Fact, FactSet, Name, Scope};
-use crate::sql::postgres::{Analysis, Names, Session, Setting, Unit, analyse};
+use crate::facts::{Fact, FactSet, Name, Schema, Scope};
+use crate::sql::postgres::{
+    Analysis, DECIDE_PATH, Names, SearchPath, Session, Setting, Unit, analyse,
+};
 
 /// A change of the session's state which later statements depend on.
 pub type Effect = crate::sql::postgres::Effect<Arc<[FactSet]>>;
@@ -35,6 +37,8 @@ pub struct Script {
     pub units: Arc<[FactSet]>,
     /// What changes for later statements, in the order in which the server runs them.
     pub effects: Box<[Effect]>,
+    /// By which path unqualified names in it were taken, where it does not change that itself.
+    pub search_path: SearchPath,
     /// For each effect, the index of the unit that has it.
     made_by: Box<[usize]>,
     deferred: Box<[Deferred]>,
@@ -56,7 +60,7 @@ impl Script {
     /// Reads `text`. Never fails: what cannot be read is one unit with `sql.parsed` false.
     ///
     /// Needs a stack of 16 MiB, see [`analyse`].
-    pub fn read(text: &[u8], session: Session) -> Arc<Script> {
+    pub fn read(text: &[u8], session: &Session) -> Arc<Script> {
         let Analysis {
             units,
             effects,
@@ -92,6 +96,7 @@ impl Script {
         Arc::new(Script {
             units: sets,
             effects: effects.into(),
+            search_path: session.search_path.clone(),
             made_by: made_by.into(),
             deferred: deferred.into(),
         })
@@ -102,6 +107,7 @@ impl Script {
         Arc::new(Script {
             units: Arc::new([unknown(false)]),
             effects: Box::default(),
+            search_path: SearchPath::Unknown,
             made_by: Box::default(),
             deferred: Box::default(),
         })
@@ -213,11 +219,7 @@ impl<'a> Defined<'a> {
                 self.forget_prepared();
                 self.forget_cursors();
             }
-            Effect::Execute { .. }
-            | Effect::Fetch { .. }
-            | Effect::SearchPathReset
-            | Effect::SearchPathPublic
-            | Effect::ReadingChanged => {}
+            Effect::Execute { .. } | Effect::Fetch { .. } | Effect::ReadingChanged => {}
         }
     }
 
@@ -257,12 +259,15 @@ pub fn unknown(parsed: bool) -> FactSet {
     set
 }
 
-/// The units as they may be understood after the search path has changed: a name that could have
-/// been written without its schema is in any schema.
+/// The units as they may be understood after the search path has changed from `path`: a name that
+/// could have been written without its schema is in any schema.
 ///
 /// The server looks such names up anew when it runs a statement that was prepared before.
-pub fn with_path_changed(units: &[FactSet]) -> Arc<[FactSet]> {
-    let assumed = |schema: &str| matches!(schema, "public" | "pg_catalog");
+pub fn with_path_changed(units: &[FactSet], path: &SearchPath) -> Arc<[FactSet]> {
+    let certain = |schema: &Schema| match schema {
+        Schema::In(schema) => !path.may_have_given(schema),
+        Schema::OneOf(_) | Schema::Any => false,
+    };
     units
         .iter()
         .map(|unit| {
@@ -270,7 +275,11 @@ pub fn with_path_changed(units: &[FactSet]) -> Arc<[FactSet]> {
             for list in [slot::TABLE, slot::READ, slot::WRITE] {
                 if let Fact::Names(names) = unit.fact(list) {
                     let names = names.iter().map(|name| Name {
-                        schema: name.schema.clone().filter(|schema| !assumed(schema)),
+                        schema: if certain(&name.schema) {
+                            name.schema.clone()
+                        } else {
+                            Schema::Any
+                        },
                         name: name.name.clone(),
                     });
                     let names = Fact::Names(names.collect());
@@ -298,7 +307,7 @@ pub fn unsettled(units: &[FactSet]) -> Unsettled {
     for unit in units {
         match unit.fact(slot::SETTING) {
             Fact::Text(name) => match &**name {
-                "search_path" => unsettled.search_path = true,
+                name if DECIDE_PATH.contains(&name) => unsettled.search_path = true,
                 "standard_conforming_strings" | "client_encoding" => unsettled.reading = true,
                 "all" => {
                     unsettled = Unsettled {
@@ -355,7 +364,7 @@ pub fn function_call(oid: u32) -> Arc<[FactSet]> {
         set.set(slot::SETTING, Fact::Unknown);
     } else {
         let name = Name {
-            schema: Some("pg_catalog".into()),
+            schema: Schema::In("pg_catalog".into()),
             name: name.into(),
         };
         set.set(slot::FUNCTION, Fact::Names([name].into()));

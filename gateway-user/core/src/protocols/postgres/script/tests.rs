@@ -3,7 +3,7 @@
 use super::*;
 
 fn read(sql: &str) -> Arc<Script> {
-    Script::read(sql.as_bytes(), Session::default())
+    Script::read(sql.as_bytes(), &Session::default())
 }
 
 /// Verb and tables of each unit.
@@ -74,8 +74,25 @@ fn a_path_that_changed_makes_names_uncertain() {
             .collect::<Vec<_>>(),
         _ => vec![],
     };
-    let units = with_path_changed(&read("SELECT FROM a, s.b, pg_class").units);
-    assert_eq!(schemas(&units), [None, Some("s".into()), None]);
+    let under = |path: SearchPath| {
+        let session = Session {
+            search_path: path.clone(),
+            ..Session::default()
+        };
+        let script = Script::read(b"SELECT FROM a, s.b, pg_class, public.c", &session);
+        assert_eq!(script.search_path, path);
+        schemas(&with_path_changed(&script.units, &path))
+    };
+    let within = |schema: &str| Schema::In(schema.into());
+    let (any, s, public) = (Schema::Any, within("s"), within("public"));
+    let check = |path: &[&str], expected: [&Schema; 4]| {
+        let told = under(SearchPath::of(path.iter().copied()));
+        assert_eq!(told.iter().collect::<Vec<_>>(), expected, "{path:?}");
+    };
+    check(&["public"], [&any, &s, &any, &any]);
+    check(&["app"], [&any, &s, &any, &public]);
+    check(&["s", "app"], [&any, &any, &any, &public]);
+    assert_eq!(under(SearchPath::Unknown), [any.clone(), s, any, public]);
 }
 
 #[test]

@@ -181,7 +181,7 @@ proptest! {
         let (one, other) = (with(&text, &some), with(&text, &others));
         let shapes = (shape(one.as_bytes()), shape(other.as_bytes()));
         if shapes.0.is_some() && shapes.0 == shapes.1 {
-            let read = |text: &str| Script::read(text.as_bytes(), Session::default());
+            let read = |text: &str| Script::read(text.as_bytes(), &Session::default());
             prop_assert_eq!(read(&one), read(&other), "{} / {}", one, other);
         }
     }

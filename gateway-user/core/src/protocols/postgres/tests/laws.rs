@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::talk::{client, nothing, options, server, working};
+use super::talk::{client, engine, nothing, options, server, working};
 use crate::conformance::{
-    Said, chunking_changes_nothing, evidence_is_complete, nothing_passes_without_permit, run,
+    Said, chunking_changes_nothing, evidence_is_complete, nothing_passes_without_permit,
+    questions_are_the_gateways_own, run,
 };
 use crate::protocols::postgres::Postgres;
+use crate::protocols::postgres::path::QUESTION;
 use crate::protocols::{ClientTls, Side};
 
 const STATEMENTS: [&str; 12] = [
@@ -41,6 +43,7 @@ fn said_by_client() -> impl Strategy<Value = Vec<u8>> {
         Just(client::copy_data(b"1\n")),
         Just(client::copy_done()),
         Just(client::terminate()),
+        Just(QUESTION.to_vec()),
         prop::collection::vec(any::<u8>(), 0..40),
     ]
 }
@@ -57,21 +60,53 @@ fn said_by_server() -> impl Strategy<Value = Vec<u8>> {
         Just(server::error("42703")),
         Just(server::copy_in()),
         Just(server::status("client_encoding", "SJIS")),
+        Just(server::status("search_path", "x")),
+        Just(server::notice()),
+        Just(server::fatal("57P01")),
         prop::collection::vec(any::<u8>(), 0..40),
     ]
 }
 
 fn conversation() -> impl Strategy<Value = Vec<Said>> {
-    let saying = prop_oneof![
-        said_by_client().prop_map(|bytes| (Side::Client, bytes)),
-        said_by_server().prop_map(|bytes| (Side::Server, bytes)),
+    let sayings = prop_oneof![
+        10 => said_by_client().prop_map(|bytes| vec![(Side::Client, bytes)]),
+        9 => said_by_server().prop_map(|bytes| vec![(Side::Server, bytes)]),
+        1 => prop_oneof![Just("public"), Just("x")].prop_map(path),
     ];
-    prop::collection::vec(saying, 0..24).prop_map(|mut said| {
-        said.insert(
-            0,
+    prop::collection::vec(sayings, 0..24).prop_map(|said| {
+        let start = [
             (Side::Client, client::startup(3 << 16, &[("user", "app")])),
-        );
-        said.insert(1, (Side::Server, server::welcome()));
+            (Side::Server, server::welcome()),
+        ];
+        start
+            .into_iter()
+            .chain(said.into_iter().flatten())
+            .collect()
+    })
+}
+
+/// The answer to the gateway's question, one message after the other: between them a client that
+/// waits for one may go on. Without the description, whose head alone would let it go on.
+fn path(schema: &'static str) -> Vec<Said> {
+    let messages = [
+        server::row(schema.as_bytes()),
+        server::complete("SELECT 1"),
+        server::ready(b'I'),
+    ];
+    messages.map(|bytes| (Side::Server, bytes)).into()
+}
+
+/// The client speaks before the server has welcomed it and told its path.
+fn opening() -> impl Strategy<Value = Vec<Said>> {
+    let early = prop::collection::vec(said_by_client(), 0..6);
+    (conversation(), early, 0usize..200).prop_map(|(mut said, early, at)| {
+        let (_, welcome) = said.remove(1);
+        let (begun, rest) = welcome.split_at(at.min(welcome.len()));
+        let early = early.into_iter().map(|bytes| (Side::Client, bytes));
+        let opening = std::iter::once((Side::Server, begun.to_vec()))
+            .chain(early)
+            .chain([(Side::Server, rest.to_vec())]);
+        said.splice(1..1, opening);
         said
     })
 }
@@ -83,6 +118,18 @@ proptest! {
     fn cutting_the_input_changes_nothing(said in conversation(), size in 1usize..9) {
         let options = options(ClientTls::Refuse);
         chunking_changes_nothing(&Postgres::default(), &options, &working(), &said, |_| size);
+    }
+
+    #[test]
+    fn cutting_an_opening_changes_nothing(said in opening(), size in 1usize..9) {
+        let options = options(ClientTls::Refuse);
+        chunking_changes_nothing(&Postgres::default(), &options, &working(), &said, |_| size);
+    }
+
+    #[test]
+    fn no_client_asks_the_questions_of_the_gateway(said in opening()) {
+        let beginning = engine("[[rule]]\nname = 'a'\naction = 'allow'\nmatch = { verb = 'notify' }");
+        questions_are_the_gateways_own(&Postgres::default(), &options(ClientTls::Refuse), &beginning, &said);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod extended;
 mod laws;
 mod names;
+mod path;
 mod simple;
 mod startup;
 mod talk;

@@ -144,16 +144,21 @@ fn with_another_search_path_an_unqualified_name_could_be_any_table() {
         ]
         .concat(),
     );
-    talk.heard();
-    talk.client(&client::query("SELECT * FROM secrets"));
+    talk.clear();
+    talk.client(
+        &[
+            client::query("SET search_path = elsewhere"),
+            client::query("SELECT * FROM secrets"),
+        ]
+        .concat(),
+    );
+    talk.server(&server::path(&["elsewhere"]))
+        .server(&[server::complete("SET"), server::ready(b'I')].concat());
     assert_eq!(
         talk.heard(),
-        "E/42501 Z/I",
+        "C Z/I E/42501 Z/I",
         "in any schema it may be the one that is denied"
     );
-    succeed(&mut talk, "RESET search_path");
-    talk.client(&client::query("SELECT * FROM orders"));
-    assert_eq!(talk.sent(), "Q");
 }
 
 #[test]
@@ -164,9 +169,62 @@ fn a_statement_that_was_prepared_is_looked_at_again_under_another_search_path() 
     ));
     talk.client(&[client::parse("a", "SELECT * FROM orders"), client::sync()].concat());
     talk.server(&[server::parsed(), server::ready(b'I')].concat());
-    succeed(&mut talk, "SET search_path = elsewhere");
+    talk.clear();
+    talk.client(
+        &[
+            client::query("SET search_path = elsewhere"),
+            client::bind("", "a"),
+            client::sync(),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.sent(), "Q S", "what it is by then is uncertain");
+    talk.server(&[server::complete("SET"), server::ready(b'I')].concat());
+    assert_eq!(talk.heard(), "C Z/I E/42501");
+    talk.server(&server::ready(b'I'));
+    talk.clear();
     talk.client(&[client::bind("", "a"), client::sync()].concat());
-    assert_eq!(talk.heard(), "E/42501");
+    assert_eq!(talk.sent(), "Q");
+    talk.server(&server::path(&["elsewhere"]));
+    assert_eq!(
+        (talk.sent(), talk.heard().as_str()),
+        ("S".to_owned(), "E/42501")
+    );
+    talk.server(&server::ready(b'I'));
+    succeed(&mut talk, "SET search_path = public");
+    talk.client(&[client::bind("", "a"), client::sync()].concat());
+    talk.server(&server::path(&["public"]));
+    assert_eq!(talk.sent(), "Q B S");
+}
+
+#[test]
+fn what_was_prepared_is_uncertain_under_a_path_that_was_changed_behind_it() {
+    let mut talk = Talk::ready(super::talk::engine(
+        "[[rule]]\nname = 'a'\naction = 'allow'\nmatch = { verb = ['set', 'prepare', 'execute'] }\n\
+         [[rule]]\nname = 'b'\naction = 'allow'\nmatch = { verb = ['select'], table = ['public.orders'] }",
+    ));
+    // The path has moved on before the server tells that the statement is prepared.
+    talk.client(
+        &[
+            client::query("PREPARE a AS SELECT * FROM orders"),
+            client::query("SET search_path = elsewhere"),
+        ]
+        .concat(),
+    );
+    talk.server(&[server::complete("PREPARE"), server::ready(b'I')].concat());
+    talk.clear();
+    talk.client(&client::query("EXECUTE a"));
+    talk.server(&[server::complete("SET"), server::ready(b'I')].concat());
+    assert_eq!(
+        (talk.sent(), talk.heard().as_str()),
+        (String::new(), "C Z/I E/42501 Z/I")
+    );
+    talk.client(&client::query("EXECUTE a"))
+        .server(&server::path(&["elsewhere"]));
+    assert_eq!(
+        (talk.sent().as_str(), talk.heard().as_str()),
+        ("Q", "E/42501 Z/I")
+    );
 }
 
 #[test]
@@ -286,6 +344,7 @@ fn what_is_sent_into_a_copy_never_counts_as_run() {
         ]
         .concat(),
     );
+    talk.server(&server::path(&["elsewhere"]));
     talk.server(&server::copy_in());
     talk.server(
         &[
@@ -309,11 +368,9 @@ fn a_function_called_by_number_may_change_how_names_are_read() {
          [[rule]]\nname = 'b'\naction = 'allow'\nmatch = { verb = ['select'], table = ['public.orders'] }",
     ));
     // `set_config`.
-    talk.client(&client::call(2078))
+    talk.client(&[client::call(2078), client::query("SELECT * FROM orders")].concat())
         .server(&server::ready(b'I'));
-    talk.clear();
-    talk.client(&client::query("SELECT * FROM orders"));
-    assert_eq!(talk.heard(), "E/42501 Z/I");
+    assert_eq!(talk.heard(), "Z/I E/42501 Z/I");
 }
 
 #[test]

@@ -193,21 +193,6 @@ fn a_server_that_cannot_be_reached_is_told_of() {
 
 #[test]
 fn a_start_packet_is_read_as_the_server_reads_it() {
-    // Names of settings have no case.
-    for parameters in [
-        [("user", "app"), ("SEARCH_PATH", "elsewhere")],
-        [("user", "app"), ("options", r"-csearch\-path=elsewhere")],
-    ] {
-        let mut talk = Talk::fresh(working(), ClientTls::Accept);
-        talk.client(&client::startup(3 << 16, &parameters))
-            .server(&server::welcome());
-        talk.client(&client::query("SELECT * FROM secrets"));
-        let tables = talk.events.iter().find_map(|event| match event {
-            Event::Ask(ask) => ask.units.first()?.get("sql.table").cloned(),
-            _ => None,
-        });
-        assert_eq!(tables, Some(Value::Texts(vec!["secrets".to_owned()])));
-    }
     // A database without a name is the user's own, and names are cut.
     let long = "d".repeat(70);
     for (user, database, told) in [("app", "", "app"), ("app", long.as_str(), &long[..63])] {

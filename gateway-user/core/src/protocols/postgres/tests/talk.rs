@@ -126,7 +126,13 @@ pub(super) mod client {
 pub(super) mod server {
     use super::message;
 
+    /// Of a server whose search path is `public`.
     pub(in super::super) fn welcome() -> Vec<u8> {
+        [greeting(), path(&["public"])].concat()
+    }
+
+    /// Before it answers the gateway's question.
+    pub(in super::super) fn greeting() -> Vec<u8> {
         [
             message(b'R', &[&[0, 0, 0, 0]]),
             status("standard_conforming_strings", "on"),
@@ -135,6 +141,33 @@ pub(super) mod server {
             ready(b'I'),
         ]
         .concat()
+    }
+
+    /// The answer to the question for the search path.
+    pub(in super::super) fn path(schemas: &[&str]) -> Vec<u8> {
+        let rows: Vec<u8> = schemas
+            .iter()
+            .flat_map(|schema| row(schema.as_bytes()))
+            .collect();
+        [description(), rows, complete("SELECT"), ready(b'I')].concat()
+    }
+
+    pub(in super::super) fn description() -> Vec<u8> {
+        message(
+            b'T',
+            &[b"\0\x01unnest\0\0\0\0\0\0\0\0\0\0\x13\0\x40\xff\xff\xff\xff\0\0"],
+        )
+    }
+
+    pub(in super::super) fn notice() -> Vec<u8> {
+        message(b'N', &[b"SNOTICE\0VNOTICE\0C00000\0Mnote\0\0"])
+    }
+
+    pub(in super::super) fn fatal(code: &str) -> Vec<u8> {
+        message(
+            b'E',
+            &[b"SFATAL\0VFATAL\0C", code.as_bytes(), b"\0Mover\0\0"],
+        )
     }
 
     pub(in super::super) fn status(name: &str, value: &str) -> Vec<u8> {

@@ -28,7 +28,7 @@ fn strings_that_end_elsewhere() {
             strings,
             ..Session::default()
         };
-        analyse(sql.as_bytes(), session)
+        analyse(sql.as_bytes(), &session)
             .units
             .iter()
             .map(line)
@@ -51,7 +51,7 @@ fn strings_that_end_elsewhere() {
 #[test]
 fn unreadable() {
     with_stack(|| {
-        let unread = |text: &[u8], session| {
+        let unread = |text: &[u8], session: &Session| {
             let analysis = analyse(text, session);
             assert_eq!(
                 analysis.units.iter().map(line).collect::<Vec<_>>(),
@@ -60,24 +60,27 @@ fn unreadable() {
             assert_eq!(analysis.effects, []);
         };
         let plain = Session::default();
-        unread(b"SELECT 1\0; DELETE FROM t", plain);
-        unread(b"SELECT '\xff'", plain);
-        unread(&vec![b' '; MAX_BYTES + 1], plain);
+        unread(b"SELECT 1\0; DELETE FROM t", &plain);
+        unread(b"SELECT '\xff'", &plain);
+        unread(&vec![b' '; MAX_BYTES + 1], &plain);
         unread(
             "SELECT '\u{e9}'".as_bytes(),
-            Session {
+            &Session {
                 encoding: Encoding::Uncertain,
-                ..plain
+                ..plain.clone()
             },
         );
-        unread("/*".repeat(100_000).as_bytes(), plain);
-        unread(format!("SELECT {}1", "+".repeat(100_000)).as_bytes(), plain);
-        unread("(".repeat(20_000).as_bytes(), plain);
+        unread("/*".repeat(100_000).as_bytes(), &plain);
+        unread(
+            format!("SELECT {}1", "+".repeat(100_000)).as_bytes(),
+            &plain,
+        );
+        unread("(".repeat(20_000).as_bytes(), &plain);
         unread(
             format!("SELECT {}1{}", "(".repeat(20_000), ")".repeat(20_000)).as_bytes(),
-            plain,
+            &plain,
         );
-        unread("SELECT 1;".repeat(20_000).as_bytes(), plain);
+        unread("SELECT 1;".repeat(20_000).as_bytes(), &plain);
         // What multiplies when units take over what is inside them, or when names stand for much.
         let tables: Vec<String> = (0..500).map(|n| format!("t{n}")).collect();
         let nested = format!(
@@ -86,13 +89,13 @@ fn unreadable() {
             tables.join(","),
             ") SELECT 1".repeat(40)
         );
-        unread(nested.as_bytes(), plain);
+        unread(nested.as_bytes(), &plain);
         let ctes: Vec<String> = (0..2_000)
             .map(|n| format!("a{n} AS (TABLE a{n})"))
             .collect();
         unread(
             format!("WITH {} SELECT 1", ctes.join(",")).as_bytes(),
-            plain,
+            &plain,
         );
     });
 }
@@ -151,14 +154,14 @@ fn hostile() {
             .repeat(40),
         ];
         for text in texts {
-            let analysis = analyse(text.as_bytes(), Session::default());
+            let analysis = analyse(text.as_bytes(), &Session::default());
             assert!(!analysis.units.is_empty());
         }
         // A long list of names is not kept; what is not kept is unknown.
         let many: Vec<String> = (0..5_000).map(|n| format!("t{n}")).collect();
         let analysis = analyse(
             format!("TABLE a; SELECT 1 FROM {}", many.join(",")).as_bytes(),
-            Session::default(),
+            &Session::default(),
         );
         assert_eq!(analysis.units[1].tables.known(), None);
     });
@@ -219,7 +222,7 @@ fn short_texts_need_little_stack() {
                 .map(|count| nest(way, count))
                 .find(|text| stack::shallow(text.as_bytes()))
                 .unwrap();
-            let analysis = read(&deepest, Session::default());
+            let analysis = read(&deepest, &Session::default());
             assert!(analysis.is_some(), "{deepest}");
         }
     });
@@ -232,7 +235,7 @@ fn deep_texts_need_a_quarter_of_their_stack() {
         for &way in NESTS {
             let mut read_at_all = 0;
             for count in [400, 800, 1_600, 2_400, 3_200, 4_000, 4_990, 9_990] {
-                read_at_all += u32::from(read(&nest(way, count), Session::default()).is_some());
+                read_at_all += u32::from(read(&nest(way, count), &Session::default()).is_some());
             }
             assert!(read_at_all > 0, "{way:?}");
         }
@@ -269,7 +272,7 @@ fn long_and_legal() {
             "CREATE TABLE b AS TABLE a;".repeat(2_000)
         ),
     ] {
-        let analysis = analyse(text.as_bytes(), Session::default());
+        let analysis = analyse(text.as_bytes(), &Session::default());
         assert!(
             analysis.units.iter().all(|unit| unit.parsed),
             "{}",
@@ -283,7 +286,7 @@ proptest::proptest! {
     #[test]
     fn any_text(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..25)) {
         let text = words.join(" ");
-        for unit in analyse(text.as_bytes(), Session::default()).units {
+        for unit in analyse(text.as_bytes(), &Session::default()).units {
             assert!(!unit.parsed || VERBS.contains(&unit.verb), "{}", unit.verb);
             assert!(!unit.parsed || KINDS.contains(&unit.kind), "{}", unit.kind);
             assert!(unit.object.is_none_or(|object| OBJECTS.contains(&object)));
@@ -292,7 +295,7 @@ proptest::proptest! {
 
     #[test]
     fn any_bytes(bytes: Vec<u8>) {
-        assert!(!analyse(&bytes, Session::default()).units.is_empty());
+        assert!(!analyse(&bytes, &Session::default()).units.is_empty());
     }
 }
 

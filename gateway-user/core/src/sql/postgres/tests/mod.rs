@@ -7,7 +7,7 @@ use super::*;
 use crate::facts::Name;
 
 /// What a text is read as: one line for each unit, then one for each effect.
-fn facts(sql: &str, session: Session) -> String {
+fn facts(sql: &str, session: &Session) -> String {
     let analysis = analyse(sql.as_bytes(), session);
     let mut out = format!("{sql}\n");
     for unit in &analysis.units {
@@ -72,13 +72,7 @@ fn list(names: &Names) -> Option<String> {
     let Some(names) = names.known() else {
         return Some("?".into());
     };
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| match &name.schema {
-            Some(schema) => format!("{schema}.{}", name.name),
-            None => name.name.to_string(),
-        })
-        .collect();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     (!names.is_empty()).then(|| names.join(","))
 }
 
@@ -99,7 +93,7 @@ fn union(reads: &Names, writes: &Names) -> Option<Vec<Name>> {
 fn table(statements: &[&str]) -> String {
     statements
         .iter()
-        .map(|sql| facts(sql, Session::default()))
+        .map(|sql| facts(sql, &Session::default()))
         .collect()
 }
 
@@ -313,11 +307,17 @@ fn attacks() {
 
 #[test]
 fn search_path() {
-    let changed = Session {
-        search_path: SearchPath::Changed,
-        ..Session::default()
+    let under = |search_path| {
+        let session = Session {
+            search_path,
+            ..Session::default()
+        };
+        facts("SELECT * FROM orders, pg_class, s.x", &session)
     };
-    let mut out = facts("SELECT * FROM orders, pg_class, s.x", changed);
+    let mut out = under(SearchPath::Unknown);
+    out += &under(SearchPath::of(["app"]));
+    out += &under(SearchPath::of(["app", "public"]));
+    out += &under(SearchPath::of(["public", "pg_catalog"]));
     out += &table(&[
         "SET search_path = evil; SELECT * FROM orders, pg_class",
         "SELECT set_config('search_path', 'evil', false); SELECT * FROM orders",
@@ -335,6 +335,17 @@ fn search_path() {
         "RESET ALL",
         "DISCARD ALL",
         "DISCARD ALL; TABLE orders",
+        "SET ROLE clerk; TABLE orders",
+        "SET LOCAL SESSION AUTHORIZATION clerk",
+        "RESET SESSION AUTHORIZATION",
+        "SELECT set_config('Role', 'clerk', true); TABLE orders",
+        "CREATE SCHEMA app CREATE TABLE t (a int); TABLE orders",
+        "ALTER SCHEMA a RENAME TO app; TABLE orders",
+        "DROP SCHEMA app; TABLE orders",
+        "GRANT USAGE ON SCHEMA app TO r; TABLE orders",
+        "GRANT r TO app; TABLE orders",
+        "ALTER ROLE app RENAME TO r; TABLE orders",
+        "CREATE EXTENSION e; TABLE orders",
         "SET standard_conforming_strings = off",
         "SET NAMES 'sjis'",
     ]);
