@@ -46,6 +46,9 @@ enum Chore {
     Demo,
     /// Measure
     Bench(bench::Arguments),
+    /// The client's part of a measurement; `bench` starts this
+    #[command(hide = true)]
+    Load(bench::load::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Ebpf { check } => ebpf::run(check),
         Chore::Demo => demo::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Load(arguments) => bench::load::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

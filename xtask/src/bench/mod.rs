@@ -2,14 +2,22 @@
 //!
 //! Rounds are interleaved and each round's ratios are its own, because a shared machine's speed
 //! drifts by more than what is measured. `plan` says what is measured, `stand` sets up the ways
-//! to the server, `pgbench` and `idle` measure, `report` tells.
+//! to the server, `pgbench` and `idle` measure, `report` tells. `connect` is what the kernel side adds
+//! to a connection and `relay` what an uninspected stream loses: their clients are in `load`, their
+//! servers in `target`.
 
+mod connect;
 mod cpu;
 mod idle;
+pub(crate) mod load;
 mod pgbench;
 mod plan;
+mod relay;
 mod report;
+mod rounds;
+mod spread;
 mod stand;
+mod target;
 
 use std::path::PathBuf;
 
@@ -29,6 +37,10 @@ pub(crate) struct Arguments {
 enum What {
     /// pgbench direct, through PgBouncer and through the gateway
     Postgres(Options),
+    /// Connections: hooks off, on somebody else, redirecting; whole sessions; time in the kernel
+    Connect(rounds::Options),
+    /// An uninspected stream: direct, copied by tokio, and through the gateway
+    Relay(rounds::Options),
 }
 
 /// How long and how much.
@@ -75,8 +87,15 @@ impl Options {
 
 /// Measures and reports.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let What::Postgres(options) = &arguments.what;
     setup::ensure(&[Purpose::Build, Purpose::Bench, Purpose::Test])?;
+    match &arguments.what {
+        What::Postgres(options) => postgres(options),
+        What::Connect(options) => connect::run(options),
+        What::Relay(options) => relay::run(options),
+    }
+}
+
+fn postgres(options: &Options) -> Result<()> {
     let mut report = report::Report::begin(options)?;
     for tls in [false, true] {
         measure(options, tls, &mut report)?;

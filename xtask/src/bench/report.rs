@@ -13,6 +13,7 @@ use super::Options;
 use super::idle::Idle;
 use super::pgbench::Sample;
 use super::plan::{Cell, Path};
+use super::spread::{Spread, median};
 
 /// One figure of a sample.
 type Figure = fn(&Sample) -> f64;
@@ -167,12 +168,7 @@ impl Report {
 
     fn rate_ratio(&self, cell: &Cell, path: Path, base: Path) -> Option<String> {
         let spread = self.ratio(cell, path, base, |sample| sample.per_second)?;
-        (path != base).then(|| {
-            format!(
-                "{:.2} [{:.2}–{:.2}]",
-                spread.median, spread.lowest, spread.highest
-            )
-        })
+        (path != base).then(|| spread.to_string())
     }
 
     fn ratio(&self, cell: &Cell, path: Path, base: Path, value: Figure) -> Option<Spread> {
@@ -193,58 +189,5 @@ impl Report {
             .filter(|measured| measured.cell == *cell && measured.path == path)
             .map(|measured| value(&measured.sample))
             .collect()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Spread {
-    median: f64,
-    lowest: f64,
-    highest: f64,
-}
-
-impl Spread {
-    /// Of finite values; none when there are none, such as when a divisor was 0.
-    fn of(values: Vec<f64>) -> Option<Spread> {
-        let finite: Vec<f64> = values
-            .into_iter()
-            .filter(|value| value.is_finite())
-            .collect();
-        Some(Spread {
-            lowest: finite.iter().copied().min_by(f64::total_cmp)?,
-            highest: finite.iter().copied().max_by(f64::total_cmp)?,
-            median: median(finite)?,
-        })
-    }
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let upper = *values.get(values.len() / 2)?;
-    if values.len() % 2 == 1 {
-        return Some(upper);
-    }
-    let lower = *values.get(values.len() / 2 - 1)?;
-    Some(f64::midpoint(lower, upper))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians_and_spreads() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![1.0, 2.0]), Some(1.5));
-        assert_eq!(median(vec![]), None);
-        let spread = Spread::of(vec![1.0, f64::INFINITY, 3.0]);
-        assert_eq!(
-            spread,
-            Some(Spread {
-                median: 2.0,
-                lowest: 1.0,
-                highest: 3.0
-            })
-        );
     }
 }

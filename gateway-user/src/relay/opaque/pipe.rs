@@ -17,8 +17,9 @@ use nix::unistd::pipe2;
 const CAPACITY: i32 = 1 << 20;
 /// What one call moves at most, in bytes: more than any pipe holds.
 const MOST: usize = 1 << 20;
-/// Pipes that are lent at once.
-const LENT: usize = 128;
+/// Pipes that are lent at once. With those that are kept they stay within what one user without
+/// privileges may have in pipes (`/proc/sys/fs/pipe-user-pages-soft`).
+const LENT: usize = 48;
 /// Empty pipes that are kept for the next who needs one.
 const KEPT: usize = 16;
 
