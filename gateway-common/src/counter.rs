@@ -1,30 +1,19 @@
-//! `Counter`: the events that the programs count, each a slot of the per-CPU array `STATS`.
+//! `Counter`: events of the daemon's side, each a slot of the per-CPU array `STATS`.
 //!
-//! They survive a restart of the daemon, since the map is pinned.
+//! What happens to agents is counted for each attached cgroup, in `coverage`. Both survive a
+//! restart of the daemon, since the maps are pinned.
 
 /// A slot of `STATS`. New ones are added at the end.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
-    /// Connections sent to the daemon.
-    Redirected = 0,
-    /// Refused: nothing that carries the daemon's mark listens.
-    NoListener = 1,
-    /// Refused: the attachment or the socket's record is not complete.
-    NotReady = 2,
-    /// Refused: port 0, multicast or broadcast.
-    Destination = 3,
-    /// Refused: the destination is the daemon's own listener.
-    Loop = 4,
-    /// Refused: a stream socket that is not TCP.
-    Protocol = 5,
-    /// Passed: the daemon's own connections.
-    OwnProcess = 6,
     /// Records handed over to an accepted socket.
-    Delivered = 7,
+    Delivered = 0,
     /// Accepted sockets without a record; the daemon refuses them.
-    Missed = 8,
+    Missed = 1,
+    /// Sights that found the ring buffer full.
+    SightsLost = 2,
 }
 
 /// How many slots there are.
-pub const COUNTERS: usize = 9;
+pub const COUNTERS: usize = 3;

@@ -1,4 +1,4 @@
-//! `Mark`: what the daemon puts on its listening sockets, and the connect hook looks for.
+//! `Mark`: what the daemon puts on its listeners and resolver sockets, and the programs look for.
 //!
 //! The mark dies with the socket, so a dead daemon has none, and whoever binds its port meanwhile
 //! has none either. It cannot be set without the pinned map, which only root reaches.
@@ -8,7 +8,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// Thread group id of the daemon in the initial PID namespace, whose own connections are
-    /// never redirected; 0 where the daemon cannot know it (it runs in another PID namespace).
+    /// refused rather than sent to itself; 0 where the daemon cannot know it (it runs in another PID namespace).
     /// While a listener lives its process does, so the id cannot have passed to somebody else.
     pub tgid: u32,
     /// Explicit padding.

@@ -1,4 +1,4 @@
-//! `Origin`: one redirected connection as the kernel saw it when `connect(2)` was called.
+//! `Origin`: one redirected connection or question as the kernel saw it when it was made.
 //!
 //! Written by the connect hook, completed when the source port is known, and read by the daemon
 //! from the accepted socket. It says nothing about workloads: that is the daemon's knowledge.
@@ -31,7 +31,7 @@ pub struct Origin {
     pub source_port: u16,
     /// `AF_INET` or `AF_INET6`: family of the agent's socket, not of the destination.
     pub family: u16,
-    /// `IPPROTO_TCP`.
+    /// `IPPROTO_TCP`, or `IPPROTO_UDP` for a question to the resolver.
     pub protocol: u16,
     /// Thread group id ("pid") of the process, in the initial PID namespace.
     pub tgid: u32,

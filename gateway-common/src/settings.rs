@@ -7,16 +7,20 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Port of the daemon's listeners on 127.0.0.1 and ::1, host order.
+    /// Port of the daemon's listeners and resolver sockets on 127.0.0.1 and ::1, host order.
     pub port: u16,
-    /// 1 where the kernel has `bpf_set_retval` (5.18): refusals then carry their own errno
-    /// instead of `EPERM`.
+    /// 1 where the kernel has `bpf_set_retval` for programs on addresses: refusals then carry
+    /// their own errno instead of `EPERM`.
     pub has_set_retval: u16,
+    /// Likewise for programs on the making of sockets.
+    pub has_socket_retval: u16,
+    /// Explicit padding.
+    pub pad: u16,
 }
 
-const _: () = assert!(size_of::<Settings>() == 4);
+const _: () = assert!(size_of::<Settings>() == 8);
 
-// SAFETY: two integers without padding (the size is asserted above), so any bytes are a valid
-// value and all bytes are initialised.
+// SAFETY: integers without padding (the size is asserted above), so any bytes are a valid value
+// and all bytes are initialised.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Settings {}

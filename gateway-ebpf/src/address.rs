@@ -1,6 +1,6 @@
 //! Addresses as the programs compare them: 16 bytes in network order, IPv4 as `::ffff:a.b.c.d`.
 //!
-//! Nothing here reads a context; `connect`, `peer` and `lifecycle` do.
+//! Nothing here reads a context; `request`, `lifecycle` and `egress` do.
 
 pub const AF_INET: u32 = 2;
 pub const AF_INET6: u32 = 10;
@@ -15,6 +15,8 @@ const LOOPBACK4: u32 = 0x7f00_0001_u32.to_be();
 impl Address {
     /// 127.0.0.1, where IPv4 is redirected to.
     pub const LOCALHOST4: Self = Self([0, 0, MAPPED, LOOPBACK4]);
+    /// ::, no address.
+    pub const NONE: Self = Self([0; 4]);
     /// ::1, where IPv6 is redirected to.
     pub const LOCALHOST6: Self = Self([0, 0, 0, 1_u32.to_be()]);
 
@@ -59,6 +61,17 @@ impl Address {
             ip >> 28 == 0xe || ip == u32::MAX
         } else {
             u32::from_be(a) >> 24 == 0xff
+        }
+    }
+
+    /// An address that never leaves the host.
+    #[inline(always)]
+    pub fn is_loopback(self) -> bool {
+        let [_, _, _, d] = self.0;
+        if self.is_v4() {
+            u32::from_be(d) >> 24 == 127
+        } else {
+            self == Self::LOCALHOST6
         }
     }
 

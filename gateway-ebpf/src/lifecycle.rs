@@ -12,14 +12,15 @@ use aya_ebpf::helpers::generated::bpf_get_netns_cookie;
 use core::ptr::{addr_of, read_volatile};
 use gateway_common::counter::Counter;
 use gateway_common::origin::Origin;
+use gateway_common::source::Source;
 
 use crate::address::{AF_INET, Address};
 use crate::maps::{
-    AFLOW, FLOW, Flow, SRC, SourceKey, count, on_socket, on_socket_or_new, remove_from_socket,
+    AFLOW, FLOW, Flow, SRC, count, on_socket, on_socket_or_new, remove_from_socket,
     settings,
 };
 
-/// The fields of the context, read once and before any branch (see `connect`).
+/// The fields of the context, read once and before any branch (see `request`).
 struct Event {
     ctx: *mut bpf_sock_ops,
     sk: *mut bpf_sock,
@@ -134,8 +135,8 @@ fn deliver(event: &Event) {
 }
 
 #[inline(always)]
-fn key(event: &Event, ip: Address, port: u16) -> SourceKey {
-    SourceKey {
+fn key(event: &Event, ip: Address, port: u16) -> Source {
+    Source {
         // SAFETY: the context is live.
         netns: unsafe { bpf_get_netns_cookie(event.ctx.cast()) },
         ip: ip.bytes(),

@@ -1,26 +1,51 @@
 //! The kernel programs' entry points: a few lines each, the work is in the modules.
 //!
-//! `connect` redirects, `lifecycle` hands the connection's record to the daemon's socket, `peer`
-//! keeps up appearances, `maps` is what they share. All of it loads on Linux 5.15 without kernel
-//! type information (no CO-RE). How they are attached is in the daemon's `kernel` folder.
+//! `socket` says which sockets there may be, `connect` and `ask` redirect, `bind` keeps the
+//! daemon's port free, `lifecycle` hands the connection's record to the daemon's socket, `peer`
+//! keeps up appearances, and `egress` drops what came by another way. They stand on `request`,
+//! `packet`, `listener`, `coverage`, `address` and `maps`. All of it loads on Linux 5.15 without
+//! kernel type information (no CO-RE). How they are attached is in the daemon's `kernel` folder.
 //!
 //! Function names differ from section names because the linker takes both for symbols.
 #![no_std]
 #![no_main]
 
 mod address;
+mod ask;
+mod bind;
 mod connect;
+mod coverage;
+mod egress;
 mod lifecycle;
+mod listener;
 mod maps;
+mod packet;
 mod peer;
+mod request;
+mod socket;
 
-use aya_ebpf::macros::{cgroup_sock_addr, sock_ops};
-use aya_ebpf::programs::{SockAddrContext, SockOpsContext};
+use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, sock_ops};
+use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext};
 
-/// A sock_addr program's "go on".
+/// "Go on", of programs on addresses and sockets.
 const PASS: i32 = 1;
-/// A sock_addr program's "no": `EPERM`, or what `bpf_set_retval` said before.
+/// Their "no": `EPERM`, or what `bpf_set_retval` said before.
 const REFUSE: i32 = 0;
+
+#[cgroup_sock(sock_create)]
+pub fn gw_socket(ctx: SockContext) -> i32 {
+    socket::create(ctx.sock)
+}
+
+#[cgroup_sock_addr(bind4)]
+pub fn gw_bind4(ctx: SockAddrContext) -> i32 {
+    bind::bind4(ctx.sock_addr)
+}
+
+#[cgroup_sock_addr(bind6)]
+pub fn gw_bind6(ctx: SockAddrContext) -> i32 {
+    bind::bind6(ctx.sock_addr)
+}
 
 #[cgroup_sock_addr(connect4)]
 pub fn gw_connect4(ctx: SockAddrContext) -> i32 {
@@ -32,20 +57,45 @@ pub fn gw_connect6(ctx: SockAddrContext) -> i32 {
     connect::connect6(ctx.sock_addr)
 }
 
+#[cgroup_sock_addr(sendmsg4)]
+pub fn gw_sendmsg4(ctx: SockAddrContext) -> i32 {
+    ask::sendmsg4(ctx.sock_addr)
+}
+
+#[cgroup_sock_addr(sendmsg6)]
+pub fn gw_sendmsg6(ctx: SockAddrContext) -> i32 {
+    ask::sendmsg6(ctx.sock_addr)
+}
+
+#[cgroup_sock_addr(recvmsg4)]
+pub fn gw_recvmsg4(ctx: SockAddrContext) -> i32 {
+    peer::shown4(ctx.sock_addr)
+}
+
+#[cgroup_sock_addr(recvmsg6)]
+pub fn gw_recvmsg6(ctx: SockAddrContext) -> i32 {
+    peer::shown6(ctx.sock_addr)
+}
+
 #[cgroup_sock_addr(getpeername4)]
 pub fn gw_peername4(ctx: SockAddrContext) -> i32 {
-    peer::getpeername4(ctx.sock_addr)
+    peer::shown4(ctx.sock_addr)
 }
 
 #[cgroup_sock_addr(getpeername6)]
 pub fn gw_peername6(ctx: SockAddrContext) -> i32 {
-    peer::getpeername6(ctx.sock_addr)
+    peer::shown6(ctx.sock_addr)
 }
 
 #[sock_ops]
 pub fn gw_lifecycle(ctx: SockOpsContext) -> u32 {
     lifecycle::event(ctx.ops);
     1
+}
+
+#[cgroup_skb(egress)]
+pub fn gw_egress(ctx: SkBuffContext) -> i32 {
+    egress::egress(ctx.skb.skb)
 }
 
 /// Nothing here needs a helper reserved for the GPL; the kernel checks it.

@@ -3,22 +3,34 @@
 //! Records that the daemon reads too are defined in `gateway-common`. Which map is pinned where
 //! is decided by the daemon; a changed definition needs another `gateway_common::LAYOUT`.
 
-use aya_ebpf::bindings::BPF_SK_STORAGE_GET_F_CREATE;
+use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE};
 #[expect(
     deprecated,
     reason = "its successor needs Linux 6.2, and the kernel keeps this one"
 )]
 use aya_ebpf::btf_maps::CgroupStorage;
-use aya_ebpf::btf_maps::{LruHashMap, PerCpuArray, SkStorage};
-use aya_ebpf::helpers::generated::{bpf_sk_storage_delete, bpf_sk_storage_get};
+use aya_ebpf::btf_maps::{
+    Array, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, SkStorage,
+};
+use aya_ebpf::helpers::generated::{
+    bpf_get_local_storage, bpf_sk_storage_delete, bpf_sk_storage_get,
+};
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
+use core::ptr::addr_of_mut;
 use gateway_common::counter::{COUNTERS, Counter};
+use gateway_common::coverage::Coverage;
+use gateway_common::datagram::DatagramRule;
 use gateway_common::mark::Mark;
 use gateway_common::origin::Origin;
+use gateway_common::own::Own;
 use gateway_common::settings::Settings;
+use gateway_common::sight::Sight;
+use gateway_common::source::Source;
 
-/// What the connect hook leaves on the agent's socket; it dies with the socket.
+use crate::coverage;
+
+/// What the hooks leave on the agent's socket; it dies with the socket.
 #[repr(C)]
 pub struct Flow {
     pub origin: Origin,
@@ -27,19 +39,40 @@ pub struct Flow {
     pub in_connect: u64,
 }
 
-/// Finds a connection from its far end while the SYN is on its way.
+/// When an event was told last, so that it is not told again and again.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct SourceKey {
-    pub netns: u64,
-    pub ip: [u8; 16],
-    pub port: u64,
+pub struct Told {
+    pub attached: u64,
+    pub destination: [u8; 16],
+    pub port: u16,
+    pub protocol: u16,
+    pub kind: u32,
 }
+
+/// Socket storage that an accepted socket inherits from its listener. aya has none with that
+/// flag; the fields are how the loader is told of a map.
+#[repr(C)]
+pub struct InheritedStorage<T> {
+    r#type: *const [i32; SK_STORAGE],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; INHERITED],
+}
+
+const SK_STORAGE: usize = aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE as usize;
+const INHERITED: usize = (BPF_F_NO_PREALLOC | BPF_F_CLONE) as usize;
+
+// SAFETY: the pointers are never followed; the loader puts the map in their place.
+unsafe impl<T> Sync for InheritedStorage<T> {}
 
 #[unsafe(no_mangle)]
 static SETTINGS: Settings = Settings {
     port: 0,
     has_set_retval: 0,
+    has_socket_retval: 0,
+    pad: 0,
 };
 
 /// One value for each attached cgroup and hook: the cgroup's id. The kernel hands a program the
@@ -49,6 +82,16 @@ static SETTINGS: Settings = Settings {
 #[expect(deprecated, reason = "as above")]
 pub static ATTACHED: CgroupStorage<u64> = CgroupStorage::new();
 
+/// On agents' sockets: that they are.
+#[btf_map]
+pub static OWN: InheritedStorage<Own> = InheritedStorage {
+    r#type: core::ptr::null(),
+    key: core::ptr::null(),
+    value: core::ptr::null(),
+    max_entries: core::ptr::null(),
+    map_flags: core::ptr::null(),
+};
+
 /// On the agent's socket: where it wanted to go.
 #[btf_map]
 pub static FLOW: SkStorage<Flow> = SkStorage::new();
@@ -57,14 +100,41 @@ pub static FLOW: SkStorage<Flow> = SkStorage::new();
 #[btf_map]
 pub static AFLOW: SkStorage<Origin> = SkStorage::new();
 
-/// On the daemon's listeners.
+/// On the daemon's listeners and resolver sockets.
 #[btf_map]
 pub static LMARK: SkStorage<Mark> = SkStorage::new();
 
 /// Records between SYN and accept. An entry lives for a round trip over loopback; eviction costs
 /// a miss, which the daemon refuses.
 #[btf_map]
-pub static SRC: LruHashMap<SourceKey, Origin, 8192> = LruHashMap::new();
+pub static SRC: LruHashMap<Source, Origin, 8192> = LruHashMap::new();
+
+/// Records of those who asked the resolver, until they are pushed out by others. Apart from
+/// `SRC`, so that questions cannot push out connections.
+#[btf_map]
+pub static ASKED: LruHashMap<Source, Origin, 8192> = LruHashMap::new();
+
+/// Where datagrams may go, by the attached cgroup. The value means nothing.
+#[btf_map]
+pub static DATAGRAMS: LpmTrie<DatagramRule, u8, 65536> = LpmTrie::new();
+
+/// `CLOCK_MONOTONIC` of the daemon's last heartbeat, in nanoseconds.
+#[btf_map]
+pub static HEARTBEAT: Array<u64, 1> = Array::new();
+
+/// What happened, by the attached cgroup. The daemon makes and removes the entries, which take
+/// no memory before.
+#[btf_map]
+pub static COVERAGE: PerCpuHashMap<u64, Coverage, 4096, { BPF_F_NO_PREALLOC as usize }> =
+    PerCpuHashMap::new();
+
+/// Events for the daemon.
+#[btf_map]
+pub static SIGHTS: RingBuf<Sight, 262_144> = RingBuf::new();
+
+/// The second, since boot, in which an event was told.
+#[btf_map]
+pub static TOLD: LruHashMap<Told, u64, 4096> = LruHashMap::new();
 
 #[btf_map]
 pub static STATS: PerCpuArray<u64, COUNTERS> = PerCpuArray::new();
@@ -77,6 +147,13 @@ pub fn settings() -> Settings {
     unsafe { core::ptr::read_volatile(&raw const SETTINGS) }
 }
 
+/// Id of the cgroup that this run of the program is attached to; 0 if it is not told yet.
+#[inline(always)]
+pub fn attached() -> u64 {
+    // SAFETY: the map is this program's cgroup storage; the helper never fails.
+    unsafe { *bpf_get_local_storage((&raw const ATTACHED).cast_mut().cast(), 0).cast::<u64>() }
+}
+
 #[inline(always)]
 pub fn count(counter: Counter) {
     if let Some(slot) = STATS.get_ptr_mut(counter as u32) {
@@ -85,9 +162,35 @@ pub fn count(counter: Counter) {
     }
 }
 
+/// Whose a socket is. One that is nobody's yet becomes `attached`'s: it is used in that cgroup's
+/// name for the first time, and had no connection before. Null when there is no memory for the
+/// note, or the attachment is not told its name.
+#[inline(always)]
+pub fn own_or_new(sk: *mut c_void, attached: u64) -> *mut Own {
+    let own = on_socket(&OWN, sk);
+    if !own.is_null() || attached == 0 {
+        return own;
+    }
+    let own: *mut Own = on_socket_or_new(&OWN, sk, core::ptr::null());
+    if !own.is_null() {
+        // SAFETY: not null, hence a live value of this socket, which the caller has locked.
+        unsafe {
+            (*own).attached = attached;
+            coverage::current(addr_of_mut!((*own).process));
+        }
+    }
+    own
+}
+
+/// A map that keeps a `T` on sockets.
+pub trait OnSockets<T> {}
+
+impl<T> OnSockets<T> for SkStorage<T> {}
+impl<T> OnSockets<T> for InheritedStorage<T> {}
+
 /// The value that `map` keeps on `sk`, or null.
 #[inline(always)]
-pub fn on_socket<T>(map: &SkStorage<T>, sk: *mut c_void) -> *mut T {
+pub fn on_socket<T>(map: &impl OnSockets<T>, sk: *mut c_void) -> *mut T {
     // SAFETY: the verifier checks that `sk` is a socket; the map's value type is `T`.
     unsafe { bpf_sk_storage_get(as_map(map), sk, core::ptr::null_mut(), 0) }.cast()
 }
@@ -95,19 +198,23 @@ pub fn on_socket<T>(map: &SkStorage<T>, sk: *mut c_void) -> *mut T {
 /// Likewise, made if it is not there: from `initial`, or from zeros if that is null. Null when
 /// the socket's memory is used up.
 #[inline(always)]
-pub fn on_socket_or_new<T>(map: &SkStorage<T>, sk: *mut c_void, initial: *const T) -> *mut T {
+pub fn on_socket_or_new<T>(
+    map: &impl OnSockets<T>,
+    sk: *mut c_void,
+    initial: *const T,
+) -> *mut T {
     let create = BPF_SK_STORAGE_GET_F_CREATE as u64;
     // SAFETY: as above; `initial` is null or points to a whole `T`.
     unsafe { bpf_sk_storage_get(as_map(map), sk, initial.cast_mut().cast(), create) }.cast()
 }
 
 #[inline(always)]
-pub fn remove_from_socket<T>(map: &SkStorage<T>, sk: *mut c_void) {
+pub fn remove_from_socket<T>(map: &impl OnSockets<T>, sk: *mut c_void) {
     // SAFETY: as above. That there is nothing to remove is no error here.
     let _absent_is_fine = unsafe { bpf_sk_storage_delete(as_map(map), sk) };
 }
 
 #[inline(always)]
-fn as_map<T>(map: &SkStorage<T>) -> *mut c_void {
+pub fn as_map<M>(map: &M) -> *mut c_void {
     core::ptr::from_ref(map).cast_mut().cast()
 }

@@ -14,6 +14,7 @@ mod admission;
 mod app;
 mod cli;
 mod config;
+mod confine;
 mod control;
 mod identity;
 mod intake;

@@ -239,7 +239,7 @@ fn commands_without_a_daemon_say_how_to_start_one() {
 }
 
 /// A daemon that must not start with this configuration; what it says.
-fn daemon_fails(config: impl Fn(&std::path::Path) -> String) -> String {
+pub(crate) fn daemon_fails(config: impl Fn(&std::path::Path) -> String) -> String {
     let sandbox = Sandbox::new("failing").unwrap();
     let file = sandbox
         .write("gateway.toml", &config(sandbox.path()))

@@ -10,6 +10,8 @@ mod cancelling;
 #[cfg(test)]
 mod closed;
 #[cfg(test)]
+mod confined;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod drivers;

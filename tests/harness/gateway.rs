@@ -208,6 +208,11 @@ impl Gateway {
         self.process.stop(signal)
     }
 
+    /// Waits until the daemon has ended by itself.
+    pub fn wait_end(&mut self) -> Result<ExitStatus> {
+        self.process.wait_end()
+    }
+
     /// Starts it again after [`Gateway::stop`].
     pub fn restart(&mut self) -> Result<()> {
         self.process = launch(&self.within, &self.program, &self.config, &self.sandbox)?;

@@ -58,7 +58,7 @@ impl PolicyFile {
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "[daemon]\nport = {port}\nstate = \"{folder}/state\"\nruntime = \"{folder}/run\"\n\n\
+            "[daemon]\nuser = \"nobody\"\nport = {port}\nstate = \"{folder}/state\"\nruntime = \"{folder}/run\"\n\n\
              [recording]\ndirectory = \"{folder}/sessions\"\n\n\
              [log]\nfile = \"{folder}/enforcement.jsonl\"\n\n{}",
             self.pieces

@@ -5,6 +5,7 @@
 //! served. Early in it the process splits in two: the keeper has the privileges from then on. What goes wrong ends the start with one sentence. What the parts do is in their own
 //! folders; this one holds their places, the listeners, the configuration in force and the stop.
 
+mod descent;
 mod listeners;
 mod place;
 mod serve;
@@ -13,20 +14,24 @@ mod supervisor;
 
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::config::{Config, ConfigError};
-use crate::control::attachments::{Attachments, AttachmentsError};
+use crate::config::{self, Config, ConfigError};
+use crate::control::attachments::{self, Attachments, AttachmentsError};
 use crate::control::operations::OperationError;
-use crate::control::server::SocketError;
-use crate::kernel::{CgroupMount, Duty, Kernel, KernelError, Options, Side};
+use crate::control::runs::Given;
+use crate::control::server::{self, SocketError};
+use crate::kernel::{self, CgroupMount, Duty, Kernel, KernelError, Options, Side};
 use crate::live::Live;
 use crate::observe::enforcement::EnforcementLog;
 use crate::tls::authority::{Authority, AuthorityError};
+use crate::tls::{bundle, upstream};
+use descent::DescentError;
 use listeners::{ListenError, Listeners};
 use place::{Lock, PlaceError};
 use settings::InForce;
@@ -44,6 +49,9 @@ pub enum AppError {
     /// A directory or its lock.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// From root to an ordinary user.
+    #[error(transparent)]
+    Descent(#[from] DescentError),
     /// The kernel side.
     #[error(transparent)]
     Kernel(#[from] KernelError),
@@ -98,6 +106,9 @@ struct Parts {
     live: Live,
     authority: Arc<Authority>,
     log: EnforcementLog,
+    /// What runs are given, and what is kept from them.
+    given: Given,
+    control: UnixListener,
     /// Held to the end: it is what makes this the only daemon.
     _lock: Lock,
 }
@@ -129,9 +140,11 @@ pub fn run(file: PathBuf) -> Result<(), AppError> {
 /// The part of the start that needs no runtime, in the order that it has to be.
 fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
     let daemon = &config.daemon;
+    let user = descent::user(&daemon.user)?;
     place::directory(&daemon.runtime, 0o755)?;
     let lock = place::lock(&daemon.runtime)?;
-    place::directory(&daemon.state, 0o700)?;
+    // Its owner may pass through it to what is handed over to it; the keys have a folder of their own.
+    place::directory(&daemon.state, 0o711)?;
     raise_file_limit();
     // Tried before anything is mounted or loaded; the real ones have to be made after that, in the
     // daemon's own cgroup.
@@ -145,11 +158,12 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         Side::Daemon(kernel) => kernel,
         Side::Keeper(duty) => keep(duty, lock),
     };
+    descent::hand_over(&config, &user)?;
     let log = EnforcementLog::open(&config.log.file).map_err(|source| AppError::Log {
         path: config.log.file.clone(),
         source,
     })?;
-    let attachments = Attachments::load(daemon.runtime.join("attachments.json"))?;
+    let attachments = Attachments::load(attachments::file(&daemon.runtime))?;
     let listeners = listeners::open(daemon.port)?;
     kernel.mark_listener(listeners.v4.as_fd())?;
     if let Some(v6) = &listeners.v6 {
@@ -161,6 +175,9 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         &host.to_string_lossy(),
         Timestamp::now(),
     )?;
+    let given = given(daemon, &authority)?;
+    let control = server::listen(&daemon.runtime.join("control.sock"))?;
+    descent::descend(&config, user, kernel::needs_cap_bpf())?;
     Ok(Parts {
         mount: CgroupMount::find()?,
         in_force: Arc::new(InForce::new(file, config)),
@@ -170,7 +187,27 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         live: Live::default(),
         authority: Arc::new(authority),
         log,
+        given,
+        control,
         _lock: lock,
+    })
+}
+
+/// Writes what agents' TLS clients are told to trust; returns what runs are given of it.
+fn given(daemon: &config::Daemon, authority: &Authority) -> Result<Given, AppError> {
+    let roots = upstream::host_roots();
+    let files = bundle::write(&daemon.runtime, &roots, authority.certificate());
+    let files = files.map_err(|source| AppError::Bundle {
+        path: daemon.runtime.clone(),
+        source,
+    })?;
+    let variables = bundle::environment(&files).into_iter();
+    Ok(Given {
+        environment: variables
+            .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
+            .collect(),
+        hidden: vec![daemon.runtime.clone(), daemon.state.clone()],
+        shown: vec![files.bundle, files.authority],
     })
 }
 

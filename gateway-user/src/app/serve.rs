@@ -14,8 +14,8 @@ use std::time::Duration;
 use anstream::{eprintln, println};
 use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
-use tokio::net::TcpListener;
 use tokio::net::unix::pipe;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -24,14 +24,13 @@ use super::listeners::Listeners;
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
-use crate::control::runs::Given;
 use crate::control::server;
 use crate::intake::{FAREWELLS, Intake};
+use crate::kernel::Kernel;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
 use crate::relay::opaque::Pipes;
-use crate::tls::{bundle, upstream};
 
 /// How long open sessions may take to close their recordings.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -39,6 +38,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 const SWEEP: Duration = Duration::from_secs(2);
 /// How often it is looked whether what is attached still is.
 const CHECK: Duration = Duration::from_secs(5);
+/// How often the kernel programs are told that this runtime runs: eight beats to the age at which
+/// they refuse agents, so that a busy machine gives no false alarm.
+const HEARTBEAT: Duration = Duration::from_millis(250);
 /// Wait after a failed accept: running out of descriptors ends when sessions do.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -75,7 +77,8 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
 
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let control = server::listen(&socket)?;
+    let control = UnixListener::from_std(parts.control.try_clone().map_err(AppError::Runtime)?)
+        .map_err(AppError::Runtime)?;
     tasks.spawn(control_task(
         control,
         Arc::clone(&operations),
@@ -84,6 +87,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
+    tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
     let intake = Arc::new(intake(&parts));
     for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
         .into_iter()
@@ -124,8 +128,6 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
             reason: reason.to_owned(),
         },
     )?;
-    // A socket that nobody listens at is as good as none, so failing to remove it harms nobody.
-    std::fs::remove_file(&socket).unwrap_or_else(|error| tracing::debug!(%error, "control socket"));
     operations.leave_runs();
     if !parts.kernel.leave()? {
         eprintln!(
@@ -156,18 +158,6 @@ fn intake(parts: &Parts) -> Intake {
 
 fn operations(parts: &Parts) -> Result<Operations, AppError> {
     let config = parts.in_force.now();
-    let runtime = &config.daemon.runtime;
-    let roots = upstream::host_roots();
-    let files =
-        bundle::write(runtime, &roots, parts.authority.certificate()).map_err(|source| {
-            AppError::Bundle {
-                path: runtime.clone(),
-                source,
-            }
-        })?;
-    let environment = bundle::environment(&files)
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()));
     let settings: Arc<dyn Settings> = parts.in_force.clone();
     let parts = operations::Parts {
         listeners: duplicates(&parts.listeners).map_err(AppError::Runtime)?,
@@ -177,11 +167,7 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         live: parts.live.clone(),
         settings,
         log: parts.log.clone(),
-        given: Given {
-            environment: environment.collect(),
-            hidden: vec![runtime.clone(), config.daemon.state.clone()],
-            shown: vec![files.bundle.clone(), files.authority.clone()],
-        },
+        given: parts.given.clone(),
         port: config.daemon.port,
     };
     Ok(Operations::new(parts, Timestamp::now()))
@@ -214,7 +200,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 async fn control_task(
-    listener: tokio::net::UnixListener,
+    listener: UnixListener,
     operations: Arc<Operations>,
     stopped: watch::Receiver<bool>,
 ) {
@@ -259,6 +245,23 @@ fn follow_on(
                 operations.catch_up();
             }
         })
+}
+
+/// On the runtime that serves agents, so that it stops when that is stuck.
+async fn heart_task(kernel: Arc<Kernel>, stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(HEARTBEAT);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {}
+        }
+        // Fails closed: without a beat agents are refused.
+        if let Err(error) = kernel.beat() {
+            tracing::error!(%error, "agents are refused");
+        }
+    }
 }
 
 async fn accept_task(listener: TcpListener, intake: Arc<Intake>, stopped: watch::Receiver<bool>) {

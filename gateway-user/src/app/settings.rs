@@ -62,10 +62,12 @@ impl Settings for InForce {
     }
 
     fn reload(&self) -> Result<Reloaded, String> {
-        let (config, warnings) = Config::load(&self.file).map_err(|error| error.to_string())?;
+        let (mut config, warnings) = Config::load(&self.file).map_err(|error| error.to_string())?;
         let before = self.now();
         let mut warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
         warnings.extend(only_at_start(&before, &config));
+        // The daemon may write to the folder that it was handed at its start, and to no other.
+        config.recording = before.recording.clone();
         let loaded = Timestamp::now();
         let configuration = describe(self, &config, loaded);
         let changed = before.engine.digest() != config.engine.digest();
@@ -104,6 +106,8 @@ fn only_at_start(before: &Config, after: &Config) -> Vec<String> {
         ("daemon.state", old.state != new.state),
         ("daemon.runtime", old.runtime != new.runtime),
         ("daemon.workers", old.workers != new.workers),
+        ("daemon.user", old.user != new.user),
+        ("recording.directory", before.recording != after.recording),
         ("log.file", before.log.file != after.log.file),
     ];
     let changed = changed.into_iter().filter(|(_, differs)| *differs);

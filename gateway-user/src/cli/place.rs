@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use toml::de::DeTable;
 
 use super::failure::Failure;
+use crate::control::attachments;
 
 /// Where the configuration is when nobody says otherwise.
 pub const CONFIG: &str = "/etc/gateway/gateway.toml";
@@ -58,7 +59,7 @@ impl Places {
 
     /// Which cgroup is which workload.
     pub fn attachments(&self) -> PathBuf {
-        self.runtime.join("attachments.json")
+        attachments::file(&self.runtime)
     }
 
     fn parse(file: &Path, text: &str, socket: Option<&Path>) -> Self {

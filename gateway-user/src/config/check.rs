@@ -20,6 +20,7 @@ use super::{Config, ConfigError, Daemon, Log, Recording, Resource, Workload, fil
 const DEFAULT_PORT: u16 = 15001;
 const DEFAULT_STATE: &str = "/var/lib/gateway";
 const DEFAULT_RUNTIME: &str = "/run/gateway";
+const DEFAULT_USER: &str = "gateway";
 const DEFAULT_LOG: &str = "/var/log/gateway/enforcement.jsonl";
 /// Names become parts of paths of cgroups, which have a limit.
 const NAME_MAX: usize = 64;
@@ -166,6 +167,11 @@ impl Findings<'_> {
             state: self.path(daemon.state.clone(), PathBuf::from(DEFAULT_STATE)),
             runtime: self.path(daemon.runtime.clone(), PathBuf::from(DEFAULT_RUNTIME)),
             workers: value(daemon.workers.as_ref()).unwrap_or(0),
+            user: daemon
+                .user
+                .as_ref()
+                .map_or(DEFAULT_USER, |user| user.get_ref())
+                .to_owned(),
         }
     }
 

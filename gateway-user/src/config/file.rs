@@ -36,6 +36,7 @@ pub(super) struct Daemon {
     pub(super) state: Option<Spanned<PathBuf>>,
     pub(super) runtime: Option<Spanned<PathBuf>>,
     pub(super) workers: Option<Spanned<usize>>,
+    pub(super) user: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

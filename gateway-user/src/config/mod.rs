@@ -81,6 +81,8 @@ pub struct Daemon {
     pub runtime: PathBuf,
     /// Threads of the data path; 0 means one for every two cores.
     pub workers: usize,
+    /// Whose process it is once it has started.
+    pub user: String,
 }
 
 /// Where recordings go.

@@ -87,7 +87,7 @@ fn unknown_setting() {
     check_error(
         "[daemon]\nprot = 15001",
         r#"
-error: unknown setting `prot`, expected one of `port`, `state`, `runtime`, `workers`
+error: unknown setting `prot`, expected one of `port`, `state`, `runtime`, `workers`, `user`
  --> gateway.toml:2:1
   |
 2 | prot = 15001

@@ -1,6 +1,6 @@
 //! `Attachments`: which cgroup is which workload. Intake asks it for every connection.
 //!
-//! The table is kept in `<runtime>/attachments.json`, replaced atomically at each change, because
+//! The table is kept in `<runtime>/daemon/attachments.json`, replaced atomically at each change, because
 //! the kernel's hooks outlive the daemon: the next one has to know whose they are. Attaching and
 //! detaching the hooks themselves is in [`super::operations`].
 //!
@@ -92,6 +92,25 @@ pub struct Attachment {
     /// What was done about its sockets that were there before the hooks.
     #[serde(default, skip_serializing_if = "Closing::is_nothing")]
     pub closing: Closing,
+}
+
+/// The folder below the runtime directory that the daemon may still write to when it has given its
+/// privileges up.
+pub fn folder(runtime: &Path) -> PathBuf {
+    runtime.join("daemon")
+}
+
+/// Where the table is.
+pub fn file(runtime: &Path) -> PathBuf {
+    folder(runtime).join("attachments.json")
+}
+
+/// Moves a table from where earlier versions kept it.
+pub fn adopt_file(runtime: &Path) -> io::Result<()> {
+    match fs::rename(runtime.join("attachments.json"), file(runtime)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The attached cgroups and their workloads.

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,12 +32,12 @@ pub struct SocketError {
     source: io::Error,
 }
 
-/// Opens the socket: for root, and for the operators' group where there is one.
+/// Opens the socket, not blocking: for root, and for the operators' group where there is one.
 ///
 /// The caller holds the runtime directory's lock, so a socket that is there already is a dead
 /// daemon's and is replaced.
-pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
-    let open = || -> io::Result<UnixListener> {
+pub fn listen(path: &Path) -> Result<StdUnixListener, SocketError> {
+    let open = || -> io::Result<StdUnixListener> {
         // Made under another name and moved when its rights are set, so that at no moment anybody
         // else can connect.
         let draft = path.with_extension("sock.new");
@@ -44,13 +45,14 @@ pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(&draft)?;
+        let listener = StdUnixListener::bind(&draft)?;
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;
         if let Some(group) = operators() {
             std::os::unix::fs::chown(&draft, None, Some(group.as_raw()))?;
         }
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o660))?;
         std::fs::rename(&draft, path)?;
+        listener.set_nonblocking(true)?;
         Ok(listener)
     };
     open().map_err(|source| SocketError {

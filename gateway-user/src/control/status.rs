@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::api::{Attached, Hooks, Status};
 use super::attachments::Attachment;
 use super::operations::{OperationError, Operations};
-use crate::kernel::{CgroupId, Counters};
+use crate::kernel::{CgroupId, Counters, Covered};
 
 impl Operations {
     /// Everything that `gateway status` shows.
@@ -24,7 +24,10 @@ impl Operations {
             attachments,
             connections: self.parts().live.sessions(),
             sessions: self.parts().live.total(),
-            counters: counters(self.parts().kernel.counters()?),
+            counters: counters(
+                self.parts().kernel.counters()?,
+                &self.parts().kernel.coverage()?,
+            ),
         })
     }
 
@@ -88,31 +91,24 @@ impl Operations {
     }
 }
 
-fn counters(counted: Counters) -> BTreeMap<String, u64> {
+/// The kernel programs' counts by name, over all cgroups that are attached.
+fn counters(counted: Counters, coverage: &[Covered]) -> BTreeMap<String, u64> {
     let Counters {
-        redirected,
-        refused_no_listener,
-        refused_not_ready,
-        refused_destination,
-        refused_loop,
-        refused_protocol,
-        passed_own,
         delivered,
         missed,
+        sights_lost,
     } = counted;
-    [
-        ("redirected", redirected),
-        ("refused_no_listener", refused_no_listener),
-        ("refused_not_ready", refused_not_ready),
-        ("refused_destination", refused_destination),
-        ("refused_loop", refused_loop),
-        ("refused_protocol", refused_protocol),
-        ("passed_own", passed_own),
+    let mut named: BTreeMap<_, _> = [
         ("delivered", delivered),
         ("missed", missed),
+        ("sights_lost", sights_lost),
     ]
     .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    .into();
+    for (kind, count) in coverage.iter().flat_map(|covered| &covered.counts) {
+        *named.entry(kind.name().to_owned()).or_default() += count;
+    }
+    named
 }
 
 pub(super) fn describe(

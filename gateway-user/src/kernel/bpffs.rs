@@ -4,6 +4,7 @@
 //! this alone with mode 0700, because whoever reaches a map can mark a listener. A lock on the
 //! root keeps two daemons from working on it at a time.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::AsFd;
@@ -26,6 +27,7 @@ const HANDOVER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Folders {
     mount: PathBuf,
+    layout: OsString,
 }
 
 /// The mounted file system, locked for this process: what changes attachments asks for it.
@@ -40,18 +42,58 @@ pub(super) struct Bpffs {
 impl Folders {
     /// Those of a bpffs that is mounted; none if it is not.
     pub(super) fn existing(mount_point: &Path) -> Result<Option<Self>, KernelError> {
-        let mount = mount_point.to_owned();
-        Ok(is_mounted(mount_point)?.then_some(Self { mount }))
+        Ok(is_mounted(mount_point)?.then(|| Self::of_this_layout(mount_point)))
+    }
+
+    /// Those that daemons of other layouts left on the same bpffs.
+    pub(super) fn others(&self) -> Result<Vec<Self>, KernelError> {
+        let unreadable = |error| problem(&self.mount, format!("cannot be read: {error}"));
+        let mut others = Vec::new();
+        for entry in fs::read_dir(&self.mount).map_err(unreadable)? {
+            let layout = entry.map_err(unreadable)?.file_name();
+            let other = Self {
+                mount: self.mount.clone(),
+                layout,
+            };
+            // The kernel may have put files of its own there.
+            if other.layout != self.layout && other.links().is_dir() {
+                others.push(other);
+            }
+        }
+        Ok(others)
+    }
+
+    /// Removes the layout's maps and folders, once no link is left in them.
+    pub(super) fn remove(&self) -> Result<(), KernelError> {
+        let remove = || -> io::Result<()> {
+            for pin in fs::read_dir(self.maps())? {
+                fs::remove_file(pin?.path())?;
+            }
+            fs::remove_dir(self.maps())?;
+            fs::remove_dir(self.links())?;
+            fs::remove_dir(self.mount.join(&self.layout))
+        };
+        remove().map_err(|error| {
+            let folder = self.mount.join(&self.layout);
+            problem(&folder, format!("cannot be removed: {error}"))
+        })
+    }
+
+    fn of_this_layout(mount: &Path) -> Self {
+        Self {
+            mount: mount.to_owned(),
+            layout: OsString::from(LAYOUT),
+        }
     }
 
     /// Where maps are pinned.
     pub(super) fn maps(&self) -> PathBuf {
-        self.mount.join(LAYOUT).join("maps")
+        self.mount.join(&self.layout).join("maps")
     }
 
     /// Where links are pinned, a folder for each cgroup.
     pub(super) fn links(&self) -> PathBuf {
-        self.mount.join(LAYOUT).join("links")
+        self.mount.join(&self.layout).join("links")
     }
 }
 
@@ -110,9 +152,7 @@ impl Bpffs {
             match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
                 Ok(lock) => {
                     return Ok(Self {
-                        folders: Folders {
-                            mount: mount.to_owned(),
-                        },
+                        folders: Folders::of_this_layout(mount),
                         root: lock,
                     });
                 }
@@ -169,8 +209,8 @@ fn mount_at(point: &Path) -> Result<(), KernelError> {
             capability: String::from("CAP_SYS_ADMIN"),
         }),
         Err(Errno::ENODEV) => Err(KernelError::TooOld {
-            release: super::load::release(),
-            missing: "bpf file system (CONFIG_BPF_SYSCALL)",
+            release: super::refusal::release(),
+            missing: String::from("bpf file system (CONFIG_BPF_SYSCALL)"),
         }),
         Err(error) => Err(problem(point, format!("cannot be mounted: {error}"))),
     }

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::bpffs::Folders;
 use super::cgroup::{Cgroup, CgroupId, CgroupMount};
 use super::error::KernelError;
-use super::link::{self, Hook};
+use super::hook::Hook;
+use super::link;
 use super::load::Programs;
 use super::{Here, syscall};
 
@@ -77,7 +78,7 @@ impl Here {
             if faults.is_empty() {
                 continue;
             }
-            let repaired = link::attach(&self.bpffs, programs, &cgroup);
+            let repaired = link::attach(folders, programs, &cgroup);
             // It has gone meanwhile, with its links, which is no damage.
             if repaired.is_err() && mount.path_of(cgroup.id)?.is_none() {
                 continue;

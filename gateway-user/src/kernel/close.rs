@@ -4,13 +4,15 @@
 //! `connect` at that moment is found by looking again until there is nothing left. Closed are
 //! connections of sockets made in the cgroup, and of sockets made elsewhere which its processes
 //! hold; in every network namespace in which one of them lives. Left alone are connections that
-//! the daemon has already, and those between two sockets of the cgroup.
+//! the daemon has already, and those between two sockets of the cgroup: the hooks are told that
+//! they are the cgroup's, as its listeners are.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 
 use nix::libc;
@@ -18,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::{Cgroup, CgroupId};
 use super::diag::{Diag, Listed};
+use super::error::KernelError;
 use super::foreign::{self, Holder};
 
 /// Looks at most. Each finds what got through since the one before; after two or three there is
@@ -61,23 +64,33 @@ struct Scene {
 }
 
 /// One closing, over its looks.
-struct Closer<F> {
+struct Closer<F, K> {
     /// Knows the addresses to which the hooks redirect.
     is_ours: F,
+    /// Tells the hooks of a socket that stays.
+    keep: K,
     speakers: BTreeMap<Namespace, Diag>,
     /// Sockets of elsewhere that were dealt with.
     foreign: Known,
+    /// Sockets of the cgroup that stay, which the hooks were told of.
+    kept: Known,
     /// The inodes of all that the kernel listed.
     listed: HashSet<u64>,
     closing: Closing,
 }
 
 /// Closes what `cgroup`, whose hooks are in place, has open past them.
-pub(super) fn close(cgroup: &Cgroup, is_ours: impl Fn(SocketAddr) -> bool) -> Closing {
+pub(super) fn close(
+    cgroup: &Cgroup,
+    is_ours: impl Fn(SocketAddr) -> bool,
+    keep: impl Fn(OwnedFd) -> Result<(), KernelError>,
+) -> Closing {
     let mut closer = Closer {
         is_ours,
+        keep,
         speakers: BTreeMap::new(),
         foreign: Known::new(),
+        kept: Known::new(),
         listed: HashSet::new(),
         closing: Closing::default(),
     };
@@ -87,7 +100,11 @@ pub(super) fn close(cgroup: &Cgroup, is_ours: impl Fn(SocketAddr) -> bool) -> Cl
     closer.closing
 }
 
-impl<F: Fn(SocketAddr) -> bool> Closer<F> {
+impl<F, K> Closer<F, K>
+where
+    F: Fn(SocketAddr) -> bool,
+    K: Fn(OwnedFd) -> Result<(), KernelError>,
+{
     fn look_and_look_again(&mut self, cgroup: &Cgroup) -> io::Result<()> {
         // Namespaces of sockets that a process brought along from there.
         let mut brought: BTreeMap<Namespace, File> = BTreeMap::new();
@@ -125,7 +142,16 @@ impl<F: Fn(SocketAddr) -> bool> Closer<F> {
                 (true, _) => {
                     let (here, there) = one.ends();
                     let is_inner = home.contains(&(one.is_udp(), (there, here)));
-                    one.is_connected() && !is_inner && !(self.is_ours)(there)
+                    let is_open = one.is_connected() && !is_inner && !(self.is_ours)(there);
+                    if let (false, Some(holder)) = (is_open, holder)
+                        && self.kept.insert((name, one.inode))
+                    {
+                        // It may have been closed meanwhile; without the note it has no use.
+                        if let Ok(Some(socket)) = foreign::take(*holder) {
+                            (self.keep)(socket).map_err(io::Error::other)?;
+                        }
+                    }
+                    is_open
                 }
                 (false, Some(holder)) => {
                     if self.foreign.insert((name, one.inode)) {

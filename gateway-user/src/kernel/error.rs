@@ -33,7 +33,7 @@ pub enum KernelError {
         /// `uname -r`.
         release: String,
         /// The hook, map type or helper.
-        missing: &'static str,
+        missing: String,
     },
     /// The kernel refused the programs although it seems to have what they need.
     #[error(

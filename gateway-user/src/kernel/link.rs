@@ -9,78 +9,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
-use serde::{Deserialize, Serialize};
 
-use super::bpffs::{Bpffs, Folders, open_folder};
+use super::bpffs::{Folders, open_folder};
 use super::cgroup::{Cgroup, CgroupId};
 use super::error::KernelError;
+use super::hook::Hook;
 use super::load::Programs;
 use super::syscall;
-
-/// A point of the kernel at which a program is attached to a cgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Hook {
-    /// `getpeername` on IPv4 sockets.
-    Peername4,
-    /// `getpeername` on IPv6 sockets.
-    Peername6,
-    /// Events in the life of a TCP connection.
-    Lifecycle,
-    /// `connect` on IPv4 sockets.
-    Connect4,
-    /// `connect` on IPv6 sockets.
-    Connect6,
-}
-
-impl Hook {
-    /// All, in the order in which they are attached: once `connect` redirects, what it needs is
-    /// there. Detaching goes backwards.
-    pub const ALL: [Self; 5] = [
-        Self::Peername4,
-        Self::Peername6,
-        Self::Lifecycle,
-        Self::Connect4,
-        Self::Connect6,
-    ];
-
-    /// Name for people and of the pin.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Peername4 => "getpeername4",
-            Self::Peername6 => "getpeername6",
-            Self::Lifecycle => "sock_ops",
-            Self::Connect4 => "connect4",
-            Self::Connect6 => "connect6",
-        }
-    }
-
-    /// Name of the program in the object.
-    pub(super) fn program(self) -> &'static str {
-        match self {
-            Self::Peername4 => "gw_peername4",
-            Self::Peername6 => "gw_peername6",
-            Self::Lifecycle => "gw_lifecycle",
-            Self::Connect4 => "gw_connect4",
-            Self::Connect6 => "gw_connect6",
-        }
-    }
-
-    /// `enum bpf_attach_type`.
-    pub(super) fn attach_type(self) -> u32 {
-        match self {
-            Self::Lifecycle => 3,
-            Self::Connect4 => 10,
-            Self::Connect6 => 11,
-            Self::Peername4 => 29,
-            Self::Peername6 => 30,
-        }
-    }
-
-    /// Whether its program asks which attachment it runs for.
-    fn is_named(self) -> bool {
-        matches!(self, Self::Connect4 | Self::Connect6)
-    }
-}
 
 /// Attaches the part that the daemon's own cgroup needs; it lasts as long as the descriptor.
 pub(super) fn attach_daemon(programs: &Programs, daemon: &Cgroup) -> Result<OwnedFd, KernelError> {
@@ -91,11 +26,11 @@ pub(super) fn attach_daemon(programs: &Programs, daemon: &Cgroup) -> Result<Owne
 /// Attaches all hooks to a cgroup, or renews those that are attached already. If it fails, what
 /// was attached before is still so, and nothing was added.
 pub(super) fn attach(
-    bpffs: &Bpffs,
+    folders: &Folders,
     programs: &Programs,
     cgroup: &Cgroup,
 ) -> Result<(), KernelError> {
-    let folder = folder_of(&bpffs.folders, cgroup.id);
+    let folder = folder_of(folders, cgroup.id);
     match fs::create_dir(&folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             let what = format!("making {}", folder.display());
@@ -103,6 +38,7 @@ pub(super) fn attach(
         }
         _ => {}
     }
+    programs.maps.cover(cgroup.id)?;
     let mut made = Vec::new();
     for (hook, program) in programs.hooks() {
         let pin = folder.join(hook.name());
@@ -111,7 +47,7 @@ pub(super) fn attach(
                 made.push(pin);
             }
             match hook.is_named() {
-                true => programs.name_attachment(cgroup.id, hook),
+                true => programs.maps.name_attachment(cgroup.id, hook),
                 false => Ok(()),
             }
         });
@@ -120,7 +56,9 @@ pub(super) fn attach(
                 remove(pin)?;
             }
             // Fails while older links are in it, which is as it should be.
-            let _kept_if_not_empty = fs::remove_dir(&folder);
+            if fs::remove_dir(&folder).is_ok() {
+                programs.maps.uncover(cgroup.id)?;
+            }
             return Err(error);
         }
     }
@@ -128,8 +66,8 @@ pub(super) fn attach(
 }
 
 /// Detaches all hooks of a cgroup.
-pub(super) fn detach(bpffs: &Bpffs, id: CgroupId) -> Result<(), KernelError> {
-    let folder = folder_of(&bpffs.folders, id);
+pub(super) fn detach(folders: &Folders, id: CgroupId) -> Result<(), KernelError> {
+    let folder = folder_of(folders, id);
     if !folder.is_dir() {
         return Err(KernelError::NotAttached(id));
     }

@@ -1,10 +1,11 @@
 //! The kernel side, from user space: loads the programs, attaches cgroups, reads records.
 //!
-//! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `link`
-//! keeps them attached, `bpffs` is the private place where both are pinned, `cgroup` finds
-//! cgroups, `check` looks whether all is still so, `close` ends what they had open before, by the list of `diag` and what `foreign` does to
-//! sockets, `syscall` is the part of bpf(2) that aya lacks, `keeper` is the process that does what
-//! needs privileges once the daemon has none. Which workload a cgroup stands for is
+//! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
+//! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
+//! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
+//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what `foreign` does to sockets, `syscall` is the
+//! part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the
+//! daemon has none. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
@@ -16,15 +17,18 @@ mod close;
 mod diag;
 mod error;
 mod foreign;
+mod hook;
 mod keeper;
 mod link;
 mod load;
+mod maps;
+mod refusal;
 mod syscall;
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -35,9 +39,9 @@ pub use cgroup::{Cgroup, CgroupId, CgroupMount};
 pub use check::Damage;
 pub use close::Closing;
 pub use error::KernelError;
+pub use hook::Hook;
 pub use keeper::{Duty, Side};
-pub use link::Hook;
-pub use load::Counters;
+pub use maps::{Counters, Covered, DatagramDestination, Sights};
 
 use bpffs::{Bpffs, Folders};
 use check::PinnedMap;
@@ -49,7 +53,7 @@ use load::Programs;
 pub struct Options {
     /// Mount point of the private bpffs; made and mounted where it is missing.
     pub bpffs: PathBuf,
-    /// Port of the daemon's listeners on 127.0.0.1 and ::1.
+    /// Port of the daemon's listeners, and of its resolver sockets, on 127.0.0.1 and ::1.
     pub port: u16,
 }
 
@@ -106,7 +110,7 @@ impl Kernel {
         let mount = CgroupMount::find()?;
         let bpffs = Bpffs::open(&options.bpffs)?;
         let daemon = cgroup::daemon_home(&mount)?;
-        let programs = Programs::load(&bpffs, options.port)?;
+        let programs = Programs::load(&bpffs.folders, options.port)?;
         let maps = check::maps(&bpffs.folders)?;
         let lifecycle = link::attach_daemon(&programs, &daemon)?;
         let here = Here {
@@ -141,8 +145,9 @@ impl Kernel {
         }
     }
 
-    /// Marks a listener of the daemon; without the mark agents are refused. Every listener that
-    /// agents are redirected to needs it, each socket of a `SO_REUSEPORT` group too.
+    /// Marks a listener or a resolver socket (UDP) of the daemon; without the mark agents are
+    /// refused. Every socket that agents are redirected to needs it, each of a `SO_REUSEPORT`
+    /// group too. Nor is an agent let to it before the daemon [`beat`](Self::beat)s.
     pub fn mark_listener(&self, listener: BorrowedFd<'_>) -> Result<(), KernelError> {
         let now = self.mount.own()?;
         if now.id != self.daemon.id {
@@ -151,15 +156,15 @@ impl Kernel {
                 to: now.path,
             });
         }
-        self.programs.mark(listener)
+        self.programs.maps.mark(listener)
     }
 
     /// Marks a listener again that has lost its mark; says whether it had.
     pub fn check_listener(&self, listener: BorrowedFd<'_>) -> Option<Damage> {
-        if self.programs.is_marked(listener) {
+        if self.programs.maps.is_marked(listener) {
             return None;
         }
-        let marked = self.programs.mark(listener);
+        let marked = self.programs.maps.mark(listener);
         Some(Damage {
             cgroup: None,
             what: "a listener of the daemon had lost its mark".to_owned(),
@@ -199,7 +204,7 @@ impl Kernel {
     /// there.
     pub fn close_earlier(&self, cgroup: &Cgroup) -> Result<Closing, KernelError> {
         match &self.privileges {
-            Privileges::Here(here) => Ok(here.close_earlier(cgroup)),
+            Privileges::Here(here) => Ok(here.close_earlier(&self.programs, cgroup)),
             Privileges::Asked(keeper) => keeper.ask(&Request::CloseEarlier(cgroup.clone())),
         }
     }
@@ -208,7 +213,7 @@ impl Kernel {
     /// are.
     pub fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
         match &self.privileges {
-            Privileges::Here(here) => here.detach(id),
+            Privileges::Here(here) => here.detach(&self.programs, id),
             Privileges::Asked(keeper) => keeper.ask(&Request::Detach(id)),
         }
     }
@@ -255,12 +260,58 @@ impl Kernel {
     /// The record of an accepted connection. None means that the kernel did not see it being
     /// redirected: refuse it.
     pub fn origin(&self, accepted: BorrowedFd<'_>) -> Result<Option<Origin>, KernelError> {
-        self.programs.origin(accepted)
+        self.programs.maps.origin(accepted)
     }
 
-    /// What the programs counted since their maps were made.
+    /// The record of whoever asked the resolver from `source`, an address in the network
+    /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the resolver"))]
+    pub fn datagram_origin(
+        &self,
+        netns_cookie: u64,
+        source: SocketAddr,
+    ) -> Result<Option<Origin>, KernelError> {
+        self.programs.maps.datagram_origin(netns_cookie, source)
+    }
+
+    /// Sets where datagrams of an attached cgroup may go, uninspected, in place of what was set
+    /// before; a start keeps what the daemon before it set. Everywhere else they are refused.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for resources that are datagrams")
+    )]
+    pub fn set_datagrams(
+        &self,
+        id: CgroupId,
+        allowed: &[DatagramDestination],
+    ) -> Result<(), KernelError> {
+        self.programs.maps.set_datagrams(id, allowed)
+    }
+
+    /// Tells the programs that the daemon serves. Call it every quarter of a second from what
+    /// serves agents: they are refused when the last is older than
+    /// [`HEARTBEAT_LIMIT_NS`](gateway_common::HEARTBEAT_LIMIT_NS).
+    pub fn beat(&self) -> Result<(), KernelError> {
+        self.programs.maps.beat()
+    }
+
+    /// What happened in each attached cgroup since it was attached, by kind.
+    pub fn coverage(&self) -> Result<Vec<Covered>, KernelError> {
+        self.programs.maps.coverage()
+    }
+
+    /// Single events of the same kinds, as they happen, for the one who asks first.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for who tells operators of them")
+    )]
+    pub fn take_sights(&self) -> Option<Sights> {
+        self.programs.maps.take_sights()
+    }
+
+    /// What the programs counted on the daemon's side.
     pub fn counters(&self) -> Result<Counters, KernelError> {
-        self.programs.counters()
+        self.programs.maps.counters()
     }
 
     /// Takes the private bpffs away if nothing is attached: then there is nothing to keep for the
@@ -274,19 +325,21 @@ impl Kernel {
 }
 
 impl Here {
-    fn close_earlier(&self, cgroup: &Cgroup) -> Closing {
+    fn close_earlier(&self, programs: &Programs, cgroup: &Cgroup) -> Closing {
         let is_ours = |to: SocketAddr| to.ip().is_loopback() && to.port() == self.port;
-        close::close(cgroup, is_ours)
+        let keep = |socket: OwnedFd| programs.maps.own(cgroup.id, socket.as_fd());
+        close::close(cgroup, is_ours, keep)
     }
 
     fn attach(&self, programs: &Programs, cgroup: &Cgroup) -> Result<(), KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::attach(&self.bpffs, programs, cgroup)
+        link::attach(&self.bpffs.folders, programs, cgroup)
     }
 
-    fn detach(&self, id: CgroupId) -> Result<(), KernelError> {
+    fn detach(&self, programs: &Programs, id: CgroupId) -> Result<(), KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        link::detach(&self.bpffs, id)
+        link::detach(&self.bpffs.folders, id)?;
+        programs.maps.uncover(id)
     }
 
     fn leave(&self) -> Result<bool, KernelError> {
@@ -304,12 +357,37 @@ impl Here {
         daemon: &Cgroup,
         programs: &Programs,
     ) -> Result<Vec<CgroupId>, KernelError> {
+        let folders = &self.bpffs.folders;
         let mut damaged = Vec::new();
-        for id in link::pinned(&self.bpffs.folders)? {
-            let Some(path) = mount.path_of(id)? else {
-                link::detach(&self.bpffs, id)?;
-                continue;
-            };
+        let adopt = |id| self.adopt_one(id, mount, daemon, programs);
+        for id in link::pinned(folders)? {
+            if !link::dead(folders, id)?.is_empty() {
+                damaged.push(id);
+            }
+            adopt(id)?;
+        }
+        // Links of another layout hold on to its maps, so they are not renewed: ours come beside
+        // them. Meanwhile theirs refuse everything, for want of a daemon with their mark.
+        for other in folders.others()? {
+            for id in link::pinned(&other)? {
+                adopt(id)?;
+                link::detach(&other, id)?;
+            }
+            other.remove()?;
+        }
+        Ok(damaged)
+    }
+
+    /// Attaches a cgroup that an earlier daemon had attached, or tidies up after it if it is gone.
+    fn adopt_one(
+        &self,
+        id: CgroupId,
+        mount: &CgroupMount,
+        daemon: &Cgroup,
+        programs: &Programs,
+    ) -> Result<(), KernelError> {
+        let folders = &self.bpffs.folders;
+        if let Some(path) = mount.path_of(id)? {
             let cgroup = Cgroup { id, path };
             if cgroup.contains(daemon) {
                 return Err(KernelError::DaemonInside {
@@ -317,19 +395,28 @@ impl Here {
                     attached: cgroup.path,
                 });
             }
-            if !link::dead(&self.bpffs.folders, id)?.is_empty() {
-                damaged.push(id);
-            }
-            if let Err(error) = link::attach(&self.bpffs, programs, &cgroup) {
+            match link::attach(folders, programs, &cgroup) {
+                Ok(()) => return Ok(()),
                 // It may have gone meanwhile, with its links; only then is that no error.
-                if mount.path_of(id)?.is_some() {
-                    return Err(error);
-                }
-                link::detach(&self.bpffs, id)?;
+                Err(error) if mount.path_of(id)?.is_some() => return Err(error),
+                Err(_) => {}
             }
         }
-        Ok(damaged)
+        match link::detach(folders, id) {
+            Ok(()) | Err(KernelError::NotAttached(_)) => programs.maps.uncover(id),
+            Err(error) => Err(error),
+        }
     }
+}
+
+/// Whether maps that are open already can be used with `CAP_BPF` only: before Linux 5.19, where
+/// `kernel.unprivileged_bpf_disabled` stands for all of bpf(2).
+pub fn needs_cap_bpf() -> bool {
+    let release = load::release();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) < (Some(5), Some(19))
 }
 
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking
@@ -348,8 +435,10 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
         return Ok(Vec::new());
     };
     let attached = list(&CgroupMount::find()?, &bpffs.folders)?;
-    for Attached { id, .. } in &attached {
-        link::detach(&bpffs, *id)?;
+    for folders in bpffs.folders.others()?.iter().chain([&bpffs.folders]) {
+        for id in link::pinned(folders)? {
+            link::detach(folders, id)?;
+        }
     }
     bpffs.unmount()?;
     Ok(attached)

@@ -10,15 +10,11 @@
 //! socket of a family that the hooks do not see must not be had at all, also not by io_uring, which
 //! makes sockets without a system call that a filter sees.
 
-use std::collections::BTreeMap;
-
 use nix::libc::{self, c_long};
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, apply_filter,
-};
+use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
 
 use super::shield::Outsiders;
+use crate::confine::seccomp::{self, FilterError, Rules, is, is_not, number};
 
 /// Answered as by a kernel without it, so that runtimes do without.
 const ABSENT: [(c_long, &str); 6] = [
@@ -99,45 +95,12 @@ const SOCK_PACKET: i32 = 10;
 /// What of a socket's type is the type; the rest are flags.
 const SOCK_TYPE: u64 = 0xf;
 
-/// Why there is no filter.
-#[derive(Debug, thiserror::Error)]
-pub enum FilterError {
-    /// This processor has none that we know.
-    #[error("there is no filter for this processor")]
-    Processor(#[source] BackendError),
-    /// It cannot be put together.
-    #[error("the rules do not fit")]
-    Rules(#[from] BackendError),
-    /// The kernel does not take it.
-    #[error(transparent)]
-    Kernel(#[from] seccompiler::Error),
-}
-
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
-
 /// Installs it for this process and all that comes of it.
 pub(super) fn install(outsiders: Outsiders) -> Result<(), FilterError> {
-    for (rules, errno) in [
-        (absent(), libc::ENOSYS),
-        (forbidden(outsiders)?, libc::EPERM),
-        (families()?, libc::EAFNOSUPPORT),
-    ] {
-        apply_filter(&program(rules, errno)?)?;
-    }
-    #[cfg(target_arch = "x86_64")]
-    apply_filter(&without_x32())?;
-    Ok(())
-}
-
-/// Programs for another processor (32-bit ones) are ended at their first system call: their calls
-/// have other numbers, and nobody would look at them.
-fn program(rules: Rules, errno: i32) -> Result<BpfProgram, FilterError> {
-    let target = std::env::consts::ARCH
-        .try_into()
-        .map_err(FilterError::Processor)?;
-    let refused = SeccompAction::Errno(errno.unsigned_abs());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refused, target)?;
-    Ok(filter.try_into()?)
+    seccomp::refuse(absent(), libc::ENOSYS)?;
+    seccomp::refuse(forbidden(outsiders)?, libc::EPERM)?;
+    seccomp::refuse(families()?, libc::EAFNOSUPPORT)?;
+    seccomp::refuse_x32()
 }
 
 fn absent() -> Rules {
@@ -162,11 +125,11 @@ fn forbidden(outsiders: Outsiders) -> Result<Rules, FilterError> {
 fn families() -> Result<Rules, FilterError> {
     let mut other_family = Vec::new();
     for family in FAMILIES {
-        other_family.push(is_not(0, family)?);
+        other_family.push(is_not(0, number(family))?);
     }
     let mut other_netlink = vec![is(0, number(libc::AF_NETLINK))?];
     for protocol in NETLINK {
-        other_netlink.push(is_not(2, protocol)?);
+        other_netlink.push(is_not(2, number(protocol))?);
     }
     let same_type = SeccompCmpOp::MaskedEq(SOCK_TYPE);
     let packet = SeccompCondition::new(1, SeccompCmpArgLen::Dword, same_type, number(SOCK_PACKET))?;
@@ -181,54 +144,10 @@ fn families() -> Result<Rules, FilterError> {
     ]))
 }
 
-fn is(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
-}
-
-fn is_not(argument: u8, value: i32) -> Result<SeccompCondition, BackendError> {
-    let value = number(value);
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value)
-}
-
-/// A constant of libc's; all that are used here are positive.
-fn number(constant: i32) -> u64 {
-    u64::from(constant.unsigned_abs())
-}
-
-/// Calls by the x32 ABI have the processor of ordinary ones and numbers that begin here, so rules
-/// by number would not see them.
-#[cfg(target_arch = "x86_64")]
-fn without_x32() -> BpfProgram {
-    use seccompiler::sock_filter;
-    const X32: u32 = 0x4000_0000;
-    const LOAD_NUMBER: sock_filter = sock_filter {
-        code: 0x20,
-        jt: 0,
-        jf: 0,
-        k: 0,
-    };
-    const SKIP_BELOW_X32: sock_filter = sock_filter {
-        code: 0x35,
-        jt: 0,
-        jf: 1,
-        k: X32,
-    };
-    let answer = |action: SeccompAction| sock_filter {
-        code: 0x06,
-        jt: 0,
-        jf: 0,
-        k: u32::from(action),
-    };
-    vec![
-        LOAD_NUMBER,
-        SKIP_BELOW_X32,
-        answer(SeccompAction::Errno(libc::ENOSYS.unsigned_abs())),
-        answer(SeccompAction::Allow),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
     use super::*;
 
     #[test]

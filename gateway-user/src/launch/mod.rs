@@ -3,7 +3,7 @@
 //!
 //! One step a file, in the order of [`Launch::prepare`]: nothing open comes in (`descriptors`), the
 //! run's cgroup with its hooks, what the file system shows (`view`, by the lists in [`deputies`]),
-//! optionally no network but loopback (`isolation`), no privileges (`privileges`), no reach into
+//! optionally no network but loopback (`isolation`), no privileges (`confine::privileges`), no reach into
 //! other processes (`shield`), no system calls that open other ways (`filter`). What this cannot
 //! close is told in docs/run.md. The caller is a process with one thread; each step that fails
 //! ends it.
@@ -13,7 +13,6 @@ mod descriptors;
 mod filter;
 mod isolation;
 mod mounts;
-mod privileges;
 mod shield;
 mod view;
 
@@ -22,6 +21,9 @@ use std::io;
 use std::path::PathBuf;
 
 use nix::unistd::User;
+use rustix::thread::CapabilitySet;
+
+use crate::confine::{privileges, seccomp};
 
 pub use descriptors::DescriptorError;
 
@@ -84,7 +86,7 @@ pub enum LaunchError {
     Shield(#[source] landlock::RulesetError),
     /// System calls stay open.
     #[error("cannot install the filter of system calls")]
-    Filter(#[from] filter::FilterError),
+    Filter(#[from] seccomp::FilterError),
 }
 
 impl Launch {
@@ -100,9 +102,11 @@ impl Launch {
         if self.network == Network::Isolated {
             isolation::enter().map_err(LaunchError::Isolation)?;
         }
-        privileges::give_up(&self.user).map_err(|source| LaunchError::Privileges {
-            user: self.user.name.clone(),
-            source,
+        privileges::give_up(&self.user, CapabilitySet::empty()).map_err(|source| {
+            LaunchError::Privileges {
+                user: self.user.name.clone(),
+                source,
+            }
         })?;
         let outsiders = shield::raise().map_err(LaunchError::Shield)?;
         // Last: the steps above need what it refuses.

@@ -39,6 +39,7 @@ const USER: Table = &[
             "kernel",
             "identity",
             "tls",
+            "confine",
             "credentials",
             "approvals",
             "recording",

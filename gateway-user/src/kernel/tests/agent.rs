@@ -87,11 +87,8 @@ fn agent_process() {
         "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
         "again" => connect_twice(destination, words[2].parse().unwrap()),
         "fastopen" => fast_open(destination),
-        "udp" => {
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.connect(destination).unwrap();
-            say(&socket.peer_addr().unwrap().to_string());
-        }
+        "ask" => say(&ask(destination, false)),
+        "ask-connected" => say(&ask(destination, true)),
         other => panic!("no task {other}"),
     }
 }
@@ -184,6 +181,31 @@ fn fast_open(destination: SocketAddr) {
             assert_eq!(sent.unwrap(), data.len());
         }
         say(&peer(&socket));
+    }
+}
+
+/// Sends the socket's cookie and tells who answered.
+fn ask(destination: SocketAddr, is_connected: bool) -> String {
+    let unspecified = match destination {
+        SocketAddr::V4(_) => "0.0.0.0:0",
+        SocketAddr::V6(_) => "[::]:0",
+    };
+    let socket = UdpSocket::bind(unspecified).unwrap();
+    socket
+        .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+        .unwrap();
+    let cookie = cookie(&socket).to_ne_bytes();
+    let sent = if is_connected {
+        socket.connect(destination).and_then(|()| {
+            assert_eq!(socket.peer_addr().unwrap(), destination);
+            socket.send(&cookie)
+        })
+    } else {
+        socket.send_to(&cookie, destination)
+    };
+    match sent.and_then(|_| socket.recv_from(&mut [0; 8])) {
+        Ok((_, from)) => from.to_string(),
+        Err(error) => errno(&error),
     }
 }
 

@@ -92,6 +92,8 @@ fn connections_from_before_are_closed_and_no_others() {
         (own, (here, there))
     });
     let _accepted = (v4.accept().unwrap(), v6.accept().unwrap());
+    let _holders =
+        [&pair.0, &pair.1].map(|socket| Holder::start(&stage.cgroup, socket.try_clone().unwrap()));
     kernel.attach(&stage.cgroup).unwrap();
     assert_eq!(kernel.close_earlier(&stage.cgroup).unwrap(), closed(3));
     assert!(streams.iter().all(is_closed));

@@ -3,14 +3,18 @@
 //! It works on the real kernel and says what is missing where it cannot. Tests that use it take
 //! turns, because the process as a whole is moved between cgroups.
 
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use gateway_common::coverage::Kind;
 use gateway_common::origin::Origin;
 use nix::mount::{MntFlags, umount2};
 use socket2::{Domain, Socket, Type};
@@ -21,12 +25,19 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Put away in the order of the fields, after its own `drop`.
 pub(super) struct Stage {
+    pulse: RefCell<Option<Pulse>>,
     pub(super) options: Options,
     pub(super) cgroup: Cgroup,
     pub(super) mount: CgroupMount,
     home: Cgroup,
     _folder: tempfile::TempDir,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// Beats for the daemon until it is dropped.
+struct Pulse {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The daemon's two listeners.
@@ -63,13 +74,22 @@ impl Stage {
             cgroup,
             mount,
             home,
+            pulse: RefCell::new(None),
             _folder: folder,
             _turn: turn,
         }
     }
 
-    pub(super) fn start(&self) -> Kernel {
-        Kernel::start(&self.options).unwrap()
+    /// A daemon whose heart beats as long as it is there, or until [`Stage::hang`].
+    pub(super) fn start(&self) -> Arc<Kernel> {
+        let kernel = Arc::new(Kernel::start(&self.options).unwrap());
+        *self.pulse.borrow_mut() = Some(Pulse::start(&kernel));
+        kernel
+    }
+
+    /// Stops the daemon's heart.
+    pub(super) fn hang(&self) {
+        *self.pulse.borrow_mut() = None;
     }
 
     /// Opens both listeners and marks them.
@@ -91,6 +111,36 @@ impl Stage {
     /// A child of the test's cgroup, removed with it.
     pub(super) fn child(&self, name: &str) -> Cgroup {
         self.cgroup.create_child(name).unwrap()
+    }
+}
+
+impl Pulse {
+    fn start(kernel: &Arc<Kernel>) -> Self {
+        kernel.beat().unwrap();
+        let kernel = Arc::downgrade(kernel);
+        let (stop, stopped) = channel();
+        let pause = Duration::from_millis(100);
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                match kernel.upgrade() {
+                    Some(kernel) => kernel.beat().unwrap(),
+                    None => return,
+                }
+            }
+        });
+        Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
     }
 }
 
@@ -197,4 +247,12 @@ fn remove_tree(path: &Path) {
         }
         std::thread::yield_now();
     }
+}
+
+/// How often it happened in all attached cgroups.
+pub(super) fn total(kernel: &Kernel, kind: Kind) -> u64 {
+    let all = kernel.coverage().unwrap();
+    all.iter()
+        .filter_map(|covered| covered.counts.get(&kind))
+        .sum()
 }

@@ -1,8 +1,9 @@
 //! No privileges: another user, and none of root's powers left or to be had again.
 //!
-//! INVARIANT: nothing that runs afterwards gains a capability in the host's user namespace, not by
+//! INVARIANT: nothing that runs afterwards gains another capability in the host's user namespace, not by
 //! a set-user-ID program (`no_new_privs`), not by being user 0 (securebits, locked), not by a
-//! file's capabilities (empty bounding set). Checked by tests/e2e/launch.rs.
+//! file's capabilities (empty bounding set). Checked by tests/e2e/launch.rs and
+//! tests/e2e/confined.rs.
 
 use std::ffi::CString;
 use std::fs;
@@ -20,9 +21,10 @@ const LOCKED: CapabilitiesSecureBits = CapabilitiesSecureBits::NO_ROOT
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE)
     .union(CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED);
 
-/// Becomes `user` without any capability. Each step needs what the next ones take away.
-pub(super) fn give_up(user: &User) -> io::Result<()> {
-    for capability in known()? {
+/// Becomes `user`, with no capability but those `kept`. Each step needs what the next ones take
+/// away.
+pub fn give_up(user: &User, kept: CapabilitySet) -> io::Result<()> {
+    for capability in known()?.filter(|capability| !kept.contains(*capability)) {
         rustix::thread::remove_capability_from_bounding_set(capability)?;
     }
     rustix::thread::clear_ambient_capability_set()?;
@@ -32,12 +34,12 @@ pub(super) fn give_up(user: &User) -> io::Result<()> {
     initgroups(&name, user.gid)?;
     setgid(user.gid)?;
     setuid(user.uid)?;
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
+    let left = CapabilitySets {
+        effective: kept,
+        permitted: kept,
         inheritable: CapabilitySet::empty(),
     };
-    rustix::thread::set_capabilities(None, none)?;
+    rustix::thread::set_capabilities(None, left)?;
     rustix::thread::set_no_new_privs(true)?;
     Ok(())
 }

@@ -1,0 +1,233 @@
+//! `egress`: the last look at each packet of an agent's socket before it leaves the kernel.
+//!
+//! INVARIANT: what leaves goes over the loopback device to the daemon, or to a socket of the same
+//! attached cgroup, or is a datagram to a destination that the daemon allowed. `connect` refuses
+//! early and with a good errno; this is what does not depend on how a packet came to be: routing
+//! headers, sockets from before the attach, answers to somebody who connected to an agent.
+//!
+//! Packets that the kernel sends on its own account have no socket and do not come by: resets and
+//! SYN cookies to whoever asked, and reports on multicast groups.
+
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::btf_maps::lpm_trie::Key;
+use aya_ebpf::helpers::generated::bpf_sk_fullsock;
+use core::ffi::c_void;
+use core::ptr::{addr_of, read_volatile};
+use gateway_common::coverage::Kind;
+use gateway_common::datagram::{DatagramRule, EXACT_BITS};
+use gateway_common::own::Own;
+use gateway_common::sight::Process;
+use gateway_common::source::Source;
+
+use crate::coverage::{self, Happened};
+use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
+use crate::maps::{ASKED, DATAGRAMS, FLOW, Flow, OWN, attached, on_socket, settings};
+use crate::packet::{Packet, TCP_ACK, TCP_SYN};
+
+/// The packet goes on.
+const SEND: i32 = 1;
+/// It does not; a sender of datagrams sees `EPERM`, a TCP socket tries again.
+const DROP: i32 = 0;
+
+/// Number of the loopback device in every network namespace.
+const LOOPBACK_DEVICE: u32 = 1;
+const HTTPS: u16 = 443;
+
+enum Verdict {
+    Send,
+    /// Uninspected.
+    Let(Kind),
+    Drop(Kind),
+}
+
+/// One packet, and the agent's socket it is of.
+struct Leaving<'a> {
+    ctx: *mut c_void,
+    sk: *mut c_void,
+    owner: u64,
+    packet: &'a Packet,
+}
+
+#[inline(always)]
+pub fn egress(ctx: *mut __sk_buff) -> i32 {
+    // SAFETY: the kernel passes a live context; the verifier checks each offset.
+    let (sk, device) = unsafe {
+        (
+            read_volatile(addr_of!((*ctx).__bindgen_anon_2.sk)),
+            read_volatile(addr_of!((*ctx).ifindex)),
+        )
+    };
+    if sk.is_null() {
+        return DROP;
+    }
+    // SAFETY: not null, hence a socket. The kernel puts the listener here for a SYN-ACK.
+    let sk: *mut c_void = unsafe { bpf_sk_fullsock(sk) }.cast();
+    if sk.is_null() {
+        return DROP;
+    }
+    let own: *mut Own = on_socket(&OWN, sk);
+    let packet = Packet::read(ctx);
+    let (verdict, owner) = if own.is_null() {
+        (Verdict::Drop(Kind::Before), 0)
+    } else {
+        // SAFETY: not null, hence a live value of this socket.
+        let owner = unsafe { (*own).attached };
+        let leaving = Leaving {
+            ctx: ctx.cast(),
+            sk,
+            owner,
+            packet: &packet,
+        };
+        (judge(&leaving, device), owner)
+    };
+    let (kind, answer) = match verdict {
+        Verdict::Send => return SEND,
+        Verdict::Let(kind) => (kind, SEND),
+        Verdict::Drop(kind) => (kind, DROP),
+    };
+    let told_to = match attached() {
+        0 => owner,
+        attached => attached,
+    };
+    let happened = Happened {
+        attached: told_to,
+        kind,
+        destination: packet.to,
+        port: packet.to_port,
+        family: packet.family,
+        protocol: packet.protocol,
+    };
+    coverage::tell(&happened, |process| maker(own, process));
+    answer
+}
+
+#[inline(always)]
+fn judge(leaving: &Leaving<'_>, device: u32) -> Verdict {
+    let packet = leaving.packet;
+    if !packet.is_plain {
+        return Verdict::Drop(Kind::Header);
+    }
+    let is_local = packet.to.is_loopback();
+    if is_local && device != LOOPBACK_DEVICE {
+        return Verdict::Drop(Kind::Device);
+    }
+    let at_daemon =
+        packet.to == packet.to.redirect_target() && packet.to_port == settings().port;
+    match packet.protocol {
+        IPPROTO_TCP => judge_segment(leaving, is_local, at_daemon),
+        IPPROTO_UDP => judge_datagram(leaving, is_local, at_daemon),
+        _ => Verdict::Drop(Kind::Header),
+    }
+}
+
+/// The SYN decides: it is looked at with the address that it really goes to, each time it is sent.
+/// What comes after belongs to a connection whose SYN passed, or to one that a process of this
+/// host made to an agent's server.
+#[inline(always)]
+fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verdict {
+    let kind = leaving.packet.tcp_flags & (TCP_SYN | TCP_ACK);
+    if !is_local {
+        return Verdict::Drop(if kind == TCP_SYN | TCP_ACK {
+            Kind::Inbound
+        } else {
+            Kind::Outside
+        });
+    }
+    if kind != TCP_SYN {
+        return Verdict::Send;
+    }
+    let way = leaving.packet.way(IPPROTO_TCP);
+    if !at_daemon {
+        return leaving.to_own_server(way);
+    }
+    match listener::daemon(leaving.ctx, way) {
+        Daemon::Absent => Verdict::Drop(Kind::NoListener),
+        Daemon::Hung => Verdict::Drop(Kind::Hung),
+        Daemon::Serving(_) => Verdict::Send,
+    }
+}
+
+#[inline(always)]
+fn judge_datagram(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verdict {
+    let way = leaving.packet.way(IPPROTO_UDP);
+    if at_daemon {
+        return to_resolver(leaving, way);
+    }
+    if is_local && let Verdict::Send = leaving.to_own_server(way) {
+        return Verdict::Send;
+    }
+    if leaving.is_allowed() {
+        return Verdict::Let(Kind::AllowedDatagram);
+    }
+    Verdict::Drop(match (is_local, leaving.packet.to_port) {
+        (true, _) => Kind::LocalService,
+        (false, HTTPS) => Kind::Quic,
+        (false, _) => Kind::Datagram,
+    })
+}
+
+/// The source is known only now: the record is put where the daemon finds it by who asked.
+#[inline(always)]
+fn to_resolver(leaving: &Leaving<'_>, way: Way) -> Verdict {
+    let flow: *mut Flow = on_socket(&FLOW, leaving.sk);
+    if flow.is_null() {
+        return Verdict::Drop(Kind::Loop);
+    }
+    match listener::daemon(leaving.ctx, way) {
+        Daemon::Absent => return Verdict::Drop(Kind::NoListener),
+        Daemon::Hung => return Verdict::Drop(Kind::Hung),
+        Daemon::Serving(_) => {}
+    }
+    let packet = leaving.packet;
+    // SAFETY: not null, hence a live value of this socket. Other threads may send by it at the
+    // same time; the record is then of one of them, and all of them are this socket's.
+    let origin = unsafe { &mut (*flow).origin };
+    origin.source = packet.from.bytes();
+    origin.source_port = packet.from_port;
+    let source = Source {
+        netns: origin.netns,
+        ip: origin.source,
+        port: u64::from(packet.from_port),
+    };
+    // Without a record the resolver does not answer.
+    let _refused_there = ASKED.insert(&source, &*origin, 0);
+    Verdict::Send
+}
+
+impl Leaving<'_> {
+    #[inline(always)]
+    fn to_own_server(&self, way: Way) -> Verdict {
+        if listener::owner(self.ctx, way) == Some(self.owner) {
+            Verdict::Send
+        } else {
+            Verdict::Drop(Kind::LocalService)
+        }
+    }
+
+    /// Whether the daemon allowed datagrams to this destination.
+    #[inline(always)]
+    fn is_allowed(&self) -> bool {
+        let rule = DatagramRule {
+            attached: self.owner.to_ne_bytes(),
+            port: self.packet.to_port.to_be_bytes(),
+            address: self.packet.to.bytes(),
+        };
+        DATAGRAMS.get(&Key::new(EXACT_BITS + 128, rule)).is_some()
+    }
+}
+
+/// Who made the socket, which is what is known of a packet.
+#[inline(always)]
+fn maker(own: *mut Own, process: *mut Process) {
+    // SAFETY: `process` is the caller's own; `own` is null or a live value.
+    unsafe {
+        if own.is_null() {
+            (*process).cgroup = 0;
+            (*process).tgid = 0;
+            (*process).uid = 0;
+            (*process).comm = [0; 16];
+        } else {
+            *process = (*own).process;
+        }
+    }
+}

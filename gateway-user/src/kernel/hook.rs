@@ -1,0 +1,135 @@
+//! `Hook`: the points of the kernel at which programs are attached to a cgroup, and their order.
+//!
+//! Making and renewing the attachments is in `link`.
+
+use serde::{Deserialize, Serialize};
+
+/// A point of the kernel at which a program is attached to a cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hook {
+    /// `socket` for IP.
+    Socket,
+    /// `getpeername` on IPv4 sockets.
+    Peername4,
+    /// `getpeername` on IPv6 sockets.
+    Peername6,
+    /// `recvmsg` on IPv4 datagram sockets.
+    Recvmsg4,
+    /// `recvmsg` on IPv6 datagram sockets.
+    Recvmsg6,
+    /// Events in the life of a TCP connection.
+    Lifecycle,
+    /// `bind` on IPv4 sockets.
+    Bind4,
+    /// `bind` on IPv6 sockets.
+    Bind6,
+    /// `connect` on IPv4 sockets.
+    Connect4,
+    /// `connect` on IPv6 sockets.
+    Connect6,
+    /// `sendmsg` with an address on IPv4 datagram sockets.
+    Sendmsg4,
+    /// `sendmsg` with an address on IPv6 datagram sockets.
+    Sendmsg6,
+    /// Every packet that leaves.
+    Egress,
+}
+
+impl Hook {
+    /// All, in the order in which they are attached. `socket` is first, since later ones want its
+    /// note on a socket; what only keeps up appearances comes before what redirects; and `egress`,
+    /// which drops all that the others did not see, is last, so that nothing is dropped for want
+    /// of a hook that is on its way. What opens a socket meanwhile is not attached yet, and has
+    /// lost its connections when this is done. Detaching goes backwards.
+    pub const ALL: [Self; 13] = [
+        Self::Socket,
+        Self::Peername4,
+        Self::Peername6,
+        Self::Recvmsg4,
+        Self::Recvmsg6,
+        Self::Lifecycle,
+        Self::Bind4,
+        Self::Bind6,
+        Self::Connect4,
+        Self::Connect6,
+        Self::Sendmsg4,
+        Self::Sendmsg6,
+        Self::Egress,
+    ];
+
+    /// Name for people and of the pin.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Socket => "sock_create",
+            Self::Peername4 => "getpeername4",
+            Self::Peername6 => "getpeername6",
+            Self::Recvmsg4 => "recvmsg4",
+            Self::Recvmsg6 => "recvmsg6",
+            Self::Lifecycle => "sock_ops",
+            Self::Bind4 => "bind4",
+            Self::Bind6 => "bind6",
+            Self::Connect4 => "connect4",
+            Self::Connect6 => "connect6",
+            Self::Sendmsg4 => "sendmsg4",
+            Self::Sendmsg6 => "sendmsg6",
+            Self::Egress => "egress",
+        }
+    }
+
+    /// Name of the program in the object.
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Self::Socket => "gw_socket",
+            Self::Peername4 => "gw_peername4",
+            Self::Peername6 => "gw_peername6",
+            Self::Recvmsg4 => "gw_recvmsg4",
+            Self::Recvmsg6 => "gw_recvmsg6",
+            Self::Lifecycle => "gw_lifecycle",
+            Self::Bind4 => "gw_bind4",
+            Self::Bind6 => "gw_bind6",
+            Self::Connect4 => "gw_connect4",
+            Self::Connect6 => "gw_connect6",
+            Self::Sendmsg4 => "gw_sendmsg4",
+            Self::Sendmsg6 => "gw_sendmsg6",
+            Self::Egress => "gw_egress",
+        }
+    }
+
+    /// `enum bpf_attach_type`.
+    pub(super) fn attach_type(self) -> u32 {
+        match self {
+            Self::Egress => 1,
+            Self::Socket => 2,
+            Self::Lifecycle => 3,
+            Self::Bind4 => 8,
+            Self::Bind6 => 9,
+            Self::Connect4 => 10,
+            Self::Connect6 => 11,
+            Self::Sendmsg4 => 14,
+            Self::Sendmsg6 => 15,
+            Self::Recvmsg4 => 19,
+            Self::Recvmsg6 => 20,
+            Self::Peername4 => 29,
+            Self::Peername6 => 30,
+        }
+    }
+
+    /// Whether its program asks which attachment it runs for.
+    pub(super) fn is_named(self) -> bool {
+        match self {
+            Self::Socket
+            | Self::Bind4
+            | Self::Bind6
+            | Self::Connect4
+            | Self::Connect6
+            | Self::Sendmsg4
+            | Self::Sendmsg6
+            | Self::Egress => true,
+            Self::Peername4
+            | Self::Peername6
+            | Self::Recvmsg4
+            | Self::Recvmsg6
+            | Self::Lifecycle => false,
+        }
+    }
+}
