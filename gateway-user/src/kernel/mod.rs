@@ -412,7 +412,7 @@ impl Here {
 /// Whether maps that are open already can be used with `CAP_BPF` only: before Linux 5.19, where
 /// `kernel.unprivileged_bpf_disabled` stands for all of bpf(2).
 pub fn needs_cap_bpf() -> bool {
-    let release = load::release();
+    let release = refusal::release();
     let mut numbers = release
         .split(|c: char| !c.is_ascii_digit())
         .map(|number| number.parse::<u32>().unwrap_or(0));
