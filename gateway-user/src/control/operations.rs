@@ -5,6 +5,7 @@
 //! blocking threads. The order of steps in each operation is what keeps agents from slipping
 //! through, so it is told at each.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::follow::{Following, Selection};
+use super::health::Health;
 use super::hooks::detached_line;
 use super::peer::Peer;
 use super::runs::{Given, Runs};
@@ -101,6 +103,8 @@ pub struct Parts {
     pub log: EnforcementLog,
     /// What runs are given beside their cgroup.
     pub given: Given,
+    /// Where they are redirected to; each has to keep its mark.
+    pub listeners: Vec<OwnedFd>,
     /// The port that connections are redirected to.
     pub port: u16,
 }
@@ -111,6 +115,7 @@ pub struct Operations {
     started: Timestamp,
     runs: Runs,
     following: Following,
+    health: Health,
     /// Held while attachments change, so that two requests do not undo each other's steps.
     change: Mutex<()>,
 }
@@ -158,6 +163,7 @@ impl Operations {
             started,
             runs: Runs::default(),
             following: Following::start(),
+            health: Health::default(),
             change: Mutex::new(()),
         }
     }
@@ -277,6 +283,11 @@ impl Operations {
 
     pub(super) fn runs(&self) -> &Runs {
         &self.runs
+    }
+
+    /// How what is attached fares.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// What the selectors of the configuration chose.

@@ -89,6 +89,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
         What::AskDenied(denial) | What::AskObserved(denial) => &denial.connection.workload,
+        What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
         | What::DaemonStopped { .. }
         | What::PolicyLoaded { .. }
@@ -134,6 +135,22 @@ fn row(what: &What) -> Row {
         }
         What::Attached(attachment) => cgroup("attached", attachment),
         What::Detached(attachment) => cgroup("detached", attachment),
+        What::Damaged {
+            workload,
+            cgroup,
+            what,
+            remains,
+        } => {
+            let mut row = daemon("DAMAGED", BAD, line(what).to_string());
+            row.workload = shown(workload.as_ref());
+            let of = cgroup.as_ref().map(|path| line(path).to_string());
+            let after = remains.as_ref().map_or_else(
+                || "put right".to_owned(),
+                |remains| format!("NOT put right: {}", line(remains)),
+            );
+            row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
+            row
+        }
         What::ClosedEarlier {
             attachment,
             closed,
