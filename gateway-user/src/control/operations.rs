@@ -5,6 +5,7 @@
 //! blocking threads. The order of steps in each operation is what keeps agents from slipping
 //! through, so it is told at each.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +16,7 @@ use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reload
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::datagrams::Allowed;
 use super::follow::{Following, Selection};
+use super::health::Health;
 use super::hooks::detached_line;
 use super::peer::Peer;
 use super::runs::{Given, Runs};
@@ -105,6 +107,8 @@ pub struct Parts {
     pub log: EnforcementLog,
     /// What runs are given beside their cgroup.
     pub given: Given,
+    /// Where they are redirected to; each has to keep its mark.
+    pub listeners: Vec<OwnedFd>,
     /// The port that connections are redirected to.
     pub port: u16,
 }
@@ -116,6 +120,7 @@ pub struct Operations {
     runs: Runs,
     following: Following,
     allowed: Allowed,
+    health: Health,
     /// Held while attachments change, so that two requests do not undo each other's steps.
     change: Mutex<()>,
 }
@@ -164,8 +169,20 @@ impl Operations {
             runs: Runs::default(),
             following: Following::start(),
             allowed: Allowed::default(),
+            health: Health::default(),
             change: Mutex::new(()),
         }
+    }
+
+    /// Whether a peer's process is in an attached cgroup, or may be: an agent that is an operator, or
+    /// even root, is not to let itself go. One that cannot be looked at counts as an agent.
+    pub fn is_agent(&self, peer: Peer) -> bool {
+        let Some(cgroup) = peer.cgroup() else {
+            return true;
+        };
+        let path = self.parts.mount.root().join(cgroup);
+        let attached = self.parts.attachments.all();
+        attached.iter().any(|one| path.starts_with(&one.path))
     }
 
     /// Attaches a cgroup. Asking again for the same is no error: it puts missing hooks back.
@@ -278,6 +295,11 @@ impl Operations {
     /// What the kernel lets pass by itself.
     pub fn allowed(&self) -> &Allowed {
         &self.allowed
+    }
+
+    /// How what is attached fares.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// What the selectors of the configuration chose.

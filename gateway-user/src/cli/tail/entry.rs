@@ -94,6 +94,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
             return Some(datagrams.workload.as_str());
         }
         What::AskDenied(denial) | What::AskObserved(denial) => &denial.connection.workload,
+        What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
         | What::DaemonStopped { .. }
         | What::PolicyLoaded { .. }
@@ -139,6 +140,22 @@ fn row(what: &What) -> Row {
         }
         What::Attached(attachment) => cgroup("attached", attachment),
         What::Detached(attachment) => cgroup("detached", attachment),
+        What::Damaged {
+            workload,
+            cgroup,
+            what,
+            remains,
+        } => {
+            let mut row = daemon("DAMAGED", BAD, line(what).to_string());
+            row.workload = shown(workload.as_ref());
+            let of = cgroup.as_ref().map(|path| line(path).to_string());
+            let after = remains.as_ref().map_or_else(
+                || "put right".to_owned(),
+                |remains| format!("NOT put right: {}", line(remains)),
+            );
+            row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
+            row
+        }
         What::ClosedEarlier {
             attachment,
             closed,
@@ -161,23 +178,8 @@ fn row(what: &What) -> Row {
             row
         }
         What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
-        What::PassedUninspected { connection, rule } => {
-            let mut row = about(connection, "uninspected", DOUBTFUL, whose(connection));
-            row.why = match rule {
-                Some(rule) => format!("passed uninspected by rule {}", line(rule.as_str())),
-                None => "passed uninspected, the resource is only observed".to_owned(),
-            };
-            row
-        }
-        What::DatagramsPass(passing) => {
-            let mut row = datagrams("uninspected", DOUBTFUL, passing);
-            row.why = match (&passing.rule, &passing.observed) {
-                (Some(rule), _) => format!("pass uninspected by rule {}", line(rule.as_str())),
-                (None, Some(no)) => format!("pass by observing only: {}", line(&no.reason)),
-                (None, None) => String::new(),
-            };
-            row
-        }
+        What::PassedUninspected { connection, rule } => passed(connection, rule.as_ref()),
+        What::DatagramsPass(passing) => datagrams_pass(passing),
         What::DatagramsEnd(ended) => datagrams("no more", Style::new(), ended),
         What::ConnectionRefused {
             connection,
@@ -255,6 +257,25 @@ fn about(connection: &Connection, verdict: &'static str, style: Style, what: Str
         what,
         why: String::new(),
     }
+}
+
+fn passed(connection: &Connection, rule: Option<&RuleName>) -> Row {
+    let mut row = about(connection, "uninspected", DOUBTFUL, whose(connection));
+    row.why = match rule {
+        Some(rule) => format!("passed uninspected by rule {}", line(rule.as_str())),
+        None => "passed uninspected, the resource is only observed".to_owned(),
+    };
+    row
+}
+
+fn datagrams_pass(passing: &Datagrams) -> Row {
+    let mut row = datagrams("uninspected", DOUBTFUL, passing);
+    row.why = match (&passing.rule, &passing.observed) {
+        (Some(rule), _) => format!("pass uninspected by rule {}", line(rule.as_str())),
+        (None, Some(no)) => format!("pass by observing only: {}", line(&no.reason)),
+        (None, None) => String::new(),
+    };
+    row
 }
 
 fn datagrams(verdict: &'static str, style: Style, datagrams: &Datagrams) -> Row {

@@ -70,6 +70,20 @@ pub enum What {
     Attached(Attachment),
     /// A cgroup's connections do not come to the gateway any more.
     Detached(Attachment),
+    /// Something of the kernel side was not as it has to be: somebody had detached or replaced it.
+    Damaged {
+        /// Who runs in the cgroup.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workload: Option<WorkloadName>,
+        /// The cgroup; none where it was the daemon's own part.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cgroup: Option<String>,
+        /// What was wrong.
+        what: String,
+        /// Why it still is; none when it was put right at once.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remains: Option<String>,
+    },
     /// A cgroup had connections open before its hooks were there.
     ClosedEarlier {
         /// Which.
