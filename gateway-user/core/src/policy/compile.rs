@@ -34,6 +34,19 @@ pub(super) struct Rule {
     pub(super) unread: bool,
 }
 
+impl Rule {
+    /// Whether it is about whoever acts as `workload` and belongs to these groups.
+    pub(super) fn covers(&self, workload: &WorkloadName, groups: &[GroupName]) -> bool {
+        let workload = |names: &[WorkloadName]| names.binary_search(workload).is_ok();
+        let group = |names: &[GroupName]| {
+            groups
+                .iter()
+                .any(|group| names.binary_search(group).is_ok())
+        };
+        self.workloads.as_deref().is_none_or(workload) && self.groups.as_deref().is_none_or(group)
+    }
+}
+
 /// The rules for one resource.
 #[derive(Debug)]
 pub(super) struct Table {

@@ -17,7 +17,7 @@ use super::model::{Mode, RuleSpec};
 use super::pattern::{Quantifier, Truth};
 use crate::descriptor::Protocol;
 use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
-use crate::flow::Flow;
+use crate::flow::{Flow, OriginalDst};
 use crate::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -73,12 +73,19 @@ impl Engine {
         &self.digest
     }
 
+    /// The rules for a resource; none for one that is not of this policy.
+    pub(super) fn table(&self, resource: Option<&ResourceName>) -> Option<&Table> {
+        resource.and_then(|resource| self.tables.get(resource))
+    }
+
     /// Decides. Never fails: what is not known counts against the one who asks.
     pub fn decide(&self, subject: &Subject, flow: &Flow, facts: &Facts) -> Decision {
-        let known = |resource: &&ResourceName| self.tables.contains_key(*resource);
-        let Some(resource) = flow.resource.as_ref().filter(known) else {
-            let reason = format!("{} is not a resource of this gateway", flow.destination.0);
-            return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
+        let Some((resource, _)) = flow
+            .resource
+            .as_ref()
+            .zip(self.table(flow.resource.as_ref()))
+        else {
+            return Outcome::Refused(not_a_resource(flow.destination)).decision(Mode::Enforce);
         };
         self.decide_for(&subject.workload, &subject.groups, resource, facts)
     }
@@ -234,13 +241,7 @@ impl<'a> Case<'a> {
 
     /// Whether the rule is about this subject.
     fn covers(&self, rule: &Rule) -> bool {
-        let workload = |names: &[WorkloadName]| names.binary_search(self.workload).is_ok();
-        let group = |names: &[GroupName]| {
-            self.groups
-                .iter()
-                .any(|group| names.binary_search(group).is_ok())
-        };
-        rule.workloads.as_deref().is_none_or(workload) && rule.groups.as_deref().is_none_or(group)
+        rule.covers(self.workload, self.groups)
     }
 
     /// Fails closed: a deny rule holds where it might match.
@@ -276,16 +277,26 @@ impl<'a> Case<'a> {
     fn nothing_allows(&self, unit: Option<&FactSet>) -> Refusal {
         let reason = match unit {
             Some(unit) => explain(unit, self.table.slots),
-            None => {
-                let (workload, resource) = (self.workload, self.resource);
-                format!("no rule allows workload {workload} on {resource}")
-            }
+            None => return no_session(self.workload, self.resource),
         };
         Refusal { rule: None, reason }
     }
 }
 
-fn denied_by(rule: &Rule) -> Refusal {
+/// The refusal of a destination that no resource covers.
+pub(super) fn not_a_resource(destination: OriginalDst) -> Refusal {
+    let reason = format!("{} is not a resource of this gateway", destination.0);
+    Refusal { rule: None, reason }
+}
+
+/// The refusal of a session that no rule allows.
+pub(super) fn no_session(workload: &WorkloadName, resource: &ResourceName) -> Refusal {
+    let reason = format!("no rule allows workload {workload} on {resource}");
+    Refusal { rule: None, reason }
+}
+
+/// The refusal by a rule.
+pub(super) fn denied_by(rule: &Rule) -> Refusal {
     let reason = rule
         .reason
         .clone()

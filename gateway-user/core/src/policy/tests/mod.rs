@@ -1,6 +1,8 @@
-//! Tables of rules and what they decide on statements; `laws` for any rules, and `loading` for what
+//! Tables of rules and what they decide on statements; `bars` for what
+//! is refused before it begins, `laws` for any rules, and `loading` for what
 //! is found when a policy is loaded.
 
+mod bars;
 mod laws;
 mod loading;
 
