@@ -10,6 +10,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gateway_common::held::Reach;
 use gateway_common::origin::Origin;
 use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::event::SessionEnd;
@@ -99,6 +100,8 @@ impl Intake {
     }
 
     async fn open(&self, stream: TcpStream, origin: &Origin) -> Result<(), Refused> {
+        // Taken first, so that it ends with whatever ends this.
+        let connected = self.around.dialer.take(origin);
         let config = Arc::clone(&self.around.config.borrow());
         let subject = Arc::new(self.subject(origin, &config).await?);
         let destination = origin.destination_addr();
@@ -117,7 +120,10 @@ impl Intake {
             .admit(&subject.workload, limit, Instant::now());
         if resource.is_some_and(|resource| resource.protocol.shape == Shape::Stream) {
             match place {
-                Ok(_place) => self.pass(stream, origin, &config, &subject, &flow).await,
+                Ok(_place) => {
+                    self.pass(stream, connected, origin, &config, &subject, &flow)
+                        .await;
+                }
                 Err(full) => {
                     self.note_full(&subject, &flow, full);
                     opaque::reset(stream);
@@ -153,7 +159,8 @@ impl Intake {
                 let connection = evidence::connection(&subject, &flow);
                 let evidence = Evidence::new(journal, self.log.clone(), connection);
                 let route = Route {
-                    destination,
+                    reach: Reach::from(origin),
+                    connected,
                     upstream: resource.map(|resource| Arc::clone(&resource.upstream)),
                 };
                 self.relay(
@@ -221,6 +228,7 @@ impl Intake {
     async fn pass(
         &self,
         stream: TcpStream,
+        connected: Option<TcpStream>,
         origin: &Origin,
         config: &Config,
         subject: &Subject,
@@ -231,7 +239,12 @@ impl Intake {
             Ok(journal) => {
                 let guard = self.register(origin, &TCP, subject, flow);
                 let evidence = Evidence::new(journal, self.log.clone(), connection);
-                let passing = Opaque::new(subject, flow, stream, evidence, guard, &self.around);
+                let way = opaque::Way {
+                    reach: Reach::from(origin),
+                    connected,
+                };
+                let passing =
+                    Opaque::new(subject, flow, stream, way, evidence, guard, &self.around);
                 tell(flow, &passing.run().await);
             }
             Err(error) => {
@@ -308,15 +321,12 @@ impl Intake {
     }
 
     fn refuse(&self, origin: Option<&Origin>, refused: &Refused) {
-        let connection = Connection {
-            session: None,
-            workload: origin
-                .and_then(|origin| self.attachments.workload_of(CgroupId(origin.attached))),
-            pid: origin.map(|origin| origin.tgid),
-            uid: origin.map(|origin| origin.uid),
-            comm: origin.map(|origin| String::from_utf8_lossy(origin.comm_bytes()).into_owned()),
-            destination: origin.map(Origin::destination_addr),
-            resource: None,
+        let connection = match origin {
+            Some(origin) => {
+                let workload = self.attachments.workload_of(CgroupId(origin.attached));
+                Connection::of_origin(origin, workload, None)
+            }
+            None => Connection::default(),
         };
         tracing::warn!(%refused, "connection refused");
         self.note_refused(connection, refused.to_string());

@@ -12,6 +12,8 @@ mod closed;
 #[cfg(test)]
 mod confined;
 #[cfg(test)]
+mod connects;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod drivers;
@@ -27,6 +29,8 @@ mod harness;
 mod launch;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod namespaces;
 #[cfg(test)]
 mod opaque;
 #[cfg(test)]

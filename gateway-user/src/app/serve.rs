@@ -6,7 +6,6 @@
 //! in the kernel, so that agents are refused and not let through while no daemon runs.
 
 use std::io::{self, PipeReader};
-use std::net::TcpListener as StdListener;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +13,21 @@ use std::time::Duration;
 use anstream::{eprintln, println};
 use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
+use tokio::net::UnixListener;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::listeners::Listeners;
+use super::accepting::{self, accept_task, until};
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
 use crate::control::server;
+use crate::dialer::{Dialer, Opened};
 use crate::intake::{FAREWELLS, Intake};
 use crate::kernel::Kernel;
+use crate::kernel::listeners::Listeners;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
@@ -41,8 +42,6 @@ const CHECK: Duration = Duration::from_secs(5);
 /// How often the kernel programs are told that this runtime runs: eight beats to the age at which
 /// they refuse agents, so that a busy machine gives no false alarm.
 const HEARTBEAT: Duration = Duration::from_millis(250);
-/// Wait after a failed accept: running out of descriptors ends when sessions do.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Serves until a signal ends it.
 pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
@@ -88,16 +87,23 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
     tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
-    let intake = Arc::new(intake(&parts));
+    let (opened, openings) = mpsc::channel(accepting::OPENED);
+    let dialer = Arc::new(dialer(&parts, opened).map_err(AppError::Runtime)?);
+    let intake = Arc::new(intake(&parts, &dialer));
     for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
         .into_iter()
         .flatten()
     {
-        let listener = tokio_listener(listener).map_err(AppError::Runtime)?;
+        let listener = listener.try_clone().map_err(AppError::Runtime)?;
         tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
     }
-
+    tasks.spawn(accepting::elsewhere_task(openings, intake, stopped.clone()));
+    tasks.spawn(accepting::sweep_task(Arc::clone(&dialer), stopped.clone()));
     tasks.spawn(supervisor::beat_task(stopped.clone()));
+    // The last of all: from here on connects that are held get their answers.
+    if let Some(held) = parts.kernel.held() {
+        tasks.spawn(accepting::dial_task(dialer, held, stopped));
+    }
 
     println!(
         "READY port={} control={}",
@@ -138,7 +144,17 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     Ok(())
 }
 
-fn intake(parts: &Parts) -> Intake {
+fn dialer(parts: &Parts, opened: mpsc::Sender<Opened>) -> io::Result<Dialer> {
+    Dialer::new(
+        Arc::clone(&parts.kernel),
+        Arc::clone(&parts.attachments),
+        parts.in_force.subscribe(),
+        parts.log.clone(),
+        opened,
+    )
+}
+
+fn intake(parts: &Parts, dialer: &Arc<Dialer>) -> Intake {
     Intake {
         kernel: Arc::clone(&parts.kernel),
         attachments: Arc::clone(&parts.attachments),
@@ -148,6 +164,7 @@ fn intake(parts: &Parts) -> Intake {
         around: Surroundings {
             authority: Arc::clone(&parts.authority),
             cancel_keys: CancelKeys::default(),
+            dialer: Arc::clone(dialer),
             pipes: Pipes::default(),
             config: parts.in_force.subscribe(),
         },
@@ -261,36 +278,6 @@ async fn heart_task(kernel: Arc<Kernel>, stopped: watch::Receiver<bool>) {
         if let Err(error) = kernel.beat() {
             tracing::error!(%error, "agents are refused");
         }
-    }
-}
-
-async fn accept_task(listener: TcpListener, intake: Arc<Intake>, stopped: watch::Receiver<bool>) {
-    let mut stop = std::pin::pin!(until(stopped));
-    loop {
-        let accepted = tokio::select! {
-            () = &mut stop => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _peer)) => intake.accept(stream),
-            // The connection was reset before we came to it, or descriptors ran out.
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
-}
-
-fn tokio_listener(listener: &StdListener) -> io::Result<TcpListener> {
-    TcpListener::from_std(listener.try_clone()?)
-}
-
-/// Completes when the daemon stops. Cancel safe: it only looks.
-pub(super) async fn until(mut stopped: watch::Receiver<bool>) {
-    // A sender that is gone means the end as well.
-    if stopped.wait_for(|stopped| *stopped).await.is_err() {
-        tracing::debug!("stopped without notice");
     }
 }
 

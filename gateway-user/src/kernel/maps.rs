@@ -28,6 +28,7 @@ use gateway_common::source::Source;
 
 use super::cgroup::CgroupId;
 use super::error::KernelError;
+use super::held::{HeldConnects, Word};
 use super::hook::Hook;
 
 /// `/proc/self/ns/pid` in the initial PID namespace (`PROC_PID_INIT_INO`).
@@ -53,6 +54,9 @@ pub(super) struct Maps {
     pub(super) heartbeat: Mutex<Array<MapData, u64>>,
     pub(super) sights: Mutex<Option<RingBuf<MapData>>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) held: Mutex<Option<HeldConnects>>,
+    /// The daemon's word on connects that are held.
+    pub(super) word: Word,
 }
 
 /// What the programs counted on the daemon's side, all processors together, since the maps were
@@ -237,6 +241,11 @@ impl Maps {
     pub(super) fn take_sights(&self) -> Option<Sights> {
         let ring = held(&self.sights).take()?;
         Some(Sights { ring })
+    }
+
+    /// The connects that are held, for the one who asks first.
+    pub(super) fn take_held(&self) -> Option<HeldConnects> {
+        held(&self.held).take()
     }
 
     /// The counters, all processors together.

@@ -1,15 +1,17 @@
-//! The way to the server: TCP, then TLS as the resource wants it.
+//! The way to the server: TCP, unless that was made before, then TLS as the resource wants it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use gateway_common::held::Reach;
 use gateway_core::descriptor::Protocol;
 use gateway_core::protocols::TlsInfo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::leg::{self, Leg};
+use crate::dialer::Dialer;
 use crate::tls::upstream::{Mode, Upstream};
 
 /// The server has so long to accept and to agree on TLS.
@@ -44,38 +46,56 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Connects to `destination`. `sni` is the name that the agent asked for, where it asked by name.
+/// Connects to the server of `reach`, or goes on with a socket that is connected to it. `sni` is the
+/// name that the agent asked for, where it asked by name.
 pub async fn dial(
+    dialer: &Dialer,
+    reach: &Reach,
+    connected: Option<TcpStream>,
     protocol: &Protocol,
-    destination: SocketAddr,
     upstream: &Upstream,
     sni: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
-    let dialed =
-        tokio::time::timeout(DEADLINE, connect(protocol, destination, upstream, sni)).await;
-    dialed.map_err(|_| DialError::TimedOut)?
+    let dialed = async {
+        let tcp = tcp(dialer, reach, connected).await?;
+        secure(tcp, reach.destination_addr().ip(), protocol, upstream, sni).await
+    };
+    tokio::time::timeout(DEADLINE, dialed)
+        .await
+        .map_err(|_| DialError::TimedOut)?
 }
 
-/// Connects to `destination` for bytes that pass as they are.
-pub(super) async fn reach(destination: SocketAddr) -> Result<TcpStream, DialError> {
-    let dialed = tokio::time::timeout(DEADLINE, tcp(destination)).await;
+/// Connects to the server of `reach` for bytes that pass as they are, unless that was done before.
+pub(super) async fn reach(
+    dialer: &Dialer,
+    reach: &Reach,
+    connected: Option<TcpStream>,
+) -> Result<TcpStream, DialError> {
+    let dialed = tokio::time::timeout(DEADLINE, tcp(dialer, reach, connected)).await;
     let stream = dialed.map_err(|_| DialError::TimedOut)??;
     leg::tune_or_tell(&stream);
     Ok(stream)
 }
 
-async fn tcp(destination: SocketAddr) -> Result<TcpStream, DialError> {
-    let connected = TcpStream::connect(destination).await;
-    connected.map_err(DialError::Connect)
+async fn tcp(
+    dialer: &Dialer,
+    reach: &Reach,
+    connected: Option<TcpStream>,
+) -> Result<TcpStream, DialError> {
+    match connected {
+        Some(tcp) => Ok(tcp),
+        None => dialer.connect(reach).await.map_err(DialError::Connect),
+    }
 }
 
-async fn connect(
+async fn secure(
+    tcp: TcpStream,
+    server: IpAddr,
     protocol: &Protocol,
-    destination: SocketAddr,
     upstream: &Upstream,
     sni: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
-    let mut leg = Leg::new(tcp(destination).await?);
+    let mut leg = Leg::new(tcp);
     let Some(config) = upstream.config() else {
         return Ok((leg, None));
     };
@@ -96,7 +116,7 @@ async fn connect(
             return Err(DialError::NotAnAnswer);
         }
     }
-    let name = upstream.server_name(sni, destination.ip());
+    let name = upstream.server_name(sni, server);
     let info = leg
         .connect(config, name)
         .await

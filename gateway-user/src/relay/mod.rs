@@ -12,13 +12,13 @@ mod leg;
 pub mod opaque;
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gateway_common::held::Reach;
 use gateway_core::event::SessionEnd;
 use gateway_core::protocols::{CancelKey, Framed, Side};
 use gateway_core::session::Session;
@@ -32,6 +32,7 @@ use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
 use self::opaque::Pipes;
 use crate::config::Config;
+use crate::dialer::Dialer;
 use crate::live::Guard;
 use crate::tls::authority::Authority;
 use crate::tls::upstream::Upstream;
@@ -54,6 +55,8 @@ pub struct Surroundings {
     pub authority: Arc<Authority>,
     /// The cancel keys of all sessions.
     pub cancel_keys: CancelKeys,
+    /// Reaches servers.
+    pub dialer: Arc<Dialer>,
     /// What uninspected streams are moved through.
     pub pipes: Pipes,
     /// The configuration in force.
@@ -63,8 +66,10 @@ pub struct Surroundings {
 /// How a session reaches its server.
 #[derive(Debug)]
 pub struct Route {
-    /// The server.
-    pub destination: SocketAddr,
+    /// The server, and from where it is reached.
+    pub reach: Reach,
+    /// A socket that is connected to it already, if there is one.
+    pub connected: Option<TcpStream>,
     /// TLS towards it; none for a destination that no resource covers and policy refuses.
     pub upstream: Option<Arc<Upstream>>,
 }
@@ -211,8 +216,10 @@ impl<'a> Relay<'a> {
                 .handle_unreachable("no resource covers this destination");
         };
         let dialed = dial::dial(
+            &self.around.dialer,
+            &self.route.reach,
+            self.route.connected.take(),
             self.framed.protocol(),
-            self.route.destination,
             &upstream,
             self.sni.as_deref(),
         )
@@ -244,7 +251,7 @@ impl<'a> Relay<'a> {
         let acceptor = self
             .around
             .authority
-            .acceptor(self.route.destination.ip())
+            .acceptor(self.route.reach.destination_addr().ip())
             .map_err(io::Error::other)?;
         let handshake = async {
             // The answer that agrees to TLS goes out in plain text first.
@@ -286,7 +293,7 @@ impl<'a> Relay<'a> {
         let workload = self.guard.info().workload.clone();
         let target = Target {
             workload,
-            destination: self.route.destination,
+            reach: self.route.reach,
             upstream,
             sni: self.sni.clone(),
             real,
@@ -303,8 +310,8 @@ impl<'a> Relay<'a> {
         };
         let request = self.framed.cancel_request(&target.real);
         let protocol = self.framed.protocol();
-        let sent =
-            tokio::time::timeout(CLOSE_DEADLINE, cancel::send(protocol, &target, request)).await;
+        let sending = cancel::send(&self.around.dialer, protocol, &target, request);
+        let sent = tokio::time::timeout(CLOSE_DEADLINE, sending).await;
         if !matches!(sent, Ok(Ok(()))) {
             tracing::warn!(session = %self.guard.info().session, "a cancel request could not be delivered");
         }

@@ -11,6 +11,7 @@ mod pipe;
 
 use std::sync::Arc;
 
+use gateway_common::held::Reach;
 use gateway_core::descriptor::Shape;
 use gateway_core::event::SessionEnd;
 use gateway_core::flow::Flow;
@@ -36,9 +37,19 @@ pub struct Opaque<'a> {
     rest: Rest<'a>,
 }
 
+/// How the server of a stream is reached.
+#[derive(Debug)]
+pub struct Way {
+    /// The server, and from where it is reached.
+    pub reach: Reach,
+    /// A socket that is connected to it already, if there is one.
+    pub connected: Option<TcpStream>,
+}
+
 /// What it needs besides its sockets.
 #[derive(Debug)]
 struct Rest<'a> {
+    way: Way,
     subject: Subject,
     flow: Flow,
     evidence: Evidence,
@@ -77,6 +88,7 @@ impl<'a> Opaque<'a> {
         subject: &Subject,
         flow: &Flow,
         client: TcpStream,
+        way: Way,
         evidence: Evidence,
         guard: Guard,
         around: &'a Surroundings,
@@ -85,6 +97,7 @@ impl<'a> Opaque<'a> {
             stream: Stream::new(subject, flow, env!("CARGO_PKG_VERSION")),
             client,
             rest: Rest {
+                way,
                 subject: subject.clone(),
                 flow: flow.clone(),
                 evidence,
@@ -165,7 +178,7 @@ impl Rest<'_> {
         let server = tokio::select! {
             biased;
             () = self.guard.cancelled() => Err(SessionEnd::Stopped),
-            dialed = dial::reach(self.flow.destination.0) => dialed.map_err(|error| {
+            dialed = dial::reach(&self.around.dialer, &self.way.reach, self.way.connected.take()) => dialed.map_err(|error| {
                 SessionEnd::ServerFailed { detail: error.to_string() }
             }),
         };
