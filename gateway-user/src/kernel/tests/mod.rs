@@ -6,6 +6,10 @@ mod agent;
 mod alone;
 mod close;
 mod datagrams;
+mod deeds;
+mod internet;
+mod leaks;
+mod sockets;
 mod stage;
 
 use std::net::TcpListener;
@@ -28,6 +32,7 @@ fn root_in(cgroup: &Cgroup) -> Agent<'_> {
     Agent {
         cgroup: Some(cgroup),
         uid: 0,
+        namespace: None,
     }
 }
 
@@ -63,6 +68,7 @@ fn every_connection_has_its_record() {
     let agent = Agent {
         cgroup: Some(&stage.cgroup),
         uid: 65534,
+        namespace: None,
     };
     for (destination, listener) in [
         (V4, &listeners.v4),
@@ -120,6 +126,7 @@ fn only_attached_cgroups_are_intercepted() {
     let outside = Agent {
         cgroup: None,
         uid: 0,
+        namespace: None,
     };
     assert_eq!(outside.ask(&format!("try {address}")), address.to_string());
     server.accept().unwrap();
@@ -372,6 +379,7 @@ fn who_comes_by_himself_has_no_record() {
     let outside = Agent {
         cgroup: None,
         uid: 0,
+        namespace: None,
     };
     let address = listeners.v4.local_addr().unwrap();
     outside.run(&format!("try {address}"));
