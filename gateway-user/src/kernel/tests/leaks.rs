@@ -67,6 +67,10 @@ fn no_packet_leaves() {
     }
     assert_eq!(total(&kernel, Kind::Quic), 4);
     assert_eq!(total(&kernel, Kind::Datagram), 10);
+    for group in ["join 239.1.2.3:9", "join [ff05::1:2:3]:9"] {
+        assert_eq!(check(group), refused, "{group}");
+    }
+    assert_eq!(total(&kernel, Kind::Multicast), 4);
     for task in [
         "routing-header [2001:db8::9]:5432 2001:db8:77::1",
         "source-route 203.0.113.9:5432 10.77.0.1",

@@ -60,6 +60,34 @@ fn one(kernel: &Kernel, listeners: &Listeners, agent: &Agent<'_>) -> Origin {
 }
 
 #[test]
+fn what_another_layout_left_is_taken_over() {
+    let stage = Stage::set();
+    let first = stage.start();
+    let gone = stage.child("gone");
+    first.attach(&stage.cgroup).unwrap();
+    first.attach(&gone).unwrap();
+    drop(first);
+    stage.hang();
+    std::fs::remove_dir(&gone.path).unwrap();
+    let old = stage.options.bpffs.join("v0");
+    std::fs::rename(stage.options.bpffs.join(gateway_common::LAYOUT), &old).unwrap();
+
+    let second = stage.start();
+    assert!(!old.exists());
+    let attached = second.attached().unwrap();
+    assert_eq!(attached.len(), 1);
+    assert_eq!(attached[0].id, stage.cgroup.id);
+    assert!(attached[0].dead.is_empty());
+    let folder = std::fs::File::open(&stage.cgroup.path).unwrap();
+    for hook in Hook::ALL {
+        let query = super::syscall::query(folder.as_fd(), hook.attach_type()).unwrap();
+        assert_eq!(query.programs.len(), 1, "{}", hook.name());
+    }
+    let listeners = stage.listen(&second);
+    one(&second, &listeners, &root_in(&stage.cgroup));
+}
+
+#[test]
 fn every_connection_has_its_record() {
     let stage = Stage::set();
     let kernel = stage.start();
