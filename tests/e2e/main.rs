@@ -34,6 +34,8 @@ mod psql;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod search_path;
 #[cfg(test)]
 mod selectors;

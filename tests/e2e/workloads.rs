@@ -129,6 +129,30 @@ fn cgroup_is_attached_and_detached() {
 }
 
 #[test]
+fn agents_do_not_control_their_gateway() {
+    let gateway = open_gateway();
+    let outer = Cgroup::new("operator");
+    let inner = outer.child("inner");
+    gateway
+        .ask(["attach", "--as", "agent", "--cgroup", outer.name()])
+        .unwrap();
+    for arguments in [
+        vec!["status"],
+        vec!["detach", "--all"],
+        vec!["reload"],
+        vec!["run", "--as", "agent", "--user", "root", "--", "true"],
+    ] {
+        for cgroup in [&outer, &inner] {
+            let ran = cgroup.run(&mut gateway.command(&arguments));
+            let told = said(&ran);
+            assert!(!ran.status.success(), "{arguments:?}: {told}");
+            assert!(told.contains("attached cgroup"), "{arguments:?}: {told}");
+        }
+    }
+    assert!(gateway.ask(["status"]).unwrap().contains("operator"));
+}
+
+#[test]
 fn cgroups_within_an_attached_one_are_attached() {
     let gateway = open_gateway();
     let outer = Cgroup::new("outer");

@@ -7,7 +7,7 @@
 
 use std::io::{self, PipeReader};
 use std::net::TcpListener as StdListener;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use super::listeners::Listeners;
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
@@ -35,6 +36,8 @@ use crate::relay::opaque::Pipes;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often empty runs and cgroups that are gone are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often it is looked whether what is attached still is.
+const CHECK: Duration = Duration::from_secs(5);
 /// How often the kernel programs are told that this runtime runs: eight beats to the age at which
 /// they refuse agents, so that a busy machine gives no false alarm.
 const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -157,6 +160,7 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
     let config = parts.in_force.now();
     let settings: Arc<dyn Settings> = parts.in_force.clone();
     let parts = operations::Parts {
+        listeners: duplicates(&parts.listeners).map_err(AppError::Runtime)?,
         kernel: Arc::clone(&parts.kernel),
         mount: parts.mount.clone(),
         attachments: Arc::clone(&parts.attachments),
@@ -167,6 +171,14 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         port: config.daemon.port,
     };
     Ok(Operations::new(parts, Timestamp::now()))
+}
+
+fn duplicates(listeners: &Listeners) -> io::Result<Vec<OwnedFd>> {
+    [Some(&listeners.v4), listeners.v6.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(|listener| listener.as_fd().try_clone_to_owned())
+        .collect()
 }
 
 fn note(parts: &Parts, what: What) -> Result<(), AppError> {
@@ -200,10 +212,16 @@ async fn control_task(
 async fn sweep_task(operations: Arc<Operations>, stopped: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(SWEEP);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut check = tokio::time::interval(CHECK);
+    check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stop = std::pin::pin!(until(stopped));
     loop {
         tokio::select! {
             () = &mut stop => return,
+            _ = check.tick() => {
+                blocking(&operations, Operations::check).await;
+                continue;
+            }
             _ = tick.tick() => {}
         }
         if let Err(error) = blocking(&operations, Operations::sweep).await {

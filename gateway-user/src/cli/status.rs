@@ -112,6 +112,17 @@ fn render(status: &Status, now: Timestamp) -> String {
         .iter()
         .map(|problem| format!("{BAD}problem{BAD:#}   {}\n", printable(problem)))
         .collect();
+    let repaired = status.repairs.iter().map(|repairs| {
+        let of = repairs.cgroup.as_ref();
+        let of = of.map_or_else(String::new, |path| format!(" of {}", path.display()));
+        format!(
+            "repaired  {}, last {} ago: {}{of}\n",
+            count(usize::try_from(repairs.count).unwrap_or(usize::MAX), "time"),
+            age(repairs.last, now),
+            printable(&repairs.what),
+        )
+    });
+    let problems: String = repaired.chain([problems]).collect();
     let attached = attachments(&status.attachments, &configuration.workloads, now);
     let open = connections(status, now);
     format!(

@@ -31,12 +31,28 @@ pub struct Status {
     /// What does not work as it should, in sentences; empty when all is well.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// What was found damaged and put right since the daemon started; none if nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repairs: Option<Repairs>,
     /// The sessions that are open now, oldest first.
     pub connections: Vec<Session>,
     /// Sessions since the daemon started, the open ones included.
     pub sessions: u64,
     /// What the kernel programs counted since the first attachment, by name.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// What was found damaged and put right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repairs {
+    /// How many times.
+    pub count: u64,
+    /// When last.
+    pub last: Timestamp,
+    /// The cgroup it was about then; none where it was the daemon's own part.
+    pub cgroup: Option<PathBuf>,
+    /// What was wrong, as `connect4 was detached`.
+    pub what: String,
 }
 
 /// The configuration in force.
@@ -145,6 +161,8 @@ pub struct Run {
     pub hidden: Vec<PathBuf>,
     /// The files in them that the command reads.
     pub shown: Vec<PathBuf>,
+    /// Whose process the daemon is: no agent's, since processes of one user can stop each other.
+    pub daemon_uid: u32,
 }
 
 /// Answer to `DELETE /v1/runs/{id}`.

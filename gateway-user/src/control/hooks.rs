@@ -17,16 +17,33 @@ impl Operations {
     pub fn adopt(&self) -> Result<(), OperationError> {
         let _change = self.changing();
         self.forget_gone()?;
+        // An earlier daemon's policy may have allowed more.
+        self.allow_all_datagrams();
         for attachment in self.parts().attachments.all() {
-            let (path, workload) = (attachment.path.display(), &attachment.workload);
-            let cgroup = self.parts().mount.at(&attachment.path);
-            match cgroup.and_then(|cgroup| self.parts().kernel.attach(&cgroup)) {
-                Ok(()) => tracing::info!(%path, %workload, "adopted an attachment"),
+            match self.adopt_one(&attachment) {
+                Ok(()) => {
+                    let (path, workload) = (attachment.path.display(), &attachment.workload);
+                    tracing::info!(%path, %workload, "adopted an attachment");
+                }
                 // The others are not to suffer from this one. `status` shows it as damaged.
-                Err(error) => tracing::error!(%path, %workload, %error, "cannot adopt"),
+                Err(error) => {
+                    let path = attachment.path.display();
+                    tracing::error!(%path, %error, "cannot adopt");
+                }
             }
         }
         Ok(())
+    }
+
+    fn adopt_one(&self, attachment: &Attachment) -> Result<(), OperationError> {
+        let cgroup = self.parts().mount.at(&attachment.path)?;
+        let was_whole = !self.parts().kernel.found_damaged(cgroup.id);
+        if was_whole && self.is_covered(cgroup.id)? {
+            return Ok(());
+        }
+        // Somebody took hooks away while no daemon ran.
+        self.parts().kernel.attach(&cgroup)?;
+        self.close_earlier(attachment.clone()).map(drop)
     }
 
     /// Forgets the attachments whose cgroups are gone.
@@ -79,6 +96,7 @@ impl Operations {
             self.parts().attachments.remove(cgroup.id)?;
         }
         attached?;
+        self.allow_datagrams(cgroup.id, &attachment.workload)?;
         // A run's cgroup was just made, so nothing was open in it.
         if was_covered || attachment.purpose == Purpose::Run {
             return Ok(Attachment {
@@ -86,17 +104,20 @@ impl Operations {
                 ..attachment
             });
         }
-        self.close_earlier(cgroup, attachment)
+        self.close_earlier(attachment)
     }
 
     /// Closes what a cgroup opened while its hooks were not all there, and remembers what came of
     /// it.
-    fn close_earlier(
+    pub(super) fn close_earlier(
         &self,
-        cgroup: &Cgroup,
         attachment: Attachment,
     ) -> Result<Attachment, OperationError> {
-        let closing = self.parts().kernel.close_earlier(cgroup)?;
+        let cgroup = Cgroup {
+            id: attachment.cgroup,
+            path: attachment.path.clone(),
+        };
+        let closing = self.parts().kernel.close_earlier(&cgroup)?;
         if closing.is_nothing() && attachment.closing.is_nothing() {
             return Ok(attachment);
         }
@@ -136,6 +157,7 @@ impl Operations {
             Err(KernelError::NotAttached(_)) => {}
             outcome => outcome?,
         }
+        self.allowed().forget(id);
         self.parts().attachments.remove(id)?;
         self.parts().live.end_cgroup(id);
         Ok(())
@@ -144,7 +166,7 @@ impl Operations {
 
 /// Whether the cgroup was removed, or removed and made anew by somebody else. Anything else that
 /// keeps us from looking at it is no reason to take its hooks away.
-fn is_gone(attachment: &Attachment) -> bool {
+pub(super) fn is_gone(attachment: &Attachment) -> bool {
     match std::fs::metadata(&attachment.path) {
         Ok(found) => found.ino() != attachment.cgroup.0,
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,

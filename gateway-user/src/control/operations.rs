@@ -5,6 +5,7 @@
 //! blocking threads. The order of steps in each operation is what keeps agents from slipping
 //! through, so it is told at each.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,11 +14,14 @@ use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
+use super::datagrams::Allowed;
 use super::follow::{Following, Selection};
+use super::health::Health;
 use super::hooks::detached_line;
 use super::peer::Peer;
 use super::runs::{Given, Runs};
 use super::status::describe;
+use crate::config::datagrams::Passage;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
 use crate::observe::enforcement::{EnforcementLog, Operator, What};
@@ -81,6 +85,8 @@ pub trait Settings: Send + Sync {
     fn in_force(&self) -> Configuration;
     /// Which cgroups the configuration chooses.
     fn selection(&self) -> Selection;
+    /// Which datagrams a workload may send.
+    fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage>;
     /// Reads the file again; the error is for people and means that nothing changed.
     fn reload(&self) -> Result<Reloaded, String>;
 }
@@ -101,6 +107,8 @@ pub struct Parts {
     pub log: EnforcementLog,
     /// What runs are given beside their cgroup.
     pub given: Given,
+    /// Where they are redirected to; each has to keep its mark.
+    pub listeners: Vec<OwnedFd>,
     /// The port that connections are redirected to.
     pub port: u16,
 }
@@ -111,6 +119,8 @@ pub struct Operations {
     started: Timestamp,
     runs: Runs,
     following: Following,
+    allowed: Allowed,
+    health: Health,
     /// Held while attachments change, so that two requests do not undo each other's steps.
     change: Mutex<()>,
 }
@@ -158,8 +168,21 @@ impl Operations {
             started,
             runs: Runs::default(),
             following: Following::start(),
+            allowed: Allowed::default(),
+            health: Health::default(),
             change: Mutex::new(()),
         }
+    }
+
+    /// Whether a peer's process is in an attached cgroup, or may be: an agent that is an operator, or
+    /// even root, is not to let itself go. One that cannot be looked at counts as an agent.
+    pub fn is_agent(&self, peer: Peer) -> bool {
+        let Some(cgroup) = peer.cgroup() else {
+            return true;
+        };
+        let path = self.parts.mount.root().join(cgroup);
+        let attached = self.parts.attachments.all();
+        attached.iter().any(|one| path.starts_with(&one.path))
     }
 
     /// Attaches a cgroup. Asking again for the same is no error: it puts missing hooks back.
@@ -241,6 +264,7 @@ impl Operations {
                     rules,
                     by,
                 })?;
+                self.allow_all_datagrams();
                 self.follow_anew();
                 Ok(reloaded)
             }
@@ -266,6 +290,16 @@ impl Operations {
 
     pub(super) fn runs(&self) -> &Runs {
         &self.runs
+    }
+
+    /// What the kernel lets pass by itself.
+    pub fn allowed(&self) -> &Allowed {
+        &self.allowed
+    }
+
+    /// How what is attached fares.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// What the selectors of the configuration chose.

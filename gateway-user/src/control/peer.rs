@@ -3,6 +3,8 @@
 //! The socket's own mode (0660, root and the operators' group) keeps others out already; this
 //! check is the second look, and what the enforcement log names.
 
+use std::path::PathBuf;
+
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
@@ -57,6 +59,15 @@ impl Peer {
     /// Whether the peer is root or an operator.
     pub fn is_permitted(&self) -> bool {
         self.uid == 0 || operators().is_some_and(|group| self.belongs_to(group))
+    }
+
+    /// The path of the cgroup that its process is in, below the cgroup v2 mount; none when the
+    /// process has ended or cannot be seen from here.
+    pub fn cgroup(&self) -> Option<PathBuf> {
+        let pid = self.pid.filter(|pid| *pid > 0)?;
+        let table = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let path = table.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        Some(PathBuf::from(path))
     }
 
     fn belongs_to(&self, group: Gid) -> bool {

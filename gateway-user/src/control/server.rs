@@ -83,23 +83,33 @@ fn routes(operations: Arc<Operations>) -> Router {
         .route("/v1/reload", post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
-        .layer(middleware::from_fn(only_operators))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&operations),
+            only_operators,
+        ))
         .with_state(operations)
 }
 
 async fn only_operators(
+    State(operations): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
-    if peer.is_permitted() {
+    let problem = if !peer.is_permitted() {
+        Problem {
+            error: format!("user {} may not control the gateway", peer.uid),
+            help: Some(format!("be root, or a member of the group `{OPERATORS}`")),
+        }
+    } else if operations.is_agent(peer) {
+        Problem {
+            error: "a process of an attached cgroup may not control the gateway".to_owned(),
+            help: Some("do it from a shell that is not an agent's".to_owned()),
+        }
+    } else {
         return next.run(request).await;
-    }
-    tracing::warn!(uid = peer.uid, pid = peer.pid, "control request refused");
-    let problem = Problem {
-        error: format!("user {} may not control the gateway", peer.uid),
-        help: Some(format!("be root, or a member of the group `{OPERATORS}`")),
     };
+    tracing::warn!(uid = peer.uid, pid = peer.pid, "control request refused");
     (StatusCode::FORBIDDEN, Json(problem)).into_response()
 }
 

@@ -11,6 +11,7 @@ use crate::kernel::{CgroupId, Counters, Covered};
 impl Operations {
     /// Everything that `gateway status` shows.
     pub fn status(&self) -> Result<Status, OperationError> {
+        self.check();
         let attachments = self.attached()?;
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -19,6 +20,7 @@ impl Operations {
             port: self.parts().port,
             configuration: self.parts().settings.in_force(),
             problems: self.problems(&attachments),
+            repairs: self.health().repairs(),
             attachments,
             connections: self.parts().live.sessions(),
             sessions: self.parts().live.total(),
@@ -78,7 +80,8 @@ impl Operations {
 
     /// What does not work as it should, in sentences.
     fn problems(&self, attachments: &[Attached]) -> Vec<String> {
-        let mut problems = self.following().problems();
+        let mut problems = self.health().problems();
+        problems.extend(self.following().problems());
         for Attached { path, closing, .. } in attachments {
             if let (Some(path), Some(problem)) = (path, &closing.problem) {
                 problems.push(format!("{}: {problem}", path.display()));

@@ -35,7 +35,8 @@ pub(super) struct Folders {
 pub(super) struct Bpffs {
     /// Where things are on it.
     pub(super) folders: Folders,
-    _lock: Flock<File>,
+    /// Its root, by which it is locked.
+    root: Flock<File>,
 }
 
 impl Folders {
@@ -128,6 +129,13 @@ impl Bpffs {
         }
     }
 
+    /// Whether it is still what one finds at its path. If not, it lasts as long as this process.
+    pub(super) fn is_in_place(&self) -> bool {
+        let here = fs::metadata(&self.folders.mount).map(|here| here.dev());
+        let ours = self.root.metadata().map(|ours| ours.dev());
+        here.is_ok_and(|here| ours.is_ok_and(|ours| here == ours))
+    }
+
     /// Unmounts it; what is still pinned there goes with it.
     pub(super) fn unmount(&self) -> Result<(), KernelError> {
         let mount = &self.folders.mount;
@@ -145,7 +153,7 @@ impl Bpffs {
                 Ok(lock) => {
                     return Ok(Self {
                         folders: Folders::of_this_layout(mount),
-                        _lock: lock,
+                        root: lock,
                     });
                 }
                 // A daemon that was killed may leave its keeper behind for a moment.

@@ -202,6 +202,6 @@ fn open_pinned(pin: &Path) -> Result<Option<OwnedFd>, KernelError> {
     }
 }
 
-fn folder_of(folders: &Folders, id: CgroupId) -> PathBuf {
+pub(super) fn folder_of(folders: &Folders, id: CgroupId) -> PathBuf {
     folders.links().join(id.to_string())
 }

@@ -155,6 +155,11 @@ impl Maps {
             .map_err(|error| map_error("marking the listener", error))
     }
 
+    /// Whether a socket has the mark.
+    pub(super) fn is_marked(&self, socket: BorrowedFd<'_>) -> bool {
+        held(&self.marks).get(&socket, 0).is_ok()
+    }
+
     /// The record on an accepted socket.
     pub(super) fn origin(&self, accepted: BorrowedFd<'_>) -> Result<Option<Origin>, KernelError> {
         found(

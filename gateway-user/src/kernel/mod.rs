@@ -2,8 +2,8 @@
 //!
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
 //! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
-//! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `close` ends what
-//! they had open before, by the list of `diag` and what `foreign` does to sockets, `syscall` is the
+//! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
+//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what `foreign` does to sockets, `syscall` is the
 //! part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the
 //! daemon has none. Which workload a cgroup stands for is
 //! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
@@ -12,6 +12,7 @@
 mod bpffs;
 mod capability;
 mod cgroup;
+mod check;
 mod close;
 mod diag;
 mod error;
@@ -35,6 +36,7 @@ use gateway_common::origin::Origin;
 use serde::{Deserialize, Serialize};
 
 pub use cgroup::{Cgroup, CgroupId, CgroupMount};
+pub use check::Damage;
 pub use close::Closing;
 pub use error::KernelError;
 pub use hook::Hook;
@@ -42,6 +44,7 @@ pub use keeper::{Duty, Side};
 pub use maps::{Counters, Covered, DatagramDestination, Sights};
 
 use bpffs::{Bpffs, Folders};
+use check::PinnedMap;
 use keeper::{Keeper, Request};
 use load::Programs;
 
@@ -61,6 +64,8 @@ pub struct Kernel {
     mount: CgroupMount,
     daemon: Cgroup,
     programs: Programs,
+    /// Cgroups whose hooks were not whole when they were adopted.
+    damaged: Vec<CgroupId>,
     privileges: Privileges,
 }
 
@@ -79,7 +84,8 @@ struct Here {
     /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
     changing: Mutex<()>,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
-    _lifecycle: OwnedFd,
+    lifecycle: Mutex<OwnedFd>,
+    maps: Vec<PinnedMap>,
 }
 
 /// An attached cgroup.
@@ -105,18 +111,21 @@ impl Kernel {
         let bpffs = Bpffs::open(&options.bpffs)?;
         let daemon = cgroup::daemon_home(&mount)?;
         let programs = Programs::load(&bpffs.folders, options.port)?;
+        let maps = check::maps(&bpffs.folders)?;
         let lifecycle = link::attach_daemon(&programs, &daemon)?;
         let here = Here {
             bpffs,
             port: options.port,
             changing: Mutex::new(()),
-            _lifecycle: lifecycle,
+            lifecycle: Mutex::new(lifecycle),
+            maps,
         };
-        here.adopt(&mount, &daemon, &programs)?;
+        let damaged = here.adopt(&mount, &daemon, &programs)?;
         Ok(Self {
             mount,
             daemon,
             programs,
+            damaged,
             privileges: Privileges::Here(here),
         })
     }
@@ -148,6 +157,30 @@ impl Kernel {
             });
         }
         self.programs.maps.mark(listener)
+    }
+
+    /// Marks a listener again that has lost its mark; says whether it had.
+    pub fn check_listener(&self, listener: BorrowedFd<'_>) -> Option<Damage> {
+        if self.programs.maps.is_marked(listener) {
+            return None;
+        }
+        let marked = self.programs.maps.mark(listener);
+        Some(Damage {
+            cgroup: None,
+            what: "a listener of the daemon had lost its mark".to_owned(),
+            remains: marked.err().map(|error| error.to_string()),
+        })
+    }
+
+    /// Looks whether everything is in place, for the cgroups that have to be attached and those that are, and
+    /// puts right what is not. Says what that was.
+    pub fn check(&self, expected: &[Cgroup]) -> Result<Vec<Damage>, KernelError> {
+        match &self.privileges {
+            Privileges::Here(here) => {
+                here.check(&self.mount, &self.daemon, &self.programs, expected)
+            }
+            Privileges::Asked(keeper) => keeper.ask(&Request::Check(expected.to_owned())),
+        }
     }
 
     /// Attaches a cgroup with all below it. Attaching it again repairs what is missing.
@@ -191,6 +224,12 @@ impl Kernel {
             Privileges::Here(here) => list(&self.mount, &here.bpffs.folders),
             Privileges::Asked(keeper) => keeper.ask(&Request::Attached),
         }
+    }
+
+    /// Whether hooks of a cgroup were missing when it was adopted at the start: it may have opened
+    /// connections past them.
+    pub fn found_damaged(&self, id: CgroupId) -> bool {
+        self.damaged.contains(&id)
     }
 
     /// Makes a cgroup, and those above it where they are missing. One that is there is an error.
@@ -237,10 +276,6 @@ impl Kernel {
 
     /// Sets where datagrams of an attached cgroup may go, uninspected, in place of what was set
     /// before; a start keeps what the daemon before it set. Everywhere else they are refused.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for resources that are datagrams")
-    )]
     pub fn set_datagrams(
         &self,
         id: CgroupId,
@@ -317,10 +352,14 @@ impl Here {
         mount: &CgroupMount,
         daemon: &Cgroup,
         programs: &Programs,
-    ) -> Result<(), KernelError> {
+    ) -> Result<Vec<CgroupId>, KernelError> {
         let folders = &self.bpffs.folders;
+        let mut damaged = Vec::new();
         let adopt = |id| self.adopt_one(id, mount, daemon, programs);
         for id in link::pinned(folders)? {
+            if !link::dead(folders, id)?.is_empty() {
+                damaged.push(id);
+            }
             adopt(id)?;
         }
         // Links of another layout hold on to its maps, so they are not renewed: ours come beside
@@ -332,7 +371,7 @@ impl Here {
             }
             other.remove()?;
         }
-        Ok(())
+        Ok(damaged)
     }
 
     /// Attaches a cgroup that an earlier daemon had attached, or tidies up after it if it is gone.

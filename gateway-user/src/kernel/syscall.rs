@@ -127,19 +127,55 @@ pub(super) fn link_detach(link: BorrowedFd<'_>) -> io::Result<()> {
     bpf(LINK_DETACH, &mut attr).map(drop)
 }
 
+/// What a cgroup link is.
+pub(super) struct Link {
+    /// Id of the cgroup it is attached to; 0 if the link is severed.
+    pub(super) cgroup: u64,
+    /// The hook, as `enum bpf_attach_type`.
+    pub(super) attach_type: u32,
+    /// Id of the program that runs.
+    pub(super) program: u32,
+}
+
+/// What a link is. Of what is no cgroup link it says that it is severed.
+pub(super) fn link_info(link: BorrowedFd<'_>) -> io::Result<Link> {
+    /// `BPF_LINK_TYPE_CGROUP`.
+    const CGROUP: u32 = 3;
+    let info: LinkInfo = info(link)?;
+    Ok(Link {
+        cgroup: if info.kind == CGROUP {
+            info.cgroup_id
+        } else {
+            0
+        },
+        attach_type: info.attach_type,
+        program: info.prog_id,
+    })
+}
+
 /// Id of the cgroup a link is attached to; 0 if the link is severed.
 pub(super) fn link_cgroup(link: BorrowedFd<'_>) -> io::Result<u64> {
-    let mut info = LinkInfo::default();
+    link_info(link).map(|link| link.cgroup)
+}
+
+/// The id of a program or map.
+pub(super) fn object_id(object: BorrowedFd<'_>) -> io::Result<u32> {
+    let [_kind, id] = info::<[u32; 2]>(object)?;
+    Ok(id)
+}
+
+/// The beginning of what the kernel tells of an object; `T` is made of integers.
+fn info<T: Default>(object: BorrowedFd<'_>) -> io::Result<T> {
+    let mut info = T::default();
     let mut attr = InfoAttr {
-        bpf_fd: raw(link)?,
-        info_len: length_of::<LinkInfo>()?,
+        bpf_fd: raw(object)?,
+        info_len: length_of::<T>()?,
         info: address_of(&raw mut info),
     };
     bpf(OBJ_GET_INFO_BY_FD, &mut attr)?;
     // SAFETY: the kernel has just written it, at most `info_len` bytes; volatile, because the
     // compiler has seen only its address go away as a number.
-    let info = unsafe { std::ptr::read_volatile(&raw const info) };
-    Ok(info.cgroup_id)
+    Ok(unsafe { std::ptr::read_volatile(&raw const info) })
 }
 
 /// Pins a link at a path of a bpffs.
@@ -175,7 +211,7 @@ pub(super) fn query(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Quer
         ..QueryAttr::default()
     };
     bpf(PROG_QUERY, &mut attr)?;
-    // SAFETY: as in `link_cgroup`.
+    // SAFETY: as in `info`.
     let ids = unsafe { std::ptr::read_volatile(&raw const ids) };
     let count = usize::try_from(attr.prog_cnt).unwrap_or(usize::MAX);
     Ok(Query {

@@ -168,12 +168,28 @@ mod tests {
         }
     }
 
+    /// Filters are a thread's own, so that one that ends can try them.
     #[test]
-    fn tracing_is_refused_only_where_no_domain_is() {
-        let has = |outsiders| {
-            let rules = forbidden(outsiders).unwrap();
-            rules.contains_key(&libc::SYS_ptrace)
+    fn tracing_is_refused_where_no_domain_is() {
+        use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+        let peek = || {
+            let (source, mut target) = (7_u8, [0_u8]);
+            let remote = RemoteIoVec {
+                base: std::ptr::from_ref(&source).expose_provenance(),
+                len: 1,
+            };
+            let mut local = [std::io::IoSliceMut::new(&mut target)];
+            process_vm_readv(nix::unistd::getpid(), &mut local, &[remote])
         };
-        assert!(has(Outsiders::Exposed) && !has(Outsiders::Shielded));
+        for (outsiders, expected) in [
+            (Outsiders::Shielded, Ok(1)),
+            (Outsiders::Exposed, Err(nix::errno::Errno::EPERM)),
+        ] {
+            let tried = std::thread::spawn(move || {
+                install(outsiders).unwrap();
+                peek()
+            });
+            assert_eq!(tried.join().unwrap(), expected);
+        }
     }
 }

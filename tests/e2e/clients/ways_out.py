@@ -39,8 +39,7 @@ NUMBERS = {
     "unshare": (272, 97),
     "mount": (165, 40),
     "umount2": (166, 39),
-    "capget": (125, 90),
-    "socket": (41, 198),
+    "open_tree": (428, 428),
 }
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUSER, CLONE_NEWNET = 0x20000, 0x2000000, 0x10000000, 0x40000000
 MS_BIND, MS_REMOUNT = 4096, 32
@@ -326,6 +325,30 @@ def look_below(path):
     return lambda: in_child(attempt)
 
 
+def look_below_by_overlay():
+    """An overlay of the root directory has none of the mounts in it."""
+
+    def attempt():
+        become_namespace_root(CLONE_NEWNS)
+        target = f"/tmp/way-out-{os.getpid()}"
+        os.mkdir(target)
+        try:
+            options = f"lowerdir=/:{target},userxattr".encode() + b"\0"
+            call("mount", b"none\0", target.encode() + b"\0", b"overlay\0", 0, options)
+        finally:
+            os.rmdir(target)
+
+    in_child(attempt)
+
+
+def look_below_by_detached_tree():
+    def attempt():
+        become_namespace_root(CLONE_NEWNS)
+        call("open_tree", -100, b"/\0", 1)
+
+    in_child(attempt)
+
+
 def list_state():
     if not os.listdir(GIVEN["state"]):
         raise OSError(errno.ENOENT, "shown empty")
@@ -436,6 +459,8 @@ WAYS = {
     "uncover the socket": uncover("socket"),
     "look below the covers": look_below("/"),
     "look below the runtime directory": look_below("/run"),
+    "look below by an overlay": look_below_by_overlay,
+    "look below by a detached tree": look_below_by_detached_tree,
     "gateway's state": list_state,
     "gateway's kernel objects": list_kernel_objects,
     "trace an outsider": trace,

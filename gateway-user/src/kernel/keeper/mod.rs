@@ -28,6 +28,8 @@ use super::{Kernel, Privileges};
 pub(super) enum Request {
     /// [`Kernel::attach`].
     Attach(Cgroup),
+    /// [`Kernel::check`].
+    Check(Vec<Cgroup>),
     /// [`Kernel::close_earlier`].
     CloseEarlier(Cgroup),
     /// [`Kernel::detach`].
@@ -163,6 +165,7 @@ impl Duty {
         let kernel = &self.kernel;
         match request {
             Request::Attach(cgroup) => told(kernel.attach(&cgroup)),
+            Request::Check(expected) => told(kernel.check(&expected)),
             Request::CloseEarlier(cgroup) => told(kernel.close_earlier(&cgroup)),
             Request::Detach(id) => told(kernel.detach(id)),
             Request::Attached => told(kernel.attached()),

@@ -4,6 +4,7 @@
 
 mod agent;
 mod alone;
+mod check;
 mod close;
 mod datagrams;
 mod deeds;

@@ -61,6 +61,12 @@ fn all() -> Vec<What> {
         },
         What::Attached(attachment.clone()),
         What::Detached(attachment.clone()),
+        What::Damaged {
+            workload: Some(WorkloadName::new("planner")),
+            cgroup: Some("/agents/planner".to_owned()),
+            what: "connect4 was detached".to_owned(),
+            remains: None,
+        },
         What::ClosedEarlier {
             attachment: attachment.clone(),
             closed: 3,

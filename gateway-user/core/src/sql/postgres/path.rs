@@ -1,7 +1,6 @@
-//! `SearchPath`: where the server looks for relations whose names carry no schema.
+//! `SearchPath`: where the server looks for relations and functions whose names carry no schema.
 //!
 //! How it is found out is the protocol's (`crate::protocols::postgres`); here is what it means.
-//! Functions, types and operators are looked up by other rules and stay uncertain.
 
 use std::sync::Arc;
 
@@ -50,6 +49,20 @@ impl SearchPath {
         }
     }
 
+    /// The schema of a function whose name carries none. Arguments decide between functions of one
+    /// name, so it may be in any schema of the path; it is never a temporary one.
+    pub(super) fn schema_of_function(&self) -> Schema {
+        let Self::Known(schemas) = self else {
+            return Schema::Any;
+        };
+        let (catalog, others) = (Box::from(CATALOG), schemas.iter().cloned());
+        match &**schemas {
+            [] => Schema::In(catalog),
+            _ if schemas.contains(&catalog) => Schema::OneOf(Arc::clone(schemas)),
+            _ => Schema::OneOf(std::iter::once(catalog).chain(others).collect()),
+        }
+    }
+
     /// Whether a name that is now known to be in `schema` may have been written without it.
     pub fn may_have_given(&self, schema: &str) -> bool {
         match self {
@@ -95,5 +108,19 @@ mod tests {
         check(&[], "orders", Schema::Any);
         check(&[], "pg_class", only("pg_catalog"));
         assert_eq!(SearchPath::Unknown.schema_of("pg_class"), Schema::Any);
+    }
+
+    #[test]
+    fn a_function_may_be_in_any_schema_of_the_path() {
+        let check = |path: &[&str], expected: &[&str]| {
+            let path = SearchPath::of(path.iter().copied());
+            let expected = expected.iter().copied().map(Into::into).collect();
+            assert_eq!(path.schema_of_function(), Schema::OneOf(expected));
+        };
+        check(&["public"], &["pg_catalog", "public"]);
+        check(&["app", "pg_catalog"], &["app", "pg_catalog"]);
+        let nothing = SearchPath::of([]).schema_of_function();
+        assert_eq!(nothing, Schema::In("pg_catalog".into()));
+        assert_eq!(SearchPath::Unknown.schema_of_function(), Schema::Any);
     }
 }

@@ -63,7 +63,7 @@ impl Walker {
     pub(super) fn function(&mut self, names: &[protobuf::Node]) {
         let names = strings(names);
         let (schema, name) = match names.as_deref() {
-            Some([name]) => (Schema::Any, *name),
+            Some([name]) => (self.search_path.schema_of_function(), *name),
             Some([.., schema, name]) => (Schema::In((*schema).into()), *name),
             Some([]) | None => return self.lose(),
         };

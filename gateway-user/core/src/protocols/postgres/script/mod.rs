@@ -272,7 +272,7 @@ pub fn with_path_changed(units: &[FactSet], path: &SearchPath) -> Arc<[FactSet]>
         .iter()
         .map(|unit| {
             let mut unit = unit.clone();
-            for list in [slot::TABLE, slot::READ, slot::WRITE] {
+            for list in LISTS {
                 if let Fact::Names(names) = unit.fact(list) {
                     let names = names.iter().map(|name| Name {
                         schema: if certain(&name.schema) {

@@ -17,6 +17,14 @@ action = "allow"
 match = { table = ["public.*"] }
 "#;
 
+/// Functions of PostgreSQL's own and in `public`, on no table.
+const CALLS: &str = r#"
+[[rule]]
+name = "calls"
+action = "allow"
+match = { table = [], function = ["pg_catalog.*", "public.*"] }
+"#;
+
 fn startup() -> Vec<u8> {
     client::startup(3 << 16, &[("user", "app")])
 }
@@ -30,7 +38,12 @@ fn fresh() -> Talk {
 
 /// Ready for statements, with this path.
 fn ready(schemas: &[&str]) -> Talk {
-    let mut talk = fresh();
+    ready_under(RULES, schemas)
+}
+
+fn ready_under(rules: &str, schemas: &[&str]) -> Talk {
+    let mut talk = Talk::fresh(engine(rules), ClientTls::Accept);
+    talk.client(&startup());
     talk.server(&[server::greeting(), server::path(schemas)].concat());
     talk.clear();
     talk
@@ -104,6 +117,20 @@ fn names_are_judged_by_all_schemas_they_may_be_in() {
     assert!(!judged(&["public", "app"], "SELECT * FROM orders"));
     assert!(judged(&["public", "app"], "SELECT * FROM public.orders"));
     assert!(!judged(&[], "SELECT * FROM orders"));
+}
+
+#[test]
+fn functions_are_judged_by_all_schemas_they_may_be_in() {
+    let judged = |schemas: &[&str], statement: &str| {
+        let mut talk = ready_under(CALLS, schemas);
+        talk.client(&client::query(statement));
+        talk.sent() == "Q"
+    };
+    assert!(judged(&["public"], "SELECT lower('A')"));
+    assert!(judged(&[], "SELECT lower('A')"));
+    assert!(!judged(&["app", "public"], "SELECT lower('A')"));
+    assert!(judged(&["app"], "SELECT pg_catalog.lower('A')"));
+    assert!(!judged(&["public"], "SELECT app.lower('A')"));
 }
 
 #[test]
