@@ -92,6 +92,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
         | What::DaemonStopped { .. }
+        | What::Uninstalled { .. }
         | What::PolicyLoaded { .. }
         | What::PolicyRejected { .. } => &None,
     };
@@ -116,6 +117,15 @@ fn row(what: &What) -> Row {
             daemon("started", STRONG, format!("gateway {version}, pid {pid}"))
         }
         What::DaemonStopped { reason } => daemon("stopped", STRONG, line(reason).to_string()),
+        What::Uninstalled { by } => {
+            let mut row = daemon(
+                "UNINSTALLED",
+                BAD,
+                "nothing is attached any more".to_owned(),
+            );
+            row.why = whom(Some(*by)).trim_start().to_owned();
+            row
+        }
         What::PolicyLoaded {
             policy,
             file,
