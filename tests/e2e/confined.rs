@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use gateway_tests::gateway::Gateway;
+use gateway_tests::policy_file::DAEMON_USER;
 use gateway_tests::wait;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
@@ -30,11 +31,11 @@ fn keeper(gateway: &Gateway) -> Pid {
 fn daemon_has_no_privileges() {
     let gateway = open_gateway();
     agent(&gateway, &sql("SELECT 1"));
-    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let user = User::from_name(DAEMON_USER).unwrap().unwrap();
     // All threads: what was set while there was one holds for each.
     for task in fs::read_dir(format!("/proc/{}/task", gateway.id())).unwrap() {
         let task = task.unwrap().file_name().to_str().unwrap().parse().unwrap();
-        let ids = vec![nobody.uid.to_string(); 4].join("\t");
+        let ids = vec![user.uid.to_string(); 4].join("\t");
         assert_eq!(status_of(task, "Uid:"), ids);
         for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
             assert_eq!(status_of(task, set), "0000000000000000", "{set}");
@@ -49,15 +50,15 @@ fn daemon_owns_what_it_writes_and_nothing_else() {
     let gateway = open_gateway();
     agent(&gateway, &sql("SELECT 1"));
     gateway.wait_recordings(1).unwrap();
-    let nobody = User::from_name("nobody").unwrap().unwrap().uid.as_raw();
+    let user = User::from_name(DAEMON_USER).unwrap().unwrap().uid.as_raw();
     let owner = |path: &Path| {
         use std::os::unix::fs::MetadataExt as _;
         fs::metadata(path).unwrap().uid()
     };
     for (name, expected) in [
-        ("sessions", nobody),
-        ("enforcement.jsonl", nobody),
-        ("run/daemon/attachments.json", nobody),
+        ("sessions", user),
+        ("enforcement.jsonl", user),
+        ("run/daemon/attachments.json", user),
         // What the next start, as root, relies on.
         ("run", 0),
         ("run/daemon.lock", 0),
@@ -96,7 +97,7 @@ fn keeper_ends_with_its_daemon() {
 fn user_that_is_missing_is_told_with_how_to_make_it() {
     let said = daemon_fails(|folder| {
         let text = shop("").allow_all().render(folder, server().port());
-        text.replace("\"nobody\"", "\"gateway-nowhere\"")
+        text.replace(&format!("{DAEMON_USER:?}"), "\"gateway-nowhere\"")
     });
     assert!(said.contains("useradd --system"), "{said}");
     assert!(said.contains("gateway-nowhere"), "{said}");

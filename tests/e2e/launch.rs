@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use gateway_tests::gateway::Gateway;
 use gateway_tests::guardian::Undo;
+use gateway_tests::policy_file::DAEMON_USER;
 use gateway_tests::programs::{find, said};
 use gateway_tests::sandbox::Sandbox;
 use gateway_tests::terminal::Terminal;
@@ -166,6 +167,16 @@ fn nobody_is_root_by_an_oversight() {
     let nobody = User::from_name("nobody").unwrap().unwrap();
     let ran = direct(command.env("SUDO_UID", nobody.uid.to_string()));
     assert_eq!(said(&ran), "nobody\n");
+}
+
+#[test]
+fn no_agent_is_the_daemons_user() {
+    let gateway = open_gateway();
+    let mut command = Command::new("/bin/true");
+    let run = gateway.run_with(&["--as", "agent", "--user", DAEMON_USER], command.arg("x"));
+    let ran = direct(&run);
+    assert_eq!(ran.status.code(), Some(125));
+    assert!(said(&ran).contains("the daemon runs as"), "{}", said(&ran));
 }
 
 #[test]

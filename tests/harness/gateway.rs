@@ -191,11 +191,14 @@ impl Gateway {
 
     /// Writes another policy and has the daemon read it.
     pub fn reload(&self, policy: &PolicyFile) -> Result<()> {
-        self.sandbox.write(
-            "gateway.toml",
-            &policy.render(self.sandbox.path(), self.port),
-        )?;
+        self.write_policy(policy)?;
         self.process.signal(Signal::SIGHUP)
+    }
+
+    /// Writes another policy, which the daemon reads when it is told to or started.
+    pub fn write_policy(&self, policy: &PolicyFile) -> Result<()> {
+        let text = policy.render(self.sandbox.path(), self.port);
+        self.sandbox.write("gateway.toml", &text).map(drop)
     }
 
     /// Sends the daemon a signal.

@@ -5,6 +5,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
+/// As whom the daemon runs: an account that every host has, and no agent's.
+pub const DAEMON_USER: &str = "daemon";
+
 /// Text of a configuration file.
 #[derive(Clone, Debug, Default)]
 pub struct PolicyFile {
@@ -58,7 +61,7 @@ impl PolicyFile {
         // Writing to a string cannot fail.
         let _ = write!(
             text,
-            "[daemon]\nuser = \"nobody\"\nport = {port}\nstate = \"{folder}/state\"\nruntime = \"{folder}/run\"\n\n\
+            "[daemon]\nuser = \"{DAEMON_USER}\"\nport = {port}\nstate = \"{folder}/state\"\nruntime = \"{folder}/run\"\n\n\
              [recording]\ndirectory = \"{folder}/sessions\"\n\n\
              [log]\nfile = \"{folder}/enforcement.jsonl\"\n\n{}",
             self.pieces

@@ -7,10 +7,12 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gateway_core::ids::WorkloadName;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::config::Config;
+use crate::config::datagrams::Passage;
 use crate::control::api::{Configuration, Reloaded};
 use crate::control::follow::Selection;
 use crate::control::operations::Settings;
@@ -59,6 +61,10 @@ impl Settings for InForce {
         chosen
             .map(|one| (one.name.clone(), Arc::clone(&one.selectors)))
             .collect()
+    }
+
+    fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {
+        self.now().datagrams(workload)
     }
 
     fn reload(&self) -> Result<Reloaded, String> {

@@ -30,6 +30,9 @@ pub struct EnterArgs {
     /// The user to become, by name or number.
     #[arg(long)]
     user: String,
+    /// Whose process the daemon is.
+    #[arg(long)]
+    daemon_uid: u32,
     /// In a network namespace of its own.
     #[arg(long)]
     isolate: bool,
@@ -51,6 +54,11 @@ pub struct EnterArgs {
 pub fn run(args: EnterArgs) -> anyhow::Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no command given")?;
     let user = find_user(&args.user)?;
+    if !user.uid.is_root() && user.uid.as_raw() == args.daemon_uid {
+        return Err(Failure::new(format!("the daemon runs as {}", user.name))
+            .help("give --user another account: processes of one user can stop each other")
+            .into());
+    }
     let mut command = Command::new(program);
     command.args(arguments);
     set_environment(&mut command, &user, &args.allow_socket);

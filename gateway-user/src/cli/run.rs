@@ -151,7 +151,8 @@ fn start(run: &Run, user: &str, args: &RunArgs) -> anyhow::Result<Child> {
         .arg("enter-run")
         .arg("--cgroup")
         .arg(&run.cgroup)
-        .args(["--user", user]);
+        .args(["--user", user])
+        .args(["--daemon-uid", &run.daemon_uid.to_string()]);
     if args.isolate {
         command.arg("--isolate");
     }

@@ -49,6 +49,27 @@ impl Prefix {
             && masked(address, self.length) == bits(self.address)
     }
 
+    /// The network's address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many of its bits count.
+    pub fn length(&self) -> u8 {
+        self.length
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The destination, where there is one only.
+    pub fn single(&self) -> Option<SocketAddr> {
+        let is_single = self.length == width(self.address);
+        is_single.then_some(SocketAddr::new(self.address, self.port))
+    }
+
     /// Whether some destination is covered by both.
     pub fn overlaps(&self, other: &Self) -> bool {
         let shorter = self.length.min(other.length);

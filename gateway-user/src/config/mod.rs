@@ -1,11 +1,12 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
 //! `file` is its shape as serde reads it, `check`, `workloads` and `resources` turn that into [`Config`],
-//! `address` is what resources cover, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
+//! `address` is what resources cover, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`. What is done with the result is in `app`.
 
 pub mod address;
 mod check;
+pub mod datagrams;
 mod file;
 mod nearest;
 pub mod report;

@@ -18,6 +18,9 @@ use super::report::place;
 use super::{Resource, file};
 use crate::tls::upstream::{Mode, Upstream, UpstreamError};
 
+/// The port of name servers.
+const QUESTIONS: u16 = 53;
+
 impl Findings<'_> {
     pub(super) fn resources(&mut self, tables: Vec<file::Resource>) -> Option<Vec<Resource>> {
         let mut names = HashMap::new();
@@ -33,7 +36,7 @@ impl Findings<'_> {
                 Some(Shape::Datagrams) => &mut datagrams,
                 _ => &mut streams,
             };
-            let addresses = self.addresses(&name, table.addresses, covered);
+            let addresses = self.addresses(&name, protocol, table.addresses, covered);
             let client_tls = value(table.client_tls.as_ref()).unwrap_or_default();
             let upstream = match protocol {
                 Some(protocol) if protocol.shape != Shape::Framed => {
@@ -80,6 +83,7 @@ impl Findings<'_> {
     fn addresses(
         &mut self,
         resource: &ResourceName,
+        protocol: Option<&Protocol>,
         texts: Spanned<Vec<Spanned<String>>>,
         covered: &mut Vec<(Prefix, ResourceName, usize)>,
     ) -> Option<Vec<Prefix>> {
@@ -94,6 +98,7 @@ impl Findings<'_> {
         for text in texts.into_inner() {
             match text.get_ref().parse::<Prefix>() {
                 Ok(prefix) => {
+                    good &= self.passable(&prefix, protocol, text.span());
                     good &= self.free(&prefix, resource, text.span(), covered);
                     let (line, _) = place(self.source, text.span().start);
                     covered.push((prefix, resource.clone(), line));
@@ -107,6 +112,23 @@ impl Findings<'_> {
             }
         }
         good.then_some(prefixes)
+    }
+
+    /// Questions are the resolver's, whoever is asked.
+    fn passable(
+        &mut self,
+        prefix: &Prefix,
+        protocol: Option<&Protocol>,
+        span: Range<usize>,
+    ) -> bool {
+        let is_datagrams = protocol.is_some_and(|it| it.shape == Shape::Datagrams);
+        if !is_datagrams || prefix.port() != QUESTIONS {
+            return true;
+        }
+        let message = format!("datagrams to port {QUESTIONS} never pass uninspected");
+        let help = "they are questions, which go to the gateway itself; leave this address out";
+        self.error(span, message, Some(help.to_owned()));
+        false
     }
 
     fn free(

@@ -161,6 +161,8 @@ pub struct Run {
     pub hidden: Vec<PathBuf>,
     /// The files in them that the command reads.
     pub shown: Vec<PathBuf>,
+    /// Whose process the daemon is: no agent's, since processes of one user can stop each other.
+    pub daemon_uid: u32,
 }
 
 /// Answer to `DELETE /v1/runs/{id}`.

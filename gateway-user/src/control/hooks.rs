@@ -17,6 +17,8 @@ impl Operations {
     pub fn adopt(&self) -> Result<(), OperationError> {
         let _change = self.changing();
         self.forget_gone()?;
+        // An earlier daemon's policy may have allowed more.
+        self.allow_all_datagrams();
         for attachment in self.parts().attachments.all() {
             match self.adopt_one(&attachment) {
                 Ok(()) => {
@@ -94,6 +96,7 @@ impl Operations {
             self.parts().attachments.remove(cgroup.id)?;
         }
         attached?;
+        self.allow_datagrams(cgroup.id, &attachment.workload)?;
         // A run's cgroup was just made, so nothing was open in it.
         if was_covered || attachment.purpose == Purpose::Run {
             return Ok(Attachment {
@@ -154,6 +157,7 @@ impl Operations {
             Err(KernelError::NotAttached(_)) => {}
             outcome => outcome?,
         }
+        self.allowed().forget(id);
         self.parts().attachments.remove(id)?;
         self.parts().live.end_cgroup(id);
         Ok(())

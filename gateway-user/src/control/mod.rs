@@ -2,13 +2,14 @@
 //!
 //! `api` is the language, `client` speaks it for the command line, `server` hears it, `operations`,
 //! `runs` and `status` do it by way of `hooks`, `attachments` knows which cgroup is which workload,
-//! `follow` attaches what the configuration chooses, `health` looks
-//! whether it still is. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
+//! `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
+//! tells the kernel what it lets pass by itself. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
 //! that are open (`live`).
 
 pub mod api;
 pub mod attachments;
 pub mod client;
+pub mod datagrams;
 pub mod follow;
 pub mod health;
 mod hooks;

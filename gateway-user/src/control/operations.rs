@@ -14,12 +14,14 @@ use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
+use super::datagrams::Allowed;
 use super::follow::{Following, Selection};
 use super::health::Health;
 use super::hooks::detached_line;
 use super::peer::Peer;
 use super::runs::{Given, Runs};
 use super::status::describe;
+use crate::config::datagrams::Passage;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
 use crate::observe::enforcement::{EnforcementLog, Operator, What};
@@ -83,6 +85,8 @@ pub trait Settings: Send + Sync {
     fn in_force(&self) -> Configuration;
     /// Which cgroups the configuration chooses.
     fn selection(&self) -> Selection;
+    /// Which datagrams a workload may send.
+    fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage>;
     /// Reads the file again; the error is for people and means that nothing changed.
     fn reload(&self) -> Result<Reloaded, String>;
 }
@@ -115,6 +119,7 @@ pub struct Operations {
     started: Timestamp,
     runs: Runs,
     following: Following,
+    allowed: Allowed,
     health: Health,
     /// Held while attachments change, so that two requests do not undo each other's steps.
     change: Mutex<()>,
@@ -163,6 +168,7 @@ impl Operations {
             started,
             runs: Runs::default(),
             following: Following::start(),
+            allowed: Allowed::default(),
             health: Health::default(),
             change: Mutex::new(()),
         }
@@ -258,6 +264,7 @@ impl Operations {
                     rules,
                     by,
                 })?;
+                self.allow_all_datagrams();
                 self.follow_anew();
                 Ok(reloaded)
             }
@@ -283,6 +290,11 @@ impl Operations {
 
     pub(super) fn runs(&self) -> &Runs {
         &self.runs
+    }
+
+    /// What the kernel lets pass by itself.
+    pub fn allowed(&self) -> &Allowed {
+        &self.allowed
     }
 
     /// How what is attached fares.

@@ -89,6 +89,7 @@ impl Operations {
             ]
             .concat(),
             shown: given.shown.clone(),
+            daemon_uid: nix::unistd::geteuid().as_raw(),
         })
     }
 

@@ -276,10 +276,6 @@ impl Kernel {
 
     /// Sets where datagrams of an attached cgroup may go, uninspected, in place of what was set
     /// before; a start keeps what the daemon before it set. Everywhere else they are refused.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for resources that are datagrams")
-    )]
     pub fn set_datagrams(
         &self,
         id: CgroupId,

@@ -40,4 +40,8 @@ impl Registry {
 }
 
 /// The descriptors, for who needs no codec.
-pub static PROTOCOLS: [&Protocol; 2] = [&super::postgres::PROTOCOL, &super::opaque::TCP];
+pub static PROTOCOLS: [&Protocol; 3] = [
+    &super::postgres::PROTOCOL,
+    &super::opaque::TCP,
+    &super::opaque::UDP,
+];

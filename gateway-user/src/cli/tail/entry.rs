@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::{ending, span};
-use crate::observe::enforcement::{Attachment, Connection, Denial, Entry, Operator, What};
+use crate::observe::enforcement::{
+    Attachment, Connection, Datagrams, Denial, Entry, Operator, What,
+};
 
 /// Columns do not grow beyond this many characters.
 const COLUMN_MAX: usize = 24;
@@ -88,6 +90,9 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::PassedUninspected { connection, .. }
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
+        What::DatagramsPass(datagrams) | What::DatagramsEnd(datagrams) => {
+            return Some(datagrams.workload.as_str());
+        }
         What::AskDenied(denial) | What::AskObserved(denial) => &denial.connection.workload,
         What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
@@ -183,14 +188,9 @@ fn row(what: &What) -> Row {
             row
         }
         What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
-        What::PassedUninspected { connection, rule } => {
-            let mut row = about(connection, "uninspected", DOUBTFUL, whose(connection));
-            row.why = match rule {
-                Some(rule) => format!("passed uninspected by rule {}", line(rule.as_str())),
-                None => "passed uninspected, the resource is only observed".to_owned(),
-            };
-            row
-        }
+        What::PassedUninspected { connection, rule } => passed(connection, rule.as_ref()),
+        What::DatagramsPass(passing) => datagrams_pass(passing),
+        What::DatagramsEnd(ended) => datagrams("no more", Style::new(), ended),
         What::ConnectionRefused {
             connection,
             rule,
@@ -265,6 +265,36 @@ fn about(connection: &Connection, verdict: &'static str, style: Style, what: Str
         workload: shown(connection.workload.as_ref()),
         resource: shown(connection.resource.as_ref()),
         what,
+        why: String::new(),
+    }
+}
+
+fn passed(connection: &Connection, rule: Option<&RuleName>) -> Row {
+    let mut row = about(connection, "uninspected", DOUBTFUL, whose(connection));
+    row.why = match rule {
+        Some(rule) => format!("passed uninspected by rule {}", line(rule.as_str())),
+        None => "passed uninspected, the resource is only observed".to_owned(),
+    };
+    row
+}
+
+fn datagrams_pass(passing: &Datagrams) -> Row {
+    let mut row = datagrams("uninspected", DOUBTFUL, passing);
+    row.why = match (&passing.rule, &passing.observed) {
+        (Some(rule), _) => format!("pass uninspected by rule {}", line(rule.as_str())),
+        (None, Some(no)) => format!("pass by observing only: {}", line(&no.reason)),
+        (None, None) => String::new(),
+    };
+    row
+}
+
+fn datagrams(verdict: &'static str, style: Style, datagrams: &Datagrams) -> Row {
+    Row {
+        verdict,
+        style,
+        workload: shown(Some(&datagrams.workload)),
+        resource: shown(Some(&datagrams.resource)),
+        what: format!("datagrams to {}", line(&datagrams.addresses.join(", "))),
         why: String::new(),
     }
 }

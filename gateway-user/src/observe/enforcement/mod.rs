@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::event::SessionEnd;
 use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
+use gateway_core::refusal::Refusal;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +123,10 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule: Option<RuleName>,
     },
+    /// An attached cgroup's datagrams pass to these addresses from now on, and nobody looks into them.
+    DatagramsPass(Datagrams),
+    /// They do not pass any more.
+    DatagramsEnd(Datagrams),
     /// A connection was taken over and refused as a whole.
     ConnectionRefused {
         /// Which.
@@ -211,6 +216,25 @@ pub struct Denial {
     /// What it touches, such as `public.orders`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
+}
+
+/// Datagrams that a rule lets pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Datagrams {
+    /// Who may send them.
+    pub workload: WorkloadName,
+    /// The attached cgroup's id.
+    pub cgroup: u64,
+    /// Where they go.
+    pub resource: ResourceName,
+    /// The rule that allows it; none where a resource in observe mode lets them pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// The networks and ports.
+    pub addresses: Vec<String>,
+    /// The refusal that enforcing would have given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Refusal>,
 }
 
 /// A cgroup that was attached or detached.

@@ -1,0 +1,54 @@
+//! Which datagrams a workload may send: decided for whole networks when the policy is loaded, because
+//! the kernel lets them pass and asks nobody.
+
+use gateway_core::descriptor::Shape;
+use gateway_core::ids::{ResourceName, RuleName, WorkloadName};
+use gateway_core::policy::decision::Verdict;
+use gateway_core::protocols::opaque;
+use gateway_core::refusal::Refusal;
+
+use super::Config;
+use super::address::Prefix;
+
+/// Datagrams that pass uninspected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The resource.
+    pub resource: ResourceName,
+    /// Where they go.
+    pub to: Prefix,
+    /// The rule that allows it; none where a resource in observe mode lets them pass.
+    pub rule: Option<RuleName>,
+    /// The refusal that enforcing would have given.
+    pub observed: Option<Refusal>,
+}
+
+impl Config {
+    /// The datagrams that the workload of this name may send; none for one that is not there.
+    pub fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {
+        let Some(workload) = self.workload(workload) else {
+            return Vec::new();
+        };
+        let resources = self.resources.iter();
+        let datagrams = resources.filter(|it| it.protocol.shape == Shape::Datagrams);
+        let prefixes = datagrams.flat_map(|it| it.addresses.iter().map(move |to| (&it.name, *to)));
+        let decided = prefixes.filter_map(|(resource, to)| {
+            let facts = match to.single() {
+                Some(destination) => opaque::to_destination(destination),
+                None => opaque::to_network(to.port()),
+            };
+            let (name, groups) = (&workload.name, &workload.groups);
+            let decision = self.engine.decide_for(name, groups, resource, &facts);
+            match decision.verdict {
+                Verdict::Allow(_) => Some(Passage {
+                    resource: resource.clone(),
+                    to,
+                    rule: decision.rule,
+                    observed: decision.observed,
+                }),
+                Verdict::Deny(_) => None,
+            }
+        });
+        decided.collect()
+    }
+}
