@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use gateway_core::ids::RuleName;
+use gateway_core::ids::{RuleName, WorkloadName};
 use jiff::tz::TimeZone;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
@@ -155,17 +155,12 @@ fn row(what: &What) -> Row {
             cgroup,
             what,
             remains,
-        } => {
-            let mut row = daemon("DAMAGED", BAD, line(what).to_string());
-            row.workload = shown(workload.as_ref());
-            let of = cgroup.as_ref().map(|path| line(path).to_string());
-            let after = remains.as_ref().map_or_else(
-                || "put right".to_owned(),
-                |remains| format!("NOT put right: {}", line(remains)),
-            );
-            row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
-            row
-        }
+        } => damaged(
+            workload.as_ref(),
+            cgroup.as_deref(),
+            what,
+            remains.as_deref(),
+        ),
         What::ClosedEarlier {
             attachment,
             closed,
@@ -230,6 +225,23 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
         what,
         why: String::new(),
     }
+}
+
+fn damaged(
+    workload: Option<&WorkloadName>,
+    cgroup: Option<&str>,
+    what: &str,
+    remains: Option<&str>,
+) -> Row {
+    let mut row = daemon("DAMAGED", BAD, line(what).to_string());
+    row.workload = shown(workload);
+    let of = cgroup.map(|path| line(path).to_string());
+    let after = remains.map_or_else(
+        || "put right".to_owned(),
+        |remains| format!("NOT put right: {}", line(remains)),
+    );
+    row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
+    row
 }
 
 fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
