@@ -418,10 +418,10 @@ pub fn needs_cap_bpf() -> bool {
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking
 /// never keeps a daemon from starting.
 pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
-    match Folders::existing(bpffs)? {
-        Some(folders) => list(&CgroupMount::find()?, &folders),
-        None => Ok(Vec::new()),
-    }
+    let Some(folders) = Folders::existing(bpffs)? else {
+        return Ok(Vec::new());
+    };
+    list_all(&folders)
 }
 
 /// Detaches everything and unmounts the bpffs when no daemon runs; returns what was attached.
@@ -430,13 +430,25 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     let Some(bpffs) = Bpffs::existing(bpffs)? else {
         return Ok(Vec::new());
     };
-    let attached = list(&CgroupMount::find()?, &bpffs.folders)?;
+    let attached = list_all(&bpffs.folders)?;
     for folders in bpffs.folders.others()?.iter().chain([&bpffs.folders]) {
         for id in link::pinned(folders)? {
             link::detach(folders, id)?;
         }
     }
     bpffs.unmount()?;
+    Ok(attached)
+}
+
+/// As [`list`], with what daemons of other layouts left.
+fn list_all(folders: &Folders) -> Result<Vec<Attached>, KernelError> {
+    let mount = CgroupMount::find()?;
+    let mut attached = list(&mount, folders)?;
+    for other in folders.others()? {
+        attached.extend(list(&mount, &other)?);
+    }
+    attached.sort_by_key(|one| one.id);
+    attached.dedup_by_key(|one| one.id);
     Ok(attached)
 }
 
