@@ -3,10 +3,10 @@
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
 //! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
 //! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
-//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what `foreign` does to sockets, `syscall` is the
-//! part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the
-//! daemon has none. Which workload a cgroup stands for is
-//! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
+//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what
+//! `foreign` does to sockets, `orphans` what they leave behind, `syscall` is the part of bpf(2) that
+//! aya lacks, `keeper` is the process that does what needs privileges once the daemon has none.
+//! Which workload a cgroup stands for is not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
 mod bpffs;
@@ -22,6 +22,7 @@ mod keeper;
 mod link;
 mod load;
 mod maps;
+mod orphans;
 mod refusal;
 mod syscall;
 #[cfg(test)]
@@ -334,6 +335,10 @@ impl Here {
 
     fn detach(&self, programs: &Programs, id: CgroupId) -> Result<(), KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = orphans::close(id) {
+            // A kernel that cannot list or destroy sockets would keep its cgroups attached for ever.
+            tracing::warn!(%error, cgroup = %id, "what its processes left behind may still be sent");
+        }
         link::detach(&self.bpffs.folders, id)?;
         programs.maps.uncover(id)
     }
