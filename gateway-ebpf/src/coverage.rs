@@ -12,6 +12,7 @@ use aya_ebpf::helpers::generated::{
 use core::ptr::{addr_of_mut, read_volatile};
 use gateway_common::counter::Counter;
 use gateway_common::coverage::{Coverage, Kind, ROOM};
+use gateway_common::own::Own;
 use gateway_common::sight::{Process, Sight};
 
 use crate::address::Address;
@@ -85,6 +86,22 @@ pub fn current(process: *mut Process) {
         (*process).tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
         (*process).uid = bpf_get_current_uid_gid() as u32;
         bpf_get_current_comm(addr_of_mut!((*process).comm).cast(), 16);
+    }
+}
+
+/// Who made the socket, where that is all that is known.
+#[inline(always)]
+pub fn maker(own: *mut Own, process: *mut Process) {
+    // SAFETY: `process` is the caller's own; `own` is null or a live value.
+    unsafe {
+        if own.is_null() {
+            (*process).cgroup = 0;
+            (*process).tgid = 0;
+            (*process).uid = 0;
+            (*process).comm = [0; 16];
+        } else {
+            *process = (*own).process;
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! headers, sockets from before the attach, answers to somebody who connected to an agent.
 //!
 //! Packets that the kernel sends on its own account have no socket and do not come by: resets and
-//! SYN cookies to whoever asked, and reports on multicast groups.
+//! SYN cookies to whoever asked, and reports on multicast groups (see `membership`).
 
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::btf_maps::lpm_trie::Key;
@@ -16,7 +16,6 @@ use core::ptr::{addr_of, read_volatile};
 use gateway_common::coverage::Kind;
 use gateway_common::datagram::{DatagramRule, EXACT_BITS};
 use gateway_common::own::Own;
-use gateway_common::sight::Process;
 use gateway_common::source::Source;
 
 use crate::coverage::{self, Happened};
@@ -101,7 +100,7 @@ pub fn egress(ctx: *mut __sk_buff) -> i32 {
         family: packet.family,
         protocol: packet.protocol,
     };
-    coverage::tell(&happened, |process| maker(own, process));
+    coverage::tell(&happened, |process| coverage::maker(own, process));
     answer
 }
 
@@ -233,21 +232,5 @@ impl Leaving<'_> {
             address: self.packet.to.bytes(),
         };
         DATAGRAMS.get(&Key::new(EXACT_BITS + 128, rule)).is_some()
-    }
-}
-
-/// Who made the socket, which is what is known of a packet.
-#[inline(always)]
-fn maker(own: *mut Own, process: *mut Process) {
-    // SAFETY: `process` is the caller's own; `own` is null or a live value.
-    unsafe {
-        if own.is_null() {
-            (*process).cgroup = 0;
-            (*process).tgid = 0;
-            (*process).uid = 0;
-            (*process).comm = [0; 16];
-        } else {
-            *process = (*own).process;
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! The kernel programs' entry points: a few lines each, the work is in the modules.
 //!
 //! `socket` says which sockets there may be, `connect` and `ask` redirect, `bind` keeps the
-//! daemon's port free, `lifecycle` hands the connection's record to the daemon's socket, `peer`
-//! keeps up appearances, `egress` drops what came by another way, and `hold` keeps a SYN until
-//! the server is reached. They stand on `request`,
+//! daemon's port free, `membership` keeps agents out of multicast groups, `lifecycle` hands the
+//! connection's record to the daemon's socket, `peer` keeps up appearances, `egress` drops what
+//! came by another way, and `hold` keeps a SYN until the server is reached. They stand on `request`,
 //! `packet`, `listener`, `coverage`, `address` and `maps`. All of it loads on Linux 5.15 without
 //! kernel type information (no CO-RE). How they are attached is in the daemon's `kernel` folder.
 //!
@@ -21,13 +21,14 @@ mod hold;
 mod lifecycle;
 mod listener;
 mod maps;
+mod membership;
 mod packet;
 mod peer;
 mod request;
 mod socket;
 
-use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, sock_ops};
-use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext};
+use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, cgroup_sockopt, sock_ops};
+use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext, SockoptContext};
 
 /// "Go on", of programs on addresses and sockets.
 const PASS: i32 = 1;
@@ -87,6 +88,11 @@ pub fn gw_peername4(ctx: SockAddrContext) -> i32 {
 #[cgroup_sock_addr(getpeername6)]
 pub fn gw_peername6(ctx: SockAddrContext) -> i32 {
     peer::shown6(ctx.sock_addr)
+}
+
+#[cgroup_sockopt(setsockopt)]
+pub fn gw_setsockopt(ctx: SockoptContext) -> i32 {
+    membership::setsockopt(ctx.sockopt)
 }
 
 #[sock_ops]

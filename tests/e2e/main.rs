@@ -48,4 +48,6 @@ mod stage;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod uninstall;
+#[cfg(test)]
 mod workloads;

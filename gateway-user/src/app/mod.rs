@@ -8,7 +8,7 @@
 
 mod accepting;
 mod descent;
-mod place;
+pub mod place;
 mod serve;
 mod settings;
 mod supervisor;

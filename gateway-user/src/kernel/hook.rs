@@ -31,6 +31,8 @@ pub enum Hook {
     Sendmsg4,
     /// `sendmsg` with an address on IPv6 datagram sockets.
     Sendmsg6,
+    /// `setsockopt` on IP sockets.
+    Setsockopt,
     /// Every packet that leaves.
     Egress,
 }
@@ -41,7 +43,7 @@ impl Hook {
     /// which drops all that the others did not see, is last, so that nothing is dropped for want
     /// of a hook that is on its way. What opens a socket meanwhile is not attached yet, and has
     /// lost its connections when this is done. Detaching goes backwards.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Socket,
         Self::Peername4,
         Self::Peername6,
@@ -54,6 +56,7 @@ impl Hook {
         Self::Connect6,
         Self::Sendmsg4,
         Self::Sendmsg6,
+        Self::Setsockopt,
         Self::Egress,
     ];
 
@@ -72,6 +75,7 @@ impl Hook {
             Self::Connect6 => "connect6",
             Self::Sendmsg4 => "sendmsg4",
             Self::Sendmsg6 => "sendmsg6",
+            Self::Setsockopt => "setsockopt",
             Self::Egress => "egress",
         }
     }
@@ -91,6 +95,7 @@ impl Hook {
             Self::Connect6 => "gw_connect6",
             Self::Sendmsg4 => "gw_sendmsg4",
             Self::Sendmsg6 => "gw_sendmsg6",
+            Self::Setsockopt => "gw_setsockopt",
             Self::Egress => "gw_egress",
         }
     }
@@ -109,6 +114,7 @@ impl Hook {
             Self::Sendmsg6 => 15,
             Self::Recvmsg4 => 19,
             Self::Recvmsg6 => 20,
+            Self::Setsockopt => 22,
             Self::Peername4 => 29,
             Self::Peername6 => 30,
         }
@@ -124,6 +130,7 @@ impl Hook {
             | Self::Connect6
             | Self::Sendmsg4
             | Self::Sendmsg6
+            | Self::Setsockopt
             | Self::Egress => true,
             Self::Peername4
             | Self::Peername6

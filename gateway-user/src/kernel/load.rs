@@ -144,6 +144,7 @@ fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<OwnedFd, KernelError> {
     let loaded = match program {
         Some(Program::CgroupSockAddr(program)) => program.load().and_then(|()| program.fd()),
         Some(Program::CgroupSock(program)) => program.load().and_then(|()| program.fd()),
+        Some(Program::CgroupSockopt(program)) => program.load().and_then(|()| program.fd()),
         Some(Program::CgroupSkb(program)) => program.load().and_then(|()| program.fd()),
         Some(Program::SockOps(program)) => program.load().and_then(|()| program.fd()),
         _ => return Err(embedded(hook.program())),

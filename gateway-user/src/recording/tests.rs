@@ -184,8 +184,7 @@ fn what_is_written_reads_back() {
     let back: Vec<_> = read.iter().map(|line| line.event.clone()).collect();
     assert_eq!(back, events());
     assert!(read.iter().all(|line| line.time == time()));
-    let numbers: Vec<_> = read.iter().map(|line| line.seq).collect();
-    assert_eq!(numbers, (1..=9).collect::<Vec<_>>());
+    assert!((1..).zip(&read).all(|(seq, line)| line.seq == seq));
     assert_eq!(verify(&path).unwrap().outcome, verify::Outcome::Complete);
 }
 

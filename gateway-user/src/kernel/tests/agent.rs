@@ -12,10 +12,12 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::{deeds, internet};
 use crate::kernel::Cgroup;
 
 const TASK: &str = "GATEWAY_TEST_AGENT_TASK";
 const CGROUP: &str = "GATEWAY_TEST_AGENT_CGROUP";
+const NAMESPACE: &str = "GATEWAY_TEST_AGENT_NAMESPACE";
 const UID: &str = "GATEWAY_TEST_AGENT_UID";
 const ANSWER: &str = "agent says: ";
 
@@ -23,6 +25,8 @@ const ANSWER: &str = "agent says: ";
 pub(super) struct Agent<'a> {
     pub(super) cgroup: Option<&'a Cgroup>,
     pub(super) uid: u32,
+    /// The name of its network namespace; the test's own without.
+    pub(super) namespace: Option<&'a str>,
 }
 
 /// What became of it.
@@ -46,6 +50,9 @@ impl Agent<'_> {
             .stdout(Stdio::piped());
         if let Some(cgroup) = self.cgroup {
             command.env(CGROUP, &cgroup.path);
+        }
+        if let Some(namespace) = self.namespace {
+            command.env(NAMESPACE, namespace);
         }
         let child = command.spawn().unwrap();
         let pid = child.id();
@@ -74,6 +81,9 @@ fn agent_process() {
     if let Ok(cgroup) = std::env::var(CGROUP) {
         std::fs::write(format!("{cgroup}/cgroup.procs"), "0").unwrap();
     }
+    if let Ok(namespace) = std::env::var(NAMESPACE) {
+        internet::enter(&namespace);
+    }
     let uid: u32 = std::env::var(UID).unwrap().parse().unwrap();
     nix::unistd::setuid(uid.into()).unwrap();
     let words: Vec<_> = task.split(' ').collect();
@@ -91,7 +101,7 @@ fn agent_process() {
         "fastopen" => fast_open(destination),
         "ask" => say(&ask(destination, false)),
         "ask-connected" => say(&ask(destination, true)),
-        other => panic!("no task {other}"),
+        _ => say(&deeds::attempt(&words)),
     }
 }
 
@@ -248,7 +258,7 @@ fn peer(socket: &Socket) -> String {
     socket.peer_addr().unwrap().as_socket().unwrap().to_string()
 }
 
-fn errno(error: &std::io::Error) -> String {
+pub(super) fn errno(error: &std::io::Error) -> String {
     nix::errno::Errno::from_raw(error.raw_os_error().unwrap()).to_string()
 }
 
@@ -261,7 +271,7 @@ pub(super) fn disconnect(socket: &Socket) {
 }
 
 /// `SO_COOKIE`, by which the kernel names a socket.
-fn cookie(socket: &impl AsRawFd) -> u64 {
+pub(super) fn cookie(socket: &impl AsRawFd) -> u64 {
     let mut cookie = 0_u64;
     let mut size: libc::socklen_t = 8;
     // SAFETY: the option is a 64-bit number, and `size` says that there is room for it.

@@ -66,6 +66,7 @@ fn questions_go_to_the_resolver_with_their_record() {
         let agent = Agent {
             cgroup: Some(&stage.cgroup),
             uid,
+            namespace: None,
         };
         for (server, resolver) in [
             ("203.0.113.53:53", &v4),
@@ -122,6 +123,7 @@ fn other_datagrams_are_refused_and_told() {
     let agent = Agent {
         cgroup: Some(&stage.cgroup),
         uid: 1000,
+        namespace: None,
     };
     for how in ["ask", "ask-connected"] {
         let outcome = agent.run(&format!("{how} {local}"));

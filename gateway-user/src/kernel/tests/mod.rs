@@ -7,7 +7,11 @@ mod alone;
 mod check;
 mod close;
 mod datagrams;
+mod deeds;
 mod hold;
+mod internet;
+mod leaks;
+mod sockets;
 mod stage;
 
 use std::net::TcpListener;
@@ -30,6 +34,7 @@ fn root_in(cgroup: &Cgroup) -> Agent<'_> {
     Agent {
         cgroup: Some(cgroup),
         uid: 0,
+        namespace: None,
     }
 }
 
@@ -57,6 +62,34 @@ fn one(kernel: &Kernel, listeners: &Listeners, agent: &Agent<'_>) -> Origin {
 }
 
 #[test]
+fn what_another_layout_left_is_taken_over() {
+    let stage = Stage::set();
+    let first = stage.start();
+    let gone = stage.child("gone");
+    first.attach(&stage.cgroup).unwrap();
+    first.attach(&gone).unwrap();
+    drop(first);
+    stage.hang();
+    std::fs::remove_dir(&gone.path).unwrap();
+    let old = stage.options.bpffs.join("v0");
+    std::fs::rename(stage.options.bpffs.join(gateway_common::LAYOUT), &old).unwrap();
+
+    let second = stage.start();
+    assert!(!old.exists());
+    let attached = second.attached().unwrap();
+    assert_eq!(attached.len(), 1);
+    assert_eq!(attached[0].id, stage.cgroup.id);
+    assert!(attached[0].dead.is_empty());
+    let folder = std::fs::File::open(&stage.cgroup.path).unwrap();
+    for hook in Hook::ALL {
+        let query = super::syscall::query(folder.as_fd(), hook.attach_type()).unwrap();
+        assert_eq!(query.programs.len(), 1, "{}", hook.name());
+    }
+    let listeners = stage.listen(&second);
+    one(&second, &listeners, &root_in(&stage.cgroup));
+}
+
+#[test]
 fn every_connection_has_its_record() {
     let stage = Stage::set();
     let kernel = stage.start();
@@ -65,6 +98,7 @@ fn every_connection_has_its_record() {
     let agent = Agent {
         cgroup: Some(&stage.cgroup),
         uid: 65534,
+        namespace: None,
     };
     for (destination, listener) in [
         (V4, &listeners.v4),
@@ -122,6 +156,7 @@ fn only_attached_cgroups_are_intercepted() {
     let outside = Agent {
         cgroup: None,
         uid: 0,
+        namespace: None,
     };
     assert_eq!(outside.ask(&format!("try {address}")), address.to_string());
     server.accept().unwrap();
@@ -385,6 +420,7 @@ fn who_comes_by_himself_has_no_record() {
     let outside = Agent {
         cgroup: None,
         uid: 0,
+        namespace: None,
     };
     let address = listeners.v4.local_addr().unwrap();
     outside.run(&format!("try {address}"));

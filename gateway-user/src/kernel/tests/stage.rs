@@ -3,7 +3,6 @@
 //! It works on the real kernel and says what is missing where it cannot. Tests that use it take
 //! turns, because the process as a whole is moved between cgroups.
 
-use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
@@ -27,7 +26,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 /// Put away in the order of the fields, after its own `drop`.
 pub(super) struct Stage {
-    pulse: RefCell<Option<Pulse>>,
+    pulse: Mutex<Option<Pulse>>,
     pub(super) options: Options,
     pub(super) cgroup: Cgroup,
     pub(super) mount: CgroupMount,
@@ -76,7 +75,7 @@ impl Stage {
             cgroup,
             mount,
             home,
-            pulse: RefCell::new(None),
+            pulse: Mutex::new(None),
             _folder: folder,
             _turn: turn,
         }
@@ -104,13 +103,13 @@ impl Stage {
     /// Likewise, but it says nothing of its own accord.
     pub(super) fn start_holding(&self) -> Arc<Kernel> {
         let kernel = Arc::new(Kernel::start(&self.options).unwrap());
-        *self.pulse.borrow_mut() = Some(Pulse::start(&kernel));
+        *self.pulse.lock().unwrap() = Some(Pulse::start(&kernel));
         kernel
     }
 
     /// Stops the daemon's heart.
     pub(super) fn hang(&self) {
-        *self.pulse.borrow_mut() = None;
+        *self.pulse.lock().unwrap() = None;
     }
 
     /// Opens both listeners and marks them.

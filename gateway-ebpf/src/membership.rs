@@ -1,0 +1,70 @@
+//! `setsockopt`: keeps agents from joining multicast groups.
+//!
+//! The kernel reports a membership to the network by itself, in packets without a socket that
+//! `egress` never sees; the group's address, up to 14 bytes of the agent's choice, is in them.
+//! No other option is looked at.
+
+use aya_ebpf::bindings::{bpf_sock, bpf_sockopt};
+use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
+use gateway_common::coverage::Kind;
+
+use crate::address::Address;
+use crate::coverage::{self, Happened};
+use crate::listener::IPPROTO_UDP;
+use crate::maps::{OWN, attached, on_socket};
+use crate::{PASS, REFUSE};
+
+const SOL_IP: i32 = 0;
+const SOL_IPV6: i32 = 41;
+const IP_ADD_MEMBERSHIP: i32 = 35;
+const IP_ADD_SOURCE_MEMBERSHIP: i32 = 39;
+const IPV6_ADD_MEMBERSHIP: i32 = 20;
+const IPV6_JOIN_ANYCAST: i32 = 27;
+const MCAST_JOIN_GROUP: i32 = 42;
+const MCAST_JOIN_SOURCE_GROUP: i32 = 46;
+
+#[inline(always)]
+pub fn setsockopt(ctx: *mut bpf_sockopt) -> i32 {
+    // SAFETY: the kernel passes a live context; the verifier checks each offset.
+    let (sk, level, option): (*mut bpf_sock, i32, i32) = unsafe {
+        (
+            read_volatile(addr_of!((*ctx).__bindgen_anon_1.sk)),
+            read_volatile(addr_of!((*ctx).level)),
+            read_volatile(addr_of!((*ctx).optname)),
+        )
+    };
+    let is_joining = match level {
+        SOL_IP => matches!(
+            option,
+            IP_ADD_MEMBERSHIP
+                | IP_ADD_SOURCE_MEMBERSHIP
+                | MCAST_JOIN_GROUP
+                | MCAST_JOIN_SOURCE_GROUP
+        ),
+        SOL_IPV6 => matches!(
+            option,
+            IPV6_ADD_MEMBERSHIP | IPV6_JOIN_ANYCAST | MCAST_JOIN_GROUP | MCAST_JOIN_SOURCE_GROUP
+        ),
+        _ => false,
+    };
+    if !is_joining {
+        // "Take the caller's value as it is": the kernel has copied a page of it at most, and
+        // would refuse a longer one.
+        // SAFETY: as above; the hook may write this field.
+        unsafe { write_volatile(addr_of_mut!((*ctx).optlen), 0) };
+        return PASS;
+    }
+    // SAFETY: as above; the socket of a live context.
+    let family = unsafe { read_volatile(addr_of!((*sk).family)) };
+    let own = on_socket(&OWN, sk.cast());
+    let happened = Happened {
+        attached: attached(),
+        kind: Kind::Multicast,
+        destination: Address::NONE,
+        port: 0,
+        family,
+        protocol: IPPROTO_UDP,
+    };
+    coverage::tell(&happened, |process| coverage::maker(own, process));
+    REFUSE
+}
