@@ -419,7 +419,7 @@ pub fn needs_cap_bpf() -> bool {
 /// never keeps a daemon from starting.
 pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     match Folders::existing(bpffs)? {
-        Some(folders) => list(&CgroupMount::find()?, &folders),
+        Some(folders) => list_all(&CgroupMount::find()?, &folders),
         None => Ok(Vec::new()),
     }
 }
@@ -430,13 +430,23 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     let Some(bpffs) = Bpffs::existing(bpffs)? else {
         return Ok(Vec::new());
     };
-    let attached = list(&CgroupMount::find()?, &bpffs.folders)?;
+    let attached = list_all(&CgroupMount::find()?, &bpffs.folders)?;
     for folders in bpffs.folders.others()?.iter().chain([&bpffs.folders]) {
         for id in link::pinned(folders)? {
             link::detach(folders, id)?;
         }
     }
     bpffs.unmount()?;
+    Ok(attached)
+}
+
+/// What is attached in this layout, and what a daemon of another one left.
+fn list_all(mount: &CgroupMount, folders: &Folders) -> Result<Vec<Attached>, KernelError> {
+    let mut attached = list(mount, folders)?;
+    for other in folders.others()? {
+        attached.extend(list(mount, &other)?);
+    }
+    attached.sort_by_key(|attached| attached.id);
     Ok(attached)
 }
 

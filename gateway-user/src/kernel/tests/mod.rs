@@ -20,6 +20,8 @@ use std::path::Path;
 use agent::Agent;
 use gateway_common::coverage::Kind;
 use gateway_common::origin::Origin;
+use internet::Internet;
+use nix::libc;
 use socket2::{Domain, Socket, Type};
 use stage::{Listeners, Stage, accept, free_port, is_idle, listener, total};
 
@@ -73,6 +75,7 @@ fn what_another_layout_left_is_taken_over() {
     let old = stage.options.bpffs.join("v0");
     std::fs::rename(stage.options.bpffs.join(gateway_common::LAYOUT), &old).unwrap();
 
+    assert_eq!(left_attached(&stage.options.bpffs).unwrap().len(), 2);
     let second = stage.start();
     assert!(!old.exists());
     let attached = second.attached().unwrap();
@@ -387,16 +390,61 @@ fn the_kernel_is_shared_between_threads() {
 fn fast_open_is_intercepted() {
     let stage = Stage::set();
     let kernel = stage.start();
-    let listeners = stage.listen(&kernel);
     kernel.attach(&stage.cgroup).unwrap();
-    let agent = root_in(&stage.cgroup);
+    let internet = Internet::make();
+    let listeners = Internet::within(&internet.inside, || {
+        // Both ends of it, and data in the SYN from the second connection on.
+        std::fs::write("/proc/sys/net/ipv4/tcp_fastopen", "3").unwrap();
+        let listeners = stage.listen(&kernel);
+        for listener in [&listeners.v4, &listeners.v6] {
+            let queue = 64_i32.to_ne_bytes();
+            deeds::set(listener, libc::IPPROTO_TCP, libc::TCP_FASTOPEN, &queue).unwrap();
+        }
+        listeners
+    });
+    let agent = Agent {
+        cgroup: Some(&stage.cgroup),
+        uid: 1000,
+        namespace: Some(&internet.inside),
+    };
     for (destination, listener) in [(V4, &listeners.v4), (V6, &listeners.v6)] {
-        let task = format!("fastopen {destination}");
-        let (_, records) = intercept(&kernel, listener, &agent, &task, 2);
+        let task = format!("fastopen {destination} 2000");
+        let (_, records) = intercept(&kernel, listener, &agent, &task, 2000);
         for record in records {
             assert_eq!(record.destination_addr(), destination.parse().unwrap());
         }
     }
+    let counted = Internet::within(&internet.inside, || {
+        std::fs::read_to_string("/proc/thread-self/net/netstat").unwrap()
+    });
+    assert!(fast_opened(&counted) > 3000, "{counted}");
+    assert_eq!(kernel.counters().unwrap().missed, 0);
+}
+
+/// Connections that came with data in the SYN, as the kernel counts them.
+fn fast_opened(netstat: &str) -> u64 {
+    let mut lines = netstat.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
+    let mut pairs = names.split(' ').zip(values.split(' '));
+    let (_, value) = pairs
+        .find(|(name, _)| *name == "TCPFastOpenPassive")
+        .unwrap();
+    value.parse().unwrap()
+}
+
+#[test]
+fn who_is_gone_at_once_has_left_his_record() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    for (destination, listener) in [(V4, &listeners.v4), (V6, &listeners.v6)] {
+        let task = format!("hasty {destination} 2000");
+        let (_, records) = intercept(&kernel, listener, &agent, &task, 2000);
+        assert_eq!(records.len(), 2000);
+    }
+    assert_eq!(kernel.counters().unwrap().missed, 0);
 }
 
 #[test]
