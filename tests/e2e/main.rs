@@ -44,4 +44,6 @@ mod stage;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
+mod uninstall;
+#[cfg(test)]
 mod workloads;

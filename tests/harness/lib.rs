@@ -6,6 +6,7 @@
 //! `cargo xtask setup`.
 
 pub mod certificates;
+pub mod cgroup;
 pub mod gateway;
 pub mod guardian;
 pub mod namespace;

@@ -7,7 +7,7 @@
 
 mod descent;
 mod listeners;
-mod place;
+pub mod place;
 mod serve;
 mod settings;
 mod supervisor;

@@ -15,6 +15,7 @@ mod run;
 mod sessions;
 mod status;
 mod tail;
+mod uninstall;
 mod wording;
 
 use std::path::PathBuf;
@@ -98,6 +99,12 @@ Examples:
     Tail(tail::TailArgs),
     /// List, show, replay and verify recordings
     Sessions(sessions::SessionsArgs),
+    /// Take the gateway off this host: let go of everything that is attached
+    #[command(after_help = "\
+The daemon has to be stopped before. Removed are the hooks with everything that is pinned, the
+cgroups that the gateway made and nobody is in, and the files of the runtime directory. Recordings,
+the enforcement log, the CA and the configuration stay; it says where they are.")]
+    Uninstall(uninstall::UninstallArgs),
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -136,6 +143,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Check(args)) => check::run(&places()?.config, &args),
         Command::Tail(args) => tail::run(&places()?.log, &args),
         Command::Sessions(args) => sessions::run(&places()?, &args),
+        Command::Uninstall(args) => uninstall::run(&places()?, &args),
         Command::Completions(args) => {
             manual::completions(&args, Cli::command());
             Ok(ExitCode::SUCCESS)

@@ -3,10 +3,10 @@
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
 //! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
 //! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
-//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what `foreign` does to sockets, `syscall` is the
-//! part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the
-//! daemon has none. Which workload a cgroup stands for is
-//! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
+//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what
+//! `foreign` does to sockets, `orphans` what they leave behind, `syscall` is the part of bpf(2) that
+//! aya lacks, `keeper` is the process that does what needs privileges once the daemon has none.
+//! Which workload a cgroup stands for is not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
 mod bpffs;
@@ -22,6 +22,7 @@ mod keeper;
 mod link;
 mod load;
 mod maps;
+mod orphans;
 mod refusal;
 mod syscall;
 #[cfg(test)]
@@ -334,6 +335,10 @@ impl Here {
 
     fn detach(&self, programs: &Programs, id: CgroupId) -> Result<(), KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = orphans::close(id) {
+            // A kernel that cannot list or destroy sockets would keep its cgroups attached for ever.
+            tracing::warn!(%error, cgroup = %id, "what its processes left behind may still be sent");
+        }
         link::detach(&self.bpffs.folders, id)?;
         programs.maps.uncover(id)
     }
@@ -418,10 +423,10 @@ pub fn needs_cap_bpf() -> bool {
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking
 /// never keeps a daemon from starting.
 pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
-    match Folders::existing(bpffs)? {
-        Some(folders) => list_all(&CgroupMount::find()?, &folders),
-        None => Ok(Vec::new()),
-    }
+    let Some(folders) = Folders::existing(bpffs)? else {
+        return Ok(Vec::new());
+    };
+    list_all(&folders)
 }
 
 /// Detaches everything and unmounts the bpffs when no daemon runs; returns what was attached.
@@ -430,7 +435,7 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     let Some(bpffs) = Bpffs::existing(bpffs)? else {
         return Ok(Vec::new());
     };
-    let attached = list_all(&CgroupMount::find()?, &bpffs.folders)?;
+    let attached = list_all(&bpffs.folders)?;
     for folders in bpffs.folders.others()?.iter().chain([&bpffs.folders]) {
         for id in link::pinned(folders)? {
             link::detach(folders, id)?;
@@ -440,13 +445,15 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     Ok(attached)
 }
 
-/// What is attached in this layout, and what a daemon of another one left.
-fn list_all(mount: &CgroupMount, folders: &Folders) -> Result<Vec<Attached>, KernelError> {
-    let mut attached = list(mount, folders)?;
+/// As [`list`], with what daemons of other layouts left.
+fn list_all(folders: &Folders) -> Result<Vec<Attached>, KernelError> {
+    let mount = CgroupMount::find()?;
+    let mut attached = list(&mount, folders)?;
     for other in folders.others()? {
-        attached.extend(list(mount, &other)?);
+        attached.extend(list(&mount, &other)?);
     }
-    attached.sort_by_key(|attached| attached.id);
+    attached.sort_by_key(|one| one.id);
+    attached.dedup_by_key(|one| one.id);
     Ok(attached)
 }
 

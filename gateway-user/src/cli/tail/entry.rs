@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use gateway_core::ids::RuleName;
+use gateway_core::ids::{RuleName, WorkloadName};
 use jiff::tz::TimeZone;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
@@ -97,6 +97,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
         | What::DaemonStopped { .. }
+        | What::Uninstalled { .. }
         | What::PolicyLoaded { .. }
         | What::PolicyRejected { .. } => &None,
     };
@@ -121,6 +122,15 @@ fn row(what: &What) -> Row {
             daemon("started", STRONG, format!("gateway {version}, pid {pid}"))
         }
         What::DaemonStopped { reason } => daemon("stopped", STRONG, line(reason).to_string()),
+        What::Uninstalled { by } => {
+            let mut row = daemon(
+                "UNINSTALLED",
+                BAD,
+                "nothing is attached any more".to_owned(),
+            );
+            row.why = whom(Some(*by)).trim_start().to_owned();
+            row
+        }
         What::PolicyLoaded {
             policy,
             file,
@@ -145,17 +155,12 @@ fn row(what: &What) -> Row {
             cgroup,
             what,
             remains,
-        } => {
-            let mut row = daemon("DAMAGED", BAD, line(what).to_string());
-            row.workload = shown(workload.as_ref());
-            let of = cgroup.as_ref().map(|path| line(path).to_string());
-            let after = remains.as_ref().map_or_else(
-                || "put right".to_owned(),
-                |remains| format!("NOT put right: {}", line(remains)),
-            );
-            row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
-            row
-        }
+        } => damaged(
+            workload.as_ref(),
+            cgroup.as_deref(),
+            what,
+            remains.as_deref(),
+        ),
         What::ClosedEarlier {
             attachment,
             closed,
@@ -220,6 +225,23 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
         what,
         why: String::new(),
     }
+}
+
+fn damaged(
+    workload: Option<&WorkloadName>,
+    cgroup: Option<&str>,
+    what: &str,
+    remains: Option<&str>,
+) -> Row {
+    let mut row = daemon("DAMAGED", BAD, line(what).to_string());
+    row.workload = shown(workload);
+    let of = cgroup.map(|path| line(path).to_string());
+    let after = remains.map_or_else(
+        || "put right".to_owned(),
+        |remains| format!("NOT put right: {}", line(remains)),
+    );
+    row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
+    row
 }
 
 fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {

@@ -44,6 +44,11 @@ pub enum What {
         /// Why, such as the signal's name.
         reason: String,
     },
+    /// The gateway was taken off the host: nothing is attached any more.
+    Uninstalled {
+        /// Who did it.
+        by: Operator,
+    },
     /// A policy is in force.
     PolicyLoaded {
         /// Its digest.
