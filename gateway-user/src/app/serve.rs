@@ -13,8 +13,8 @@ use std::time::Duration;
 use anstream::{eprintln, println};
 use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
-use tokio::net::UnixListener;
 use tokio::net::unix::pipe;
+use tokio::net::{UdpSocket, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -28,9 +28,11 @@ use crate::dialer::{Dialer, Opened};
 use crate::intake::{FAREWELLS, Intake};
 use crate::kernel::Kernel;
 use crate::kernel::listeners::Listeners;
+use crate::names::Names;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
+use crate::relay::dns::Dns;
 use crate::relay::opaque::Pipes;
 
 /// How long open sessions may take to close their recordings.
@@ -87,23 +89,8 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
     tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
-    let (opened, openings) = mpsc::channel(accepting::OPENED);
-    let dialer = Arc::new(dialer(&parts, opened).map_err(AppError::Runtime)?);
-    let intake = Arc::new(intake(&parts, &dialer));
-    for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        let listener = listener.try_clone().map_err(AppError::Runtime)?;
-        tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
-    }
-    tasks.spawn(accepting::elsewhere_task(openings, intake, stopped.clone()));
-    tasks.spawn(accepting::sweep_task(Arc::clone(&dialer), stopped.clone()));
     tasks.spawn(supervisor::beat_task(stopped.clone()));
-    // The last of all: from here on connects that are held get their answers.
-    if let Some(held) = parts.kernel.held() {
-        tasks.spawn(accepting::dial_task(dialer, held, stopped));
-    }
+    serve_agents(&parts, &mut tasks, &stopped).map_err(AppError::Runtime)?;
 
     println!(
         "READY port={} control={}",
@@ -144,17 +131,50 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     Ok(())
 }
 
-fn dialer(parts: &Parts, opened: mpsc::Sender<Opened>) -> io::Result<Dialer> {
+/// Answers agents: their look-ups, their connections, and connects that are held before that.
+fn serve_agents(
+    parts: &Parts,
+    tasks: &mut JoinSet<()>,
+    stopped: &watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (opened, openings) = mpsc::channel(accepting::OPENED);
+    let names = Names::default();
+    let dialer = Arc::new(dialer(parts, names.clone(), opened)?);
+    let intake = Arc::new(intake(parts, names, &dialer));
+    tasks.spawn(intake.dns.refresh());
+    let resolvers = [Some(&parts.resolvers.v4), parts.resolvers.v6.as_ref()];
+    for resolver in resolvers.into_iter().flatten() {
+        let resolver = UdpSocket::from_std(resolver.try_clone()?)?;
+        tasks.spawn(intake.answer(resolver)?);
+    }
+    for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        let listener = listener.try_clone()?;
+        tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
+    }
+    tasks.spawn(accepting::elsewhere_task(openings, intake, stopped.clone()));
+    tasks.spawn(accepting::sweep_task(Arc::clone(&dialer), stopped.clone()));
+    // The last of all: from here on connects that are held get their answers.
+    if let Some(held) = parts.kernel.held() {
+        tasks.spawn(accepting::dial_task(dialer, held, stopped.clone()));
+    }
+    Ok(())
+}
+
+fn dialer(parts: &Parts, names: Names, opened: mpsc::Sender<Opened>) -> io::Result<Dialer> {
     Dialer::new(
         Arc::clone(&parts.kernel),
         Arc::clone(&parts.attachments),
         parts.in_force.subscribe(),
+        names,
         parts.log.clone(),
         opened,
     )
 }
 
-fn intake(parts: &Parts, dialer: &Arc<Dialer>) -> Intake {
+fn intake(parts: &Parts, names: Names, dialer: &Arc<Dialer>) -> Intake {
     Intake {
         kernel: Arc::clone(&parts.kernel),
         attachments: Arc::clone(&parts.attachments),
@@ -165,9 +185,11 @@ fn intake(parts: &Parts, dialer: &Arc<Dialer>) -> Intake {
             authority: Arc::clone(&parts.authority),
             cancel_keys: CancelKeys::default(),
             dialer: Arc::clone(dialer),
+            names: names.clone(),
             pipes: Pipes::default(),
             config: parts.in_force.subscribe(),
         },
+        dns: Arc::new(Dns::new(parts.in_force.subscribe(), names)),
         admission: Admission::default(),
         farewells: Semaphore::new(FAREWELLS),
     }

@@ -30,6 +30,7 @@ use self::table::{Hear, Table};
 use crate::config::Config;
 use crate::control::attachments::Attachments;
 use crate::kernel::{CgroupId, HeldConnects, Kernel, KernelError, NetnsId, Unreachable};
+use crate::names::Names;
 use crate::observe::enforcement::{Connection, EnforcementLog, What};
 
 pub use self::namespaces::Opened;
@@ -46,12 +47,23 @@ pub struct Dialer {
     kernel: Arc<Kernel>,
     attachments: Arc<Attachments>,
     config: watch::Receiver<Arc<Config>>,
+    names: Names,
     log: EnforcementLog,
     /// Of the daemon's listeners.
     port: u16,
     table: Table,
     namespaces: Namespaces,
     turns: Arc<Semaphore>,
+}
+
+/// What becomes of a connect, as far as policy goes.
+enum Ruling {
+    /// Its server is to be reached.
+    Dial,
+    /// It needs none.
+    LetGo,
+    /// It is refused.
+    Bar(Option<ResourceName>, Refusal),
 }
 
 impl Dialer {
@@ -61,6 +73,7 @@ impl Dialer {
         kernel: Arc<Kernel>,
         attachments: Arc<Attachments>,
         config: watch::Receiver<Arc<Config>>,
+        names: Names,
         log: EnforcementLog,
         opened: mpsc::Sender<Opened>,
     ) -> io::Result<Self> {
@@ -70,6 +83,7 @@ impl Dialer {
             kernel,
             attachments,
             config,
+            names,
             log,
             port,
             table: Table::default(),
@@ -155,14 +169,22 @@ impl Dialer {
             self.note(origin, None, Refusal { rule: None, reason });
             return self.table.done(origin);
         }
-        if self.is_barred(origin) {
-            self.table.unreached(origin, Unreachable::Port);
-            return self.tell(held, Unreachable::Port);
+        match self.judge(origin) {
+            Ruling::Dial => {}
+            Ruling::LetGo => {
+                self.table.open(origin, None);
+                return self.let_go(origin);
+            }
+            Ruling::Bar(resource, refusal) => {
+                self.note(origin, resource, refusal);
+                self.table.unreached(origin, Unreachable::Port);
+                return self.tell(held, Unreachable::Port);
+            }
         }
         let reach = Reach::from(origin);
         match tokio::time::timeout(PATIENCE, self.connect(&reach)).await {
             Ok(Ok(server)) => {
-                self.table.reached(origin, server);
+                self.table.open(origin, Some(server));
                 self.let_go(origin);
             }
             Ok(Err(error)) => match Unreachable::from_error(&error) {
@@ -178,41 +200,45 @@ impl Dialer {
         }
     }
 
-    /// Whether policy keeps this workload out, which is noted: nobody could have a session there, or
-    /// it is a stream, of which everything is known before it begins.
-    fn is_barred(&self, origin: &Origin) -> bool {
+    /// What policy says before anything is said on the connection: nobody of this workload could
+    /// have a session there, or it is a stream, of which everything is known before it begins.
+    fn judge(&self, origin: &Origin) -> Ruling {
         let config = Arc::clone(&self.config.borrow());
         let destination = origin.destination_addr();
-        let resource = config.resource_for(destination);
+        let bar = |reason| Ruling::Bar(None, Refusal { rule: None, reason });
         let attachment = self.attachments.find(CgroupId(origin.attached));
-        let workload = attachment.and_then(|one| config.workload(&one.workload));
-        let Some(workload) = workload else {
+        let Some(workload) = attachment.and_then(|one| config.workload(&one.workload)) else {
             // As unknown as one that was never there. Intake says the same.
-            let reason = format!("cgroup {} belongs to no workload", origin.attached);
-            self.note(origin, None, Refusal { rule: None, reason });
-            return true;
+            return bar(format!("cgroup {} belongs to no workload", origin.attached));
         };
-        let name = resource.map(|one| &one.name);
-        let (engine, groups) = (&config.engine, &workload.groups);
-        let refusal = engine
-            .bars(&workload.name, groups, OriginalDst(destination), name)
-            .or_else(|| {
-                let stream = resource.filter(|one| one.protocol.shape == Shape::Stream)?;
-                let facts = opaque::to_destination(destination);
-                match engine
-                    .decide_for(&workload.name, groups, &stream.name, &facts)
+        let (name, groups) = (&workload.name, &workload.groups);
+        let claim = self
+            .names
+            .resource_for(&config, destination, name, Instant::now());
+        let resource = match claim {
+            Ok(claim) => claim.map(|claim| claim.resource),
+            Err(unclear) => return bar(unclear.why),
+        };
+        let resource_name = resource.map(|one| &one.name);
+        let destination = OriginalDst(destination);
+        if let Some(refusal) = config.engine.bars(name, groups, destination, resource_name) {
+            return Ruling::Bar(resource_name.cloned(), refusal);
+        }
+        match resource.map(|one| (one.protocol.shape, &one.name)) {
+            // The gateway answers itself, whoever was asked.
+            Some((Shape::Terminated, _)) => Ruling::LetGo,
+            Some((Shape::Stream, stream)) => {
+                let facts = opaque::to_destination(destination.0);
+                match config
+                    .engine
+                    .decide_for(name, groups, stream, &facts)
                     .verdict
                 {
-                    Verdict::Allow(_) => None,
-                    Verdict::Deny(refusal) => Some(refusal),
+                    Verdict::Allow(_) => Ruling::Dial,
+                    Verdict::Deny(refusal) => Ruling::Bar(Some(stream.clone()), refusal),
                 }
-            });
-        match refusal {
-            Some(refusal) => {
-                self.note(origin, name.cloned(), refusal);
-                true
             }
-            None => false,
+            _ => Ruling::Dial,
         }
     }
 

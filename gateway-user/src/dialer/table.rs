@@ -43,7 +43,7 @@ pub(super) enum Hear {
     Dial,
     /// Nothing: it is being dialed, or dealt with.
     Wait,
-    /// Its server was reached, say so again.
+    /// Nothing is in its way, say so again.
     LetGo,
     /// Its server is not reached, say so again.
     Tell(Unreachable),
@@ -52,7 +52,8 @@ pub(super) enum Hear {
 #[derive(Debug)]
 enum State {
     Dialing,
-    Reached(TcpStream),
+    /// It may go; with the socket to the server, where one was needed.
+    Open(Option<TcpStream>),
     Unreached(Unreachable),
     /// Nothing more is to be said of it.
     Done,
@@ -78,7 +79,7 @@ impl Table {
         match entries.entry(Key::from(origin)) {
             Entry::Occupied(entry) => match &entry.get().state {
                 State::Dialing | State::Done => Hear::Wait,
-                State::Reached(_) => Hear::LetGo,
+                State::Open(_) => Hear::LetGo,
                 State::Unreached(why) => Hear::Tell(*why),
             },
             Entry::Vacant(entry) if room => {
@@ -93,9 +94,9 @@ impl Table {
         }
     }
 
-    /// Keeps the socket to the server for intake.
-    pub(super) fn reached(&self, origin: &Origin, server: TcpStream) {
-        self.set(origin, State::Reached(server), KEEP);
+    /// Lets it go, and keeps the socket to the server for intake.
+    pub(super) fn open(&self, origin: &Origin, server: Option<TcpStream>) {
+        self.set(origin, State::Open(server), KEEP);
     }
 
     /// Remembers what the agent was told.
@@ -119,7 +120,7 @@ impl Table {
         let waiting = entries.get_mut(&Key::from(origin))?;
         waiting.until = Some(Instant::now() + REMEMBER);
         match std::mem::replace(&mut waiting.state, State::Done) {
-            State::Reached(server) => Some(server),
+            State::Open(server) => server,
             _ => None,
         }
     }
@@ -130,7 +131,7 @@ impl Table {
         let mut left = Vec::new();
         self.lock().retain(|_, waiting| {
             let over = waiting.until.is_some_and(|until| until <= now);
-            if over && matches!(waiting.state, State::Reached(_)) {
+            if over && matches!(waiting.state, State::Open(_)) {
                 left.push(waiting.origin);
             }
             !over
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(table.hear(&first), Hear::Wait);
         // The same socket, used again.
         assert_eq!(table.hear(&origin(7, 2)), Hear::Dial);
-        table.reached(&first, stream().await);
+        table.open(&first, Some(stream().await));
         assert_eq!(table.hear(&first), Hear::LetGo);
         assert!(table.take(&first).is_some());
         assert!(table.take(&first).is_none());
@@ -209,7 +210,7 @@ mod tests {
         for one in [&abandoned, &refused, &dialing] {
             assert_eq!(table.hear(one), Hear::Dial);
         }
-        table.reached(&abandoned, stream().await);
+        table.open(&abandoned, Some(stream().await));
         table.unreached(&refused, Unreachable::Port);
         assert_eq!(table.hear(&refused), Hear::Tell(Unreachable::Port));
         assert_eq!(table.sweep(Instant::now()), []);

@@ -6,7 +6,7 @@
 //! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and
 //! what `foreign` does to sockets, `orphans` what they leave behind, `held` tells of connects that
 //! wait for the daemon's word and `unreachable` says "no" to one, `netns` makes sockets in other
-//! network namespaces, `listeners` are where agents are sent to, `syscall` is the part of bpf(2)
+//! network namespaces, `listeners` and `resolvers` are where agents are sent to, `syscall` is the part of bpf(2)
 //! that aya lacks, `keeper` is the process that does what needs privileges once the daemon has
 //! none. Which workload a cgroup stands for is not known here. The programs are in `gateway-ebpf`;
 //! `docs/kernel.md` tells how it all works.
@@ -30,6 +30,7 @@ mod maps;
 mod netns;
 mod orphans;
 mod refusal;
+pub mod resolvers;
 mod syscall;
 #[cfg(test)]
 mod tests;
@@ -283,7 +284,6 @@ impl Kernel {
 
     /// The record of whoever asked the resolver from `source`, an address in the network
     /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the resolver"))]
     pub fn datagram_origin(
         &self,
         netns_cookie: u64,
@@ -435,6 +435,11 @@ pub fn needs_cap_bpf() -> bool {
         .split(|c: char| !c.is_ascii_digit())
         .map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) < (Some(5), Some(19))
+}
+
+/// `SO_NETNS_COOKIE` of a socket: names the network namespace that it is in.
+pub fn netns_cookie(socket: BorrowedFd<'_>) -> std::io::Result<u64> {
+    syscall::netns_cookie(socket)
 }
 
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking

@@ -13,7 +13,7 @@ use gateway_core::descriptor::Protocol;
 use gateway_core::ids::WorkloadName;
 use gateway_core::protocols::CancelKey;
 
-use super::dial::{self, DialError};
+use super::dial::{self, DialError, Way};
 use super::leg::Read;
 use crate::dialer::Dialer;
 use crate::tls::upstream::Upstream;
@@ -27,8 +27,8 @@ pub struct Target {
     pub reach: Reach,
     /// How it is reached.
     pub upstream: Arc<Upstream>,
-    /// What the session's client asked for by SNI, by which the server is verified too.
-    pub sni: Option<String>,
+    /// The name that the session's server was asked for and verified as, where that was by name.
+    pub name: Option<String>,
     /// The key that it knows.
     pub real: CancelKey,
 }
@@ -81,9 +81,13 @@ pub(super) async fn send(
     target: &Target,
     request: Bytes,
 ) -> Result<(), DialError> {
-    let sni = target.sni.as_deref();
-    let (reach, upstream) = (&target.reach, &target.upstream);
-    let (mut leg, _) = dial::dial(dialer, reach, None, protocol, upstream, sni).await?;
+    let name = target.name.as_deref();
+    let mut way = Way {
+        reach: target.reach,
+        connected: None,
+    };
+    let dialed = dial::dial(dialer, &mut way, protocol, &target.upstream, name).await;
+    let (mut leg, _) = dialed?;
     let mut request = BytesMut::from(&*request);
     let sent = std::future::poll_fn(|cx| leg.poll_write(cx, &mut request)).await;
     sent.map_err(DialError::Connect)?;

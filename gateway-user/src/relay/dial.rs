@@ -46,46 +46,51 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Connects to the server of `reach`, or goes on with a socket that is connected to it. `sni` is the
-/// name that the agent asked for, where it asked by name.
+/// How a server is reached.
+#[derive(Debug)]
+pub struct Way {
+    /// The server, and from where it is reached.
+    pub reach: Reach,
+    /// A socket that is connected to it already, if there is one. It is used once.
+    pub connected: Option<TcpStream>,
+}
+
+impl Way {
+    async fn tcp(&mut self, dialer: &Dialer) -> Result<TcpStream, DialError> {
+        match self.connected.take() {
+            Some(tcp) => Ok(tcp),
+            None => dialer
+                .connect(&self.reach)
+                .await
+                .map_err(DialError::Connect),
+        }
+    }
+}
+
+/// Connects to a server. `name` is the server's, where it is known by name.
 pub async fn dial(
     dialer: &Dialer,
-    reach: &Reach,
-    connected: Option<TcpStream>,
+    way: &mut Way,
     protocol: &Protocol,
     upstream: &Upstream,
-    sni: Option<&str>,
+    name: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
     let dialed = async {
-        let tcp = tcp(dialer, reach, connected).await?;
-        secure(tcp, reach.destination_addr().ip(), protocol, upstream, sni).await
+        let tcp = way.tcp(dialer).await?;
+        let server = way.reach.destination_addr().ip();
+        secure(tcp, server, protocol, upstream, name).await
     };
     tokio::time::timeout(DEADLINE, dialed)
         .await
         .map_err(|_| DialError::TimedOut)?
 }
 
-/// Connects to the server of `reach` for bytes that pass as they are, unless that was done before.
-pub(super) async fn reach(
-    dialer: &Dialer,
-    reach: &Reach,
-    connected: Option<TcpStream>,
-) -> Result<TcpStream, DialError> {
-    let dialed = tokio::time::timeout(DEADLINE, tcp(dialer, reach, connected)).await;
+/// Connects to a server for bytes that pass as they are.
+pub(super) async fn reach(dialer: &Dialer, way: &mut Way) -> Result<TcpStream, DialError> {
+    let dialed = tokio::time::timeout(DEADLINE, way.tcp(dialer)).await;
     let stream = dialed.map_err(|_| DialError::TimedOut)??;
     leg::tune_or_tell(&stream);
     Ok(stream)
-}
-
-async fn tcp(
-    dialer: &Dialer,
-    reach: &Reach,
-    connected: Option<TcpStream>,
-) -> Result<TcpStream, DialError> {
-    match connected {
-        Some(tcp) => Ok(tcp),
-        None => dialer.connect(reach).await.map_err(DialError::Connect),
-    }
 }
 
 async fn secure(
@@ -93,7 +98,7 @@ async fn secure(
     server: IpAddr,
     protocol: &Protocol,
     upstream: &Upstream,
-    sni: Option<&str>,
+    name: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
     let mut leg = Leg::new(tcp);
     let Some(config) = upstream.config() else {
@@ -116,7 +121,7 @@ async fn secure(
             return Err(DialError::NotAnAnswer);
         }
     }
-    let name = upstream.server_name(sni, server);
+    let name = upstream.server_name(name, server);
     let info = leg
         .connect(config, name)
         .await

@@ -3,10 +3,11 @@
 //!
 //! `leg` is one side's socket with its TLS, `dial` the way to the server, `cancel` who may cancel
 //! what, `evidence` where events go. Streams that nobody looks into have a relay of their own, in
-//! `opaque`.
+//! `opaque`; look-ups of names are answered in `dns`.
 
 pub mod cancel;
 mod dial;
+pub mod dns;
 pub mod evidence;
 mod leg;
 pub mod opaque;
@@ -18,7 +19,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use gateway_common::held::Reach;
 use gateway_core::event::SessionEnd;
 use gateway_core::protocols::{CancelKey, Framed, Side};
 use gateway_core::session::Session;
@@ -28,12 +28,14 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use self::cancel::{CancelKeys, Issued, Target};
+pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
 use self::opaque::Pipes;
 use crate::config::Config;
 use crate::dialer::Dialer;
 use crate::live::Guard;
+use crate::names::Names;
 use crate::tls::authority::Authority;
 use crate::tls::upstream::Upstream;
 
@@ -57,6 +59,8 @@ pub struct Surroundings {
     pub cancel_keys: CancelKeys,
     /// Reaches servers.
     pub dialer: Arc<Dialer>,
+    /// Which addresses hosts have.
+    pub names: Names,
     /// What uninspected streams are moved through.
     pub pipes: Pipes,
     /// The configuration in force.
@@ -66,10 +70,10 @@ pub struct Surroundings {
 /// How a session reaches its server.
 #[derive(Debug)]
 pub struct Route {
-    /// The server, and from where it is reached.
-    pub reach: Reach,
-    /// A socket that is connected to it already, if there is one.
-    pub connected: Option<TcpStream>,
+    /// How it is reached.
+    pub way: Way,
+    /// The names of the resource's hosts that have this address.
+    pub hosts: Vec<String>,
     /// TLS towards it; none for a destination that no resource covers and policy refuses.
     pub upstream: Option<Arc<Upstream>>,
 }
@@ -215,15 +219,10 @@ impl<'a> Relay<'a> {
                 .session
                 .handle_unreachable("no resource covers this destination");
         };
-        let dialed = dial::dial(
-            &self.around.dialer,
-            &self.route.reach,
-            self.route.connected.take(),
-            self.framed.protocol(),
-            &upstream,
-            self.sni.as_deref(),
-        )
-        .await;
+        let (dialer, protocol) = (&self.around.dialer, self.framed.protocol());
+        let name = self.server_name().map(str::to_owned);
+        let way = &mut self.route.way;
+        let dialed = dial::dial(dialer, way, protocol, &upstream, name.as_deref()).await;
         match dialed {
             Ok((leg, info)) => {
                 self.server = Some(leg);
@@ -233,6 +232,15 @@ impl<'a> Relay<'a> {
             }
             Err(error) => self.session.handle_unreachable(&error.to_string()),
         }
+    }
+
+    /// The name that the server is asked for and verified as, where the configuration gives none.
+    /// What an agent asks for by SNI counts among the resource's hosts, and where it has none.
+    fn server_name(&self) -> Option<&str> {
+        let (sni, hosts) = (self.sni.as_deref(), &self.route.hosts);
+        let is_host = |name: &&str| hosts.iter().any(|host| host.eq_ignore_ascii_case(name));
+        let host = sni.filter(is_host).or(hosts.first().map(String::as_str));
+        host.or(sni)
     }
 
     async fn start_tls(&mut self, first: Bytes) {
@@ -251,7 +259,7 @@ impl<'a> Relay<'a> {
         let acceptor = self
             .around
             .authority
-            .acceptor(self.route.reach.destination_addr().ip())
+            .acceptor(self.route.way.reach.destination_addr().ip())
             .map_err(io::Error::other)?;
         let handshake = async {
             // The answer that agrees to TLS goes out in plain text first.
@@ -293,9 +301,9 @@ impl<'a> Relay<'a> {
         let workload = self.guard.info().workload.clone();
         let target = Target {
             workload,
-            reach: self.route.reach,
+            reach: self.route.way.reach,
             upstream,
-            sni: self.sni.clone(),
+            name: self.server_name().map(str::to_owned),
             real,
         };
         self.issued = Some(self.around.cancel_keys.issue(issued, target));

@@ -55,6 +55,7 @@ const USER: Table = &[
             "control",
             "live",
             "dialer",
+            "names",
             "admission",
             "launch",
         ],
@@ -183,7 +184,7 @@ mod tests {
             0
         );
         assert_eq!(
-            complaints("gateway-user/src/intake.rs", "use crate::relay::Relay;"),
+            complaints("gateway-user/src/intake/mod.rs", "use crate::relay::Relay;"),
             0
         );
     }

@@ -4,7 +4,7 @@
 //! It can be closed before it opens, as a firewall would. Everything else is for a session to
 //! begin with, and for [`Engine::decide`].
 
-use super::engine::{Engine, denied_by, no_session, not_a_resource};
+use super::engine::{Engine, denied_by, is_about, no_session, not_a_resource};
 use super::model::Mode;
 use crate::flow::OriginalDst;
 use crate::ids::{GroupName, ResourceName, WorkloadName};
@@ -33,13 +33,13 @@ impl Engine {
         let barring = table.denies.iter().find(|rule| {
             rule.mode == Mode::Enforce
                 && rule.conditions.is_empty()
-                && rule.covers(workload, groups)
+                && is_about(rule, workload, groups)
         });
         if let Some(rule) = barring {
             return Some(denied_by(rule));
         }
         let mut allows = table.allows.iter();
-        let open = allows.any(|rule| rule.covers(workload, groups));
+        let open = allows.any(|rule| is_about(rule, workload, groups));
         (!open).then(|| no_session(workload, resource))
     }
 }

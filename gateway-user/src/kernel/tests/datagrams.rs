@@ -8,8 +8,9 @@ use std::time::Duration;
 use gateway_common::coverage::Kind;
 use gateway_common::origin::Origin;
 use nix::libc;
+use socket2::{Domain, Socket, Type};
 
-use super::stage::{Stage, total};
+use super::stage::{Stage, free_port, total};
 use super::{Agent, root_in};
 use crate::kernel::{DatagramDestination, Kernel};
 
@@ -205,4 +206,33 @@ fn an_agent_cannot_drown_the_others() {
     assert!(told > 0 && u64::try_from(told).unwrap() <= limit, "{told}");
     assert_eq!(total(&kernel, Kind::LocalService), 20000);
     assert_eq!(kernel.counters().unwrap().sights_lost, 0);
+}
+
+#[test]
+fn a_broadcast_reaches_nobody_behind_an_own_socket() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    kernel.attach(&stage.cgroup).unwrap();
+    let service = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    service.set_reuse_address(true).unwrap();
+    let port = free_port();
+    let any = SocketAddr::from(([0, 0, 0, 0], port));
+    service.bind(&any.into()).unwrap();
+    let service = UdpSocket::from(service);
+    service.set_nonblocking(true).unwrap();
+    for ip in ["127.255.255.255", "127.0.0.0"] {
+        let task = format!("broadcast {ip}:{port}");
+        let outside = Agent {
+            cgroup: None,
+            uid: 1000,
+            namespace: None,
+        };
+        if outside.ask(&task) == "sent" && ip == "127.255.255.255" {
+            assert!(service.recv(&mut [0; 8]).is_ok(), "{ip} is no broadcast");
+        }
+        while service.recv(&mut [0; 8]).is_ok() {}
+        let answer = root_in(&stage.cgroup).ask(&task);
+        assert_eq!(answer, "EPERM: Operation not permitted", "{ip}");
+        assert!(service.recv(&mut [0; 8]).is_err(), "{ip}");
+    }
 }

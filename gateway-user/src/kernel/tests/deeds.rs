@@ -31,6 +31,7 @@ pub(super) fn attempt(words: &[&str]) -> String {
         "send" => send(address, false),
         "send-connected" => send(address, true),
         "flood" => flood(words[2].parse().unwrap()),
+        "broadcast" => broadcast(address),
         "listen" => listen(address),
         "device" => through_device(address, words[2]),
         "routing-header" => by_routing_header(address, words[2].parse().unwrap()),
@@ -108,6 +109,16 @@ fn flood(count: u32) -> std::io::Result<String> {
         let sent = socket.send_to(b"datagram", (somewhere, 9));
         assert!(sent.is_err());
     }
+    Ok(String::from("sent"))
+}
+
+/// To all sockets that have the port, of which one is the agent's own.
+fn broadcast(to: SocketAddr) -> std::io::Result<String> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_broadcast(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, to.port())).into())?;
+    socket.send_to(b"datagram", &to.into())?;
     Ok(String::from("sent"))
 }
 

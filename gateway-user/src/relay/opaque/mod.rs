@@ -11,7 +11,6 @@ mod pipe;
 
 use std::sync::Arc;
 
-use gateway_common::held::Reach;
 use gateway_core::descriptor::Shape;
 use gateway_core::event::SessionEnd;
 use gateway_core::flow::Flow;
@@ -24,8 +23,9 @@ use tokio::sync::watch;
 pub use self::pair::reset;
 use self::pair::{Ending, Pair};
 pub use self::pipe::Pipes;
+use super::dial::{self, Way};
 use super::evidence::{Evidence, EvidenceError};
-use super::{Surroundings, dial, leg};
+use super::{Surroundings, leg};
 use crate::config::Config;
 use crate::live::Guard;
 
@@ -35,15 +35,6 @@ pub struct Opaque<'a> {
     stream: Stream,
     client: TcpStream,
     rest: Rest<'a>,
-}
-
-/// How the server of a stream is reached.
-#[derive(Debug)]
-pub struct Way {
-    /// The server, and from where it is reached.
-    pub reach: Reach,
-    /// A socket that is connected to it already, if there is one.
-    pub connected: Option<TcpStream>,
 }
 
 /// What it needs besides its sockets.
@@ -152,7 +143,17 @@ impl Rest<'_> {
             return None;
         };
         self.subject.groups = Arc::clone(&workload.groups);
-        let resource = config.resource_for(self.flow.destination.0);
+        let resource = match self
+            .around
+            .names
+            .resource_of(config, &self.flow, &self.subject)
+        {
+            Ok(resource) => resource,
+            Err(unclear) => {
+                stream.refuse(&config.engine, &self.flow, &unclear.why);
+                return None;
+            }
+        };
         self.flow.resource = resource.map(|resource| resource.name.clone());
         match resource {
             Some(resource) if resource.protocol.shape != Shape::Stream => {
@@ -178,7 +179,7 @@ impl Rest<'_> {
         let server = tokio::select! {
             biased;
             () = self.guard.cancelled() => Err(SessionEnd::Stopped),
-            dialed = dial::reach(&self.around.dialer, &self.way.reach, self.way.connected.take()) => dialed.map_err(|error| {
+            dialed = dial::reach(&self.around.dialer, &mut self.way) => dialed.map_err(|error| {
                 SessionEnd::ServerFailed { detail: error.to_string() }
             }),
         };
