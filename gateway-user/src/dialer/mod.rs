@@ -205,11 +205,11 @@ impl Dialer {
     fn judge(&self, origin: &Origin) -> Ruling {
         let config = Arc::clone(&self.config.borrow());
         let destination = origin.destination_addr();
-        let bar = |reason| Ruling::Bar(None, Refusal { rule: None, reason });
         let attachment = self.attachments.find(CgroupId(origin.attached));
         let Some(workload) = attachment.and_then(|one| config.workload(&one.workload)) else {
             // As unknown as one that was never there. Intake says the same.
-            return bar(format!("cgroup {} belongs to no workload", origin.attached));
+            let reason = format!("cgroup {} belongs to no workload", origin.attached);
+            return Ruling::Bar(None, Refusal { rule: None, reason });
         };
         let (name, groups) = (&workload.name, &workload.groups);
         let claim = self
@@ -217,7 +217,9 @@ impl Dialer {
             .resource_for(&config, destination, name, Instant::now());
         let resource = match claim {
             Ok(claim) => claim.map(|claim| claim.resource),
-            Err(unclear) => return bar(unclear.why),
+            // Refused as well, in words that help: an address that is several hosts' becomes one's
+            // when its name is looked up.
+            Err(_unclear) => return Ruling::LetGo,
         };
         let resource_name = resource.map(|one| &one.name);
         let destination = OriginalDst(destination);
