@@ -161,3 +161,48 @@ fn other_datagrams_are_refused_and_told() {
     let answer = agent.ask(&format!("ask {local}"));
     assert_eq!(answer, "EPERM: Operation not permitted");
 }
+
+#[test]
+fn with_nested_cgroups_the_innermost_asks() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let inner = stage.child("inner");
+    kernel.attach(&stage.cgroup).unwrap();
+    kernel.attach(&inner).unwrap();
+    let v4 = resolver(&kernel, &stage, "127.0.0.1");
+    let agent = root_in(&inner);
+    for how in ["ask", "ask-connected"] {
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| agent.ask(&format!("{how} 203.0.113.53:53")));
+            let origin = answer(&kernel, &v4);
+            assert_eq!(origin.attached, inner.id.0);
+            assert_eq!(run.join().unwrap(), "203.0.113.53:53");
+        });
+    }
+    assert_eq!(total(&kernel, Kind::Resolver), 2);
+    assert_eq!(
+        agent.ask("own-udp 127.0.0.1:0 127.0.0.1"),
+        "direct, 127.0.0.1"
+    );
+}
+
+#[test]
+fn an_agent_cannot_drown_the_others() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    kernel.attach(&stage.cgroup).unwrap();
+    let mut sights = kernel.take_sights().unwrap();
+    assert!(kernel.take_sights().is_none());
+    let start = std::time::Instant::now();
+    assert_eq!(
+        root_in(&stage.cgroup).ask("flood 127.0.0.1:0 20000"),
+        "sent"
+    );
+    let seconds = start.elapsed().as_secs() + 2;
+    let told = std::iter::from_fn(|| sights.next()).count();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let limit = u64::try_from(64 * processors).unwrap() * seconds;
+    assert!(told > 0 && u64::try_from(told).unwrap() <= limit, "{told}");
+    assert_eq!(total(&kernel, Kind::LocalService), 20000);
+    assert_eq!(kernel.counters().unwrap().sights_lost, 0);
+}
