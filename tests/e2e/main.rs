@@ -28,6 +28,8 @@ mod launch;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod opaque;
 #[cfg(test)]
 mod psql;

@@ -7,6 +7,7 @@
 
 pub mod certificates;
 pub mod cgroup;
+pub mod dnsmasq;
 pub mod gateway;
 pub mod guardian;
 pub mod namespace;

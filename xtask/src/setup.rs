@@ -52,6 +52,8 @@ impl Purpose {
                 "python3",
                 "python3-venv",
                 "iproute2",
+                "dnsmasq-base",
+                "bind9-dnsutils",
                 // Everyday tools that have to work in a run.
                 "bubblewrap",
                 "curl",

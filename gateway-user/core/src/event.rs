@@ -47,6 +47,9 @@ pub struct Open {
     pub destination: OriginalDst,
     /// The resource that covers the destination; none means that the session is refused.
     pub resource: Option<ResourceName>,
+    /// The names of the resource's hosts by which it covers the destination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// Name of the protocol spoken.
     pub protocol: String,
     /// Version of the program that recorded.
