@@ -89,6 +89,8 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
+    // The first beat by itself, so that whoever reads READY is served.
+    parts.kernel.beat()?;
     tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
     let intake = Arc::new(intake(&parts));
     tasks.spawn(intake.dns.refresh());
