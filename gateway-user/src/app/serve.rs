@@ -24,7 +24,7 @@ use super::listeners::Listeners;
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
-use crate::control::server;
+use crate::control::{server, sights};
 use crate::intake::{FAREWELLS, Intake};
 use crate::kernel::Kernel;
 use crate::names::Names;
@@ -87,6 +87,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         stopped.clone(),
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
+    tasks.spawn(sights::tell(Arc::clone(&operations)));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
     // The first beat by itself, so that whoever reads READY is served.

@@ -298,10 +298,6 @@ impl Kernel {
     }
 
     /// Single events of the same kinds, as they happen, for the one who asks first.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for who tells operators of them")
-    )]
     pub fn take_sights(&self) -> Option<Sights> {
         self.programs.maps.take_sights()
     }
