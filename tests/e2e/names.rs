@@ -62,14 +62,16 @@ fn short(gateway: &Gateway, arguments: &[&str]) -> String {
     agent(gateway, &dig(&arguments)).trim().to_owned()
 }
 
-/// `psql` on the shared server, with these words in place of its host.
-fn psql_at(host: &str) -> Command {
+/// `psql` on the shared server, with these words in place of its host; the C library asks by TCP or
+/// UDP.
+fn psql_at(host: &str, is_tcp: bool) -> Command {
     let conninfo = server().conninfo("127.0.0.1", "app");
     let conninfo = conninfo.replace("host=127.0.0.1", host);
     assert!(conninfo.contains(host), "{conninfo}");
     let mut psql = psql_to(&conninfo, &["-qAt", "-c", "SELECT 'in'"]);
-    // The C library asks by TCP.
-    psql.env("RES_OPTIONS", "use-vc");
+    if is_tcp {
+        psql.env("RES_OPTIONS", "use-vc");
+    }
     psql
 }
 
@@ -164,13 +166,12 @@ fn long_answers_come_by_tcp_and_too_long_ones_not_at_all() {
 #[test]
 fn every_query_is_recorded_with_what_came_of_it() {
     let mut names = names();
-    let mut gateway = gateway(&policy(&names, "").rule("names", "allow", NAMES));
+    let gateway = gateway(&policy(&names, "").rule("names", "allow", NAMES));
     agent(&gateway, &dig(&["+tcp", "alias.internal", "evil.example"]));
     names.stop().unwrap();
     let failed = agent(&gateway, &dig(&["+tcp", "late.internal"]));
     assert!(failed.contains("status: SERVFAIL"), "{failed}");
-    gateway.stop(Signal::SIGTERM).unwrap();
-    gateway.restart().unwrap();
+    // A session ends with its process.
     let recordings = gateway.wait_recordings(2).unwrap();
     let first = &recordings[0];
     let open = first.events("open").next().unwrap();
@@ -254,7 +255,7 @@ fn resource_is_reached_by_its_hosts_name() {
     let gateway = gateway(&policy.rule("shop", "allow", rule));
     // The agent has the address from a file of its own; the gateway looks the name up itself.
     let seen = wait::until("the gateway knows the host's addresses", || {
-        let ran = gateway.agent(&psql_at("host=localhost"))?;
+        let ran = gateway.agent(&psql_at("host=localhost", false))?;
         Ok(ran.status.success().then(|| said(&ran)))
     });
     assert_eq!(seen.unwrap().trim(), "in");
@@ -283,18 +284,29 @@ fn host_is_looked_up_and_connected_to_by_everyday_clients() {
         "upstream = { tls = \"disable\" }",
     );
     let gateway = gateway(&policy.rule("shop", "allow", "resource = \"shop\""));
-    assert_eq!(agent(&gateway, &psql_at("host=db.internal")).trim(), "in");
-    let mut getent = client(find("getent").unwrap());
-    getent
-        .args(["ahostsv4", "db.internal"])
-        .env("RES_OPTIONS", "use-vc");
-    let found = agent(&gateway, &getent);
-    assert!(found.contains("127.0.0.1"), "{found}");
-    getent = client(find("getent").unwrap());
-    getent
-        .args(["ahostsv4", "other.internal"])
-        .env("RES_OPTIONS", "use-vc");
-    agent_fails(&gateway, &getent);
+    for is_tcp in [false, true] {
+        let seen = agent(&gateway, &psql_at("host=db.internal", is_tcp));
+        assert_eq!(seen.trim(), "in");
+    }
+    let resolve = "import socket, sys; print(socket.getaddrinfo(sys.argv[1], 80)[0][4][0])";
+    let ways: [&[&str]; 3] = [
+        &["getent", "ahosts"],
+        &["/usr/bin/python3", "-c", resolve],
+        &["dig", "+short", "@127.0.0.53"],
+    ];
+    for way in ways {
+        let command = |name: &str| {
+            let mut command = client(way[0]);
+            command.args(&way[1..]).arg(name);
+            command
+        };
+        let found = agent(&gateway, &command("db.internal"));
+        assert!(found.contains("127.0.0.1"), "{way:?}: {found}");
+        let ran = gateway.agent(&command("other.internal")).unwrap();
+        assert!(!said(&ran).contains("127.0.0.1"), "{way:?}: {}", said(&ran));
+    }
+    let found = agent(&gateway, &dig(&["+short", "@::1", "db.internal"]));
+    assert_eq!(found.trim(), "127.0.0.1");
     assert!(!names.log().contains("other.internal"), "{}", names.log());
 }
 
@@ -306,7 +318,7 @@ fn address_of_two_resources_is_whose_name_was_looked_up() {
     let policy = shop_at(policy, "other", "other.internal", tls);
     let gateway = gateway(&policy.allow_all());
     let unclear = wait::until("the gateway knows both hosts", || {
-        let ran = gateway.agent(&psql_at("hostaddr=127.0.0.1"))?;
+        let ran = gateway.agent(&psql_at("hostaddr=127.0.0.1", false))?;
         let said = said(&ran);
         Ok(said.contains("belongs to").then_some(said))
     });
@@ -316,7 +328,7 @@ fn address_of_two_resources_is_whose_name_was_looked_up() {
         "{unclear}"
     );
     assert_eq!(
-        agent(&gateway, &psql_at("host=other.internal")).trim(),
+        agent(&gateway, &psql_at("host=other.internal", false)).trim(),
         "in"
     );
     let reached = gateway.recordings().unwrap().into_iter().any(|recording| {
@@ -346,4 +358,31 @@ fn dead_daemon_means_no_names() {
     assert!(!names.log().contains("db.internal"), "{}", names.log());
     gateway.restart().unwrap();
     assert_eq!(short(&gateway, &["+tcp", "db.internal"]), "127.0.0.1");
+}
+
+#[test]
+fn connections_and_queries_have_limits() {
+    let names = names();
+    let policy = policy(&names, "queries_per_second = 1\nburst = 5");
+    let gateway = gateway(&policy.rule("names", "allow", NAMES));
+    let program = "import socket, sys\n\
+        query = bytes.fromhex('000701000001000000000000026462') + b'\\x08internal\\0\\0\\x01\\0\\x01'\n\
+        def ask(connection):\n\
+        \x20   connection.settimeout(20)\n\
+        \x20   try:\n\
+        \x20       connection.sendall(len(query).to_bytes(2, 'big') + query)\n\
+        \x20       return len(connection.recv(512)) > 2\n\
+        \x20   except ConnectionError:\n\
+        \x20       return False\n\
+        open = [socket.create_connection((sys.argv[1], 53)) for _ in range(9)]\n\
+        print([ask(connection) for connection in open].count(True))";
+    let mut client = client("/usr/bin/python3");
+    client.args(["-c", program, NOBODY]);
+    let answered = agent(&gateway, &client);
+    // Five at once, and those of the seconds that it took.
+    let answered: usize = answered.trim().parse().unwrap();
+    assert!((5..=8).contains(&answered), "{answered}");
+    let told = gateway.enforcement().unwrap().into_iter();
+    let told = told.filter(|it| it["reason"] == "more than 1 queries a second");
+    assert!(told.count() >= 1);
 }

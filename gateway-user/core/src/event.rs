@@ -256,6 +256,24 @@ pub enum SessionEnd {
     Stopped,
 }
 
+impl SessionEnd {
+    /// Its name, as in recordings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client_closed",
+            Self::ServerClosed => "server_closed",
+            Self::Refused => "refused",
+            Self::ClientViolation { .. } => "client_violation",
+            Self::ServerViolation { .. } => "server_violation",
+            Self::ClientFailed { .. } => "client_failed",
+            Self::ServerFailed { .. } => "server_failed",
+            Self::TimedOut { .. } => "timed_out",
+            Self::RecordingFailed { .. } => "recording_failed",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// The session ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {

@@ -23,7 +23,7 @@ use super::accepting::{self, accept_task, until};
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
-use crate::control::server;
+use crate::control::{server, sights};
 use crate::dialer::{Dialer, Opened};
 use crate::intake::{FAREWELLS, Intake};
 use crate::kernel::Kernel;
@@ -86,8 +86,11 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         stopped.clone(),
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
+    tasks.spawn(sights::tell(Arc::clone(&operations)));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
+    // The first beat by itself, so that whoever reads READY is served.
+    parts.kernel.beat()?;
     tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
     tasks.spawn(supervisor::beat_task(stopped.clone()));
     serve_agents(&parts, &mut tasks, &stopped).map_err(AppError::Runtime)?;

@@ -5,6 +5,7 @@
 
 mod attach;
 mod check;
+mod coverage;
 mod daemon;
 mod enter;
 mod failure;
@@ -93,6 +94,8 @@ Examples:
     Detach(attach::DetachArgs),
     /// Show what is attached and which sessions are open
     Status(status::StatusArgs),
+    /// Show what was inspected, what passed uninspected, what was refused and what cannot be seen
+    Coverage(coverage::CoverageArgs),
     /// Read the configuration again; one with a mistake changes nothing
     Reload,
     /// Follow the enforcement log
@@ -162,6 +165,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let places = places()?;
             talk(status::run(&client(&places), &places, args))
         }
+        Command::Coverage(args) => talk(coverage::run(&client(&places()?), args)),
         Command::Reload => talk(status::reload(&client(&places()?))),
     }
 }

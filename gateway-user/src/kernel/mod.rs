@@ -282,8 +282,9 @@ impl Kernel {
         self.programs.maps.origin(accepted)
     }
 
-    /// The record of whoever asked the resolver from `source`, an address in the network
-    /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer.
+    /// The record of whoever asked the resolver last from `source`, an address in the network
+    /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer. Ask
+    /// as soon as the question is read: a port that is free again may be another agent's next.
     pub fn datagram_origin(
         &self,
         netns_cookie: u64,
@@ -315,10 +316,6 @@ impl Kernel {
     }
 
     /// Single events of the same kinds, as they happen, for the one who asks first.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for who tells operators of them")
-    )]
     pub fn take_sights(&self) -> Option<Sights> {
         self.programs.maps.take_sights()
     }

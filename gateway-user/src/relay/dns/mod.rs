@@ -140,6 +140,9 @@ impl Dns {
 
     /// Answers the queries of one connection, one after the other, until it is idle or ends.
     pub async fn serve(&self, session: &Session, mode: Mode, mut stream: TcpStream) {
+        let Ok(_turn) = session.connections.try_acquire() else {
+            return; // It has as many as it needs, and can ask on those.
+        };
         let serving = async {
             while let Ok(Ok(length)) = timeout(NEXT_QUERY, stream.read_u16()).await {
                 let length = usize::from(length);

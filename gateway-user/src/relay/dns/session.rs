@@ -1,5 +1,5 @@
 //! What one process looks up at one server, as one recorded session: it begins with the first query
-//! and ends when there was none for a while.
+//! and ends when there was none for a while, or with the process.
 //!
 //! A query is answered only after it and what came of it are in the recording.
 
@@ -17,14 +17,20 @@ use gateway_core::policy::engine::Engine;
 use gateway_core::protocols::dns::PROTOCOL;
 use gateway_core::session::ledger::{Ledger, Request};
 use gateway_core::subject::Subject;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::admission::Place;
+use crate::identity;
 use crate::live::Guard;
 use crate::relay::evidence::Evidence;
 
 /// A session ends when nothing was asked for so long.
 const IDLE: Duration = Duration::from_secs(30);
+/// How often it is looked whether the process is still there: one that asks and ends, as most do, is
+/// not to count among the workload's sessions for long.
+const LOOK: Duration = Duration::from_secs(1);
+/// So many connections a process may have at one server; each holds a descriptor of the daemon's.
+const CONNECTIONS: usize = 8;
 
 /// Who asks whom: what makes queries one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +48,8 @@ pub struct Asker {
 pub struct Session {
     /// Who acts.
     pub subject: Arc<Subject>,
+    /// A turn for each connection.
+    pub(super) connections: Semaphore,
     state: Mutex<State>,
 }
 
@@ -155,6 +163,7 @@ impl Session {
         };
         Ok(Self {
             subject,
+            connections: Semaphore::new(CONNECTIONS),
             state: Mutex::new(State {
                 open: Some(open),
                 waiting: 0,
@@ -219,20 +228,15 @@ impl Session {
             .map(|open| Arc::clone(&open.guard))
     }
 
-    /// Completes when nothing was asked for a while and nothing waits.
+    /// Completes when nothing waits, and nothing was asked for a while or nobody is left to ask.
     async fn idle(&self) {
-        loop {
-            let until = {
-                let state = self.state();
-                match state.waiting {
-                    0 => state.used + IDLE,
-                    _ => Instant::now() + IDLE,
-                }
-            };
-            if until <= Instant::now() {
-                return;
-            }
-            tokio::time::sleep_until(until.into()).await;
+        let is_idle = || {
+            let state = self.state();
+            state.waiting == 0 && state.used.elapsed() >= IDLE
+        };
+        let is_left = || self.state().waiting == 0 && identity::is_gone(&self.subject.process);
+        while !is_idle() && !is_left() {
+            tokio::time::sleep(LOOK).await;
         }
     }
 
