@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 #[expect(
     deprecated,
@@ -229,12 +230,18 @@ impl Maps {
 
     /// Beats once.
     pub(super) fn beat(&self) -> Result<(), KernelError> {
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
-            .map_err(|error| KernelError::os("reading the clock", error))?;
-        let now = u64::try_from(std::time::Duration::from(now).as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(monotonic()?.as_nanos()).unwrap_or(u64::MAX);
         held(&self.heartbeat)
             .set(0, now, 0)
             .map_err(|error| map_error("the daemon's heartbeat", error))
+    }
+
+    /// How long ago the last beat was.
+    pub(super) fn heartbeat_age(&self) -> Result<Duration, KernelError> {
+        let last = held(&self.heartbeat)
+            .get(&0, 0)
+            .map_err(|error| map_error("the daemon's heartbeat", error))?;
+        Ok(monotonic()?.saturating_sub(Duration::from_nanos(last)))
     }
 
     /// The events, for the one who asks first.
@@ -315,6 +322,13 @@ fn unless_there(result: Result<(), MapError>, doing: &str) -> Result<(), KernelE
         }
         result => result.map_err(|error| map_error(doing, error)),
     }
+}
+
+/// The clock of the heartbeat.
+fn monotonic() -> Result<Duration, KernelError> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map_err(|error| KernelError::os("reading the clock", error))?;
+    Ok(Duration::from(now))
 }
 
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {

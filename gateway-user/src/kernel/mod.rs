@@ -40,6 +40,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use gateway_common::origin::Origin;
 use serde::{Deserialize, Serialize};
@@ -308,6 +309,11 @@ impl Kernel {
     /// [`HEARTBEAT_LIMIT_NS`](gateway_common::HEARTBEAT_LIMIT_NS).
     pub fn beat(&self) -> Result<(), KernelError> {
         self.programs.maps.beat()
+    }
+
+    /// How long ago the last beat was.
+    pub fn heartbeat_age(&self) -> Result<Duration, KernelError> {
+        self.programs.maps.heartbeat_age()
     }
 
     /// What happened in each attached cgroup since it was attached, by kind.
