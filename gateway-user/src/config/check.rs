@@ -135,6 +135,8 @@ impl Findings<'_> {
                 return None;
             }
         };
+        self.memberships(&file.rule, &workloads);
+        let rules = self.rules(&file.rule);
         Some(Config {
             path: path.to_owned(),
             daemon,
@@ -142,7 +144,7 @@ impl Findings<'_> {
             log,
             workloads,
             resources,
-            rules: file.rule.len(),
+            rules,
             engine: Arc::new(engine),
             digest,
         })

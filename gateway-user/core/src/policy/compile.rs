@@ -11,6 +11,7 @@ use super::engine::Inventory;
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Quantifier, Truth};
+use super::review::review;
 use crate::descriptor::Protocol;
 use crate::facts::{Attribute, Fact, Type};
 use crate::glob::Glob;
@@ -38,6 +39,7 @@ pub(super) struct Rule {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) mode: Mode,
+    pub(super) attributes: &'static [Attribute],
     pub(super) slots: Slots,
     pub(super) denies: Vec<Rule>,
     pub(super) allows: Vec<Rule>,
@@ -102,6 +104,7 @@ pub(super) fn compile(
                 resource.name.clone(),
                 Table {
                     mode: resource.mode,
+                    attributes: resource.protocol.attributes,
                     slots,
                     denies,
                     allows,
@@ -120,6 +123,9 @@ pub(super) fn compile(
             diagnostics.push(Diagnostic::error(name.span(), message));
         }
         one(inventory, spec, &mut tables, &mut diagnostics);
+    }
+    if diagnostics.iter().all(|it| it.level == Level::Warning) {
+        diagnostics.extend(review(&tables, rules));
     }
     (tables, diagnostics)
 }

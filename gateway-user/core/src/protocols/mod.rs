@@ -7,7 +7,9 @@
 
 pub mod opaque;
 pub mod postgres;
+pub mod reference;
 pub mod registry;
+pub mod request;
 
 use bytes::Bytes;
 

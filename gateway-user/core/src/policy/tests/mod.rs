@@ -1,6 +1,7 @@
-//! Tables of rules and what they decide on statements; `laws` for any rules, and `loading` for what
-//! is found when a policy is loaded.
+//! Tables of rules and what they decide on statements; `laws` for any rules, `loading` for what is
+//! found when a policy is loaded, and `explaining` for why it decides so.
 
+mod explaining;
 mod laws;
 mod loading;
 
