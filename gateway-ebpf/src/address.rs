@@ -64,12 +64,14 @@ impl Address {
         }
     }
 
-    /// An address that never leaves the host.
+    /// One receiver's address that never leaves the host: 127.0.0.0/8 without its first and last,
+    /// which are broadcasts and reach every socket that has the port, or ::1.
     #[inline(always)]
     pub fn is_loopback(self) -> bool {
         let [_, _, _, d] = self.0;
         if self.is_v4() {
-            u32::from_be(d) >> 24 == 127
+            let ip = u32::from_be(d);
+            ip > 0x7f00_0000 && ip < 0x7fff_ffff
         } else {
             self == Self::LOCALHOST6
         }

@@ -106,7 +106,8 @@ impl Packet {
                 return Self::NOTHING;
             };
             let packet = Self {
-                is_plain: true,
+                // The kernel sends to mapped addresses by IPv4, so this is no doing of its own.
+                is_plain: !Address(ip.to).is_v4(),
                 family: AF_INET6,
                 protocol: u32::from(ip.next_header),
                 from: Address(ip.from),

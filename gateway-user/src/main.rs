@@ -21,6 +21,7 @@ mod intake;
 mod kernel;
 mod launch;
 mod live;
+mod names;
 mod observe;
 mod recording;
 mod relay;

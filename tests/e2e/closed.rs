@@ -59,6 +59,26 @@ fn killed_daemon_means_refused_and_not_direct() {
 }
 
 #[test]
+fn stopped_daemon_means_refused_and_not_waiting() {
+    let gateway = open_gateway();
+    let mut shell = shell(&gateway);
+    let ask =
+        "\"$PSQL\" -X -d \"$CONNINFO connect_timeout=2\" -qAtc \"SELECT 'alive' || '_again'\"";
+    gateway.signal(Signal::SIGSTOP).unwrap();
+    // What connects before the heart is missed waits in the backlog.
+    shell
+        .type_keys(&format!("until {ask} 2>&1 | grep refused; do :; done\n"))
+        .unwrap();
+    shell.wait_for("Connection refused").unwrap();
+    shell.wait_for("ready$ ").unwrap();
+    gateway.signal(Signal::SIGCONT).unwrap();
+    shell
+        .type_keys(&format!("until {ask}; do :; done\n"))
+        .unwrap();
+    shell.wait_for("alive_again").unwrap();
+}
+
+#[test]
 fn sessions_end_with_the_daemon() {
     let mut gateway = open_gateway();
     let mut terminal = Terminal::start(&gateway.run("agent", &psql(&["-n"]))).unwrap();

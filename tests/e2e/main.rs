@@ -28,6 +28,8 @@ mod launch;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod opaque;
 #[cfg(test)]
 mod psql;
@@ -43,5 +45,7 @@ mod selectors;
 mod stage;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod uninstall;
 #[cfg(test)]
 mod workloads;

@@ -80,7 +80,7 @@ fn hooks_that_went_while_no_daemon_ran_come_back_with_the_next() {
         .allow_all();
     let mut gateway = gateway(&policy);
     gateway.stop(nix::sys::signal::Signal::SIGKILL).unwrap();
-    std::fs::remove_file(links(&gateway, &cgroup).join("connect4")).unwrap();
+    std::fs::remove_dir_all(links(&gateway, &cgroup)).unwrap();
     let mut slipped = Terminal::start(&cgroup.enter(&mut psql(&["-n"]))).unwrap();
     slipped.wait_for("shop=> ").unwrap();
     gateway.restart().unwrap();

@@ -6,6 +6,8 @@
 //! `cargo xtask setup`.
 
 pub mod certificates;
+pub mod cgroup;
+pub mod dnsmasq;
 pub mod gateway;
 pub mod guardian;
 pub mod namespace;

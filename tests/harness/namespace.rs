@@ -1,5 +1,6 @@
 //! Another host, as far as the network goes: a network namespace joined to ours by a veth pair.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -67,11 +68,7 @@ impl Namespace {
 
     /// A command that runs what follows inside.
     pub fn command(&self) -> Result<Command> {
-        let mut command = Command::new(find("nsenter")?);
-        command
-            .arg(format!("--net=/run/netns/{}", self.name))
-            .arg("--");
-        Ok(command)
+        enter(&Path::new("/run/netns").join(&self.name))
     }
 }
 
@@ -81,6 +78,13 @@ impl Drop for Namespace {
             self.undo.cancel();
         }
     }
+}
+
+/// A command that runs what follows in the network namespace of this file.
+pub fn enter(file: &Path) -> Result<Command> {
+    let mut command = Command::new(find("nsenter")?);
+    command.arg(format!("--net={}", file.display())).arg("--");
+    Ok(command)
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {

@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod e2e;
 mod ebpf;
 mod setup;
 mod steps;
@@ -34,6 +35,8 @@ enum Chore {
     Ci,
     /// Run tests: those without privileges, then the end-to-end ones
     Test(test::Arguments),
+    /// Run the end-to-end tests with their output, here or on other kernels in QEMU
+    E2e(e2e::Arguments),
     /// Check the shape of the source: layers, headers, sizes, dependencies, code map
     Tidy,
     /// Build the kernel programs into the object that the daemon embeds
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Setup(arguments) => setup::run(&arguments),
         Chore::Ci => ci::run(),
         Chore::Test(arguments) => test::run(&arguments),
+        Chore::E2e(arguments) => e2e::run(&arguments),
         Chore::Tidy => tidy::run(),
         Chore::Ebpf { check } => ebpf::run(check),
         Chore::Demo => demo::run(),

@@ -17,7 +17,7 @@ use crate::steps::{quietly, step};
 /// Arguments of `cargo xtask setup`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// What for; everything but `ebpf` when left out
+    /// What for; everything but `ebpf` and `kernel` when left out
     #[arg(long = "for", value_enum)]
     purposes: Vec<Purpose>,
 }
@@ -35,6 +35,8 @@ pub(crate) enum Purpose {
     Bench,
     /// Rebuild the kernel side
     Ebpf,
+    /// Run tests on other kernels
+    Kernel,
 }
 
 impl Purpose {
@@ -50,6 +52,8 @@ impl Purpose {
                 "python3",
                 "python3-venv",
                 "iproute2",
+                "dnsmasq-base",
+                "bind9-dnsutils",
                 // Everyday tools that have to work in a run.
                 "bubblewrap",
                 "curl",
@@ -60,6 +64,17 @@ impl Purpose {
                 "nginx-light",
             ],
             Purpose::Bench => &["postgresql", "openssl", "pgbouncer"],
+            Purpose::Kernel => &[
+                "qemu-system-x86",
+                "busybox-static",
+                "kmod",
+                "binutils",
+                "gcc",
+                "libc6-dev",
+                "bash",
+                "iproute2",
+                "util-linux",
+            ],
             // Debian's own compiler, because its package of the library's source makes
             // `-Z build-std` possible; and what bpf-linker is linked with.
             Purpose::Ebpf => &[

@@ -22,10 +22,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         unit()?;
         return end_to_end();
     }
+    end_to_end_shown(&arguments.rest)
+}
+
+/// The end-to-end tests whose names contain what is given, with their output.
+pub(crate) fn end_to_end_shown(names: &[String]) -> Result<()> {
     setup::ensure(&[Purpose::Test])?;
     let status = cargo()
         .args(["test", "--quiet", "-p", "gateway-tests", "--"])
-        .args(&arguments.rest)
+        .args(names)
         .status()?;
     anyhow::ensure!(status.success(), "the end-to-end tests ended with {status}");
     Ok(())

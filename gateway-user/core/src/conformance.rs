@@ -68,6 +68,8 @@ pub fn flow() -> Flow {
         client: ClientAddr(addr(40_000)),
         destination: OriginalDst(addr(5432)),
         resource: Some(ResourceName::new("db")),
+        hosts: Vec::new(),
+        unclear: None,
     }
 }
 
@@ -88,7 +90,7 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
             mode: Mode::Enforce,
         }],
         workloads: vec![WorkloadName::new("agent")],
-        groups: Vec::new(),
+        ..Inventory::default()
     };
     let compiled = Engine::compile(&inventory, &rules.rule, PolicyDigest::new("test"));
     let (engine, _warnings) = compiled.expect("the rules load");

@@ -46,6 +46,8 @@ impl fmt::Debug for Protocol {
 pub enum Shape {
     /// Frames over TCP: each is read and judged.
     Framed,
+    /// Messages that are answered here, each judged: what is sent on is the gateway's own.
+    Terminated,
     /// Bytes over TCP that nobody looks into: the connection is judged, once.
     Stream,
     /// Datagrams that nobody looks into: their destination is judged, by the kernel.

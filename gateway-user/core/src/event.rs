@@ -48,6 +48,9 @@ pub struct Open {
     pub destination: OriginalDst,
     /// The resource that covers the destination; none means that the session is refused.
     pub resource: Option<ResourceName>,
+    /// The names of the resource's hosts by which it covers the destination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
     /// Name of the protocol spoken.
     pub protocol: String,
     /// Version of the program that recorded.
@@ -267,6 +270,24 @@ pub enum SessionEnd {
     },
     /// The gateway stopped, or an operator detached the cgroup.
     Stopped,
+}
+
+impl SessionEnd {
+    /// Its name, as in recordings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ClientClosed => "client_closed",
+            Self::ServerClosed => "server_closed",
+            Self::Refused => "refused",
+            Self::ClientViolation { .. } => "client_violation",
+            Self::ServerViolation { .. } => "server_violation",
+            Self::ClientFailed { .. } => "client_failed",
+            Self::ServerFailed { .. } => "server_failed",
+            Self::TimedOut { .. } => "timed_out",
+            Self::RecordingFailed { .. } => "recording_failed",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// The session ended.

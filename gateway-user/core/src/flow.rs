@@ -30,4 +30,9 @@ pub struct Flow {
     /// The resource of the configuration that covers `destination`; none means that everything
     /// on this flow is refused.
     pub resource: Option<ResourceName>,
+    /// The names of the resource's hosts that have the address; none where the resource covers it
+    /// by its address.
+    pub hosts: Vec<String>,
+    /// Why no resource covers it, where that is another reason than that none does.
+    pub unclear: Option<String>,
 }

@@ -53,7 +53,8 @@ pub fn open(port: u16) -> Result<Listeners, ListenError> {
     Ok(Listeners { v4, v6 })
 }
 
-fn has_no_ipv6(error: &io::Error) -> bool {
+/// Whether a socket cannot be had because the host has no IPv6.
+pub(super) fn has_no_ipv6(error: &io::Error) -> bool {
     use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT};
     matches!(error.raw_os_error(), Some(EAFNOSUPPORT | EADDRNOTAVAIL))
 }

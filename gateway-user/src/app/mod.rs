@@ -7,7 +7,8 @@
 
 mod descent;
 mod listeners;
-mod place;
+pub mod place;
+mod resolvers;
 mod serve;
 mod settings;
 mod supervisor;
@@ -34,6 +35,7 @@ use crate::tls::{bundle, upstream};
 use descent::DescentError;
 use listeners::{ListenError, Listeners};
 use place::{Lock, PlaceError};
+use resolvers::Resolvers;
 use settings::InForce;
 
 /// Statements are parsed on the runtime's threads, and PostgreSQL's grammar is recursive: legal
@@ -102,6 +104,7 @@ struct Parts {
     mount: CgroupMount,
     kernel: Arc<Kernel>,
     listeners: Listeners,
+    resolvers: Resolvers,
     attachments: Arc<Attachments>,
     live: Live,
     authority: Arc<Authority>,
@@ -148,7 +151,7 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
     raise_file_limit();
     // Tried before anything is mounted or loaded; the real ones have to be made after that, in the
     // daemon's own cgroup.
-    drop(listeners::open(daemon.port)?);
+    drop((listeners::open(daemon.port)?, resolvers::open(daemon.port)?));
     let bpffs = daemon.runtime.join("bpf");
     let kernel = Kernel::start(&Options {
         bpffs,
@@ -169,6 +172,11 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
     if let Some(v6) = &listeners.v6 {
         kernel.mark_listener(v6.as_fd())?;
     }
+    let resolvers = resolvers::open(daemon.port)?;
+    kernel.mark_listener(resolvers.v4.as_fd())?;
+    if let Some(v6) = &resolvers.v6 {
+        kernel.mark_listener(v6.as_fd())?;
+    }
     let host = nix::unistd::gethostname().unwrap_or_default();
     let authority = Authority::load_or_create(
         &daemon.state.join("ca"),
@@ -183,6 +191,7 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         in_force: Arc::new(InForce::new(file, config)),
         kernel: Arc::new(kernel),
         listeners,
+        resolvers,
         attachments: Arc::new(attachments),
         live: Live::default(),
         authority: Arc::new(authority),

@@ -15,7 +15,7 @@ use anstream::{eprintln, println};
 use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UdpSocket, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -24,12 +24,14 @@ use super::listeners::Listeners;
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
-use crate::control::server;
+use crate::control::{server, sights};
 use crate::intake::{FAREWELLS, Intake};
 use crate::kernel::Kernel;
+use crate::names::Names;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
+use crate::relay::dns::Dns;
 use crate::relay::opaque::Pipes;
 
 /// How long open sessions may take to close their recordings.
@@ -85,10 +87,21 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         stopped.clone(),
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
+    tasks.spawn(sights::tell(Arc::clone(&operations)));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
+    // The first beat by itself, so that whoever reads READY is served.
+    parts.kernel.beat()?;
     tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
     let intake = Arc::new(intake(&parts));
+    tasks.spawn(intake.dns.refresh());
+    let resolvers = [Some(&parts.resolvers.v4), parts.resolvers.v6.as_ref()];
+    for resolver in resolvers.into_iter().flatten() {
+        let resolver = resolver.try_clone().and_then(UdpSocket::from_std);
+        let resolver = resolver.map_err(AppError::Runtime)?;
+        let answering = intake.answer(resolver).map_err(AppError::Runtime)?;
+        tasks.spawn(answering);
+    }
     for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
         .into_iter()
         .flatten()
@@ -139,6 +152,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
 }
 
 fn intake(parts: &Parts) -> Intake {
+    let names = Names::default();
     Intake {
         kernel: Arc::clone(&parts.kernel),
         attachments: Arc::clone(&parts.attachments),
@@ -148,9 +162,11 @@ fn intake(parts: &Parts) -> Intake {
         around: Surroundings {
             authority: Arc::clone(&parts.authority),
             cancel_keys: CancelKeys::default(),
+            names: names.clone(),
             pipes: Pipes::default(),
             config: parts.in_force.subscribe(),
         },
+        dns: Arc::new(Dns::new(parts.in_force.subscribe(), names)),
         admission: Admission::default(),
         farewells: Semaphore::new(FAREWELLS),
     }

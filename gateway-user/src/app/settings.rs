@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gateway_core::ids::WorkloadName;
+use gateway_core::ids::{ResourceName, WorkloadName};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -61,6 +61,13 @@ impl Settings for InForce {
         chosen
             .map(|one| (one.name.clone(), Arc::clone(&one.selectors)))
             .collect()
+    }
+
+    fn protocol(&self, resource: &ResourceName) -> Option<&'static str> {
+        let config = self.now();
+        let mut resources = config.resources.iter().chain(&config.any_server);
+        let found = resources.find(|one| one.name == *resource);
+        found.map(|resource| resource.protocol.name)
     }
 
     fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {

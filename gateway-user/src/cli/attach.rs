@@ -224,6 +224,23 @@ fn told(detached: &Detached) {
 
 /// With no daemon to ask, the hooks are removed here. Agents then connect directly.
 fn without_daemon(places: &Places) -> anyhow::Result<ExitCode> {
+    let removed = let_go(places)?;
+    println!("the daemon is not running; removed its hooks from the kernel:");
+    for one in &removed {
+        let path = one.path.as_ref().map(|path| path.display().to_string());
+        println!(
+            "  {}",
+            path.unwrap_or_else(|| format!("cgroup {} (gone)", one.id))
+        );
+    }
+    if removed.is_empty() {
+        println!("  there were none");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes all hooks and what they need, while no daemon runs; says what was attached.
+pub(super) fn let_go(places: &Places) -> anyhow::Result<Vec<kernel::Attached>> {
     let removed = kernel::remove_all(&places.bpffs())?;
     // The next daemon must not attach them again.
     match std::fs::remove_file(places.attachments()) {
@@ -239,16 +256,5 @@ fn without_daemon(places: &Places) -> anyhow::Result<ExitCode> {
         }
     }
     CgroupMount::find()?.tidy();
-    println!("the daemon is not running; removed its hooks from the kernel:");
-    for one in &removed {
-        let path = one.path.as_ref().map(|path| path.display().to_string());
-        println!(
-            "  {}",
-            path.unwrap_or_else(|| format!("cgroup {} (gone)", one.id))
-        );
-    }
-    if removed.is_empty() {
-        println!("  there were none");
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(removed)
 }

@@ -5,6 +5,7 @@
 
 mod attach;
 mod check;
+mod coverage;
 mod daemon;
 mod enter;
 mod failure;
@@ -16,6 +17,7 @@ mod run;
 mod sessions;
 mod status;
 mod tail;
+mod uninstall;
 mod wording;
 
 use std::path::PathBuf;
@@ -95,12 +97,20 @@ Examples:
     Detach(attach::DetachArgs),
     /// Show what is attached and which sessions are open
     Status(status::StatusArgs),
+    /// Show what was inspected, what passed uninspected, what was refused and what cannot be seen
+    Coverage(coverage::CoverageArgs),
     /// Read the configuration again; one with a mistake changes nothing
     Reload,
     /// Follow the enforcement log
     Tail(tail::TailArgs),
     /// List, show, replay and verify recordings
     Sessions(sessions::SessionsArgs),
+    /// Take the gateway off this host: let go of everything that is attached
+    #[command(after_help = "\
+The daemon has to be stopped before. Removed are the hooks with everything that is pinned, the
+cgroups that the gateway made and nobody is in, and the files of the runtime directory. Recordings,
+the enforcement log, the CA and the configuration stay; it says where they are.")]
+    Uninstall(uninstall::UninstallArgs),
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -144,6 +154,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Policy(args) => policy::run(&places()?.config, args),
         Command::Tail(args) => tail::run(&places()?.log, &args),
         Command::Sessions(args) => sessions::run(&places()?, &args),
+        Command::Uninstall(args) => uninstall::run(&places()?, &args),
         Command::Completions(args) => {
             manual::completions(&args, Cli::command());
             Ok(ExitCode::SUCCESS)
@@ -162,6 +173,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let places = places()?;
             talk(status::run(&client(&places), &places, args))
         }
+        Command::Coverage(args) => talk(coverage::run(&client(&places()?), args)),
         Command::Reload => talk(status::reload(&client(&places()?))),
     }
 }

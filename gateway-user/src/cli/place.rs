@@ -25,6 +25,8 @@ pub struct Places {
     pub runtime: PathBuf,
     /// The control socket.
     pub socket: PathBuf,
+    /// What survives a restart of the host: the CA and, by default, recordings.
+    pub state: PathBuf,
     /// The enforcement log.
     pub log: PathBuf,
     /// Where recordings are kept.
@@ -79,6 +81,7 @@ impl Places {
             runtime,
             log: or(path("log", "file"), "/var/log/gateway/enforcement.jsonl"),
             recordings: path("recording", "directory").unwrap_or_else(|| state.join("sessions")),
+            state,
         }
     }
 }

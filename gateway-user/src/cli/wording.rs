@@ -28,6 +28,40 @@ pub(super) fn ending(how: &SessionEnd) -> String {
     }
 }
 
+/// What the kernel programs did, by the name of its kind.
+pub(super) fn kind_word(kind: &str) -> String {
+    let word = match kind {
+        "redirected" => "intercepted connection",
+        "own_server" => "connection to a server of its own",
+        "resolver" => "question to the resolver",
+        "allowed_datagram" => "datagram",
+        "refused_datagram" => "datagram",
+        "refused_quic" => "QUIC",
+        "refused_ping" => "ping socket",
+        "refused_raw" => "raw socket",
+        "refused_sctp" => "SCTP socket",
+        "refused_mptcp" => "MPTCP socket, falls back to TCP",
+        "refused_udplite" => "UDP-Lite socket",
+        "refused_socket" => "socket of another kind",
+        "refused_bind" => "bind to the gateway's port",
+        "refused_destination" => "port 0, multicast or broadcast",
+        "refused_loop" => "connection to the gateway itself",
+        "refused_no_listener" => "connection while no daemon listened",
+        "refused_hung" => "connection while the daemon hung",
+        "refused_not_ready" => "connection before the attachment was complete",
+        "refused_before" => "socket from before the attach, or from elsewhere",
+        "refused_device" => "socket bound to a network device",
+        "refused_multicast" => "joining a multicast group",
+        "dropped_outside" => "packet that would have left uninspected",
+        "dropped_header" => "packet with options, extension headers or of another protocol",
+        "dropped_inbound" => "answer to a connection from elsewhere",
+        "dropped_local_service" => "packet to somebody else's local service",
+        // A newer daemon's.
+        other => return line(other).to_string(),
+    };
+    word.to_owned()
+}
+
 /// Milliseconds in the unit that fits.
 pub(super) fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;

@@ -4,7 +4,7 @@
 //! as a whole too: `[fd00::/8]:5432`. IPv4-mapped addresses are held as IPv4, as in a flow.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use thiserror::Error;
@@ -41,6 +41,15 @@ pub enum AddressError {
 }
 
 impl Prefix {
+    /// Every address of both families, with this port.
+    pub fn everywhere(port: u16) -> [Self; 2] {
+        [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()].map(|address| Self {
+            address,
+            length: 0,
+            port,
+        })
+    }
+
     /// Whether connections to `destination` go to it.
     pub fn covers(&self, destination: SocketAddr) -> bool {
         let address = destination.ip().to_canonical();

@@ -15,7 +15,7 @@ use toml::Spanned;
 
 use super::nearest::nearest;
 use super::report::{Report, place};
-use super::{Config, ConfigError, Daemon, Log, Recording, Resource, Workload, file};
+use super::{Config, ConfigError, Daemon, Dns, Log, Recording, Resource, Workload, file};
 
 const DEFAULT_PORT: u16 = 15001;
 const DEFAULT_STATE: &str = "/var/lib/gateway";
@@ -113,6 +113,7 @@ impl Findings<'_> {
         let log = Log {
             file: self.path(file.log.file, PathBuf::from(DEFAULT_LOG)),
         };
+        let dns = self.dns(file.dns);
         let workloads = self.workloads(file.workload);
         let resources = self.resources(file.resource);
         if resources.as_ref().is_some_and(Vec::is_empty) {
@@ -124,7 +125,8 @@ impl Findings<'_> {
         }
         let (workloads, resources) = (workloads?, resources?);
         let digest = digest_of(self.source);
-        let inventory = inventory(&workloads, &resources);
+        let any_server = self.any_server_of_names(&resources);
+        let inventory = inventory(&workloads, &resources, any_server.as_ref(), &dns);
         let engine = match Engine::compile(&inventory, &file.rule, digest.clone()) {
             Ok((engine, warnings)) => {
                 self.list.extend(warnings);
@@ -142,8 +144,10 @@ impl Findings<'_> {
             daemon,
             recording,
             log,
+            dns,
             workloads,
             resources,
+            any_server,
             rules,
             engine: Arc::new(engine),
             digest,
@@ -177,7 +181,7 @@ impl Findings<'_> {
         }
     }
 
-    fn path(&mut self, path: Option<Spanned<PathBuf>>, default: PathBuf) -> PathBuf {
+    pub(super) fn path(&mut self, path: Option<Spanned<PathBuf>>, default: PathBuf) -> PathBuf {
         let Some(path) = path else { return default };
         if !path.get_ref().is_absolute() {
             self.relative_path(path.span());
@@ -237,16 +241,25 @@ pub(super) fn value<T: Copy>(spanned: Option<&Spanned<T>>) -> Option<T> {
     spanned.map(|spanned| *spanned.get_ref())
 }
 
-fn inventory(workloads: &[Workload], resources: &[Resource]) -> Inventory {
+fn inventory(
+    workloads: &[Workload],
+    resources: &[Resource],
+    any_server: Option<&Resource>,
+    dns: &Dns,
+) -> Inventory {
     let mut groups: Vec<GroupName> = workloads
         .iter()
         .flat_map(|workload| workload.groups.iter().cloned())
         .collect();
     groups.sort();
     groups.dedup();
+    let all = || resources.iter().chain(any_server);
+    let servers: Vec<_> = all().filter(|it| it.is_server_of_names()).collect();
     Inventory {
-        resources: resources
-            .iter()
+        unwritten: any_server.iter().map(|it| it.name.clone()).collect(),
+        grants: super::dns::grants(resources, &servers),
+        ordinary: super::dns::ordinary(&servers, &dns.types),
+        resources: all()
             .map(|resource| engine::Resource {
                 name: resource.name.clone(),
                 protocol: resource.protocol,

@@ -22,6 +22,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) log: Log,
     #[serde(default)]
+    pub(super) dns: Dns,
+    #[serde(default)]
     pub(super) workload: Vec<Workload>,
     #[serde(default)]
     pub(super) resource: Vec<Resource>,
@@ -51,6 +53,19 @@ pub(super) struct Log {
     pub(super) file: Option<Spanned<PathBuf>>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dns {
+    pub(super) upstream: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) hosts_file: Option<Spanned<PathBuf>>,
+    pub(super) types: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) queries_per_second: Option<Spanned<u32>>,
+    pub(super) burst: Option<Spanned<u32>>,
+    pub(super) names_per_minute: Option<Spanned<usize>>,
+    pub(super) name_bytes: Option<Spanned<usize>>,
+    pub(super) answer_bytes: Option<Spanned<usize>>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Workload {
@@ -69,7 +84,8 @@ pub(super) struct Workload {
 pub(super) struct Resource {
     pub(super) name: Spanned<String>,
     pub(super) protocol: Spanned<String>,
-    pub(super) addresses: Spanned<Vec<Spanned<String>>>,
+    pub(super) addresses: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) hosts: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     pub(super) mode: Mode,
     pub(super) client_tls: Option<Spanned<ClientTls>>,

@@ -7,7 +7,9 @@
 pub mod address;
 mod check;
 pub mod datagrams;
+pub mod dns;
 mod file;
+pub mod hosts;
 mod nearest;
 pub mod report;
 mod resources;
@@ -25,10 +27,12 @@ use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, RuleName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
-use gateway_core::protocols::ClientTls;
+use gateway_core::protocols::{self, ClientTls};
 use thiserror::Error;
 
 use self::address::Prefix;
+use self::dns::Dns;
+use self::hosts::Host;
 use self::report::Report;
 use self::selector::Selector;
 use crate::tls::upstream::Upstream;
@@ -61,10 +65,14 @@ pub struct Config {
     pub recording: Recording,
     /// The enforcement log.
     pub log: Log,
+    /// How names are looked up.
+    pub dns: Dns,
     /// Who acts.
     pub workloads: Vec<Workload>,
     /// What is acted on. Names are unique, addresses do not overlap.
     pub resources: Vec<Resource>,
+    /// Every server of names, where no resource is one.
+    pub any_server: Option<Resource>,
     /// The rules of the policy, in the order of the file.
     pub rules: Vec<RulePlace>,
     /// The policy, compiled.
@@ -133,8 +141,10 @@ pub struct Resource {
     pub name: ResourceName,
     /// What is spoken there.
     pub protocol: &'static Protocol,
-    /// The addresses it covers; at least one.
+    /// The addresses it covers.
     pub addresses: Vec<Prefix>,
+    /// The hosts it covers, whatever their addresses are at the moment.
+    pub hosts: Vec<Host>,
     /// Whether policy is enforced or only observed.
     pub mode: Mode,
     /// What to do when an agent asks for TLS, or does not.
@@ -154,13 +164,23 @@ impl Config {
         check::check(path, source)
     }
 
-    /// The resource that covers a connection's destination: at most one, because two that overlap
-    /// do not load.
+    /// The resource that covers a connection's destination by its address: at most one, because two
+    /// that overlap do not load. Those that cover it by a host's name are known to `names`.
     pub fn resource_for(&self, destination: SocketAddr) -> Option<&Resource> {
-        self.resources.iter().find(|resource| {
+        let mut resources = self.resources.iter().chain(&self.any_server);
+        resources.find(|resource| {
             let mut prefixes = resource.addresses.iter();
             resource.protocol.shape != Shape::Datagrams
                 && prefixes.any(|prefix| prefix.covers(destination))
+        })
+    }
+
+    /// The resource that `destination` is looked up at, if one is.
+    pub fn server_of_names(&self, destination: SocketAddr) -> Option<&Resource> {
+        let mut resources = self.resources.iter().chain(&self.any_server);
+        resources.find(|resource| {
+            let mut prefixes = resource.addresses.iter();
+            resource.is_server_of_names() && prefixes.any(|prefix| prefix.covers(destination))
         })
     }
 
@@ -169,6 +189,13 @@ impl Config {
         self.workloads
             .iter()
             .find(|workload| workload.name == *name)
+    }
+}
+
+impl Resource {
+    /// Whether names are looked up there.
+    pub fn is_server_of_names(&self) -> bool {
+        self.protocol.name == protocols::dns::PROTOCOL.name
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checks of `[[resource]]`: protocol, addresses and TLS towards the server.
 //!
-//! Part of `check`, which collects what is found; the addresses themselves are read in `address`.
+//! Part of `check`, which collects what is found; the addresses themselves are read in `address`,
+//! names of hosts in `hosts`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,30 +14,50 @@ use toml::Spanned;
 
 use super::address::{AddressError, Prefix};
 use super::check::{Findings, value};
+use super::dns::PORT;
+use super::hosts::Host;
 use super::nearest::nearest;
 use super::report::place;
 use super::{Resource, file};
 use crate::tls::upstream::{Mode, Upstream, UpstreamError};
 
-/// The port of name servers.
-const QUESTIONS: u16 = 53;
+/// A list of texts, with their places.
+type Texts = Spanned<Vec<Spanned<String>>>;
+/// The addresses that were seen, with whose they are and the line.
+type Covered = Vec<(Prefix, ResourceName, usize)>;
 
 impl Findings<'_> {
     pub(super) fn resources(&mut self, tables: Vec<file::Resource>) -> Option<Vec<Resource>> {
         let mut names = HashMap::new();
         // A stream and datagrams to the same address have nothing to do with each other.
         let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
+        let mut claimed = Vec::new();
         let count = tables.len();
         let mut resources = Vec::with_capacity(count);
         for table in tables {
             let name = ResourceName::new(table.name.get_ref().as_str());
             let named = self.name("resource", &table.name, &mut names);
             let protocol = self.protocol(&table.protocol);
-            let covered = match protocol.map(|protocol| protocol.shape) {
+            let shape = protocol.map(|protocol| protocol.shape);
+            let covered = match shape {
                 Some(Shape::Datagrams) => &mut datagrams,
                 _ => &mut streams,
             };
-            let addresses = self.addresses(&name, protocol, table.addresses, covered);
+            if shape != Some(Shape::Terminated)
+                && table.addresses.is_none()
+                && table.hosts.is_none()
+            {
+                self.covers_nothing(table.name.span());
+                continue;
+            }
+            let addresses = match (shape, table.addresses) {
+                (Some(Shape::Terminated), None) => Some(Prefix::everywhere(PORT).into()),
+                (_, addresses) => self.addresses(&name, protocol, addresses, covered),
+            };
+            let hosts = match shape {
+                Some(Shape::Terminated | Shape::Datagrams) => self.no_hosts(table.hosts.as_ref()),
+                _ => self.hosts(&name, table.hosts, &mut claimed),
+            };
             let client_tls = value(table.client_tls.as_ref()).unwrap_or_default();
             let upstream = match protocol {
                 Some(protocol) if protocol.shape != Shape::Framed => {
@@ -48,13 +69,14 @@ impl Findings<'_> {
                 }
                 _ => self.upstream(&table.upstream.map(Spanned::into_inner).unwrap_or_default()),
             };
-            if let (true, Some(protocol), Some(addresses), Some(upstream)) =
-                (named, protocol, addresses, upstream)
+            if let (true, Some(protocol), Some(addresses), Some(hosts), Some(upstream)) =
+                (named, protocol, addresses, hosts, upstream)
             {
                 resources.push(Resource {
                     name,
                     protocol,
                     addresses,
+                    hosts,
                     mode: table.mode,
                     client_tls: client_tls.into(),
                     upstream: Arc::new(upstream),
@@ -62,6 +84,46 @@ impl Findings<'_> {
             }
         }
         (resources.len() == count).then_some(resources)
+    }
+
+    fn covers_nothing(&mut self, span: Range<usize>) {
+        let message = "a resource without addresses and hosts covers nothing".to_owned();
+        let help = "give at least one, such as addresses = [\"10.0.0.5:5432\"] or hosts = \
+                    [\"db.internal:5432\"]";
+        self.error(span, message, Some(help.to_owned()));
+    }
+
+    /// Servers of names are known by their addresses, and so are destinations of datagrams, which the
+    /// kernel has to know.
+    fn no_hosts(&mut self, hosts: Option<&Texts>) -> Option<Vec<Host>> {
+        let Some(hosts) = hosts else {
+            return Some(Vec::new());
+        };
+        let message = "resources of this protocol are known by their `addresses` only".to_owned();
+        self.error(hosts.span(), message, None);
+        None
+    }
+
+    /// What passes uninspected has no TLS of the gateway's: it is the agent's own, if it has any.
+    fn passes(
+        &mut self,
+        protocol: &Protocol,
+        tls: [(&str, Option<Range<usize>>); 2],
+    ) -> Option<Upstream> {
+        let mut good = true;
+        for (setting, span) in tls {
+            let Some(span) = span else { continue };
+            good = false;
+            let message = format!("`{setting}` means nothing to protocol {:?}", protocol.name);
+            let help = match protocol.shape {
+                Shape::Terminated => "leave it out: where names are asked for is said in [dns]",
+                _ => {
+                    "leave it out: what the agent and the server say passes as it is, TLS included"
+                }
+            };
+            self.error(span, message, Some(help.to_owned()));
+        }
+        good.then(Upstream::disabled)
     }
 
     fn protocol(&mut self, name: &Spanned<String>) -> Option<&'static Protocol> {
@@ -84,13 +146,14 @@ impl Findings<'_> {
         &mut self,
         resource: &ResourceName,
         protocol: Option<&Protocol>,
-        texts: Spanned<Vec<Spanned<String>>>,
-        covered: &mut Vec<(Prefix, ResourceName, usize)>,
+        texts: Option<Texts>,
+        covered: &mut Covered,
     ) -> Option<Vec<Prefix>> {
+        let Some(texts) = texts else {
+            return Some(Vec::new());
+        };
         if texts.get_ref().is_empty() {
-            let help = "give at least one, such as \"10.0.0.5:5432\" or \"10.1.0.0/16:5432\"";
-            let message = "a resource without addresses covers nothing".to_owned();
-            self.error(texts.span(), message, Some(help.to_owned()));
+            self.covers_nothing(texts.span());
             return None;
         }
         let mut prefixes = Vec::new();
@@ -114,19 +177,24 @@ impl Findings<'_> {
         good.then_some(prefixes)
     }
 
-    /// Questions are the resolver's, whoever is asked.
+    /// Questions are the resolver's, whoever is asked; and it is asked at their port only.
     fn passable(
         &mut self,
         prefix: &Prefix,
         protocol: Option<&Protocol>,
         span: Range<usize>,
     ) -> bool {
-        let is_datagrams = protocol.is_some_and(|it| it.shape == Shape::Datagrams);
-        if !is_datagrams || prefix.port() != QUESTIONS {
-            return true;
-        }
-        let message = format!("datagrams to port {QUESTIONS} never pass uninspected");
-        let help = "they are questions, which go to the gateway itself; leave this address out";
+        let (message, help) = match protocol.map(|protocol| protocol.shape) {
+            Some(Shape::Datagrams) if prefix.port() == PORT => (
+                format!("datagrams to port {PORT} never pass uninspected"),
+                "they are questions, which go to the gateway itself; leave this address out",
+            ),
+            Some(Shape::Terminated) if prefix.port() != PORT => (
+                format!("{prefix} is not at port {PORT}, where names are looked up"),
+                "other ports are connections and datagrams like any others",
+            ),
+            _ => return true,
+        };
         self.error(span, message, Some(help.to_owned()));
         false
     }
@@ -136,7 +204,7 @@ impl Findings<'_> {
         prefix: &Prefix,
         resource: &ResourceName,
         span: Range<usize>,
-        covered: &[(Prefix, ResourceName, usize)],
+        covered: &Covered,
     ) -> bool {
         let other = covered
             .iter()
@@ -151,24 +219,6 @@ impl Findings<'_> {
         );
         self.error(span, message, Some(help));
         false
-    }
-
-    /// What passes uninspected has no TLS of the gateway's: it is the agent's own, if it has any.
-    fn passes(
-        &mut self,
-        protocol: &Protocol,
-        tls: [(&str, Option<Range<usize>>); 2],
-    ) -> Option<Upstream> {
-        let mut good = true;
-        for (setting, span) in tls {
-            let Some(span) = span else { continue };
-            good = false;
-            let message = format!("`{setting}` means nothing to protocol {:?}", protocol.name);
-            let help =
-                "leave it out: what the agent and the server say passes as it is, TLS included";
-            self.error(span, message, Some(help.to_owned()));
-        }
-        good.then(Upstream::disabled)
     }
 
     fn upstream(&mut self, table: &file::Upstream) -> Option<Upstream> {
@@ -218,8 +268,8 @@ fn address_help(text: &Spanned<String>, error: AddressError) -> String {
             "clear the bits behind the prefix length, or leave it out for one address".to_owned()
         }
         AddressError::BadAddress => {
-            "host names cannot be used here, because the kernel sees addresses only; expected such \
-             as \"10.0.0.5:5432\", \"10.1.0.0/16:5432\" or \"[::1]:5432\""
+            "a host's name belongs into `hosts`, such as hosts = [\"db.internal:5432\"]; an address is \
+             such as \"10.0.0.5:5432\", \"10.1.0.0/16:5432\" or \"[::1]:5432\""
                 .to_owned()
         }
         AddressError::BadPort | AddressError::BadLength(_) => {

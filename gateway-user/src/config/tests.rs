@@ -134,11 +134,13 @@ fn missing_setting() {
     check_error(
         "[[resource]]\nname = \"orders\"\nprotocol = \"postgres\"",
         r#"
-error: missing setting `addresses`
- --> gateway.toml:1:1
+error: a resource without addresses and hosts covers nothing
+ --> gateway.toml:2:8
   |
-1 | [[resource]]
-  | ^^^^^^^^^^^^
+2 | name = "orders"
+  |        ^^^^^^^^
+  |
+  = help: give at least one, such as addresses = ["10.0.0.5:5432"] or hosts = ["db.internal:5432"]
 "#,
     );
 }
@@ -188,7 +190,7 @@ error: "db.internal:5432" is not an address: this is not an IP address
 8 | addresses = ["db.internal:5432"]
   |              ^^^^^^^^^^^^^^^^^^
   |
-  = help: host names cannot be used here, because the kernel sees addresses only; expected such as "10.0.0.5:5432", "10.1.0.0/16:5432" or "[::1]:5432"
+  = help: a host's name belongs into `hosts`, such as hosts = ["db.internal:5432"]; an address is such as "10.0.0.5:5432", "10.1.0.0/16:5432" or "[::1]:5432"
 
 error: cannot read /nowhere/ca.pem: No such file or directory (os error 2)
   --> gateway.toml:13:45

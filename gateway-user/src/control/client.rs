@@ -17,6 +17,7 @@ use tokio::net::UnixStream;
 use super::api::{
     AttachRequest, Attached, Detached, Problem, Reloaded, Run, RunEnded, RunRequest, Status,
 };
+use super::coverage::Coverage;
 use crate::kernel::CgroupId;
 
 /// An answer is a list of sessions at most: a few hundred bytes for each.
@@ -84,6 +85,11 @@ impl Client {
     /// What is attached, what is open, what is in force.
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.ask(Method::GET, "/v1/status", None::<&()>).await
+    }
+
+    /// What was inspected, passed, refused and not seen.
+    pub async fn coverage(&self) -> Result<Coverage, ClientError> {
+        self.ask(Method::GET, "/v1/coverage", None::<&()>).await
     }
 
     /// What is attached.

@@ -152,6 +152,10 @@ impl Operations {
 
     /// The reverse: hooks, table, and then the sessions that came through them.
     pub(super) fn drop_hooks(&self, id: CgroupId) -> Result<(), OperationError> {
+        // The counters go with the hooks. They are not worth leaving the hooks on for.
+        if let Err(error) = self.retire(id) {
+            tracing::error!(%error, cgroup = %id, "what was counted for it is lost");
+        }
         match self.parts().kernel.detach(id) {
             // They went before, with their cgroup: the start of the kernel side sees to that.
             Err(KernelError::NotAttached(_)) => {}

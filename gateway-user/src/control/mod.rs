@@ -3,12 +3,14 @@
 //! `api` is the language, `client` speaks it for the command line, `server` hears it, `operations`,
 //! `runs` and `status` do it by way of `hooks`, `attachments` knows which cgroup is which workload,
 //! `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
-//! tells the kernel what it lets pass by itself. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
+//! tells the kernel what it lets pass by itself, `sights` operators of what it did by
+//! itself, `coverage` is the inventory of both, with what is `unseen`. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
 //! that are open (`live`).
 
 pub mod api;
 pub mod attachments;
 pub mod client;
+pub mod coverage;
 pub mod datagrams;
 pub mod follow;
 pub mod health;
@@ -17,4 +19,6 @@ pub mod operations;
 pub mod peer;
 pub mod runs;
 pub mod server;
+pub mod sights;
 mod status;
+mod unseen;

@@ -9,11 +9,12 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gateway_core::ids::WorkloadName;
+use gateway_core::ids::{ResourceName, WorkloadName};
 use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
 use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
+use super::coverage::Retired;
 use super::datagrams::Allowed;
 use super::follow::{Following, Selection};
 use super::health::Health;
@@ -85,6 +86,8 @@ pub trait Settings: Send + Sync {
     fn in_force(&self) -> Configuration;
     /// Which cgroups the configuration chooses.
     fn selection(&self) -> Selection;
+    /// The protocol of a resource.
+    fn protocol(&self, resource: &ResourceName) -> Option<&'static str>;
     /// Which datagrams a workload may send.
     fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage>;
     /// Reads the file again; the error is for people and means that nothing changed.
@@ -120,6 +123,7 @@ pub struct Operations {
     runs: Runs,
     following: Following,
     allowed: Allowed,
+    retired: Retired,
     health: Health,
     /// Held while attachments change, so that two requests do not undo each other's steps.
     change: Mutex<()>,
@@ -169,6 +173,7 @@ impl Operations {
             runs: Runs::default(),
             following: Following::start(),
             allowed: Allowed::default(),
+            retired: Retired::default(),
             health: Health::default(),
             change: Mutex::new(()),
         }
@@ -290,6 +295,11 @@ impl Operations {
 
     pub(super) fn runs(&self) -> &Runs {
         &self.runs
+    }
+
+    /// What was counted for cgroups that are not attached any more.
+    pub(super) fn retired(&self) -> &Retired {
+        &self.retired
     }
 
     /// What the kernel lets pass by itself.

@@ -76,6 +76,7 @@ pub async fn serve(
 fn routes(operations: Arc<Operations>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/coverage", get(coverage))
         .route("/v1/attachments", get(attachments).post(attach))
         .route("/v1/attachments/{cgroup}", delete(detach))
         .route("/v1/runs", post(start_run))
@@ -125,6 +126,10 @@ type Shared = State<Arc<Operations>>;
 
 async fn status(State(operations): Shared) -> Response {
     perform(move || operations.status()).await
+}
+
+async fn coverage(State(operations): Shared) -> Response {
+    perform(move || operations.coverage()).await
 }
 
 async fn attachments(State(operations): Shared) -> Response {

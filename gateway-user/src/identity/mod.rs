@@ -67,6 +67,19 @@ pub async fn subject(
     }
 }
 
+/// Whether the number of a process is still its own. One that is gone has left it to nobody yet.
+pub fn is_still(process: &Process) -> bool {
+    match (process.start_ticks, process::start_ticks(process.pid)) {
+        (Some(then), Some(now)) => then == now,
+        _ => true,
+    }
+}
+
+/// Whether the process has ended, as far as it can be told.
+pub fn is_gone(process: &Process) -> bool {
+    process.start_ticks.is_some() && process::start_ticks(process.pid) != process.start_ticks
+}
+
 /// Runs a look where it may block. The command line lies in the process's own memory, which may be
 /// of a kind (`userfaultfd`, a file of FUSE) that it never lets anybody read to the end.
 async fn look(at: impl FnOnce() -> Option<Seen> + Send + 'static) -> Option<Seen> {

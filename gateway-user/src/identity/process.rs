@@ -42,7 +42,8 @@ pub(super) fn look(
     (self::start_ticks(pid) == Some(start_ticks)).then_some(seen)
 }
 
-fn start_ticks(pid: u32) -> Option<u64> {
+/// When process `pid` started, in clock ticks after boot.
+pub(super) fn start_ticks(pid: u32) -> Option<u64> {
     parse_start_ticks(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 

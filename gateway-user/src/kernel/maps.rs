@@ -259,10 +259,6 @@ impl Maps {
 
 impl Sights {
     /// The next event; none when all are read.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for who tells operators of them")
-    )]
     pub fn next(&mut self) -> Option<Sight> {
         loop {
             let item = self.ring.next()?;

@@ -3,10 +3,10 @@
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
 //! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
 //! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
-//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what `foreign` does to sockets, `syscall` is the
-//! part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the
-//! daemon has none. Which workload a cgroup stands for is
-//! not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
+//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what
+//! `foreign` does to sockets, `orphans` what they leave behind, `syscall` is the part of bpf(2) that
+//! aya lacks, `keeper` is the process that does what needs privileges once the daemon has none.
+//! Which workload a cgroup stands for is not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
 mod bpffs;
@@ -22,6 +22,7 @@ mod keeper;
 mod link;
 mod load;
 mod maps;
+mod orphans;
 mod refusal;
 mod syscall;
 #[cfg(test)]
@@ -263,9 +264,9 @@ impl Kernel {
         self.programs.maps.origin(accepted)
     }
 
-    /// The record of whoever asked the resolver from `source`, an address in the network
-    /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the resolver"))]
+    /// The record of whoever asked the resolver last from `source`, an address in the network
+    /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer. Ask
+    /// as soon as the question is read: a port that is free again may be another agent's next.
     pub fn datagram_origin(
         &self,
         netns_cookie: u64,
@@ -297,10 +298,6 @@ impl Kernel {
     }
 
     /// Single events of the same kinds, as they happen, for the one who asks first.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for who tells operators of them")
-    )]
     pub fn take_sights(&self) -> Option<Sights> {
         self.programs.maps.take_sights()
     }
@@ -334,6 +331,10 @@ impl Here {
 
     fn detach(&self, programs: &Programs, id: CgroupId) -> Result<(), KernelError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = orphans::close(id) {
+            // A kernel that cannot list or destroy sockets would keep its cgroups attached for ever.
+            tracing::warn!(%error, cgroup = %id, "what its processes left behind may still be sent");
+        }
         link::detach(&self.bpffs.folders, id)?;
         programs.maps.uncover(id)
     }
@@ -415,13 +416,18 @@ pub fn needs_cap_bpf() -> bool {
     (numbers.next(), numbers.next()) < (Some(5), Some(19))
 }
 
+/// `SO_NETNS_COOKIE` of a socket: names the network namespace that it is in.
+pub fn netns_cookie(socket: BorrowedFd<'_>) -> std::io::Result<u64> {
+    syscall::netns_cookie(socket)
+}
+
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking
 /// never keeps a daemon from starting.
 pub fn left_attached(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
-    match Folders::existing(bpffs)? {
-        Some(folders) => list(&CgroupMount::find()?, &folders),
-        None => Ok(Vec::new()),
-    }
+    let Some(folders) = Folders::existing(bpffs)? else {
+        return Ok(Vec::new());
+    };
+    list_all(&folders)
 }
 
 /// Detaches everything and unmounts the bpffs when no daemon runs; returns what was attached.
@@ -430,13 +436,25 @@ pub fn remove_all(bpffs: &Path) -> Result<Vec<Attached>, KernelError> {
     let Some(bpffs) = Bpffs::existing(bpffs)? else {
         return Ok(Vec::new());
     };
-    let attached = list(&CgroupMount::find()?, &bpffs.folders)?;
+    let attached = list_all(&bpffs.folders)?;
     for folders in bpffs.folders.others()?.iter().chain([&bpffs.folders]) {
         for id in link::pinned(folders)? {
             link::detach(folders, id)?;
         }
     }
     bpffs.unmount()?;
+    Ok(attached)
+}
+
+/// As [`list`], with what daemons of other layouts left.
+fn list_all(folders: &Folders) -> Result<Vec<Attached>, KernelError> {
+    let mount = CgroupMount::find()?;
+    let mut attached = list(&mount, folders)?;
+    for other in folders.others()? {
+        attached.extend(list(&mount, &other)?);
+    }
+    attached.sort_by_key(|one| one.id);
+    attached.dedup_by_key(|one| one.id);
     Ok(attached)
 }
 

@@ -1,4 +1,5 @@
-//! The commands of bpf(2) that aya has no door for: links and what is attached to a cgroup.
+//! The commands of bpf(2) that aya has no door for: links and what is attached to a cgroup; and a
+//! socket's network namespace.
 //!
 //! Thin: arguments in, `io::Result` out; what an error means is decided by the callers. The
 //! structures are the prefixes of `union bpf_attr` that each command reads (linux/bpf.h).
@@ -91,6 +92,26 @@ pub(super) struct Query {
     pub(super) multi: bool,
     /// Ids of the programs.
     pub(super) programs: Vec<u32>,
+}
+
+/// `SO_NETNS_COOKIE` of a socket (Linux 5.14).
+pub(super) fn netns_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut cookie = 0_u64;
+    let mut size: libc::socklen_t = 8;
+    // SAFETY: the option is a 64-bit number, and `size` says that there is room for it.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut size,
+        )
+    };
+    match result {
+        0 => Ok(cookie),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Attaches a program to a cgroup; it stays so as long as the link is open or pinned.

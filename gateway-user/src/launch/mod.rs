@@ -83,7 +83,7 @@ pub enum LaunchError {
     },
     /// Other processes stay in reach.
     #[error("cannot close the command off from other processes")]
-    Shield(#[source] landlock::RulesetError),
+    Shield(#[source] shield::ShieldError),
     /// System calls stay open.
     #[error("cannot install the filter of system calls")]
     Filter(#[from] seccomp::FilterError),

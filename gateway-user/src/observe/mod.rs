@@ -3,3 +3,4 @@
 //! What passed in a session is in its recording (`recording`), not here.
 
 pub mod enforcement;
+pub mod tally;

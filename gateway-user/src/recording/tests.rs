@@ -46,6 +46,7 @@ fn open() -> Event {
         client: ClientAddr("10.0.0.1:4000".parse().unwrap()),
         destination: OriginalDst("[::1]:5432".parse().unwrap()),
         resource: Some(ResourceName::new("orders-db")),
+        hosts: Vec::new(),
         protocol: "postgres".to_owned(),
         gateway: "0.1.0".to_owned(),
     })

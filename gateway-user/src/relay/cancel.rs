@@ -26,8 +26,8 @@ pub struct Target {
     pub destination: SocketAddr,
     /// How it is reached.
     pub upstream: Arc<Upstream>,
-    /// What the session's client asked for by SNI, by which the server is verified too.
-    pub sni: Option<String>,
+    /// The name that the session's server was asked for and verified as, where that was by name.
+    pub name: Option<String>,
     /// The key that it knows.
     pub real: CancelKey,
 }
@@ -79,8 +79,8 @@ pub(super) async fn send(
     target: &Target,
     request: Bytes,
 ) -> Result<(), DialError> {
-    let sni = target.sni.as_deref();
-    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, sni).await?;
+    let name = target.name.as_deref();
+    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, name).await?;
     let mut request = BytesMut::from(&*request);
     let sent = std::future::poll_fn(|cx| leg.poll_write(cx, &mut request)).await;
     sent.map_err(DialError::Connect)?;

@@ -44,15 +44,16 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Connects to `destination`. `sni` is the name that the agent asked for, where it asked by name.
+/// Connects to `destination`. `name` is the server's, where it is
+/// known by name.
 pub async fn dial(
     protocol: &Protocol,
     destination: SocketAddr,
     upstream: &Upstream,
-    sni: Option<&str>,
+    name: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
     let dialed =
-        tokio::time::timeout(DEADLINE, connect(protocol, destination, upstream, sni)).await;
+        tokio::time::timeout(DEADLINE, connect(protocol, destination, upstream, name)).await;
     dialed.map_err(|_| DialError::TimedOut)?
 }
 
@@ -73,7 +74,7 @@ async fn connect(
     protocol: &Protocol,
     destination: SocketAddr,
     upstream: &Upstream,
-    sni: Option<&str>,
+    name: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
     let mut leg = Leg::new(tcp(destination).await?);
     let Some(config) = upstream.config() else {
@@ -96,7 +97,7 @@ async fn connect(
             return Err(DialError::NotAnAnswer);
         }
     }
-    let name = upstream.server_name(sni, destination.ip());
+    let name = upstream.server_name(name, destination.ip());
     let info = leg
         .connect(config, name)
         .await

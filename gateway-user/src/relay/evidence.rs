@@ -91,6 +91,13 @@ impl Evidence {
         Ok(())
     }
 
+    /// Tells that the session is open to be asked, whatever comes of what it asks first.
+    pub fn open(&mut self) -> Result<(), EvidenceError> {
+        self.opened = true;
+        let connection = self.connection.clone();
+        Ok(self.log.note(What::ConnectionOpened(connection))?)
+    }
+
     /// Keeps the session's end for the enforcement log when the recording has failed.
     pub fn take_end(&mut self, events: &mut Vec<Event>) {
         for event in events.drain(..) {
@@ -179,8 +186,9 @@ impl Evidence {
         for unit in &ask.units {
             for (name, value) in unit {
                 match (name.rsplit('.').next(), value) {
-                    (Some("verb"), Value::Text(verb)) => verbs.push(verb.clone()),
+                    (Some("verb" | "type"), Value::Text(verb)) => verbs.push(verb.clone()),
                     (Some("table"), Value::Texts(names)) => tables.extend(names.iter().cloned()),
+                    (Some("name"), Value::Text(name)) => tables.push(name.clone()),
                     _ => {}
                 }
             }

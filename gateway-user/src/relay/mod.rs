@@ -3,10 +3,11 @@
 //!
 //! `leg` is one side's socket with its TLS, `dial` the way to the server, `cancel` who may cancel
 //! what, `evidence` where events go. Streams that nobody looks into have a relay of their own, in
-//! `opaque`.
+//! `opaque`; look-ups of names are answered in `dns`.
 
 pub mod cancel;
 mod dial;
+pub mod dns;
 pub mod evidence;
 mod leg;
 pub mod opaque;
@@ -33,6 +34,7 @@ use self::leg::{Leg, Read};
 use self::opaque::Pipes;
 use crate::config::Config;
 use crate::live::Guard;
+use crate::names::Names;
 use crate::tls::authority::Authority;
 use crate::tls::upstream::Upstream;
 
@@ -54,6 +56,8 @@ pub struct Surroundings {
     pub authority: Arc<Authority>,
     /// The cancel keys of all sessions.
     pub cancel_keys: CancelKeys,
+    /// Which addresses hosts have.
+    pub names: Names,
     /// What uninspected streams are moved through.
     pub pipes: Pipes,
     /// The configuration in force.
@@ -65,6 +69,8 @@ pub struct Surroundings {
 pub struct Route {
     /// The server.
     pub destination: SocketAddr,
+    /// The names of the resource's hosts that have this address.
+    pub hosts: Vec<String>,
     /// TLS towards it; none for a destination that no resource covers and policy refuses.
     pub upstream: Option<Arc<Upstream>>,
 }
@@ -214,7 +220,7 @@ impl<'a> Relay<'a> {
             self.framed.protocol(),
             self.route.destination,
             &upstream,
-            self.sni.as_deref(),
+            self.server_name(),
         )
         .await;
         match dialed {
@@ -226,6 +232,15 @@ impl<'a> Relay<'a> {
             }
             Err(error) => self.session.handle_unreachable(&error.to_string()),
         }
+    }
+
+    /// The name that the server is asked for and verified as, where the configuration gives none.
+    /// What an agent asks for by SNI counts among the resource's hosts, and where it has none.
+    fn server_name(&self) -> Option<&str> {
+        let (sni, hosts) = (self.sni.as_deref(), &self.route.hosts);
+        let is_host = |name: &&str| hosts.iter().any(|host| host.eq_ignore_ascii_case(name));
+        let host = sni.filter(is_host).or(hosts.first().map(String::as_str));
+        host.or(sni)
     }
 
     async fn start_tls(&mut self, first: Bytes) {
@@ -288,7 +303,7 @@ impl<'a> Relay<'a> {
             workload,
             destination: self.route.destination,
             upstream,
-            sni: self.sni.clone(),
+            name: self.server_name().map(str::to_owned),
             real,
         };
         self.issued = Some(self.around.cancel_keys.issue(issued, target));

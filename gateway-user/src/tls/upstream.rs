@@ -128,13 +128,13 @@ impl Upstream {
         self.config.clone()
     }
 
-    /// The name that the server is asked for and verified as: the configured one, else what the
-    /// agent asked for by SNI, else the address.
-    pub fn server_name(&self, sni: Option<&str>, destination: IpAddr) -> ServerName<'static> {
+    /// The name that the server is asked for and verified as: the configured one, else `name`, by
+    /// which it is known from elsewhere, else the address.
+    pub fn server_name(&self, name: Option<&str>, destination: IpAddr) -> ServerName<'static> {
         if let Some(name) = &self.server_name {
             return name.clone();
         }
-        sni.and_then(|name| parse_server_name(name).ok())
+        name.and_then(|name| parse_server_name(name).ok())
             .unwrap_or_else(|| ServerName::IpAddress(destination.into()))
     }
 }

@@ -262,21 +262,26 @@ def writable_again_in_a_namespace():
 def own_cgroup_mount():
     """Mounts cgroup v2 anew in namespaces of its own; whatever it reaches is below the run's."""
 
+    target = f"/tmp/way-out-{os.getpid()}"
+
     def attempt():
         with open("/proc/self/cgroup") as file:
             before = next(line[3:].strip() for line in file if line.startswith("0::"))
         become_namespace_root(CLONE_NEWNS | CLONE_NEWCGROUP)
-        os.mkdir("/tmp/way-out-cgroup") if not os.path.isdir("/tmp/way-out-cgroup") else None
-        call("mount", b"none\0", b"/tmp/way-out-cgroup\0", b"cgroup2\0", 0, b"\0")
+        call("mount", b"none\0", target.encode() + b"\0", b"cgroup2\0", 0, b"\0")
         for up in ("", "..", "../..", "../../.."):
-            with open(os.path.join("/tmp/way-out-cgroup", up, "cgroup.procs"), "w") as file:
+            with open(os.path.join(target, up, "cgroup.procs"), "w") as file:
                 file.write("0")
         with open("/proc/self/cgroup") as file:
             after = next(line[3:].strip() for line in file if line.startswith("0::"))
         if after == "/" or after.startswith(before):
             raise OSError(errno.EPERM, "still in the run")
 
-    in_child(attempt)
+    os.mkdir(target)
+    try:
+        in_child(attempt)
+    finally:
+        os.rmdir(target)
 
 
 # Programs outside.

@@ -1,6 +1,7 @@
 //! What passes uninspected by rule: streams are whole in both directions, end when they have to, and
 //! are told of; nothing of them is terminated.
 
+mod coverage;
 mod datagrams;
 mod peer;
 

@@ -54,6 +54,7 @@ const USER: Table = &[
             "relay",
             "control",
             "live",
+            "names",
             "admission",
             "launch",
         ],
@@ -182,7 +183,7 @@ mod tests {
             0
         );
         assert_eq!(
-            complaints("gateway-user/src/intake.rs", "use crate::relay::Relay;"),
+            complaints("gateway-user/src/intake/mod.rs", "use crate::relay::Relay;"),
             0
         );
     }

@@ -7,10 +7,10 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::diagnostic::{Diagnostic, Level};
-use super::engine::Inventory;
+use super::engine::{Grant, Inventory};
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
-use super::pattern::{Quantifier, Truth};
+use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
 use super::review::review;
 use crate::descriptor::Protocol;
 use crate::facts::{Attribute, Fact, Type};
@@ -33,6 +33,8 @@ pub(super) struct Rule {
     pub(super) values: u128,
     /// Whether it says of itself that it is for what could not be read.
     pub(super) unread: bool,
+    /// It holds only for who may use this resource.
+    pub(super) of: Option<ResourceName>,
 }
 
 /// The rules for one resource.
@@ -124,10 +126,64 @@ pub(super) fn compile(
         }
         one(inventory, spec, &mut tables, &mut diagnostics);
     }
+    for grant in &inventory.grants {
+        if let Some(table) = tables.get_mut(&grant.on) {
+            table.allows.extend(granted(inventory, grant));
+        }
+    }
+    for ordinary in &inventory.ordinary {
+        let condition = among(inventory, &ordinary.on, ordinary.fact, &ordinary.values);
+        let table = tables.get_mut(&ordinary.on);
+        let (Some(condition), Some(table)) = (condition, table) else {
+            continue;
+        };
+        for rule in &mut table.allows {
+            let mut conditions = rule.conditions.iter();
+            if conditions.all(|other| other.slot != condition.slot) {
+                let more = std::slice::from_ref(&condition);
+                rule.conditions = [&*rule.conditions, more].concat().into();
+            }
+        }
+    }
     if diagnostics.iter().all(|it| it.level == Level::Warning) {
         diagnostics.extend(review(&tables, rules));
     }
     (tables, diagnostics)
+}
+
+/// The rule that a grant stands for.
+fn granted(inventory: &Inventory, grant: &Grant) -> Option<Rule> {
+    let condition = among(inventory, &grant.on, grant.fact, &grant.values)?;
+    Some(Rule {
+        name: RuleName::new(format!("hosts of {}", grant.of)),
+        effect: Effect::Allow,
+        mode: Mode::Enforce,
+        reason: None,
+        workloads: None,
+        groups: None,
+        conditions: [condition].into(),
+        values: u128::MAX,
+        unread: false,
+        of: Some(grant.of.clone()),
+    })
+}
+
+/// That a fact of a resource's protocol has one of these values.
+fn among(
+    inventory: &Inventory,
+    on: &ResourceName,
+    fact: &str,
+    values: &[String],
+) -> Option<Condition> {
+    let mut resources = inventory.resources.iter();
+    let attributes = resources.find(|it| it.name == *on)?.protocol.attributes;
+    let slot = attributes.iter().position(|it| it.name == fact)?;
+    let exact = |value: &String| TextPattern::Glob(Glob::Exact(value.as_str().into()));
+    Some(Condition {
+        slot,
+        scope: attributes.get(slot)?.scope,
+        pattern: Pattern::Text(values.iter().map(exact).collect()),
+    })
 }
 
 /// Resolves a rule once for each protocol and gives it to the resources it covers.
@@ -192,7 +248,11 @@ fn one(
                 )
             })
         });
-        if let (Some(rule), Some(table)) = (rule, tables.get_mut(&resource.name)) {
+        let is_for_all = spec.resource.is_none() && spec.matching.is_none();
+        let is_meant = !(is_for_all && inventory.unwritten.contains(&resource.name));
+        if let (Some(rule), Some(table)) = (rule, tables.get_mut(&resource.name))
+            && (is_meant || rule.effect == Effect::Deny)
+        {
             match rule.effect {
                 Effect::Allow => table.allows.push(rule.clone()),
                 Effect::Deny => table.denies.push(rule.clone()),
@@ -200,11 +260,28 @@ fn one(
         }
     }
     let usable = by_protocol.values().any(Option::is_some);
-    diagnostics.extend(
-        missing
-            .into_iter()
-            .map(|missing| unknown_fact(missing, usable)),
-    );
+    // A rule for any resource is for those that have its facts; only one that names others too is
+    // told so.
+    if usable && spec.resource.is_none() {
+        return;
+    }
+    let mut told: Vec<Diagnostic> = Vec::new();
+    for diagnostic in missing.into_iter().map(|it| unknown_fact(it, usable)) {
+        let guess = |it: &Diagnostic| {
+            let help = it.help.as_deref().unwrap_or_default();
+            help.starts_with("did you mean")
+        };
+        // Of several protocols that do not have a fact, the one with a name like it was meant.
+        match told.iter_mut().find(|it| it.span == diagnostic.span) {
+            Some(other) if !usable => {
+                if guess(&diagnostic) && !guess(other) {
+                    *other = diagnostic;
+                }
+            }
+            _ => told.push(diagnostic),
+        }
+    }
+    diagnostics.extend(told);
 }
 
 fn rule(
@@ -233,6 +310,7 @@ fn rule(
         values: values(&conditions, slots),
         conditions: conditions.into(),
         unread,
+        of: None,
     }
 }
 

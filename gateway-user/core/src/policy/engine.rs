@@ -43,6 +43,39 @@ pub struct Inventory {
     pub workloads: Vec<WorkloadName>,
     /// Every group that a workload belongs to.
     pub groups: Vec<GroupName>,
+    /// Those of the resources that nobody wrote down. A rule that allows everything everywhere is
+    /// not meant for them: one that allows something there names them or looks at a fact.
+    pub unwritten: Vec<ResourceName>,
+    /// What the configuration allows besides its rules.
+    pub grants: Vec<Grant>,
+    /// What rules mean that leave something open.
+    pub ordinary: Vec<Ordinary>,
+}
+
+/// Who may use one resource may do something on another: look up its host's name, for one. Named
+/// as `hosts of` the resource in decisions; a deny rule beats it like any allow rule.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The resource that it comes with.
+    pub of: ResourceName,
+    /// The resource that it allows something on.
+    pub on: ResourceName,
+    /// The fact that must have one of the values.
+    pub fact: &'static str,
+    /// These, as they are.
+    pub values: Vec<String>,
+}
+
+/// What an allow rule on a resource stands for that says nothing of a fact: so what is out of the
+/// ordinary must be named to be allowed.
+#[derive(Clone, Debug)]
+pub struct Ordinary {
+    /// The resource.
+    pub on: ResourceName,
+    /// The fact.
+    pub fact: &'static str,
+    /// Its ordinary values, as they are.
+    pub values: Vec<String>,
 }
 
 /// A policy that loaded. Shared by `Arc`.
@@ -78,7 +111,8 @@ impl Engine {
     pub fn decide(&self, subject: &Subject, flow: &Flow, facts: &Facts) -> Decision {
         let known = |resource: &&ResourceName| self.tables.contains_key(*resource);
         let Some(resource) = flow.resource.as_ref().filter(known) else {
-            let reason = format!("{} is not a resource of this gateway", flow.destination.0);
+            let plain = || format!("{} is not a resource of this gateway", flow.destination.0);
+            let reason = flow.unclear.clone().unwrap_or_else(plain);
             return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
         };
         self.decide_for(&subject.workload, &subject.groups, resource, facts)
@@ -113,6 +147,7 @@ impl Engine {
         facts: &'a Facts,
     ) -> Option<Case<'a>> {
         Some(Case {
+            engine: self,
             table: self.tables.get(resource)?,
             workload,
             groups,
@@ -125,6 +160,33 @@ impl Engine {
     pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
         self.tables.values()
     }
+
+    /// Whether some rule lets the workload use the resource for something, and none keeps it off as
+    /// a whole.
+    fn may_use(
+        &self,
+        workload: &WorkloadName,
+        groups: &[GroupName],
+        resource: &ResourceName,
+    ) -> bool {
+        let Some(table) = self.tables.get(resource) else {
+            return false;
+        };
+        let about = |rule: &Rule| is_about(rule, workload, groups);
+        let off = |rule: &Rule| rule.conditions.is_empty() && rule.mode == Mode::Enforce;
+        let is_off = table.denies.iter().any(|rule| off(rule) && about(rule));
+        table.mode == Mode::Observe || !is_off && table.allows.iter().any(about)
+    }
+}
+
+/// Whether the rule is about this workload.
+fn is_about(rule: &Rule, workload: &WorkloadName, groups: &[GroupName]) -> bool {
+    let named = |names: &[WorkloadName]| names.binary_search(workload).is_ok();
+    let grouped = |names: &[GroupName]| {
+        let mut groups = groups.iter();
+        groups.any(|group| names.binary_search(group).is_ok())
+    };
+    rule.workloads.as_deref().is_none_or(named) && rule.groups.as_deref().is_none_or(grouped)
 }
 
 /// What came of the rules, before a resource in observe mode lets pass what they refuse.
@@ -172,6 +234,7 @@ pub(super) enum Obstacle<'a> {
 
 /// One thing to be decided.
 pub(super) struct Case<'a> {
+    engine: &'a Engine,
     table: &'a Table,
     workload: &'a WorkloadName,
     groups: &'a [GroupName],
@@ -266,13 +329,8 @@ impl<'a> Case<'a> {
 
     /// Whether the rule is about this subject.
     pub(super) fn covers(&self, rule: &Rule) -> bool {
-        let workload = |names: &[WorkloadName]| names.binary_search(self.workload).is_ok();
-        let group = |names: &[GroupName]| {
-            self.groups
-                .iter()
-                .any(|group| names.binary_search(group).is_ok())
-        };
-        rule.workloads.as_deref().is_none_or(workload) && rule.groups.as_deref().is_none_or(group)
+        let used = |of| self.engine.may_use(self.workload, self.groups, of);
+        is_about(rule, self.workload, self.groups) && rule.of.as_ref().is_none_or(used)
     }
 
     /// Whether the rule holds for what is to be decided.

@@ -5,6 +5,7 @@
 //! and says in [`Step`]s what is to become of them; it decides nothing and sends nothing: that is
 //! the session's.
 
+pub mod dns;
 pub mod opaque;
 pub mod postgres;
 pub mod reference;

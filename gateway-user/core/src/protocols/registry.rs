@@ -1,5 +1,5 @@
-//! The protocols that the gateway knows: the one list that names, ports, facts and laws derive
-//! from. It speaks the framed ones; the opaque ones pass.
+//! The framed protocols that the gateway speaks: the one list that names, ports, facts and laws
+//! derive from.
 
 use super::postgres::Postgres;
 use super::{Framed, Protocol};
@@ -39,9 +39,10 @@ impl Registry {
     }
 }
 
-/// The descriptors, for who needs no codec.
-pub static PROTOCOLS: [&Protocol; 3] = [
+/// The descriptors, for who needs no codec, with those of protocols that have none.
+pub static PROTOCOLS: [&Protocol; 4] = [
     &super::postgres::PROTOCOL,
+    &super::dns::PROTOCOL,
     &super::opaque::TCP,
     &super::opaque::UDP,
 ];

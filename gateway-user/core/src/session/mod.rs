@@ -2,10 +2,12 @@
 //!
 //! The relay feeds it (`handle_*`, `resume`), asks what it wants (`wants_read`), and empties its
 //! [`outbox`]. What frames mean is the codec's, whether they may pass is policy's; here the one is
-//! joined to the other, and every ask is recorded before anything of it is sent.
+//! joined to the other, and every ask is recorded before anything of it is sent. Sessions of
+//! protocols without a codec keep a [`ledger`] instead.
 
 mod ending;
 mod inbound;
+pub mod ledger;
 pub mod opaque;
 pub mod outbox;
 mod record;
@@ -16,6 +18,7 @@ use bytes::Bytes;
 
 use self::inbound::{Inbound, Rest};
 use self::outbox::{Action, Outbox};
+use self::record::Asked;
 use crate::descriptor::Protocol;
 use crate::event::{Event, Leg, Open, SessionEnd, Tls};
 use crate::facts::Stage;
@@ -80,6 +83,7 @@ impl Session {
             client: flow.client,
             destination: flow.destination,
             resource: flow.resource.clone(),
+            hosts: flow.hosts.clone(),
             protocol: framed.protocol().name.to_owned(),
             gateway: gateway.to_owned(),
         }));
@@ -428,7 +432,13 @@ impl Session {
         if policy.is_some() {
             self.told_policy.clone_from(&policy);
         }
-        let event = record::ask(id, ask, decision, self.protocol.attributes, policy);
+        let asked = Asked {
+            facts: &ask.facts,
+            request: ask.request,
+            text: ask.text.as_deref(),
+            of: ask.of,
+        };
+        let event = record::ask(id, asked, decision, self.protocol.attributes, policy);
         self.outbox.record(Event::Ask(event));
     }
 

@@ -35,6 +35,7 @@ impl Stream {
             client: flow.client,
             destination: flow.destination,
             resource: flow.resource.clone(),
+            hosts: flow.hosts.clone(),
             protocol: TCP.name.to_owned(),
             gateway: gateway.to_owned(),
         };
@@ -153,6 +154,7 @@ mod tests {
             resources: vec![resource("cache", &TCP), resource("metrics", &UDP)],
             workloads: vec![WorkloadName::new("planner")],
             groups: vec![GroupName::new("agents")],
+            ..Inventory::default()
         };
         let file: File = toml::from_str(rules).unwrap();
         let digest = PolicyDigest::new(rules);
@@ -165,6 +167,8 @@ mod tests {
             client: ClientAddr("10.0.0.1:4000".parse().unwrap()),
             destination: OriginalDst("[::ffff:10.0.0.5]:6379".parse().unwrap()),
             resource: Some(ResourceName::new("cache")),
+            hosts: Vec::new(),
+            unclear: None,
         }
     }
 

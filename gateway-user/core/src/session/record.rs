@@ -3,15 +3,27 @@
 use std::collections::BTreeMap;
 
 use crate::event::{self, Ruling, Value};
-use crate::facts::{Attribute, FactSet, Stage};
+use crate::facts::{Attribute, FactSet, Facts, Stage};
 use crate::ids::{AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Verdict};
-use crate::protocols::Ask;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// What policy looked at.
+    pub(super) facts: &'a Facts,
+    /// The protocol's own word for the request.
+    pub(super) request: &'static str,
+    /// The statement or command.
+    pub(super) text: Option<&'a [u8]>,
+    /// The earlier ask whose statement this one runs.
+    pub(super) of: Option<AskId>,
+}
 
 /// The event of one ask.
 pub(super) fn ask(
     id: AskId,
-    ask: &Ask,
+    ask: Asked<'_>,
     decision: &Decision,
     attributes: &[Attribute],
     policy: Option<PolicyDigest>,
@@ -33,11 +45,9 @@ pub(super) fn ask(
         request: ask.request.to_owned(),
         text: ask
             .text
-            .as_ref()
             .map(|text| String::from_utf8_lossy(text).into_owned()),
         text_bytes: ask
             .text
-            .as_ref()
             .map_or(0, |text| u64::try_from(text.len()).unwrap_or(u64::MAX)),
         of: ask.of,
         connection,

@@ -25,6 +25,7 @@ Examples:
   gateway policy explain --as planner --resource orders-db --user app --database shop
                                                may it connect at all?
   gateway policy explain --as planner --resource cache 10.0.0.7:6379
+  gateway policy explain --as planner --resource dns 'db.internal aaaa'
   gateway policy explain --as planner --resource orders-db --fact parsed=true \\
       --fact verb=select --fact 'table=[\"public.orders\"]'";
 
@@ -37,8 +38,8 @@ pub(super) struct ExplainArgs {
     /// The resource that it acts on
     #[arg(long, value_name = "NAME")]
     resource: String,
-    /// The statements, or for what passes uninspected the destination; left out, the start of the
-    /// session
+    /// The statements; the name to look up, and the type of record; or for what passes uninspected
+    /// the destination. Left out: the start of the session
     #[arg(value_name = "STATEMENT")]
     statement: Option<String>,
     /// The role that the client asks for
@@ -194,7 +195,8 @@ fn words(ruled: &Ruled, shape: Shape) -> Option<String> {
     Some(match shape {
         Shape::Stream => format!("the agent sees a reset, the log says: {reason}"),
         Shape::Datagrams => format!("the datagrams do not leave: {reason}"),
-        _ => format!("the agent is told: gateway: {reason}"),
+        Shape::Terminated => format!("the agent gets REFUSED, with: gateway: {reason}"),
+        Shape::Framed => format!("the agent is told: gateway: {reason}"),
     })
 }
 

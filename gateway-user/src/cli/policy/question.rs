@@ -89,7 +89,8 @@ impl Question {
             }
             return Ok(draft.facts());
         };
-        if draft.acts() || passes && !self.facts.is_empty() {
+        let has_connection = protocol.shape == Shape::Framed;
+        if draft.acts() || !has_connection && !self.facts.is_empty() {
             let message = "a statement tells its facts itself";
             let help = "leave out the statement, or the facts that are not the connection's";
             return Err(Failure::new(message).help(help).into());
@@ -114,7 +115,7 @@ impl Question {
     }
 
     fn resource<'a>(&self, config: &'a Config) -> anyhow::Result<&'a Resource> {
-        let mut all = config.resources.iter();
+        let mut all = config.resources.iter().chain(&config.any_server);
         let found = all.find(|it| it.name.as_str() == self.resource);
         let names = config.resources.iter().map(|it| it.name.as_str());
         found.ok_or_else(|| missing("resource", &self.resource, names))

@@ -196,6 +196,18 @@ fn what_passes_uninspected_is_asked_by_its_destination() {
 }
 
 #[test]
+fn look_ups_are_asked_by_name_and_type() {
+    let stage = Stage::new();
+    let ask = |text: &str| stage.explain(&["--resource", "dns", text]).unwrap();
+    let refused = ask("db.internal");
+    assert!(refused.starts_with("DENIED: planner on dns"), "{refused}");
+    assert!(refused.contains("\n  dns.type  a\n"), "{refused}");
+    assert!(ask("X.internal txt").contains("  dns.name  x.internal\n  dns.type  txt\n"));
+    let wrong = stage.explain(&["--resource", "dns", "a.internal a b"]);
+    assert!(wrong.unwrap_err().starts_with("expected a name"));
+}
+
+#[test]
 fn the_check_of_rules_tells_of_rules_only() {
     let stage = Stage::new();
     let path = stage.path("other.toml");

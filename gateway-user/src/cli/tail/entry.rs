@@ -4,13 +4,13 @@
 use std::io::{self, Write};
 
 use anstyle::Style;
-use gateway_core::ids::RuleName;
+use gateway_core::ids::{RuleName, WorkloadName};
 use jiff::tz::TimeZone;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
-use crate::cli::wording::{ending, span};
+use crate::cli::wording::{ending, kind_word, span};
 use crate::observe::enforcement::{
-    Attachment, Connection, Datagrams, Denial, Entry, Operator, What,
+    Attachment, Connection, Datagrams, Denial, Entry, KernelEvent, Operator, What,
 };
 
 /// Columns do not grow beyond this many characters.
@@ -90,6 +90,8 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::PassedUninspected { connection, .. }
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
+        What::KernelRefused(event) | What::KernelPassed(event) => &event.workload,
+        What::KernelMore { workload, .. } => workload,
         What::DatagramsPass(datagrams) | What::DatagramsEnd(datagrams) => {
             return Some(datagrams.workload.as_str());
         }
@@ -97,6 +99,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
         | What::DaemonStopped { .. }
+        | What::Uninstalled { .. }
         | What::PolicyLoaded { .. }
         | What::PolicyRejected { .. } => &None,
     };
@@ -107,7 +110,10 @@ pub(super) fn workload(what: &What) -> Option<&str> {
 pub(super) fn is_no(what: &What) -> bool {
     matches!(
         what,
-        What::ConnectionRefused { .. } | What::AskDenied(_) | What::AskObserved(_)
+        What::ConnectionRefused { .. }
+            | What::AskDenied(_)
+            | What::AskObserved(_)
+            | What::KernelRefused(_)
     )
 }
 
@@ -121,6 +127,15 @@ fn row(what: &What) -> Row {
             daemon("started", STRONG, format!("gateway {version}, pid {pid}"))
         }
         What::DaemonStopped { reason } => daemon("stopped", STRONG, line(reason).to_string()),
+        What::Uninstalled { by } => {
+            let mut row = daemon(
+                "UNINSTALLED",
+                BAD,
+                "nothing is attached any more".to_owned(),
+            );
+            row.why = whom(Some(*by)).trim_start().to_owned();
+            row
+        }
         What::PolicyLoaded {
             policy,
             file,
@@ -145,17 +160,12 @@ fn row(what: &What) -> Row {
             cgroup,
             what,
             remains,
-        } => {
-            let mut row = daemon("DAMAGED", BAD, line(what).to_string());
-            row.workload = shown(workload.as_ref());
-            let of = cgroup.as_ref().map(|path| line(path).to_string());
-            let after = remains.as_ref().map_or_else(
-                || "put right".to_owned(),
-                |remains| format!("NOT put right: {}", line(remains)),
-            );
-            row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
-            row
-        }
+        } => damaged(
+            workload.as_ref(),
+            cgroup.as_deref(),
+            what,
+            remains.as_deref(),
+        ),
         What::ClosedEarlier {
             attachment,
             closed,
@@ -180,6 +190,9 @@ fn row(what: &What) -> Row {
         What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
         What::PassedUninspected { connection, rule } => passed(connection, rule.as_ref()),
         What::DatagramsPass(passing) => datagrams_pass(passing),
+        What::KernelRefused(event) => kernel("REFUSED", BAD, event),
+        What::KernelPassed(event) => kernel("uninspected", DOUBTFUL, event),
+        What::KernelMore { workload, times } => kernel_more(workload.as_ref(), *times),
         What::DatagramsEnd(ended) => datagrams("no more", Style::new(), ended),
         What::ConnectionRefused {
             connection,
@@ -220,6 +233,23 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
         what,
         why: String::new(),
     }
+}
+
+fn damaged(
+    workload: Option<&WorkloadName>,
+    cgroup: Option<&str>,
+    what: &str,
+    remains: Option<&str>,
+) -> Row {
+    let mut row = daemon("DAMAGED", BAD, line(what).to_string());
+    row.workload = shown(workload);
+    let of = cgroup.map(|path| line(path).to_string());
+    let after = remains.map_or_else(
+        || "put right".to_owned(),
+        |remains| format!("NOT put right: {}", line(remains)),
+    );
+    row.why = of.into_iter().chain([after]).collect::<Vec<_>>().join(", ");
+    row
 }
 
 fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
@@ -275,6 +305,47 @@ fn datagrams_pass(passing: &Datagrams) -> Row {
         (None, Some(no)) => format!("pass by observing only: {}", line(&no.reason)),
         (None, None) => String::new(),
     };
+    row
+}
+
+fn kernel(verdict: &'static str, style: Style, event: &KernelEvent) -> Row {
+    let KernelEvent {
+        kind,
+        destination,
+        pid,
+        comm,
+        times,
+        ..
+    } = event;
+    let to = destination
+        .map(|to| format!(" to {to}"))
+        .unwrap_or_default();
+    let by = match (comm, pid) {
+        (Some(comm), Some(pid)) => format!(" by {} (pid {pid})", line(comm)),
+        _ => String::new(),
+    };
+    let often = if *times > 1 {
+        format!(", {times} times")
+    } else {
+        String::new()
+    };
+    let word = kind_word(kind);
+    Row {
+        verdict,
+        style,
+        workload: shown(event.workload.as_ref()),
+        resource: shown(event.resource.as_ref()),
+        what: format!("{word}{to}{by}{often}"),
+        why: match &event.rule {
+            Some(rule) => format!("in the kernel, rule {}", line(rule.as_str())),
+            None => "in the kernel".to_owned(),
+        },
+    }
+}
+
+fn kernel_more(workload: Option<&WorkloadName>, times: u64) -> Row {
+    let mut row = daemon("and more", Style::new(), format!("{times} of such events"));
+    row.workload = shown(workload);
     row
 }
 

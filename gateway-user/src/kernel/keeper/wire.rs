@@ -3,6 +3,7 @@
 //! One message is one packet of a `SOCK_SEQPACKET` pair, so that none is ever read in halves and
 //! the end of either process is an end of file to the other.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
@@ -22,7 +23,12 @@ const DESCRIPTORS: usize = 8;
 
 /// One end.
 #[derive(Debug)]
-pub(super) struct End(OwnedFd);
+pub(super) struct End {
+    socket: OwnedFd,
+    /// What was received last: one allocation of this size for each message would cost more than
+    /// the message.
+    packet: RefCell<Box<[u8]>>,
+}
 
 /// Both ends.
 pub(super) fn pair() -> io::Result<(End, End)> {
@@ -32,10 +38,17 @@ pub(super) fn pair() -> io::Result<(End, End)> {
         // A packet has to fit the buffer; beyond the usual limit only root may set it, who we are.
         setsockopt(end, sockopt::SndBufForce, &(2 * LONGEST))?;
     }
-    Ok((End(one), End(other)))
+    Ok((End::over(one), End::over(other)))
 }
 
 impl End {
+    fn over(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            packet: RefCell::new(vec![0; LONGEST].into()),
+        }
+    }
+
     /// Sends one message. The peer's end is `BrokenPipe`.
     pub(super) fn send(&self, message: &impl Serialize, with: &[BorrowedFd<'_>]) -> io::Result<()> {
         let text = serde_json::to_vec(message)?;
@@ -50,7 +63,7 @@ impl End {
         let flags = MsgFlags::MSG_NOSIGNAL;
         let packet = [IoSlice::new(&text)];
         loop {
-            match sendmsg::<()>(self.0.as_raw_fd(), &packet, rights, flags, None) {
+            match sendmsg::<()>(self.socket.as_raw_fd(), &packet, rights, flags, None) {
                 Err(Errno::EINTR) => {}
                 outcome => return Ok(outcome.map(drop)?),
             }
@@ -59,12 +72,17 @@ impl End {
 
     /// Waits for one message; none when the peer has ended.
     pub(super) fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
-        let mut text = vec![0; LONGEST];
+        let mut text = self.packet.borrow_mut();
         let mut space = cmsg_space!([std::os::fd::RawFd; DESCRIPTORS]);
         let (length, whole, descriptors) = loop {
             let mut packet = [IoSliceMut::new(&mut text)];
             let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-            match recvmsg::<()>(self.0.as_raw_fd(), &mut packet, Some(&mut space), flags) {
+            match recvmsg::<()>(
+                self.socket.as_raw_fd(),
+                &mut packet,
+                Some(&mut space),
+                flags,
+            ) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::ECONNRESET) => return Ok(None),
                 Err(error) => return Err(error.into()),
@@ -93,7 +111,7 @@ impl End {
 
 impl AsFd for End {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.socket.as_fd()
     }
 }
 

@@ -96,7 +96,8 @@ fn agent_process() {
         "try" => say(&attempt(destination, libc::IPPROTO_TCP)),
         "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
         "again" => connect_twice(destination, words[2].parse().unwrap()),
-        "fastopen" => fast_open(destination),
+        "fastopen" => fast_open(destination, words[2].parse().unwrap()),
+        "hasty" => hasty(destination, words[2].parse().unwrap()),
         "ask" => say(&ask(destination, false)),
         "ask-connected" => say(&ask(destination, true)),
         _ => say(&deeds::attempt(&words)),
@@ -160,9 +161,18 @@ fn connect_twice(first: SocketAddr, second: SocketAddr) {
     say(&result.map_or_else(|error| errno(&error), |()| peer(&socket)));
 }
 
-/// TCP Fast Open both ways: data with the SYN, where the kernel has a cookie of the server's.
-fn fast_open(destination: SocketAddr) {
-    for deferred in [true, false] {
+/// Sends and is gone before anybody could accept.
+fn hasty(destination: SocketAddr, count: usize) {
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(destination).unwrap();
+        stream.write_all(&cookie(&stream).to_ne_bytes()).unwrap();
+    }
+}
+
+/// TCP Fast Open both ways in turn: data with the SYN, where the kernel has a cookie of the
+/// server's.
+fn fast_open(destination: SocketAddr, count: usize) {
+    for deferred in [true, false].into_iter().cycle().take(count) {
         let socket = Socket::new(
             Domain::for_address(destination),
             Type::STREAM,
@@ -190,7 +200,7 @@ fn fast_open(destination: SocketAddr) {
             let sent = socket.send_to_with_flags(&data, &destination.into(), flag);
             assert_eq!(sent.unwrap(), data.len());
         }
-        say(&peer(&socket));
+        assert_eq!(socket.peer_addr().unwrap(), destination.into());
     }
 }
 

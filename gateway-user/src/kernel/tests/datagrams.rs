@@ -8,8 +8,9 @@ use std::time::Duration;
 use gateway_common::coverage::Kind;
 use gateway_common::origin::Origin;
 use nix::libc;
+use socket2::{Domain, Socket, Type};
 
-use super::stage::{Stage, total};
+use super::stage::{Stage, free_port, total};
 use super::{Agent, root_in};
 use crate::kernel::{DatagramDestination, Kernel};
 
@@ -160,4 +161,78 @@ fn other_datagrams_are_refused_and_told() {
     kernel.set_datagrams(stage.cgroup.id, &[]).unwrap();
     let answer = agent.ask(&format!("ask {local}"));
     assert_eq!(answer, "EPERM: Operation not permitted");
+}
+
+#[test]
+fn with_nested_cgroups_the_innermost_asks() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let inner = stage.child("inner");
+    kernel.attach(&stage.cgroup).unwrap();
+    kernel.attach(&inner).unwrap();
+    let v4 = resolver(&kernel, &stage, "127.0.0.1");
+    let agent = root_in(&inner);
+    for how in ["ask", "ask-connected"] {
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| agent.ask(&format!("{how} 203.0.113.53:53")));
+            let origin = answer(&kernel, &v4);
+            assert_eq!(origin.attached, inner.id.0);
+            assert_eq!(run.join().unwrap(), "203.0.113.53:53");
+        });
+    }
+    assert_eq!(total(&kernel, Kind::Resolver), 2);
+    assert_eq!(
+        agent.ask("own-udp 127.0.0.1:0 127.0.0.1"),
+        "direct, 127.0.0.1"
+    );
+}
+
+#[test]
+fn an_agent_cannot_drown_the_others() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    kernel.attach(&stage.cgroup).unwrap();
+    let mut sights = kernel.take_sights().unwrap();
+    assert!(kernel.take_sights().is_none());
+    let start = std::time::Instant::now();
+    assert_eq!(
+        root_in(&stage.cgroup).ask("flood 127.0.0.1:0 20000"),
+        "sent"
+    );
+    let seconds = start.elapsed().as_secs() + 2;
+    let told = std::iter::from_fn(|| sights.next()).count();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let limit = u64::try_from(64 * processors).unwrap() * seconds;
+    assert!(told > 0 && u64::try_from(told).unwrap() <= limit, "{told}");
+    assert_eq!(total(&kernel, Kind::LocalService), 20000);
+    assert_eq!(kernel.counters().unwrap().sights_lost, 0);
+}
+
+#[test]
+fn a_broadcast_reaches_nobody_behind_an_own_socket() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    kernel.attach(&stage.cgroup).unwrap();
+    let service = Socket::new(Domain::IPV4, Type::DGRAM, None).unwrap();
+    service.set_reuse_address(true).unwrap();
+    let port = free_port();
+    let any = SocketAddr::from(([0, 0, 0, 0], port));
+    service.bind(&any.into()).unwrap();
+    let service = UdpSocket::from(service);
+    service.set_nonblocking(true).unwrap();
+    for ip in ["127.255.255.255", "127.0.0.0"] {
+        let task = format!("broadcast {ip}:{port}");
+        let outside = Agent {
+            cgroup: None,
+            uid: 1000,
+            namespace: None,
+        };
+        if outside.ask(&task) == "sent" && ip == "127.255.255.255" {
+            assert!(service.recv(&mut [0; 8]).is_ok(), "{ip} is no broadcast");
+        }
+        while service.recv(&mut [0; 8]).is_ok() {}
+        let answer = root_in(&stage.cgroup).ask(&task);
+        assert_eq!(answer, "EPERM: Operation not permitted", "{ip}");
+        assert!(service.recv(&mut [0; 8]).is_err(), "{ip}");
+    }
 }

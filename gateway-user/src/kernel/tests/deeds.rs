@@ -30,6 +30,8 @@ pub(super) fn attempt(words: &[&str]) -> String {
         "own-udp" => own_datagrams(address, words[2].parse().unwrap()),
         "send" => send(address, false),
         "send-connected" => send(address, true),
+        "flood" => flood(words[2].parse().unwrap()),
+        "broadcast" => broadcast(address),
         "listen" => listen(address),
         "device" => through_device(address, words[2]),
         "routing-header" => by_routing_header(address, words[2].parse().unwrap()),
@@ -99,6 +101,27 @@ fn send(to: SocketAddr, is_connected: bool) -> std::io::Result<String> {
     Ok(String::from("sent"))
 }
 
+/// So many datagrams, each to somewhere else.
+fn flood(count: u32) -> std::io::Result<String> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    for index in 0..count {
+        let somewhere = Ipv4Addr::from(0x7f01_0000 + index);
+        let sent = socket.send_to(b"datagram", (somewhere, 9));
+        assert!(sent.is_err());
+    }
+    Ok(String::from("sent"))
+}
+
+/// To all sockets that have the port, of which one is the agent's own.
+fn broadcast(to: SocketAddr) -> std::io::Result<String> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_broadcast(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, to.port())).into())?;
+    socket.send_to(b"datagram", &to.into())?;
+    Ok(String::from("sent"))
+}
+
 /// Waits for somebody to connect.
 fn listen(address: SocketAddr) -> std::io::Result<String> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
@@ -163,7 +186,12 @@ fn join(group: SocketAddr) -> std::io::Result<String> {
     Ok(String::from("joined"))
 }
 
-fn set(socket: &Socket, level: i32, option: i32, value: &[u8]) -> std::io::Result<()> {
+pub(super) fn set(
+    socket: &impl AsRawFd,
+    level: i32,
+    option: i32,
+    value: &[u8],
+) -> std::io::Result<()> {
     let size = libc::socklen_t::try_from(value.len()).unwrap();
     // SAFETY: `value` is as long as `size` says.
     let result = unsafe {

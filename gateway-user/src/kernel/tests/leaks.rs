@@ -67,10 +67,6 @@ fn no_packet_leaves() {
     }
     assert_eq!(total(&kernel, Kind::Quic), 4);
     assert_eq!(total(&kernel, Kind::Datagram), 10);
-    for group in ["join 239.1.2.3:9", "join [ff05::1:2:3]:9"] {
-        assert_eq!(check(group), refused, "{group}");
-    }
-    assert_eq!(total(&kernel, Kind::Multicast), 4);
     for task in [
         "routing-header [2001:db8::9]:5432 2001:db8:77::1",
         "source-route 203.0.113.9:5432 10.77.0.1",
@@ -86,6 +82,45 @@ fn no_packet_leaves() {
         "not undone for the unprivileged"
     );
     drop(served);
+}
+
+#[test]
+fn no_group_is_told_to_the_network() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    kernel.attach(&stage.cgroup).unwrap();
+    let internet = Internet::make();
+    let tap = internet.tap();
+    // The kernel reports a group again and again, so each of them joins one of its own.
+    let reports = |cgroup, uid, group: &str| {
+        let agent = Agent {
+            cgroup,
+            uid,
+            namespace: Some(&internet.inside),
+        };
+        let answer = agent.ask(&format!("join {group}"));
+        let bytes = match group.parse::<SocketAddr>().unwrap().ip() {
+            std::net::IpAddr::V4(ip) => ip.octets().to_vec(),
+            std::net::IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        let tells = |packet: &Vec<u8>| packet.windows(bytes.len()).any(|part| part == bytes);
+        (answer, tap.packets().iter().any(tells))
+    };
+    for (outside, inside) in [
+        ("239.9.9.9:9", ["239.1.2.3:9", "239.1.2.4:9"]),
+        ("[ff05::9:9:9]:9", ["[ff05::1:2:3]:9", "[ff05::1:2:4]:9"]),
+    ] {
+        let told = reports(None, 1000, outside);
+        assert_eq!(told, (String::from("joined"), true));
+        for (uid, group) in [0, 1000].into_iter().zip(inside) {
+            let told = reports(Some(&stage.cgroup), uid, group);
+            assert_eq!(
+                told,
+                (String::from("EPERM: Operation not permitted"), false)
+            );
+        }
+    }
+    assert_eq!(total(&kernel, Kind::Multicast), 4);
 }
 
 #[test]

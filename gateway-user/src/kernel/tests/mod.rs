@@ -10,6 +10,7 @@ mod datagrams;
 mod deeds;
 mod internet;
 mod leaks;
+mod records;
 mod sockets;
 mod stage;
 
@@ -73,6 +74,7 @@ fn what_another_layout_left_is_taken_over() {
     let old = stage.options.bpffs.join("v0");
     std::fs::rename(stage.options.bpffs.join(gateway_common::LAYOUT), &old).unwrap();
 
+    assert_eq!(left_attached(&stage.options.bpffs).unwrap().len(), 2);
     let second = stage.start();
     assert!(!old.exists());
     let attached = second.attached().unwrap();
@@ -86,62 +88,6 @@ fn what_another_layout_left_is_taken_over() {
     }
     let listeners = stage.listen(&second);
     one(&second, &listeners, &root_in(&stage.cgroup));
-}
-
-#[test]
-fn every_connection_has_its_record() {
-    let stage = Stage::set();
-    let kernel = stage.start();
-    let listeners = stage.listen(&kernel);
-    kernel.attach(&stage.cgroup).unwrap();
-    let agent = Agent {
-        cgroup: Some(&stage.cgroup),
-        uid: 65534,
-        namespace: None,
-    };
-    for (destination, listener) in [
-        (V4, &listeners.v4),
-        (V6, &listeners.v6),
-        (MAPPED, &listeners.v4),
-    ] {
-        let task = format!("connect {destination} 2000 16");
-        let (pid, records) = intercept(&kernel, listener, &agent, &task, 2000);
-        let mut wanted: std::net::SocketAddr = destination.parse().unwrap();
-        wanted.set_ip(wanted.ip().to_canonical());
-        for record in records {
-            assert_eq!(record.destination_addr(), wanted);
-            assert_eq!(record.tgid, pid);
-            assert_eq!((record.uid, record.gid), (65534, 0));
-            assert_eq!(record.cgroup, stage.cgroup.id.0);
-            assert_eq!(record.attached, stage.cgroup.id.0);
-            assert_eq!(record.protocol, 6);
-            assert!(record.boot_ns > 0 && record.netns > 0);
-            assert!(!record.comm_bytes().is_empty());
-        }
-    }
-    let counters = kernel.counters().unwrap();
-    assert_eq!(total(&kernel, Kind::Redirected), 6000);
-    assert_eq!(counters.delivered, 6000);
-    assert_eq!(counters.missed, 0);
-}
-
-#[test]
-fn a_reused_source_port_is_not_confused() {
-    let stage = Stage::set();
-    let kernel = stage.start();
-    let listeners = stage.listen(&kernel);
-    kernel.attach(&stage.cgroup).unwrap();
-    let agent = root_in(&stage.cgroup);
-    std::thread::scope(|scope| {
-        let run = scope.spawn(|| agent.run(&format!("reuse {V4} 2000")));
-        let mut ports = std::collections::BTreeSet::new();
-        for _ in 0..2000 {
-            let record = accept(&kernel, &listeners.v4).checked_with_port();
-            ports.insert(record.source_port);
-        }
-        assert_eq!(ports.len(), 1);
-        run.join().unwrap();
-    });
 }
 
 #[test]
@@ -310,28 +256,6 @@ fn odd_destinations_are_refused_or_made_plain() {
 }
 
 #[test]
-fn a_socket_used_twice_has_the_second_destination() {
-    let stage = Stage::set();
-    let kernel = stage.start();
-    let listeners = stage.listen(&kernel);
-    kernel.attach(&stage.cgroup).unwrap();
-    let agent = root_in(&stage.cgroup);
-    let answer = agent.ask(&format!("again {V4} 198.51.100.7:3306"));
-    assert_eq!(answer, "198.51.100.7:3306");
-    let first = accept(&kernel, &listeners.v4).origin.unwrap();
-    let second = accept(&kernel, &listeners.v4).origin.unwrap();
-    assert_eq!(first.destination_addr(), V4.parse().unwrap());
-    assert_eq!(
-        second.destination_addr(),
-        "198.51.100.7:3306".parse().unwrap()
-    );
-    // The daemon's own address stays closed to a socket that was redirected before.
-    let own = format!("127.0.0.1:{}", stage.options.port);
-    let answer = agent.ask(&format!("again {V4} {own}"));
-    assert_eq!(answer, "ECONNREFUSED: Connection refused");
-}
-
-#[test]
 fn a_program_that_forbids_others_is_named() {
     let stage = Stage::set();
     let kernel = stage.start();
@@ -381,39 +305,6 @@ fn a_severed_link_shows_and_is_repaired() {
 fn the_kernel_is_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Kernel>();
-}
-
-#[test]
-fn fast_open_is_intercepted() {
-    let stage = Stage::set();
-    let kernel = stage.start();
-    let listeners = stage.listen(&kernel);
-    kernel.attach(&stage.cgroup).unwrap();
-    let agent = root_in(&stage.cgroup);
-    for (destination, listener) in [(V4, &listeners.v4), (V6, &listeners.v6)] {
-        let task = format!("fastopen {destination}");
-        let (_, records) = intercept(&kernel, listener, &agent, &task, 2);
-        for record in records {
-            assert_eq!(record.destination_addr(), destination.parse().unwrap());
-        }
-    }
-}
-
-#[test]
-fn who_comes_by_himself_has_no_record() {
-    let stage = Stage::set();
-    let kernel = stage.start();
-    let listeners = stage.listen(&kernel);
-    kernel.attach(&stage.cgroup).unwrap();
-    let outside = Agent {
-        cgroup: None,
-        uid: 0,
-        namespace: None,
-    };
-    let address = listeners.v4.local_addr().unwrap();
-    outside.run(&format!("try {address}"));
-    assert_eq!(accept(&kernel, &listeners.v4).origin, None);
-    assert_eq!(kernel.counters().unwrap().missed, 1);
 }
 
 #[test]

@@ -10,13 +10,15 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway_core::event::SessionEnd;
 use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
 use gateway_core::refusal::Refusal;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use super::tally::{self, Tally};
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,11 @@ pub enum What {
     DaemonStopped {
         /// Why, such as the signal's name.
         reason: String,
+    },
+    /// The gateway was taken off the host: nothing is attached any more.
+    Uninstalled {
+        /// Who did it.
+        by: Operator,
     },
     /// A policy is in force.
     PolicyLoaded {
@@ -122,6 +129,18 @@ pub enum What {
     DatagramsPass(Datagrams),
     /// They do not pass any more.
     DatagramsEnd(Datagrams),
+    /// The kernel refused or dropped something that never came to the gateway.
+    KernelRefused(KernelEvent),
+    /// The kernel let something pass that never came to the gateway.
+    KernelPassed(KernelEvent),
+    /// There was more of both within a second than is told of one by one.
+    KernelMore {
+        /// Whose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workload: Option<WorkloadName>,
+        /// How often.
+        times: u64,
+    },
     /// A connection was taken over and refused as a whole.
     ConnectionRefused {
         /// Which.
@@ -232,6 +251,38 @@ pub struct Datagrams {
     pub observed: Option<Refusal>,
 }
 
+/// What the kernel programs did by themselves. They tell of the same thing once a minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelEvent {
+    /// Whose; none where the attached cgroup is nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadName>,
+    /// The attached cgroup's id.
+    pub cgroup: u64,
+    /// What happened, such as `refused_quic`; docs/coverage.md lists them.
+    pub kind: String,
+    /// Where it should have gone, where there is such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<SocketAddr>,
+    /// The process; for dropped packets the one that made the socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Its user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Its own name for itself: a label, never evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comm: Option<String>,
+    /// The resource, of datagrams that a rule lets pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<ResourceName>,
+    /// The rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// How often within a second.
+    pub times: u64,
+}
+
 /// A cgroup that was attached or detached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
@@ -268,6 +319,7 @@ pub struct EnforcementLog(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     file: Mutex<LogFile>,
+    tally: Mutex<Tally>,
 }
 
 #[derive(Debug)]
@@ -289,6 +341,7 @@ impl EnforcementLog {
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
             file: Mutex::new(append_to(path)?),
+            tally: Mutex::default(),
         })))
     }
 
@@ -310,6 +363,7 @@ impl EnforcementLog {
 
     /// Writes what happened just now.
     pub fn note(&self, what: What) -> io::Result<()> {
+        tally::add(&mut self.counted(), &what);
         self.write(&Entry {
             time: Timestamp::now(),
             what,
@@ -321,6 +375,16 @@ impl EnforcementLog {
         let file = append_to(&self.0.path)?;
         *self.0.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
         Ok(())
+    }
+
+    /// What was told since it was opened, in numbers.
+    pub fn tally(&self) -> Tally {
+        self.counted().clone()
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Tally> {
+        // Nothing under the lock can leave a number half changed.
+        self.0.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The path it was opened by.

@@ -59,6 +59,9 @@ fn all() -> Vec<What> {
         What::DaemonStopped {
             reason: "SIGTERM".to_owned(),
         },
+        What::Uninstalled {
+            by: Operator { uid: 0, pid: 1 },
+        },
         What::Attached(attachment.clone()),
         What::Detached(attachment.clone()),
         What::Damaged {

@@ -139,7 +139,17 @@ impl Rest<'_> {
             return None;
         };
         self.subject.groups = Arc::clone(&workload.groups);
-        let resource = config.resource_for(self.flow.destination.0);
+        let resource = match self
+            .around
+            .names
+            .resource_of(config, &self.flow, &self.subject)
+        {
+            Ok(resource) => resource,
+            Err(unclear) => {
+                stream.refuse(&config.engine, &self.flow, &unclear.why);
+                return None;
+            }
+        };
         self.flow.resource = resource.map(|resource| resource.name.clone());
         match resource {
             Some(resource) if resource.protocol.shape != Shape::Stream => {

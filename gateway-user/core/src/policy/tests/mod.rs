@@ -1,7 +1,9 @@
-//! Tables of rules and what they decide on statements; `laws` for any rules, `loading` for what is
-//! found when a policy is loaded, and `explaining` for why it decides so.
+//! Tables of rules and what they decide on statements; `grants` for what is allowed besides rules,
+//! `laws` for any rules, `loading` for what is found when a policy is loaded, and `explaining` for
+//! why it decides so.
 
 mod explaining;
+mod grants;
 mod laws;
 mod loading;
 
@@ -43,6 +45,7 @@ fn inventory() -> Inventory {
         ],
         workloads: ["planner", "writer"].map(WorkloadName::new).into(),
         groups: ["agents"].map(GroupName::new).into(),
+        ..Inventory::default()
     }
 }
 
@@ -82,6 +85,8 @@ fn flow(resource: Option<&str>) -> Flow {
         client: ClientAddr("10.0.0.1:4000".parse().unwrap()),
         destination: OriginalDst("10.0.0.9:5432".parse().unwrap()),
         resource: resource.map(ResourceName::new),
+        hosts: Vec::new(),
+        unclear: None,
     }
 }
 

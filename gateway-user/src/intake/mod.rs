@@ -3,7 +3,10 @@
 //!
 //! Every question that stays without an answer refuses the connection, with a line in the
 //! enforcement log that says which: no record of the kernel, no workload, no protocol, no
-//! recording. Where the protocol is known, the agent is told in its own words.
+//! recording. Where the protocol is known, the agent is told in its own words. Look-ups of names,
+//! which need no connection, are in `lookups`.
+
+mod lookups;
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd as _;
@@ -33,6 +36,7 @@ use crate::kernel::{CgroupId, Kernel};
 use crate::live::{Guard, Info, Live};
 use crate::observe::enforcement::{Connection, EnforcementLog, What};
 use crate::recording::journal::Journal;
+use crate::relay::dns::Dns;
 use crate::relay::evidence::{self, Evidence};
 use crate::relay::opaque::{self, Opaque};
 use crate::relay::{Relay, Route, Surroundings};
@@ -52,6 +56,8 @@ pub struct Intake {
     pub protocols: Registry,
     /// What relays share.
     pub around: Surroundings,
+    /// Answers look-ups of names.
+    pub dns: Arc<Dns>,
     /// How many sessions each workload has.
     pub admission: Admission,
     /// How many refused connections may be told why at a time.
@@ -74,6 +80,12 @@ enum Refused {
     NoWorkload(u64),
     #[error("no resource covers {0}, and its port tells no protocol to refuse in")]
     NoProtocol(SocketAddr),
+    #[error("{0}")]
+    Unclear(String),
+    #[error("it cannot be recorded: {0}")]
+    Unrecorded(String),
+    #[error("the workload has {} sessions open already", .0.limit)]
+    Full(Full),
 }
 
 impl Intake {
@@ -102,12 +114,26 @@ impl Intake {
         let config = Arc::clone(&self.around.config.borrow());
         let subject = Arc::new(self.subject(origin, &config).await?);
         let destination = origin.destination_addr();
-        let resource = config.resource_for(destination);
+        let now = Instant::now();
+        let names = &self.around.names;
+        let claim = names.resource_for(&config, destination, &subject.workload, now);
+        let (resource, hosts, unclear) = match claim {
+            Ok(Some(claim)) => (Some(claim.resource), claim.hosts, None),
+            Ok(None) => (None, Vec::new(), None),
+            Err(unclear) => (None, Vec::new(), Some(unclear)),
+        };
+        let spoken = unclear.as_ref().map(|unclear| unclear.protocol);
+        let spoken = resource.map(|resource| resource.protocol).or(spoken);
+        if resource.is_some_and(|resource| resource.protocol.shape == Shape::Terminated) {
+            return self.look_ups(stream, origin, subject).await;
+        }
         let flow = Arc::new(Flow {
             session: SessionId::new(uuid::Uuid::now_v7().to_string()),
             client: ClientAddr(origin.source_addr()),
             destination: OriginalDst(destination),
             resource: resource.map(|resource| resource.name.clone()),
+            hosts,
+            unclear: unclear.map(|unclear| unclear.why),
         });
         // A workload without an entry was refused above; a limit of 0 refuses as well.
         let limit = config.workload(&subject.workload);
@@ -125,11 +151,14 @@ impl Intake {
             }
             return Ok(());
         }
-        let framed = match resource {
-            Some(resource) => self.protocols.named(resource.protocol.name),
+        let framed = match spoken {
+            Some(protocol) => self.protocols.named(protocol.name),
             None => self.protocols.usual_on(destination.port()),
         };
-        let framed = framed.ok_or(Refused::NoProtocol(destination))?;
+        let framed = framed.ok_or_else(|| match &flow.unclear {
+            Some(unclear) => Refused::Unclear(unclear.clone()),
+            None => Refused::NoProtocol(destination),
+        })?;
         let options = options(resource);
         let engine = Arc::clone(&config.engine);
         let version = env!("CARGO_PKG_VERSION");
@@ -154,6 +183,7 @@ impl Intake {
                 let evidence = Evidence::new(journal, self.log.clone(), connection);
                 let route = Route {
                     destination,
+                    hosts: flow.hosts.clone(),
                     upstream: resource.map(|resource| Arc::clone(&resource.upstream)),
                 };
                 self.relay(

@@ -1,0 +1,142 @@
+//! Agents that connect all the time, while the daemon is killed, started, ended and started
+//! again with its programs loaded afresh over the state that was left.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use gateway_tests::namespace;
+use gateway_tests::wait;
+use nix::sys::signal::Signal;
+
+use crate::attacker::{User, program};
+use crate::network::{OWN4, OWN6, inside};
+use crate::world::{World, policy};
+
+/// How often the daemon goes; `GATEWAY_CHAOS_CYCLES` says otherwise.
+const CYCLES: u32 = 50;
+/// When it is enough on a slow machine; `GATEWAY_CHAOS_SECONDS` says otherwise.
+const SECONDS: u32 = 45;
+
+#[test]
+fn nothing_gets_out_while_daemons_come_and_go() {
+    let most = Duration::from_secs(setting("GATEWAY_CHAOS_SECONDS", SECONDS).into());
+    let near = format!(
+        "[[resource]]\nname = \"near\"\nprotocol = \"postgres\"\n\
+         addresses = [\"{OWN4}:5432\", \"[{OWN6}]:5432\"]"
+    );
+    let mut world = World::with_policy("chaos", &policy().piece(&near));
+    // A server that anybody may reach, to have connections that succeed all the way; and strangers
+    // in the internet, to whom not a single packet may go.
+    let near = inside(world.host(), || TcpListener::bind("[::]:5432").unwrap());
+    std::thread::spawn(move || near.incoming().for_each(drop));
+    let mut to_near = Storm::start(&world, [OWN4, "5432", OWN6, "5432"]);
+    let to_far = Storm::start(&world, ["198.18.200.1", "7", "2001:db8:c8::1", "7"]);
+
+    let start = Instant::now();
+    let mut cycles = 0;
+    for cycle in 0..setting("GATEWAY_CHAOS_CYCLES", CYCLES) {
+        if start.elapsed() > most {
+            break;
+        }
+        // Ended in order every fifth time: what is attached stays, and is given new programs.
+        let way = match cycle % 5 {
+            4 => Signal::SIGTERM,
+            _ => Signal::SIGKILL,
+        };
+        world.gateway.stop(way).unwrap();
+        world.gateway.restart().unwrap();
+        let before = to_near.connected();
+        wait::until("agents connect again", || {
+            Ok((to_near.connected() > before).then_some(()))
+        })
+        .unwrap();
+        cycles += 1;
+    }
+    let (near, far) = (to_near.stop(), to_far.stop());
+    println!(
+        "{cycles} daemons in {:?}: near {near:?}, far {far:?}",
+        start.elapsed()
+    );
+    assert!(near["connected"] > 0, "{near:?}");
+    let packets = world.packets();
+    assert!(
+        packets.is_empty(),
+        "{} packets: {:?}",
+        packets.len(),
+        packets.first()
+    );
+}
+
+/// A process with agents that connect.
+struct Storm {
+    child: Child,
+    asks: ChildStdin,
+    says: BufReader<ChildStdout>,
+}
+
+impl Storm {
+    /// To both addresses, each with its port.
+    fn start(world: &World, to: [&str; 4]) -> Storm {
+        let mut command = namespace::enter(world.host()).unwrap();
+        command
+            .arg(program())
+            .arg("enter")
+            .arg(world.attached.path())
+            .arg(User::Nobody.id())
+            .arg(program())
+            .arg("storm")
+            .args(to);
+        let mut storm = Storm::spawn(&mut command);
+        assert_eq!(storm.line(), "ready");
+        storm
+    }
+
+    fn spawn(command: &mut Command) -> Storm {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        Storm {
+            asks: child.stdin.take().unwrap(),
+            says: BufReader::new(child.stdout.take().unwrap()),
+            child,
+        }
+    }
+
+    /// How many connections came about so far.
+    fn connected(&mut self) -> u64 {
+        self.asks.write_all(b"?").unwrap();
+        let line = self.line();
+        line.split_once('\t').unwrap().1.parse().unwrap()
+    }
+
+    /// Ends it; how often it ended how.
+    fn stop(self) -> BTreeMap<String, u64> {
+        let Storm {
+            mut child,
+            asks,
+            says,
+        } = self;
+        drop(asks);
+        let counts = says.lines().map_while(|line| {
+            let line = line.unwrap();
+            let (how, count) = line.split_once('\t')?;
+            Some((how.to_owned(), count.parse().unwrap()))
+        });
+        let counts = counts.collect();
+        child.wait().unwrap();
+        counts
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+fn setting(name: &str, otherwise: u32) -> u32 {
+    env::var(name).map_or(otherwise, |value| value.parse().unwrap())
+}
