@@ -39,8 +39,8 @@ fn check(rules: &str, workload: &str, name: &str, kind: u8, expected: (bool, Opt
     let file: File = toml::from_str(rules).unwrap();
     let compiled = Engine::compile(&inventory, &file.rule, PolicyDigest::new("digest"));
     let (engine, warnings) = compiled.unwrap();
-    let expected = |it: &Diagnostic| it.message.ends_with("never takes effect");
-    assert!(warnings.iter().all(expected), "{warnings:?}");
+    let is_right = |it: &Diagnostic| it.message.ends_with("never takes effect");
+    assert!(warnings.iter().all(is_right), "{warnings:?}");
     let question = dns::wire::Question {
         name: dns::name::Name::host(name).unwrap(),
         kind: kind.into(),
