@@ -8,6 +8,7 @@
 pub mod counter;
 pub mod coverage;
 pub mod datagram;
+pub mod held;
 pub mod mark;
 pub mod origin;
 pub mod own;
@@ -23,4 +24,4 @@ pub const HEARTBEAT_LIMIT_NS: u64 = 2_000_000_000;
 ///
 /// A map that is already pinned is opened without a look at its definition, so another layout
 /// has to live under another name.
-pub const LAYOUT: &str = "v2";
+pub const LAYOUT: &str = "v3";

@@ -14,8 +14,8 @@ pub struct Settings {
     pub has_set_retval: u16,
     /// Likewise for programs on the making of sockets.
     pub has_socket_retval: u16,
-    /// Explicit padding.
-    pub pad: u16,
+    /// How often a held SYN is repeated at most.
+    pub syn_repeats: u16,
 }
 
 const _: () = assert!(size_of::<Settings>() == 8);

@@ -54,7 +54,9 @@ pub fn judge(request: &Request) -> Verdict {
     }
     let target = destination.redirect_target();
     match listener::daemon(ctx, Way::to_daemon(IPPROTO_UDP, target)) {
-        Daemon::Absent => return Verdict::Refuse(Kind::NoListener, ECONNREFUSED),
+        Daemon::Absent | Daemon::Usurped | Daemon::Awaited => {
+            return Verdict::Refuse(Kind::NoListener, ECONNREFUSED);
+        }
         Daemon::Hung => return Verdict::Refuse(Kind::Hung, ECONNREFUSED),
         Daemon::Serving(_) => {}
     }

@@ -11,6 +11,7 @@ use gateway_common::coverage::Kind;
 
 use crate::address::Address;
 use crate::ask;
+use crate::hold;
 use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
 use crate::maps::{FLOW, attached, on_socket, settings};
 use crate::request::{
@@ -66,16 +67,18 @@ fn judge_stream(request: &Request) -> Verdict {
         to: (destination, request.port),
     };
     if destination.is_loopback() && listener::owner(request.ctx.cast(), way) == Some(owner) {
+        hold::forget(request.sk.cast());
         return Verdict::Let(Kind::OwnServer);
     }
-    match listener::daemon(request.ctx.cast(), Way::to_daemon(IPPROTO_TCP, target)) {
-        Daemon::Absent => return Verdict::Refuse(Kind::NoListener, ECONNREFUSED),
+    let daemon = listener::daemon(request.ctx.cast(), Way::to_daemon(IPPROTO_TCP, target));
+    match daemon {
+        Daemon::Absent | Daemon::Usurped => return Verdict::Refuse(Kind::NoListener, ECONNREFUSED),
         Daemon::Hung => return Verdict::Refuse(Kind::Hung, ECONNREFUSED),
         // It would serve itself until it has no descriptors left.
         Daemon::Serving(daemon) if daemon == tgid => {
             return Verdict::Refuse(Kind::Loop, ECONNREFUSED);
         }
-        Daemon::Serving(_) => {}
+        Daemon::Serving(_) | Daemon::Awaited => {}
     }
     if attached == 0 {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
@@ -87,8 +90,14 @@ fn judge_stream(request: &Request) -> Verdict {
     if flow.is_null() {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
     }
-    // SAFETY: not null, hence a live value of this socket.
-    unsafe { (*flow).in_connect = 1 };
+    // SAFETY: not null, hence a live value of this socket, which the caller has locked.
+    let flow = unsafe { &mut *flow };
+    flow.in_connect = 1;
+    let goes_at_once = matches!(daemon, Daemon::Serving(_)) && hold::is_reached(&flow.origin);
+    flow.hold = u32::from(!goes_at_once);
+    if !goes_at_once {
+        hold::persist(request.ctx.cast());
+    }
     Verdict::Redirect(Kind::Redirected, target)
 }
 

@@ -19,6 +19,7 @@ use gateway_common::own::Own;
 use gateway_common::source::Source;
 
 use crate::coverage::{self, Happened};
+use crate::hold;
 use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
 use crate::maps::{ASKED, DATAGRAMS, FLOW, Flow, OWN, attached, on_socket, settings};
 use crate::packet::{Packet, TCP_ACK, TCP_SYN};
@@ -37,6 +38,8 @@ enum Verdict {
     /// Uninspected.
     Let(Kind),
     Drop(Kind),
+    /// Not now: it comes again.
+    Hold,
 }
 
 /// One packet, and the agent's socket it is of.
@@ -81,6 +84,7 @@ pub fn egress(ctx: *mut __sk_buff) -> i32 {
     };
     let (kind, answer) = match verdict {
         Verdict::Send => return SEND,
+        Verdict::Hold => return DROP,
         Verdict::Let(kind) => (kind, SEND),
         Verdict::Drop(kind) => (kind, DROP),
     };
@@ -110,8 +114,7 @@ fn judge(leaving: &Leaving<'_>, device: u32) -> Verdict {
     if is_local && device != LOOPBACK_DEVICE {
         return Verdict::Drop(Kind::Device);
     }
-    let at_daemon =
-        packet.to == packet.to.redirect_target() && packet.to_port == settings().port;
+    let at_daemon = packet.to == packet.to.redirect_target() && packet.to_port == settings().port;
     match packet.protocol {
         IPPROTO_TCP => judge_segment(leaving, is_local, at_daemon),
         IPPROTO_UDP => judge_datagram(leaving, is_local, at_daemon),
@@ -133,14 +136,29 @@ fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verd
         });
     }
     if kind != TCP_SYN {
-        return Verdict::Send;
+        return match hold::held(leaving.sk) {
+            Some(_) => Verdict::Drop(Kind::NoListener),
+            None => Verdict::Send,
+        };
     }
     let way = leaving.packet.way(IPPROTO_TCP);
     if !at_daemon {
         return leaving.to_own_server(way);
     }
-    match listener::daemon(leaving.ctx, way) {
-        Daemon::Absent => Verdict::Drop(Kind::NoListener),
+    let daemon = listener::daemon(leaving.ctx, way);
+    if let Some(flow) = hold::held(leaving.sk) {
+        // For the kernel to refuse it. Should somebody listen there by the time it arrives, that is
+        // all that they get.
+        if let Daemon::Absent = daemon {
+            return Verdict::Send;
+        }
+        return match hold::judge(flow, leaving.packet, &daemon) {
+            true => Verdict::Send,
+            false => Verdict::Hold,
+        };
+    }
+    match daemon {
+        Daemon::Absent | Daemon::Usurped | Daemon::Awaited => Verdict::Drop(Kind::NoListener),
         Daemon::Hung => Verdict::Drop(Kind::Hung),
         Daemon::Serving(_) => Verdict::Send,
     }
@@ -173,7 +191,9 @@ fn to_resolver(leaving: &Leaving<'_>, way: Way) -> Verdict {
         return Verdict::Drop(Kind::Loop);
     }
     match listener::daemon(leaving.ctx, way) {
-        Daemon::Absent => return Verdict::Drop(Kind::NoListener),
+        Daemon::Absent | Daemon::Usurped | Daemon::Awaited => {
+            return Verdict::Drop(Kind::NoListener);
+        }
         Daemon::Hung => return Verdict::Drop(Kind::Hung),
         Daemon::Serving(_) => {}
     }

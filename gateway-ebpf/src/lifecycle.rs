@@ -6,7 +6,8 @@
 //! would confuse connections that reuse a port; the accepted socket belongs to one connection.
 
 use aya_ebpf::bindings::{
-    BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock, bpf_sock_ops,
+    BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB, BPF_SOCK_OPS_TCP_CONNECT_CB, BPF_SOCK_OPS_TIMEOUT_INIT,
+    bpf_sock, bpf_sock_ops,
 };
 use aya_ebpf::helpers::generated::bpf_get_netns_cookie;
 use core::ptr::{addr_of, read_volatile};
@@ -15,9 +16,9 @@ use gateway_common::origin::Origin;
 use gateway_common::source::Source;
 
 use crate::address::{AF_INET, Address};
+use crate::hold;
 use crate::maps::{
-    AFLOW, FLOW, Flow, SRC, count, on_socket, on_socket_or_new, remove_from_socket,
-    settings,
+    AFLOW, FLOW, Flow, SRC, count, on_socket, on_socket_or_new, remove_from_socket, settings,
 };
 
 /// The fields of the context, read once and before any branch (see `request`).
@@ -33,6 +34,9 @@ struct Event {
 pub fn event(ctx: *mut bpf_sock_ops) {
     // SAFETY: the kernel passes a live context; the verifier checks each offset.
     let op = unsafe { read_volatile(addr_of!((*ctx).op)) };
+    if op == BPF_SOCK_OPS_TIMEOUT_INIT {
+        return hold::hasten(ctx);
+    }
     if op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB {
         return;
     }
@@ -103,9 +107,22 @@ fn publish(event: &Event) {
     };
     flow.origin.source = ip.bytes();
     flow.origin.source_port = port;
-    // A stale entry of an earlier connection from this port is overwritten. Without memory for
-    // a new one the daemon misses the record and refuses.
-    let _missed_and_refused = SRC.insert(key(event, ip, port), &flow.origin, 0);
+    // That of a held one is published when its SYN leaves.
+    if flow.hold == 0 {
+        publish_record(&flow.origin);
+    }
+}
+
+/// Puts a record where the daemon's side finds it. A stale entry of an earlier connection from this
+/// port is overwritten. Without memory for a new one the daemon misses the record and refuses.
+#[inline(always)]
+pub fn publish_record(origin: &Origin) {
+    let source = Source {
+        netns: origin.netns,
+        ip: origin.source,
+        port: u64::from(origin.source_port),
+    };
+    let _missed_and_refused = SRC.insert(&source, origin, 0);
 }
 
 /// The daemon's side, at the end of the handshake: nobody else has the new socket yet.

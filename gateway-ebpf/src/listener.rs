@@ -34,8 +34,13 @@ pub struct Way {
 pub enum Daemon {
     /// It serves; its thread group id.
     Serving(u32),
-    /// Nobody listens, or somebody without the mark.
+    /// Nobody listens, but its heart beats: it is about to, after a restart or in a network
+    /// namespace that is new to it.
+    Awaited,
+    /// Nobody listens.
     Absent,
+    /// Somebody without the mark does.
+    Usurped,
     /// It listens, but its heart has stopped.
     Hung,
 }
@@ -55,15 +60,17 @@ impl Way {
 /// Whether the daemon would receive it, and serve.
 #[inline(always)]
 pub fn daemon(ctx: *mut c_void, way: Way) -> Daemon {
-    let mark = receiver(ctx, way, |sk| {
+    let listener = receiver(ctx, way, |sk| {
         let mark = on_socket(&LMARK, sk.cast());
         // SAFETY: if not null, a live value of this socket.
-        (!mark.is_null()).then(|| unsafe { (*mark).tgid })
+        Some((!mark.is_null()).then(|| unsafe { (*mark).tgid }))
     });
-    match mark {
+    match listener {
+        None if heart_beats() => Daemon::Awaited,
         None => Daemon::Absent,
-        Some(_) if !heart_beats() => Daemon::Hung,
-        Some(tgid) => Daemon::Serving(tgid),
+        Some(None) => Daemon::Usurped,
+        Some(Some(_)) if !heart_beats() => Daemon::Hung,
+        Some(Some(tgid)) => Daemon::Serving(tgid),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The kernel programs' entry points: a few lines each, the work is in the modules.
 //!
 //! `socket` says which sockets there may be, `connect` and `ask` redirect, `bind` keeps the
-//! daemon's port free, `membership` keeps agents out of multicast groups, `lifecycle` hands the connection's record to the daemon's socket, `peer`
-//! keeps up appearances, and `egress` drops what came by another way. They stand on `request`,
+//! daemon's port free, `membership` keeps agents out of multicast groups, `lifecycle` hands the
+//! connection's record to the daemon's socket, `peer` keeps up appearances, `egress` drops what
+//! came by another way, and `hold` keeps a SYN until the server is reached. They stand on `request`,
 //! `packet`, `listener`, `coverage`, `address` and `maps`. All of it loads on Linux 5.15 without
 //! kernel type information (no CO-RE). How they are attached is in the daemon's `kernel` folder.
 //!
@@ -16,6 +17,7 @@ mod bind;
 mod connect;
 mod coverage;
 mod egress;
+mod hold;
 mod lifecycle;
 mod listener;
 mod maps;

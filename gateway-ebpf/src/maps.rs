@@ -10,7 +10,7 @@ use aya_ebpf::bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CR
 )]
 use aya_ebpf::btf_maps::CgroupStorage;
 use aya_ebpf::btf_maps::{
-    Array, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, SkStorage,
+    Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, SkStorage,
 };
 use aya_ebpf::helpers::generated::{
     bpf_get_local_storage, bpf_sk_storage_delete, bpf_sk_storage_get,
@@ -21,6 +21,7 @@ use core::ptr::addr_of_mut;
 use gateway_common::counter::{COUNTERS, Counter};
 use gateway_common::coverage::Coverage;
 use gateway_common::datagram::DatagramRule;
+use gateway_common::held::{Held, Reach};
 use gateway_common::mark::Mark;
 use gateway_common::origin::Origin;
 use gateway_common::own::Own;
@@ -34,10 +35,19 @@ use crate::coverage;
 #[repr(C)]
 pub struct Flow {
     pub origin: Origin,
+    /// With `origin` before it and `hold` after it this is a [`Held`], as the daemon is told.
+    pub sequence: u32,
+    /// 1 while the SYN may not leave.
+    pub hold: u32,
     /// 1 between the redirect and the SYN. It tells the program of an outer attached cgroup,
     /// which runs second, from an agent that asks for the daemon's own address.
     pub in_connect: u64,
 }
+
+const _: () = assert!(
+    core::mem::offset_of!(Flow, sequence) == core::mem::offset_of!(Held, sequence)
+        && core::mem::offset_of!(Flow, in_connect) == size_of::<Held>()
+);
 
 /// When an event was told last, so that it is not told again and again.
 #[repr(C)]
@@ -72,7 +82,7 @@ static SETTINGS: Settings = Settings {
     port: 0,
     has_set_retval: 0,
     has_socket_retval: 0,
-    pad: 0,
+    syn_repeats: 0,
 };
 
 /// One value for each attached cgroup and hook: the cgroup's id. The kernel hands a program the
@@ -136,6 +146,20 @@ pub static SIGHTS: RingBuf<Sight, 262_144> = RingBuf::new();
 #[btf_map]
 pub static TOLD: LruHashMap<Told, u64, 4096> = LruHashMap::new();
 
+/// SYNs that are held, for the daemon to reach their servers. When it is full an entry is lost,
+/// and comes again when the agent's kernel repeats the SYN.
+#[btf_map]
+pub static DIAL: RingBuf<Held, 1_048_576> = RingBuf::new();
+
+/// The connects that the daemon lets go: their time (`Origin::boot_ns`) by the socket's cookie. An
+/// entry goes with the SYN that it lets leave, or the daemon takes it back.
+#[btf_map]
+pub static VERDICT: HashMap<u64, u64, 16384> = HashMap::new();
+
+/// Until when (`CLOCK_BOOTTIME`) a server counts as reached, so that nobody is held on the way.
+#[btf_map]
+pub static REACHABLE: LruHashMap<Reach, u64, 4096> = LruHashMap::new();
+
 #[btf_map]
 pub static STATS: PerCpuArray<u64, COUNTERS> = PerCpuArray::new();
 
@@ -198,11 +222,7 @@ pub fn on_socket<T>(map: &impl OnSockets<T>, sk: *mut c_void) -> *mut T {
 /// Likewise, made if it is not there: from `initial`, or from zeros if that is null. Null when
 /// the socket's memory is used up.
 #[inline(always)]
-pub fn on_socket_or_new<T>(
-    map: &impl OnSockets<T>,
-    sk: *mut c_void,
-    initial: *const T,
-) -> *mut T {
+pub fn on_socket_or_new<T>(map: &impl OnSockets<T>, sk: *mut c_void, initial: *const T) -> *mut T {
     let create = BPF_SK_STORAGE_GET_F_CREATE as u64;
     // SAFETY: as above; `initial` is null or points to a whole `T`.
     unsafe { bpf_sk_storage_get(as_map(map), sk, initial.cast_mut().cast(), create) }.cast()

@@ -33,6 +33,8 @@ pub struct Packet {
     pub to_port: u16,
     /// 0 for UDP.
     pub tcp_flags: u8,
+    /// TCP's sequence number, host order; 0 for UDP.
+    pub sequence: u32,
 }
 
 #[repr(C)]
@@ -81,6 +83,7 @@ impl Packet {
         from_port: 0,
         to_port: 0,
         tcp_flags: 0,
+        sequence: 0,
     };
 
     #[inline(always)]
@@ -138,6 +141,7 @@ impl Packet {
                     self.from_port = u16::from_be(tcp.from);
                     self.to_port = u16::from_be(tcp.to);
                     self.tcp_flags = tcp.flags;
+                    self.sequence = u32::from_be(tcp.seq);
                     return self;
                 }
             }

@@ -16,6 +16,7 @@ mod cli;
 mod config;
 mod confine;
 mod control;
+mod dialer;
 mod identity;
 mod intake;
 mod kernel;

@@ -12,6 +12,8 @@ mod closed;
 #[cfg(test)]
 mod confined;
 #[cfg(test)]
+mod connects;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod drivers;
@@ -29,6 +31,8 @@ mod launch;
 mod limits;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod namespaces;
 #[cfg(test)]
 mod opaque;
 #[cfg(test)]

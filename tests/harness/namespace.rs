@@ -66,6 +66,19 @@ impl Namespace {
         &self.guest
     }
 
+    /// Sends what is for `address` inside, which forwards nothing: packets end there without a word.
+    pub fn swallow(&self, address: &str) -> Result<()> {
+        ip(&["route", "add", address, "via", &self.guest])
+    }
+
+    /// Likewise, and inside it is said that there is no such host.
+    pub fn reject(&self, address: &str) -> Result<()> {
+        self.swallow(address)?;
+        ip(&["-n", &self.name, "route", "add", "unreachable", address])?;
+        let forward = ["sysctl", "-qw", "net.ipv4.ip_forward=1"];
+        output(self.command()?.args(forward)).map(drop)
+    }
+
     /// A command that runs what follows inside.
     pub fn command(&self) -> Result<Command> {
         enter(&Path::new("/run/netns").join(&self.name))

@@ -2,13 +2,13 @@
 //!
 //! The order of the start is the order in which things may exist: no listener before the daemon is
 //! in its own cgroup, no mark on a listener that is not ours, no READY before an agent would be
-//! served. Early in it the process splits in two: the keeper has the privileges from then on. What goes wrong ends the start with one sentence. What the parts do is in their own
-//! folders; this one holds their places, the listeners, the configuration in force and the stop.
+//! served. Early in it the process splits in two: the keeper has the privileges from then on. What goes
+//! wrong ends the start with one sentence. What the parts do is in their own folders; this one holds
+//! their places, the configuration in force and the stop.
 
+mod accepting;
 mod descent;
-mod listeners;
 pub mod place;
-mod resolvers;
 mod serve;
 mod settings;
 mod supervisor;
@@ -27,15 +27,15 @@ use crate::control::attachments::{self, Attachments, AttachmentsError};
 use crate::control::operations::OperationError;
 use crate::control::runs::Given;
 use crate::control::server::{self, SocketError};
+use crate::kernel::listeners::{self, ListenError, Listeners};
+use crate::kernel::resolvers::{self, Resolvers};
 use crate::kernel::{self, CgroupMount, Duty, Kernel, KernelError, Options, Side};
 use crate::live::Live;
 use crate::observe::enforcement::EnforcementLog;
 use crate::tls::authority::{Authority, AuthorityError};
 use crate::tls::{bundle, upstream};
 use descent::DescentError;
-use listeners::{ListenError, Listeners};
 use place::{Lock, PlaceError};
-use resolvers::Resolvers;
 use settings::InForce;
 
 /// Statements are parsed on the runtime's threads, and PostgreSQL's grammar is recursive: legal

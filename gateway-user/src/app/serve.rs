@@ -6,7 +6,6 @@
 //! in the kernel, so that agents are refused and not let through while no daemon runs.
 
 use std::io::{self, PipeReader};
-use std::net::TcpListener as StdListener;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +14,20 @@ use anstream::{eprintln, println};
 use gateway_core::protocols::registry::Registry;
 use jiff::Timestamp;
 use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use tokio::net::{UdpSocket, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::listeners::Listeners;
+use super::accepting::{self, accept_task, until};
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
 use crate::control::{server, sights};
+use crate::dialer::{Dialer, Opened};
 use crate::intake::{FAREWELLS, Intake};
 use crate::kernel::Kernel;
+use crate::kernel::listeners::Listeners;
 use crate::names::Names;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
@@ -43,8 +44,6 @@ const CHECK: Duration = Duration::from_secs(5);
 /// How often the kernel programs are told that this runtime runs: eight beats to the age at which
 /// they refuse agents, so that a busy machine gives no false alarm.
 const HEARTBEAT: Duration = Duration::from_millis(250);
-/// Wait after a failed accept: running out of descriptors ends when sessions do.
-const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Serves until a signal ends it.
 pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
@@ -93,24 +92,8 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     // The first beat by itself, so that whoever reads READY is served.
     parts.kernel.beat()?;
     tasks.spawn(heart_task(Arc::clone(&parts.kernel), stopped.clone()));
-    let intake = Arc::new(intake(&parts));
-    tasks.spawn(intake.dns.refresh());
-    let resolvers = [Some(&parts.resolvers.v4), parts.resolvers.v6.as_ref()];
-    for resolver in resolvers.into_iter().flatten() {
-        let resolver = resolver.try_clone().and_then(UdpSocket::from_std);
-        let resolver = resolver.map_err(AppError::Runtime)?;
-        let answering = intake.answer(resolver).map_err(AppError::Runtime)?;
-        tasks.spawn(answering);
-    }
-    for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
-        .into_iter()
-        .flatten()
-    {
-        let listener = tokio_listener(listener).map_err(AppError::Runtime)?;
-        tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
-    }
-
     tasks.spawn(supervisor::beat_task(stopped.clone()));
+    serve_agents(&parts, &mut tasks, &stopped).map_err(AppError::Runtime)?;
 
     println!(
         "READY port={} control={}",
@@ -151,8 +134,50 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     Ok(())
 }
 
-fn intake(parts: &Parts) -> Intake {
+/// Answers agents: their look-ups, their connections, and connects that are held before that.
+fn serve_agents(
+    parts: &Parts,
+    tasks: &mut JoinSet<()>,
+    stopped: &watch::Receiver<bool>,
+) -> io::Result<()> {
+    let (opened, openings) = mpsc::channel(accepting::OPENED);
     let names = Names::default();
+    let dialer = Arc::new(dialer(parts, names.clone(), opened)?);
+    let intake = Arc::new(intake(parts, names, &dialer));
+    tasks.spawn(intake.dns.refresh());
+    let resolvers = [Some(&parts.resolvers.v4), parts.resolvers.v6.as_ref()];
+    for resolver in resolvers.into_iter().flatten() {
+        let resolver = UdpSocket::from_std(resolver.try_clone()?)?;
+        tasks.spawn(intake.answer(resolver)?);
+    }
+    for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        let listener = listener.try_clone()?;
+        tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
+    }
+    tasks.spawn(accepting::elsewhere_task(openings, intake, stopped.clone()));
+    tasks.spawn(accepting::sweep_task(Arc::clone(&dialer), stopped.clone()));
+    // The last of all: from here on connects that are held get their answers.
+    if let Some(held) = parts.kernel.held() {
+        tasks.spawn(accepting::dial_task(dialer, held, stopped.clone()));
+    }
+    Ok(())
+}
+
+fn dialer(parts: &Parts, names: Names, opened: mpsc::Sender<Opened>) -> io::Result<Dialer> {
+    Dialer::new(
+        Arc::clone(&parts.kernel),
+        Arc::clone(&parts.attachments),
+        parts.in_force.subscribe(),
+        names,
+        parts.log.clone(),
+        opened,
+    )
+}
+
+fn intake(parts: &Parts, names: Names, dialer: &Arc<Dialer>) -> Intake {
     Intake {
         kernel: Arc::clone(&parts.kernel),
         attachments: Arc::clone(&parts.attachments),
@@ -162,6 +187,7 @@ fn intake(parts: &Parts) -> Intake {
         around: Surroundings {
             authority: Arc::clone(&parts.authority),
             cancel_keys: CancelKeys::default(),
+            dialer: Arc::clone(dialer),
             names: names.clone(),
             pipes: Pipes::default(),
             config: parts.in_force.subscribe(),
@@ -277,36 +303,6 @@ async fn heart_task(kernel: Arc<Kernel>, stopped: watch::Receiver<bool>) {
         if let Err(error) = kernel.beat() {
             tracing::error!(%error, "agents are refused");
         }
-    }
-}
-
-async fn accept_task(listener: TcpListener, intake: Arc<Intake>, stopped: watch::Receiver<bool>) {
-    let mut stop = std::pin::pin!(until(stopped));
-    loop {
-        let accepted = tokio::select! {
-            () = &mut stop => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _peer)) => intake.accept(stream),
-            // The connection was reset before we came to it, or descriptors ran out.
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept");
-                tokio::time::sleep(ACCEPT_RETRY).await;
-            }
-        }
-    }
-}
-
-fn tokio_listener(listener: &StdListener) -> io::Result<TcpListener> {
-    TcpListener::from_std(listener.try_clone()?)
-}
-
-/// Completes when the daemon stops. Cancel safe: it only looks.
-pub(super) async fn until(mut stopped: watch::Receiver<bool>) {
-    // A sender that is gone means the end as well.
-    if stopped.wait_for(|stopped| *stopped).await.is_err() {
-        tracing::debug!("stopped without notice");
     }
 }
 

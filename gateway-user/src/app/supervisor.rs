@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::serve::until;
+use super::accepting::until;
 
 /// Agents are served from now on.
 pub(super) fn ready(status: &str) {

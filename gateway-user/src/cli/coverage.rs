@@ -1,4 +1,4 @@
-//! `gateway coverage`: the inventory, for people and as JSON.
+//! `gateway coverage`: the inventory, for people and as JSON; `gateway metrics`: its numbers.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -27,6 +27,12 @@ pub async fn run(client: &Client, args: CoverageArgs) -> anyhow::Result<ExitCode
     } else {
         print(&mut anstream::stdout().lock(), &coverage)?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the daemon's numbers.
+pub async fn metrics(client: &Client) -> anyhow::Result<ExitCode> {
+    anstream::print!("{}", client.metrics().await?);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -99,6 +99,12 @@ Examples:
     Status(status::StatusArgs),
     /// Show what was inspected, what passed uninspected, what was refused and what cannot be seen
     Coverage(coverage::CoverageArgs),
+    /// Print the daemon's numbers as OpenMetrics text
+    #[command(after_help = "\
+For Prometheus, by its node exporter's textfile collector:
+  gateway metrics > /var/lib/node_exporter/gateway.prom.new &&
+    mv /var/lib/node_exporter/gateway.prom.new /var/lib/node_exporter/gateway.prom")]
+    Metrics,
     /// Read the configuration again; one with a mistake changes nothing
     Reload,
     /// Follow the enforcement log
@@ -174,6 +180,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             talk(status::run(&client(&places), &places, args))
         }
         Command::Coverage(args) => talk(coverage::run(&client(&places()?), args)),
+        Command::Metrics => talk(coverage::metrics(&client(&places()?))),
         Command::Reload => talk(status::reload(&client(&places()?))),
     }
 }

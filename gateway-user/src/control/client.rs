@@ -92,6 +92,12 @@ impl Client {
         self.ask(Method::GET, "/v1/coverage", None::<&()>).await
     }
 
+    /// The daemon's numbers, as OpenMetrics text.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let text = self.fetch(Method::GET, "/v1/metrics", None::<&()>).await?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// What is attached.
     pub async fn attachments(&self) -> Result<Vec<Attached>, ClientError> {
         self.ask(Method::GET, "/v1/attachments", None::<&()>).await
@@ -136,17 +142,28 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<A, ClientError> {
+        Ok(serde_json::from_slice(
+            &self.fetch(method, path, body).await?,
+        )?)
+    }
+
+    async fn fetch(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Bytes, ClientError> {
         tokio::time::timeout(DEADLINE, self.exchange(method, path, body))
             .await
             .map_err(|_elapsed| ClientError::Silent)?
     }
 
-    async fn exchange<A: DeserializeOwned>(
+    async fn exchange(
         &self,
         method: Method,
         path: &str,
         body: Option<&impl Serialize>,
-    ) -> Result<A, ClientError> {
+    ) -> Result<Bytes, ClientError> {
         let body = body
             .map(serde_json::to_vec)
             .transpose()?
@@ -179,7 +196,7 @@ impl Client {
         };
         let (status, body) = drive(connection, exchange).await?;
         if status.is_success() {
-            return Ok(serde_json::from_slice(&body)?);
+            return Ok(body);
         }
         let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {
             error: format!("the daemon answered {status} to {path}"),

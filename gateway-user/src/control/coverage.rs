@@ -100,6 +100,8 @@ pub type KernelCounts = BTreeMap<Option<WorkloadName>, BTreeMap<Kind, u64>>;
 impl Operations {
     /// The whole inventory.
     pub fn coverage(&self) -> Result<Coverage, OperationError> {
+        // Between the keeping of a cgroup's counts and their end nobody may look.
+        let _change = self.changing();
         let mut workloads: BTreeMap<Option<WorkloadName>, Workload> = BTreeMap::new();
         for attached in self.attached()? {
             let entry = entry(&mut workloads, &attached.workload);

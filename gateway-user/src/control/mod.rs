@@ -4,7 +4,7 @@
 //! `runs` and `status` do it by way of `hooks`, `attachments` knows which cgroup is which workload,
 //! `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
 //! tells the kernel what it lets pass by itself, `sights` operators of what it did by
-//! itself, `coverage` is the inventory of both, with what is `unseen`. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
+//! itself, `coverage` is the inventory of both, with what is `unseen`; `metrics` are its numbers. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
 //! that are open (`live`).
 
 pub mod api;
@@ -15,6 +15,7 @@ pub mod datagrams;
 pub mod follow;
 pub mod health;
 mod hooks;
+pub mod metrics;
 pub mod operations;
 pub mod peer;
 pub mod runs;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequest, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
 use super::api::{AttachRequest, Problem, RunRequest};
+use super::metrics;
 use super::operations::{OperationError, Operations};
 use super::peer::{OPERATORS, Peer, operators};
 use crate::kernel::CgroupId;
@@ -77,6 +78,7 @@ fn routes(operations: Arc<Operations>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/coverage", get(coverage))
+        .route("/v1/metrics", get(numbers))
         .route("/v1/attachments", get(attachments).post(attach))
         .route("/v1/attachments/{cgroup}", delete(detach))
         .route("/v1/runs", post(start_run))
@@ -132,6 +134,15 @@ async fn coverage(State(operations): Shared) -> Response {
     perform(move || operations.coverage()).await
 }
 
+async fn numbers(State(operations): Shared) -> Response {
+    let make = move || operations.metrics();
+    answer(make, |text| {
+        let kind = [(header::CONTENT_TYPE, metrics::MEDIA_TYPE)];
+        (kind, text).into_response()
+    })
+    .await
+}
+
 async fn attachments(State(operations): Shared) -> Response {
     perform(move || operations.attached()).await
 }
@@ -172,8 +183,15 @@ async fn reload(State(operations): Shared, ConnectInfo(peer): ConnectInfo<Peer>)
 async fn perform<T: Serialize + Send + 'static>(
     operation: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
 ) -> Response {
+    answer(operation, |outcome| Json(outcome).into_response()).await
+}
+
+async fn answer<T: Send + 'static>(
+    operation: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
+    form: impl FnOnce(T) -> Response,
+) -> Response {
     match tokio::task::spawn_blocking(operation).await {
-        Ok(Ok(answer)) => Json(answer).into_response(),
+        Ok(Ok(outcome)) => form(outcome),
         Ok(Err(error)) => (code(&error), Json(problem(&error))).into_response(),
         Err(_panicked) => {
             let problem = Problem {

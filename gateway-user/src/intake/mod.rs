@@ -13,6 +13,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gateway_common::held::Reach;
 use gateway_common::origin::Origin;
 use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::event::SessionEnd;
@@ -39,7 +40,7 @@ use crate::recording::journal::Journal;
 use crate::relay::dns::Dns;
 use crate::relay::evidence::{self, Evidence};
 use crate::relay::opaque::{self, Opaque};
-use crate::relay::{Relay, Route, Surroundings};
+use crate::relay::{Relay, Route, Surroundings, Way};
 
 /// Takes accepted sockets.
 #[derive(Debug)]
@@ -111,6 +112,8 @@ impl Intake {
     }
 
     async fn open(&self, stream: TcpStream, origin: &Origin) -> Result<(), Refused> {
+        // Taken first, so that it ends with whatever ends this.
+        let connected = self.around.dialer.take(origin);
         let config = Arc::clone(&self.around.config.borrow());
         let subject = Arc::new(self.subject(origin, &config).await?);
         let destination = origin.destination_addr();
@@ -143,7 +146,10 @@ impl Intake {
             .admit(&subject.workload, limit, Instant::now());
         if resource.is_some_and(|resource| resource.protocol.shape == Shape::Stream) {
             match place {
-                Ok(_place) => self.pass(stream, origin, &config, &subject, &flow).await,
+                Ok(_place) => {
+                    self.pass(stream, connected, origin, &config, &subject, &flow)
+                        .await;
+                }
                 Err(full) => {
                     self.note_full(&subject, &flow, full);
                     opaque::reset(stream);
@@ -182,7 +188,10 @@ impl Intake {
                 let connection = evidence::connection(&subject, &flow);
                 let evidence = Evidence::new(journal, self.log.clone(), connection);
                 let route = Route {
-                    destination,
+                    way: Way {
+                        reach: Reach::from(origin),
+                        connected,
+                    },
                     hosts: flow.hosts.clone(),
                     upstream: resource.map(|resource| Arc::clone(&resource.upstream)),
                 };
@@ -251,6 +260,7 @@ impl Intake {
     async fn pass(
         &self,
         stream: TcpStream,
+        connected: Option<TcpStream>,
         origin: &Origin,
         config: &Config,
         subject: &Subject,
@@ -261,7 +271,12 @@ impl Intake {
             Ok(journal) => {
                 let guard = self.register(origin, &TCP, subject, flow);
                 let evidence = Evidence::new(journal, self.log.clone(), connection);
-                let passing = Opaque::new(subject, flow, stream, evidence, guard, &self.around);
+                let way = Way {
+                    reach: Reach::from(origin),
+                    connected,
+                };
+                let passing =
+                    Opaque::new(subject, flow, stream, way, evidence, guard, &self.around);
                 tell(flow, &passing.run().await);
             }
             Err(error) => {
@@ -338,15 +353,12 @@ impl Intake {
     }
 
     fn refuse(&self, origin: Option<&Origin>, refused: &Refused) {
-        let connection = Connection {
-            session: None,
-            workload: origin
-                .and_then(|origin| self.attachments.workload_of(CgroupId(origin.attached))),
-            pid: origin.map(|origin| origin.tgid),
-            uid: origin.map(|origin| origin.uid),
-            comm: origin.map(|origin| String::from_utf8_lossy(origin.comm_bytes()).into_owned()),
-            destination: origin.map(Origin::destination_addr),
-            resource: None,
+        let connection = match origin {
+            Some(origin) => {
+                let workload = self.attachments.workload_of(CgroupId(origin.attached));
+                Connection::of_origin(origin, workload, None)
+            }
+            None => Connection::default(),
         };
         tracing::warn!(%refused, "connection refused");
         self.note_refused(connection, refused.to_string());

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use aya::maps::{Map, MapError};
 use aya::programs::{Program, ProgramType};
@@ -16,6 +17,7 @@ use gateway_common::settings::Settings;
 
 use super::bpffs::Folders;
 use super::error::KernelError;
+use super::held::{HeldConnects, Word};
 use super::hook::Hook;
 use super::maps::{Maps, map_error};
 use super::refusal::{self, release};
@@ -26,7 +28,8 @@ struct Aligned<T: ?Sized>(T);
 
 static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("gateway.bpf.o"));
 
-/// The maps that outlive the daemon. `.rodata`, with the settings, belongs to each load.
+/// The maps that outlive the daemon. `.rodata`, with the settings, belongs to each load, and so does
+/// what is said of connects that are held: another daemon hears of them anew.
 const PINNED: [&str; 13] = [
     "ATTACHED",
     "OWN",
@@ -57,7 +60,7 @@ impl Programs {
             port,
             has_set_retval: u16::from(has_set_retval(ProgramType::CgroupSockAddr)),
             has_socket_retval: u16::from(has_set_retval(ProgramType::CgroupSock)),
-            pad: 0,
+            syn_repeats: syn_repeats(),
         };
         let pins = folders.maps();
         let mut loader = EbpfLoader::new();
@@ -81,6 +84,8 @@ impl Programs {
             heartbeat: Mutex::new(map(&mut ebpf, "HEARTBEAT")?),
             sights: Mutex::new(Some(map(&mut ebpf, "SIGHTS")?)),
             counters: map(&mut ebpf, "STATS")?,
+            held: Mutex::new(Some(HeldConnects::new(&mut ebpf)?)),
+            word: Word::new(&mut ebpf)?,
         };
         Ok(Self { hooks, maps })
     }
@@ -118,6 +123,22 @@ fn has_set_retval(kind: ProgramType) -> bool {
     matches!(probe, Ok(true))
 }
 
+/// How often a held SYN is repeated before the agent's kernel gives up: as many times as make about
+/// the two minutes that an unanswered SYN has without a gateway (`tcp_syn_retries` of 6), if the
+/// first repetition comes after one tick instead of a second and the pause doubles each time.
+fn syn_repeats() -> u16 {
+    const TWO_MINUTES: Duration = Duration::from_secs(127);
+    // The coarse clock goes forward once a tick.
+    let tick = nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)
+        .map_or(Duration::from_millis(4), Duration::from)
+        .max(Duration::from_millis(1));
+    let mut repeats = 0;
+    while tick * (2 << repeats) < TWO_MINUTES {
+        repeats += 1;
+    }
+    repeats
+}
+
 fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<OwnedFd, KernelError> {
     let program = ebpf.program_mut(hook.program());
     let loaded = match program {
@@ -134,7 +155,7 @@ fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<OwnedFd, KernelError> {
         .map_err(|error| KernelError::os("duplicating a descriptor", error))
 }
 
-fn map<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, KernelError>
+pub(super) fn map<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, KernelError>
 where
     M: TryFrom<Map, Error = MapError>,
 {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 #[expect(
     deprecated,
@@ -28,6 +29,7 @@ use gateway_common::source::Source;
 
 use super::cgroup::CgroupId;
 use super::error::KernelError;
+use super::held::{HeldConnects, Word};
 use super::hook::Hook;
 
 /// `/proc/self/ns/pid` in the initial PID namespace (`PROC_PID_INIT_INO`).
@@ -53,6 +55,9 @@ pub(super) struct Maps {
     pub(super) heartbeat: Mutex<Array<MapData, u64>>,
     pub(super) sights: Mutex<Option<RingBuf<MapData>>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) held: Mutex<Option<HeldConnects>>,
+    /// The daemon's word on connects that are held.
+    pub(super) word: Word,
 }
 
 /// What the programs counted on the daemon's side, all processors together, since the maps were
@@ -225,18 +230,29 @@ impl Maps {
 
     /// Beats once.
     pub(super) fn beat(&self) -> Result<(), KernelError> {
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
-            .map_err(|error| KernelError::os("reading the clock", error))?;
-        let now = u64::try_from(std::time::Duration::from(now).as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(monotonic()?.as_nanos()).unwrap_or(u64::MAX);
         held(&self.heartbeat)
             .set(0, now, 0)
             .map_err(|error| map_error("the daemon's heartbeat", error))
+    }
+
+    /// How long ago the last beat was.
+    pub(super) fn heartbeat_age(&self) -> Result<Duration, KernelError> {
+        let last = held(&self.heartbeat)
+            .get(&0, 0)
+            .map_err(|error| map_error("the daemon's heartbeat", error))?;
+        Ok(monotonic()?.saturating_sub(Duration::from_nanos(last)))
     }
 
     /// The events, for the one who asks first.
     pub(super) fn take_sights(&self) -> Option<Sights> {
         let ring = held(&self.sights).take()?;
         Some(Sights { ring })
+    }
+
+    /// The connects that are held, for the one who asks first.
+    pub(super) fn take_held(&self) -> Option<HeldConnects> {
+        held(&self.held).take()
     }
 
     /// The counters, all processors together.
@@ -306,6 +322,13 @@ fn unless_there(result: Result<(), MapError>, doing: &str) -> Result<(), KernelE
         }
         result => result.map_err(|error| map_error(doing, error)),
     }
+}
+
+/// The clock of the heartbeat.
+fn monotonic() -> Result<Duration, KernelError> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map_err(|error| KernelError::os("reading the clock", error))?;
+    Ok(Duration::from(now))
 }
 
 fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {

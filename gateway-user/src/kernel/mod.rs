@@ -3,10 +3,13 @@
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
 //! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
 //! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
-//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and what
-//! `foreign` does to sockets, `orphans` what they leave behind, `syscall` is the part of bpf(2) that
-//! aya lacks, `keeper` is the process that does what needs privileges once the daemon has none.
-//! Which workload a cgroup stands for is not known here. The programs are in `gateway-ebpf`; `docs/kernel.md` tells how it all works.
+//! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and
+//! what `foreign` does to sockets, `orphans` what they leave behind, `held` tells of connects that
+//! wait for the daemon's word and `unreachable` says "no" to one, `netns` makes sockets in other
+//! network namespaces, `listeners` and `resolvers` are where agents are sent to, `syscall` is the part of bpf(2)
+//! that aya lacks, `keeper` is the process that does what needs privileges once the daemon has
+//! none. Which workload a cgroup stands for is not known here. The programs are in `gateway-ebpf`;
+//! `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
 
 mod bpffs;
@@ -17,21 +20,27 @@ mod close;
 mod diag;
 mod error;
 mod foreign;
+mod held;
 mod hook;
 mod keeper;
 mod link;
+pub mod listeners;
 mod load;
 mod maps;
+mod netns;
 mod orphans;
 mod refusal;
+pub mod resolvers;
 mod syscall;
 #[cfg(test)]
 mod tests;
+mod unreachable;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use gateway_common::origin::Origin;
 use serde::{Deserialize, Serialize};
@@ -40,14 +49,18 @@ pub use cgroup::{Cgroup, CgroupId, CgroupMount};
 pub use check::Damage;
 pub use close::Closing;
 pub use error::KernelError;
+pub use held::HeldConnects;
 pub use hook::Hook;
 pub use keeper::{Duty, Side};
 pub use maps::{Counters, Covered, DatagramDestination, Sights};
+pub use netns::{Foothold, NetnsId};
+pub use unreachable::{Icmp, Unreachable};
 
 use bpffs::{Bpffs, Folders};
 use check::PinnedMap;
 use keeper::{Keeper, Request};
 use load::Programs;
+use netns::NetnsTable;
 
 /// What the kernel side needs to know to start.
 #[derive(Clone, Debug)]
@@ -65,6 +78,7 @@ pub struct Kernel {
     mount: CgroupMount,
     daemon: Cgroup,
     programs: Programs,
+    icmp: Icmp,
     /// Cgroups whose hooks were not whole when they were adopted.
     damaged: Vec<CgroupId>,
     privileges: Privileges,
@@ -84,6 +98,8 @@ struct Here {
     port: u16,
     /// Held while links of a cgroup are changed, so that two requests do not mix theirs.
     changing: Mutex<()>,
+    /// The network namespaces that were entered.
+    namespaces: NetnsTable,
     /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
     lifecycle: Mutex<OwnedFd>,
     maps: Vec<PinnedMap>,
@@ -118,14 +134,17 @@ impl Kernel {
             bpffs,
             port: options.port,
             changing: Mutex::new(()),
+            namespaces: NetnsTable::default(),
             lifecycle: Mutex::new(lifecycle),
             maps,
         };
         let damaged = here.adopt(&mount, &daemon, &programs)?;
+        let icmp = Icmp::open().map_err(|error| KernelError::os("making raw sockets", error))?;
         Ok(Self {
             mount,
             daemon,
             programs,
+            icmp,
             damaged,
             privileges: Privileges::Here(here),
         })
@@ -290,6 +309,11 @@ impl Kernel {
     /// [`HEARTBEAT_LIMIT_NS`](gateway_common::HEARTBEAT_LIMIT_NS).
     pub fn beat(&self) -> Result<(), KernelError> {
         self.programs.maps.beat()
+    }
+
+    /// How long ago the last beat was.
+    pub fn heartbeat_age(&self) -> Result<Duration, KernelError> {
+        self.programs.maps.heartbeat_age()
     }
 
     /// What happened in each attached cgroup since it was attached, by kind.

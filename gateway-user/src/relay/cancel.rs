@@ -5,16 +5,17 @@
 //! and it works only for the workload that it was given to.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use gateway_common::held::Reach;
 use gateway_core::descriptor::Protocol;
 use gateway_core::ids::WorkloadName;
 use gateway_core::protocols::CancelKey;
 
-use super::dial::{self, DialError};
+use super::dial::{self, DialError, Way};
 use super::leg::Read;
+use crate::dialer::Dialer;
 use crate::tls::upstream::Upstream;
 
 /// Where a cancel request goes.
@@ -22,8 +23,8 @@ use crate::tls::upstream::Upstream;
 pub struct Target {
     /// Whose session it is.
     pub workload: WorkloadName,
-    /// The server.
-    pub destination: SocketAddr,
+    /// The server, and from where it is reached.
+    pub reach: Reach,
     /// How it is reached.
     pub upstream: Arc<Upstream>,
     /// The name that the session's server was asked for and verified as, where that was by name.
@@ -75,12 +76,18 @@ impl Drop for Issued {
 
 /// Sends a cancel request on a connection of its own.
 pub(super) async fn send(
+    dialer: &Dialer,
     protocol: &Protocol,
     target: &Target,
     request: Bytes,
 ) -> Result<(), DialError> {
     let name = target.name.as_deref();
-    let (mut leg, _) = dial::dial(protocol, target.destination, &target.upstream, name).await?;
+    let mut way = Way {
+        reach: target.reach,
+        connected: None,
+    };
+    let dialed = dial::dial(dialer, &mut way, protocol, &target.upstream, name).await;
+    let (mut leg, _) = dialed?;
     let mut request = BytesMut::from(&*request);
     let sent = std::future::poll_fn(|cx| leg.poll_write(cx, &mut request)).await;
     sent.map_err(DialError::Connect)?;

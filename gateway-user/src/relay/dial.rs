@@ -1,15 +1,17 @@
-//! The way to the server: TCP, then TLS as the resource wants it.
+//! The way to the server: TCP, unless that was made before, then TLS as the resource wants it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use gateway_common::held::Reach;
 use gateway_core::descriptor::Protocol;
 use gateway_core::protocols::TlsInfo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::leg::{self, Leg};
+use crate::dialer::Dialer;
 use crate::tls::upstream::{Mode, Upstream};
 
 /// The server has so long to accept and to agree on TLS.
@@ -44,39 +46,61 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-/// Connects to `destination`. `name` is the server's, where it is
-/// known by name.
+/// How a server is reached.
+#[derive(Debug)]
+pub struct Way {
+    /// The server, and from where it is reached.
+    pub reach: Reach,
+    /// A socket that is connected to it already, if there is one. It is used once.
+    pub connected: Option<TcpStream>,
+}
+
+impl Way {
+    async fn tcp(&mut self, dialer: &Dialer) -> Result<TcpStream, DialError> {
+        match self.connected.take() {
+            Some(tcp) => Ok(tcp),
+            None => dialer
+                .connect(&self.reach)
+                .await
+                .map_err(DialError::Connect),
+        }
+    }
+}
+
+/// Connects to a server. `name` is the server's, where it is known by name.
 pub async fn dial(
+    dialer: &Dialer,
+    way: &mut Way,
     protocol: &Protocol,
-    destination: SocketAddr,
     upstream: &Upstream,
     name: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
-    let dialed =
-        tokio::time::timeout(DEADLINE, connect(protocol, destination, upstream, name)).await;
-    dialed.map_err(|_| DialError::TimedOut)?
+    let dialed = async {
+        let tcp = way.tcp(dialer).await?;
+        let server = way.reach.destination_addr().ip();
+        secure(tcp, server, protocol, upstream, name).await
+    };
+    tokio::time::timeout(DEADLINE, dialed)
+        .await
+        .map_err(|_| DialError::TimedOut)?
 }
 
-/// Connects to `destination` for bytes that pass as they are.
-pub(super) async fn reach(destination: SocketAddr) -> Result<TcpStream, DialError> {
-    let dialed = tokio::time::timeout(DEADLINE, tcp(destination)).await;
+/// Connects to a server for bytes that pass as they are.
+pub(super) async fn reach(dialer: &Dialer, way: &mut Way) -> Result<TcpStream, DialError> {
+    let dialed = tokio::time::timeout(DEADLINE, way.tcp(dialer)).await;
     let stream = dialed.map_err(|_| DialError::TimedOut)??;
     leg::tune_or_tell(&stream);
     Ok(stream)
 }
 
-async fn tcp(destination: SocketAddr) -> Result<TcpStream, DialError> {
-    let connected = TcpStream::connect(destination).await;
-    connected.map_err(DialError::Connect)
-}
-
-async fn connect(
+async fn secure(
+    tcp: TcpStream,
+    server: IpAddr,
     protocol: &Protocol,
-    destination: SocketAddr,
     upstream: &Upstream,
     name: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
-    let mut leg = Leg::new(tcp(destination).await?);
+    let mut leg = Leg::new(tcp);
     let Some(config) = upstream.config() else {
         return Ok((leg, None));
     };
@@ -97,7 +121,7 @@ async fn connect(
             return Err(DialError::NotAnAnswer);
         }
     }
-    let name = upstream.server_name(name, destination.ip());
+    let name = upstream.server_name(name, server);
     let info = leg
         .connect(config, name)
         .await

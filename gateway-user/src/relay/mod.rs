@@ -13,7 +13,6 @@ mod leg;
 pub mod opaque;
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,10 +28,12 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 use self::cancel::{CancelKeys, Issued, Target};
+pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
 use self::opaque::Pipes;
 use crate::config::Config;
+use crate::dialer::Dialer;
 use crate::live::Guard;
 use crate::names::Names;
 use crate::tls::authority::Authority;
@@ -56,6 +57,8 @@ pub struct Surroundings {
     pub authority: Arc<Authority>,
     /// The cancel keys of all sessions.
     pub cancel_keys: CancelKeys,
+    /// Reaches servers.
+    pub dialer: Arc<Dialer>,
     /// Which addresses hosts have.
     pub names: Names,
     /// What uninspected streams are moved through.
@@ -67,8 +70,8 @@ pub struct Surroundings {
 /// How a session reaches its server.
 #[derive(Debug)]
 pub struct Route {
-    /// The server.
-    pub destination: SocketAddr,
+    /// How it is reached.
+    pub way: Way,
     /// The names of the resource's hosts that have this address.
     pub hosts: Vec<String>,
     /// TLS towards it; none for a destination that no resource covers and policy refuses.
@@ -216,13 +219,10 @@ impl<'a> Relay<'a> {
                 .session
                 .handle_unreachable("no resource covers this destination");
         };
-        let dialed = dial::dial(
-            self.framed.protocol(),
-            self.route.destination,
-            &upstream,
-            self.server_name(),
-        )
-        .await;
+        let (dialer, protocol) = (&self.around.dialer, self.framed.protocol());
+        let name = self.server_name().map(str::to_owned);
+        let way = &mut self.route.way;
+        let dialed = dial::dial(dialer, way, protocol, &upstream, name.as_deref()).await;
         match dialed {
             Ok((leg, info)) => {
                 self.server = Some(leg);
@@ -259,7 +259,7 @@ impl<'a> Relay<'a> {
         let acceptor = self
             .around
             .authority
-            .acceptor(self.route.destination.ip())
+            .acceptor(self.route.way.reach.destination_addr().ip())
             .map_err(io::Error::other)?;
         let handshake = async {
             // The answer that agrees to TLS goes out in plain text first.
@@ -301,7 +301,7 @@ impl<'a> Relay<'a> {
         let workload = self.guard.info().workload.clone();
         let target = Target {
             workload,
-            destination: self.route.destination,
+            reach: self.route.way.reach,
             upstream,
             name: self.server_name().map(str::to_owned),
             real,
@@ -318,8 +318,8 @@ impl<'a> Relay<'a> {
         };
         let request = self.framed.cancel_request(&target.real);
         let protocol = self.framed.protocol();
-        let sent =
-            tokio::time::timeout(CLOSE_DEADLINE, cancel::send(protocol, &target, request)).await;
+        let sending = cancel::send(&self.around.dialer, protocol, &target, request);
+        let sent = tokio::time::timeout(CLOSE_DEADLINE, sending).await;
         if !matches!(sent, Ok(Ok(()))) {
             tracing::warn!(session = %self.guard.info().session, "a cancel request could not be delivered");
         }

@@ -96,5 +96,5 @@ elif WHAT == "bulk":
 elif WHAT == "wait":
     try:
         wait()
-    except (ConnectionResetError, BrokenPipeError):
+    except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
         print("refused")

@@ -164,3 +164,38 @@ fn what_cannot_be_seen_of_an_attached_cgroup_is_said() {
         assert!(said.contains(text), "{text}: {said}");
     }
 }
+
+#[test]
+fn metrics_count_what_happened_and_stay_small() {
+    let peer = Peer::start();
+    let gateway = gateway(&allowed(peer.port));
+    let elsewhere = Namespace::new().unwrap();
+    agent(&gateway, &streams("echoes", peer.port, 3));
+    agent(&gateway, &ways(&elsewhere));
+    gateway.wait_recordings(3).unwrap();
+    let wanted = [
+        r#"gateway_sessions_total{workload="agent",resource="peer",protocol="tcp",passed="uninspected"} 3"#,
+        r#"gateway_ended_sessions_total{workload="agent",resource="peer",protocol="tcp",how="client_closed"} 3"#,
+        r#"gateway_asks_total{workload="agent",resource="peer",protocol="tcp",ruling="allow"} 3"#,
+        r#"gateway_kernel_events_total{workload="agent",kind="refused_quic"} 1"#,
+        r#"gateway_kernel_records_delivered_total 3"#,
+        "gateway_heartbeat_age_seconds 0.",
+        "# EOF",
+    ];
+    // The end of a session is told a moment after its recording is complete.
+    wait::until("everything is counted", || {
+        let text = gateway.ask(["metrics"])?;
+        Ok(wanted.iter().all(|line| text.contains(line)).then_some(()))
+    })
+    .unwrap_or_else(|error| panic!("{error}: {}", gateway.ask(["metrics"]).unwrap()));
+    let lines = |gateway: &Gateway| gateway.ask(["metrics"]).unwrap().lines().count();
+    let before = lines(&gateway);
+    agent(&gateway, &streams("echoes", peer.port, 20));
+    agent(&gateway, &ways(&elsewhere));
+    gateway.wait_recordings(23).unwrap();
+    assert_eq!(
+        lines(&gateway),
+        before,
+        "more of the same needs no more lines"
+    );
+}

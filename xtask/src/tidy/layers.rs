@@ -54,6 +54,7 @@ const USER: Table = &[
             "relay",
             "control",
             "live",
+            "dialer",
             "names",
             "admission",
             "launch",

@@ -18,7 +18,7 @@ use super::model::{Effect, Mode, RuleSpec};
 use super::pattern::{Quantifier, Truth};
 use crate::descriptor::Protocol;
 use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
-use crate::flow::Flow;
+use crate::flow::{Flow, OriginalDst};
 use crate::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -107,13 +107,20 @@ impl Engine {
         &self.digest
     }
 
+    /// The rules for a resource; none for one that is not of this policy.
+    pub(super) fn table(&self, resource: Option<&ResourceName>) -> Option<&Table> {
+        resource.and_then(|resource| self.tables.get(resource))
+    }
+
     /// Decides. Never fails: what is not known counts against the one who asks.
     pub fn decide(&self, subject: &Subject, flow: &Flow, facts: &Facts) -> Decision {
         let known = |resource: &&ResourceName| self.tables.contains_key(*resource);
         let Some(resource) = flow.resource.as_ref().filter(known) else {
-            let plain = || format!("{} is not a resource of this gateway", flow.destination.0);
-            let reason = flow.unclear.clone().unwrap_or_else(plain);
-            return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
+            let refusal = match flow.unclear.clone() {
+                Some(reason) => Refusal { rule: None, reason },
+                None => not_a_resource(flow.destination),
+            };
+            return Outcome::Refused(refusal).decision(Mode::Enforce);
         };
         self.decide_for(&subject.workload, &subject.groups, resource, facts)
     }
@@ -180,7 +187,7 @@ impl Engine {
 }
 
 /// Whether the rule is about this workload.
-fn is_about(rule: &Rule, workload: &WorkloadName, groups: &[GroupName]) -> bool {
+pub(super) fn is_about(rule: &Rule, workload: &WorkloadName, groups: &[GroupName]) -> bool {
     let named = |names: &[WorkloadName]| names.binary_search(workload).is_ok();
     let grouped = |names: &[GroupName]| {
         let mut groups = groups.iter();
@@ -373,16 +380,26 @@ impl<'a> Case<'a> {
     fn nothing_allows(&self, unit: Option<&FactSet>) -> Refusal {
         let reason = match unit {
             Some(unit) => explain(unit, self.table.slots),
-            None => {
-                let (workload, resource) = (self.workload, self.resource);
-                format!("no rule allows workload {workload} on {resource}")
-            }
+            None => return no_session(self.workload, self.resource),
         };
         Refusal { rule: None, reason }
     }
 }
 
-fn denied_by(rule: &Rule) -> Refusal {
+/// The refusal of a destination that no resource covers.
+pub(super) fn not_a_resource(destination: OriginalDst) -> Refusal {
+    let reason = format!("{} is not a resource of this gateway", destination.0);
+    Refusal { rule: None, reason }
+}
+
+/// The refusal of a session that no rule allows.
+pub(super) fn no_session(workload: &WorkloadName, resource: &ResourceName) -> Refusal {
+    let reason = format!("no rule allows workload {workload} on {resource}");
+    Refusal { rule: None, reason }
+}
+
+/// The refusal by a rule.
+pub(super) fn denied_by(rule: &Rule) -> Refusal {
     let reason = rule
         .reason
         .clone()

@@ -3,11 +3,14 @@
 //! The daemon loads the programs, then splits in two ([`Kernel::split`]). The keeper attaches,
 //! detaches and looks after cgroups when the daemon asks; it reads nothing that an agent has
 //! written, and it ends with the daemon. The daemon keeps the maps, which it reads and writes by
-//! descriptors that it has open already. `wire` is how the two talk.
+//! descriptors that it has open already. `wire` is how the two talk,
+//! `descriptors` how sockets in other network namespaces come over.
 
+pub(super) mod descriptors;
 mod wire;
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use self::wire::End;
 use super::cgroup::{Cgroup, CgroupId};
 use super::error::KernelError;
+use super::netns::NetnsId;
 use super::{Kernel, Privileges};
 
 /// What the daemon asks for.
@@ -44,6 +48,17 @@ pub(super) enum Request {
     RemoveCgroup(PathBuf),
     /// [`Kernel::executable`].
     Executable(u32),
+    /// [`Kernel::enter`]; the answer comes with the descriptors.
+    Enter { id: NetnsId, threads: [u32; 2] },
+    /// [`Kernel::socket_in`], likewise.
+    SocketIn {
+        id: NetnsId,
+        destination: SocketAddr,
+    },
+    /// [`Kernel::is_used`].
+    IsUsed { id: NetnsId, cgroups: Vec<PathBuf> },
+    /// [`Kernel::leave_netns`].
+    LeaveNetns(NetnsId),
 }
 
 /// Why it was not done, as far as the daemon acts on the difference.
@@ -112,13 +127,24 @@ pub(super) fn split(mut kernel: Kernel) -> Result<Side, KernelError> {
 impl Keeper {
     /// Asks for something and waits for the answer.
     pub(super) fn ask<T: DeserializeOwned>(&self, request: &Request) -> Result<T, KernelError> {
+        self.ask_for(request).map(|(answer, _none)| answer)
+    }
+
+    /// Likewise for descriptors.
+    pub(super) fn ask_for<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<(T, Vec<OwnedFd>), KernelError> {
         // A request and its answer are taken whole, so a panic of another holder leaves none half.
         let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         let gone = |error| KernelError::os("asking the keeper", error);
         end.send(request, &[]).map_err(gone)?;
         let answer = end.receive::<Result<serde_json::Value, Failure>>();
         match answer.map_err(gone)? {
-            Some((Ok(value), _)) => serde_json::from_value(value).map_err(|e| gone(e.into())),
+            Some((Ok(value), with)) => match serde_json::from_value(value) {
+                Ok(answer) => Ok((answer, with)),
+                Err(error) => Err(gone(error.into())),
+            },
             Some((Err(failure), _)) => Err(failure.into()),
             None => Err(gone(io::ErrorKind::BrokenPipe.into())),
         }
@@ -152,8 +178,10 @@ impl Duty {
         }
         let failed = |error| KernelError::os("talking to the daemon", error);
         while let Some((request, _)) = self.end.receive().map_err(failed)? {
-            let answer = self.answer(request);
-            match self.end.send(&answer, &[]) {
+            let mut with = Vec::new();
+            let answer = self.answer(request, &mut with);
+            let with: Vec<_> = with.iter().map(AsFd::as_fd).collect();
+            match self.end.send(&answer, &with) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 sent => sent.map_err(failed)?,
             }
@@ -161,7 +189,12 @@ impl Duty {
         Ok(())
     }
 
-    fn answer(&self, request: Request) -> Result<serde_json::Value, Failure> {
+    /// Does what is asked. Descriptors for the daemon go to `with`.
+    fn answer(
+        &self,
+        request: Request,
+        with: &mut Vec<OwnedFd>,
+    ) -> Result<serde_json::Value, Failure> {
         let kernel = &self.kernel;
         match request {
             Request::Attach(cgroup) => told(kernel.attach(&cgroup)),
@@ -173,6 +206,17 @@ impl Duty {
             Request::MakeCgroup(path) => told(kernel.make_cgroup(&path)),
             Request::RemoveCgroup(path) => told(kernel.remove_cgroup(&path)),
             Request::Executable(pid) => told(kernel.executable(pid)),
+            Request::Enter { id, threads } => {
+                let foothold = kernel.enter(id, threads)?;
+                told(Ok(descriptors::pack(foothold, with)))
+            }
+            Request::SocketIn { id, destination } => {
+                let socket = kernel.socket_in(id, destination)?;
+                with.extend(socket.map(OwnedFd::from));
+                told(Ok(()))
+            }
+            Request::IsUsed { id, cgroups } => told(kernel.is_used(id, &cgroups)),
+            Request::LeaveNetns(id) => told(kernel.leave_netns(id)),
         }
     }
 }

@@ -5,10 +5,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{deeds, internet};
@@ -95,6 +96,7 @@ fn agent_process() {
         "reuse" => reuse_one_port(destination, words[2].parse().unwrap()),
         "try" => say(&attempt(destination, libc::IPPROTO_TCP)),
         "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
+        "poll" => say(&poll_once(destination, words[2].parse().unwrap())),
         "again" => connect_twice(destination, words[2].parse().unwrap()),
         "fastopen" => fast_open(destination, words[2].parse().unwrap()),
         "hasty" => hasty(destination, words[2].parse().unwrap()),
@@ -149,6 +151,24 @@ fn reuse_one_port(destination: SocketAddr, count: u16) {
         socket2::SockRef::from(&stream)
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
+    }
+}
+
+/// A `connect` that does not block, and what there is to say of it after so many milliseconds.
+fn poll_once(destination: SocketAddr, patience: u16) -> String {
+    let domain = Domain::for_address(destination);
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP)).unwrap();
+    let begun = socket.connect(&destination.into()).unwrap_err();
+    if begun.raw_os_error() != Some(libc::EINPROGRESS) {
+        return errno(&begun);
+    }
+    let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLOUT)];
+    if poll(&mut fds, patience).unwrap() == 0 {
+        return String::from("nothing yet");
+    }
+    match socket.take_error().unwrap() {
+        Some(error) => errno(&error),
+        None => peer(&socket),
     }
 }
 

@@ -11,14 +11,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gateway_common::coverage::Kind;
+use gateway_common::held::{Held, Reach};
 use gateway_common::origin::Origin;
 use nix::mount::{MntFlags, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket, Type};
 
-use crate::kernel::{Cgroup, CgroupMount, Kernel, Options, remove_all};
+use crate::kernel::{Cgroup, CgroupMount, HeldConnects, Kernel, Options, remove_all};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -79,8 +81,27 @@ impl Stage {
         }
     }
 
-    /// A daemon whose heart beats as long as it is there, or until [`Stage::hang`].
+    /// A daemon that lets every connect go, and whose heart beats as long as it is there, or until
+    /// [`Stage::hang`].
     pub(super) fn start(&self) -> Arc<Kernel> {
+        let kernel = self.start_holding();
+        let mut held = kernel.held().unwrap();
+        let daemon = Arc::downgrade(&kernel);
+        std::thread::spawn(move || {
+            while let Some(kernel) = daemon.upgrade() {
+                while let Some(next) = held.take_next() {
+                    kernel.let_go(&next.origin).unwrap();
+                    kernel.reached(&Reach::from(&next.origin)).unwrap();
+                }
+                drop(kernel);
+                wait_held(&held, Duration::from_millis(20));
+            }
+        });
+        kernel
+    }
+
+    /// Likewise, but it says nothing of its own accord.
+    pub(super) fn start_holding(&self) -> Arc<Kernel> {
         let kernel = Arc::new(Kernel::start(&self.options).unwrap());
         *self.pulse.lock().unwrap() = Some(Pulse::start(&kernel));
         kernel
@@ -193,6 +214,22 @@ impl Accepted {
         let _reset = self.stream.read(&mut [0]);
         origin
     }
+}
+
+/// The next connect that is held; none if there is none for so long.
+pub(super) fn next_held(held: &mut HeldConnects, patience: Duration) -> Option<Held> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(next) = held.take_next() {
+            return Some(next);
+        }
+        wait_held(held, deadline.checked_duration_since(Instant::now())?);
+    }
+}
+
+fn wait_held(held: &HeldConnects, patience: Duration) {
+    let mut fds = [PollFd::new(held.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::try_from(patience).unwrap()).unwrap();
 }
 
 /// Whether nobody has connected.

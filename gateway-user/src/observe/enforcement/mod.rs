@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gateway_common::origin::Origin;
 use gateway_core::event::SessionEnd;
 use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
 use gateway_core::refusal::Refusal;
@@ -186,7 +187,7 @@ pub enum What {
 
 /// Which connection an entry is about. What is not known of a connection that was refused early is
 /// left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// Names the recording; none where it was refused before there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,6 +210,25 @@ pub struct Connection {
     /// The resource that covers the destination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceName>,
+}
+
+impl Connection {
+    /// A connection that has no session yet.
+    pub fn of_origin(
+        origin: &Origin,
+        workload: Option<WorkloadName>,
+        resource: Option<ResourceName>,
+    ) -> Self {
+        Self {
+            session: None,
+            workload,
+            pid: Some(origin.tgid),
+            uid: Some(origin.uid),
+            comm: Some(String::from_utf8_lossy(origin.comm_bytes()).into_owned()),
+            destination: Some(origin.destination_addr()),
+            resource,
+        }
+    }
 }
 
 /// Something asked for that policy did not want.

@@ -23,8 +23,9 @@ use tokio::sync::watch;
 pub use self::pair::reset;
 use self::pair::{Ending, Pair};
 pub use self::pipe::Pipes;
+use super::dial::{self, Way};
 use super::evidence::{Evidence, EvidenceError};
-use super::{Surroundings, dial, leg};
+use super::{Surroundings, leg};
 use crate::config::Config;
 use crate::live::Guard;
 
@@ -39,6 +40,7 @@ pub struct Opaque<'a> {
 /// What it needs besides its sockets.
 #[derive(Debug)]
 struct Rest<'a> {
+    way: Way,
     subject: Subject,
     flow: Flow,
     evidence: Evidence,
@@ -77,6 +79,7 @@ impl<'a> Opaque<'a> {
         subject: &Subject,
         flow: &Flow,
         client: TcpStream,
+        way: Way,
         evidence: Evidence,
         guard: Guard,
         around: &'a Surroundings,
@@ -85,6 +88,7 @@ impl<'a> Opaque<'a> {
             stream: Stream::new(subject, flow, env!("CARGO_PKG_VERSION")),
             client,
             rest: Rest {
+                way,
                 subject: subject.clone(),
                 flow: flow.clone(),
                 evidence,
@@ -175,7 +179,7 @@ impl Rest<'_> {
         let server = tokio::select! {
             biased;
             () = self.guard.cancelled() => Err(SessionEnd::Stopped),
-            dialed = dial::reach(self.flow.destination.0) => dialed.map_err(|error| {
+            dialed = dial::reach(&self.around.dialer, &mut self.way) => dialed.map_err(|error| {
                 SessionEnd::ServerFailed { detail: error.to_string() }
             }),
         };

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::bars::bars;
 use super::*;
 
 fn any_rule() -> impl Strategy<Value = String> {
@@ -63,6 +64,8 @@ const TEXTS: &[&str] = &[
     "BEGIN",
 ];
 
+const WHO: &[&str] = &["", "", "group = 'agents'\n", "workload = 'writer'\n"];
+
 proptest! {
     #[test]
     fn more_deny_rules_never_allow_more(
@@ -95,5 +98,23 @@ proptest! {
         prop_assume!(!rules.iter().any(|rule| rule.contains("parsed")));
         let before = allowed(&rules, &Stage::Action(units.into()));
         prop_assert!(before || !allowed(&rules, &Stage::Action(less.into())));
+    }
+
+    #[test]
+    fn what_is_barred_is_refused(
+        rules in prop::collection::vec(any_rule(), 0..4),
+        restricted in prop::collection::vec(prop::sample::select(WHO), 4),
+        workload in prop::sample::select(vec!["planner", "writer"]),
+        resource in prop::sample::select(vec!["orders-db", "trial-db", "elsewhere"]),
+    ) {
+        let rules: Vec<_> = rules
+            .iter()
+            .zip(restricted)
+            .map(|(rule, who)| format!("{who}{rule}"))
+            .collect();
+        let engine = engine(&file(&rules));
+        let barred = bars(&engine, workload, resource).is_some();
+        let decision = decide(&engine, workload, resource, Stage::Connect);
+        prop_assert!(!barred || matches!(decision.verdict, Verdict::Deny(_)));
     }
 }

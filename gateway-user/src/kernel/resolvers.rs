@@ -13,15 +13,15 @@ const WAITING: usize = 1 << 20;
 
 /// The two sockets.
 #[derive(Debug)]
-pub(super) struct Resolvers {
+pub struct Resolvers {
     /// On 127.0.0.1.
-    pub(super) v4: UdpSocket,
+    pub v4: UdpSocket,
     /// On `[::1]`; none on a host without IPv6.
-    pub(super) v6: Option<UdpSocket>,
+    pub v6: Option<UdpSocket>,
 }
 
 /// Opens both, not blocking.
-pub(super) fn open(port: u16) -> Result<Resolvers, ListenError> {
+pub fn open(port: u16) -> Result<Resolvers, ListenError> {
     let v4 = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     let v6 = match bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))) {
         Ok(socket) => Some(socket),

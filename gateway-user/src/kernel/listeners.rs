@@ -33,7 +33,7 @@ pub enum ListenError {
     },
 }
 
-/// The two listeners.
+/// The two listeners of one network namespace.
 #[derive(Debug)]
 pub struct Listeners {
     /// On 127.0.0.1.

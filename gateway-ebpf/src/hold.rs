@@ -1,0 +1,97 @@
+//! Holds SYNs back until the daemon has reached the server, so that the agent's `connect` ends as
+//! it would have without a gateway in between.
+//!
+//! `connect` decides whether to hold, the egress program drops the SYN and tells the daemon, again
+//! at each repetition, until the daemon lets it go. What it has to say of a server that cannot be
+//! reached is no business of these programs: it comes as an ICMP error.
+
+use aya_ebpf::bindings::bpf_sock_ops;
+use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_setsockopt};
+use core::ffi::c_void;
+use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
+use gateway_common::held::{Held, Reach};
+use gateway_common::origin::Origin;
+
+use crate::lifecycle;
+use crate::listener::Daemon;
+use crate::maps::{DIAL, FLOW, Flow, REACHABLE, VERDICT, as_map, on_socket, settings};
+use crate::packet::Packet;
+
+const SOL_TCP: i32 = 6;
+const TCP_SYNCNT: i32 = 7;
+
+/// Whether the server was reached a moment ago.
+#[inline(always)]
+pub fn is_reached(origin: &Origin) -> bool {
+    match REACHABLE.get_ptr(Reach::from(origin)) {
+        // SAFETY: a live value of the map; it is replaced as one word.
+        Some(until) => unsafe { read_volatile(until) > origin.boot_ns },
+        None => false,
+    }
+}
+
+/// In `connect`: keeps the agent's kernel at it as long as without a gateway.
+#[inline(always)]
+pub fn persist(ctx: *mut c_void) {
+    let repeats = i32::from(settings().syn_repeats);
+    let value = addr_of!(repeats).cast_mut().cast();
+    // SAFETY: the context is live, and the value is an int. Should it fail, the agent's kernel
+    // only gives up sooner.
+    unsafe { bpf_setsockopt(ctx, SOL_TCP, TCP_SYNCNT, value, 4) };
+}
+
+/// In sock_ops: repeats the SYN of a held socket after one tick rather than after a second.
+#[inline(always)]
+pub fn hasten(ctx: *mut bpf_sock_ops) {
+    // SAFETY: the kernel passes a live context; the verifier checks each offset.
+    let sk = unsafe { read_volatile(addr_of!((*ctx).__bindgen_anon_2.sk)) };
+    if !sk.is_null() && held(sk.cast()).is_some() {
+        // SAFETY: as above; the answer to this event is written here.
+        unsafe { write_volatile(addr_of_mut!((*ctx).__bindgen_anon_1.reply), 1) };
+    }
+}
+
+/// What is on a socket whose SYN is held.
+#[inline(always)]
+pub fn held<'a>(sk: *mut c_void) -> Option<&'a mut Flow> {
+    let flow: *mut Flow = on_socket(&FLOW, sk);
+    // SAFETY: if not null, a live value of this socket, which whoever sends by it has locked.
+    (!flow.is_null() && unsafe { (*flow).hold } == 1).then(|| unsafe { &mut *flow })
+}
+
+/// In `connect`: what was held on the socket before is over.
+#[inline(always)]
+pub fn forget(sk: *mut c_void) {
+    if let Some(flow) = held(sk) {
+        flow.hold = 0;
+    }
+}
+
+/// In egress: whether a SYN that was held may leave now.
+///
+/// INVARIANT: it leaves only for a listener with the daemon's mark, which is asked for again each
+/// time: the daemon may have died since, and somebody taken its port.
+#[inline(always)]
+pub fn judge(flow: &mut Flow, packet: &Packet, daemon: &Daemon) -> bool {
+    if matches!(daemon, Daemon::Serving(_)) && is_let_go(&flow.origin) {
+        let _goes_with_its_socket = VERDICT.remove(flow.origin.cookie);
+        flow.hold = 0;
+        lifecycle::publish_record(&flow.origin);
+        return true;
+    }
+    flow.sequence = packet.sequence;
+    let held = core::ptr::from_mut(flow).cast();
+    // What the daemon does not hear now it hears with the next repetition.
+    // SAFETY: a `Flow` begins with a whole `Held`, which is asserted where it is defined.
+    unsafe { bpf_ringbuf_output(as_map(&DIAL), held, size_of::<Held>() as u64, 0) };
+    false
+}
+
+#[inline(always)]
+fn is_let_go(origin: &Origin) -> bool {
+    match VERDICT.get_ptr(origin.cookie) {
+        // SAFETY: a live value of the map, one word. An earlier connect of the socket had another.
+        Some(connect) => unsafe { read_volatile(connect) == origin.boot_ns },
+        None => false,
+    }
+}

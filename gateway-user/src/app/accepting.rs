@@ -1,0 +1,116 @@
+//! The tasks around the listeners: accepting in each network namespace, and dealing with connects
+//! that are held before there is anything to accept.
+
+use std::io;
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::dialer::{Dialer, Opened};
+use crate::intake::Intake;
+use crate::kernel::HeldConnects;
+
+/// Namespaces whose listeners may wait to be served; who opens one more waits too.
+pub(super) const OPENED: usize = 16;
+/// How often what is over is looked for: connects that nobody came for, namespaces without agents.
+const SWEEP: Duration = Duration::from_secs(2);
+/// Wait after a failed accept: running out of descriptors ends when sessions do.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+
+/// Accepts until `stopped` says so.
+pub(super) async fn accept_task(
+    listener: StdListener,
+    intake: Arc<Intake>,
+    stopped: watch::Receiver<bool>,
+) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "cannot serve a listener"),
+    };
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _peer)) => intake.accept(stream),
+            // The connection was reset before we came to it, or descriptors ran out.
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept");
+                tokio::time::sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+}
+
+/// Serves the listeners in other network namespaces, each until its namespace is left.
+pub(super) async fn elsewhere_task(
+    mut openings: mpsc::Receiver<Opened>,
+    intake: Arc<Intake>,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut serving = JoinSet::new();
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stop => return serving.shutdown().await,
+            Some(_ended) = serving.join_next() => {}
+            Some(Opened { listeners, closed }) = openings.recv() => {
+                for listener in listeners {
+                    serving.spawn(accept_task(listener, Arc::clone(&intake), closed.clone()));
+                }
+            }
+        }
+    }
+}
+
+/// Deals with the connects that are held.
+pub(super) async fn dial_task(
+    dialer: Arc<Dialer>,
+    held: HeldConnects,
+    stopped: watch::Receiver<bool>,
+) {
+    let ended: io::Result<()> = tokio::select! {
+        () = until(stopped) => return,
+        ended = dialer.run(held) => ended,
+    };
+    // Fails closed: what is held stays so.
+    tracing::error!(
+        ?ended,
+        "held connects are not heard of any more: restart the daemon"
+    );
+}
+
+/// Looks for what is over.
+pub(super) async fn sweep_task(dialer: Arc<Dialer>, stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {}
+        }
+        let dialer = Arc::clone(&dialer);
+        match tokio::task::spawn_blocking(move || dialer.sweep()).await {
+            Ok(Ok(())) => {}
+            failed => tracing::warn!(
+                ?failed,
+                "cannot look for connects and namespaces that are over"
+            ),
+        }
+    }
+}
+
+/// Completes when the daemon stops. Cancel safe: it only looks.
+pub(super) async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone means the end as well.
+    if stopped.wait_for(|stopped| *stopped).await.is_err() {
+        tracing::debug!("stopped without notice");
+    }
+}

@@ -1,0 +1,303 @@
+//! Reaches servers for agents whose `connect` is held, before it ends: so that a server that is not
+//! there is not there for the agent either, and a destination that policy bars refuses at once.
+//!
+//! Only TCP is made here and no byte of the agent's is sent; TLS and protocol are the relay's.
+//! `table` has the connects that are held, `namespaces` the network namespaces that agents are in.
+//! A connect is held by the kernel programs as long as nothing is said: whatever fails here, and
+//! whatever there is too much of, keeps it held and never lets it pass.
+
+mod namespaces;
+mod table;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gateway_common::held::{Held, Reach};
+use gateway_common::origin::Origin;
+use gateway_core::descriptor::Shape;
+use gateway_core::flow::OriginalDst;
+use gateway_core::ids::ResourceName;
+use gateway_core::policy::decision::Verdict;
+use gateway_core::protocols::opaque;
+use gateway_core::refusal::Refusal;
+use socket2::SockRef;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+
+use self::namespaces::Namespaces;
+use self::table::{Hear, Table};
+use crate::config::Config;
+use crate::control::attachments::Attachments;
+use crate::kernel::{CgroupId, HeldConnects, Kernel, KernelError, NetnsId, Unreachable};
+use crate::names::Names;
+use crate::observe::enforcement::{Connection, EnforcementLog, What};
+
+pub use self::namespaces::Opened;
+
+/// A server is given so long to answer. An agent that waits longer has it tried again each time
+/// that its kernel repeats the SYN.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// So many servers are waited for at a time. More connects are held until it is their turn.
+const AT_ONCE: usize = 1024;
+
+/// Reaches servers.
+#[derive(Debug)]
+pub struct Dialer {
+    kernel: Arc<Kernel>,
+    attachments: Arc<Attachments>,
+    config: watch::Receiver<Arc<Config>>,
+    names: Names,
+    log: EnforcementLog,
+    /// Of the daemon's listeners.
+    port: u16,
+    table: Table,
+    namespaces: Namespaces,
+    turns: Arc<Semaphore>,
+}
+
+/// What becomes of a connect, as far as policy goes.
+enum Ruling {
+    /// Its server is to be reached.
+    Dial,
+    /// It needs none.
+    LetGo,
+    /// It is refused.
+    Bar(Option<ResourceName>, Refusal),
+}
+
+impl Dialer {
+    /// Takes its parts over. Listeners that it opens in other network namespaces come out of the
+    /// channel's other end.
+    pub fn new(
+        kernel: Arc<Kernel>,
+        attachments: Arc<Attachments>,
+        config: watch::Receiver<Arc<Config>>,
+        names: Names,
+        log: EnforcementLog,
+        opened: mpsc::Sender<Opened>,
+    ) -> io::Result<Self> {
+        let port = config.borrow().daemon.port;
+        let namespaces = Namespaces::new(Arc::clone(&kernel), opened)?;
+        Ok(Self {
+            kernel,
+            attachments,
+            config,
+            names,
+            log,
+            port,
+            table: Table::default(),
+            namespaces,
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        })
+    }
+
+    /// Deals with the connects that are held, for ever.
+    pub async fn run(self: Arc<Self>, held: HeldConnects) -> io::Result<()> {
+        let mut held = held.listen()?;
+        loop {
+            let mut ready = held.readable_mut().await?;
+            while let Some(held) = ready.get_inner_mut().take_next() {
+                self.hear(held);
+            }
+            ready.clear_ready();
+        }
+    }
+
+    /// Connects to a server: from the agent's network namespace if it is in there, else from the
+    /// daemon's.
+    pub async fn connect(&self, reach: &Reach) -> io::Result<TcpStream> {
+        let connected = self.attempt(reach).await;
+        // Only whether the next one is held depends on these notes.
+        let noted = match &connected {
+            Ok(_) => self.kernel.reached(reach),
+            Err(_) => self.kernel.lost(reach),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot note whether a server was reached");
+        }
+        connected
+    }
+
+    /// The socket to the server that was made while this connection was held, if it is there and
+    /// still good.
+    pub fn take(&self, origin: &Origin) -> Option<TcpStream> {
+        let server = self.table.take(origin)?;
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        match SockRef::from(&server).peek(&mut byte) {
+            // It has closed meanwhile, or failed.
+            Ok(0) => None,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => None,
+            _ => Some(server),
+        }
+    }
+
+    /// Forgets what is over and leaves network namespaces that nobody uses. Reads `/proc`; to be
+    /// called now and then where it may block.
+    pub fn sweep(&self) -> Result<(), KernelError> {
+        for origin in self.table.sweep(Instant::now()) {
+            self.kernel.take_back(&origin)?;
+        }
+        self.namespaces.sweep()
+    }
+
+    fn hear(self: &Arc<Self>, held: Held) {
+        match self.table.hear(&held.origin) {
+            Hear::Wait => {}
+            Hear::LetGo => self.let_go(&held.origin),
+            Hear::Tell(why) => self.tell(&held, why),
+            Hear::Dial => {
+                // Without a turn it stays held and comes again.
+                let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
+                    return self.table.forget(&held.origin);
+                };
+                let dialer = Arc::clone(self);
+                tokio::spawn(async move {
+                    dialer.answer(&held).await;
+                    drop(turn);
+                });
+            }
+        }
+    }
+
+    /// Finds out what becomes of a connect.
+    async fn answer(&self, held: &Held) {
+        let origin = &held.origin;
+        if let Err(error) = self.namespaces.serve(origin).await {
+            // There is no way to tell the agent, whose `connect` will time out.
+            let reason = error.to_string();
+            self.note(origin, None, Refusal { rule: None, reason });
+            return self.table.done(origin);
+        }
+        match self.judge(origin) {
+            Ruling::Dial => {}
+            Ruling::LetGo => {
+                self.table.open(origin, None);
+                return self.let_go(origin);
+            }
+            Ruling::Bar(resource, refusal) => {
+                self.note(origin, resource, refusal);
+                self.table.unreached(origin, Unreachable::Port);
+                return self.tell(held, Unreachable::Port);
+            }
+        }
+        let reach = Reach::from(origin);
+        match tokio::time::timeout(PATIENCE, self.connect(&reach)).await {
+            Ok(Ok(server)) => {
+                self.table.open(origin, Some(server));
+                self.let_go(origin);
+            }
+            Ok(Err(error)) => match Unreachable::from_error(&error) {
+                Some(why) => {
+                    tracing::debug!(destination = %reach.destination_addr(), %error, "server not reached");
+                    self.table.unreached(origin, why);
+                    self.tell(held, why);
+                }
+                None => self.table.forget(origin),
+            },
+            // The agent hears nothing, as it would have from the network.
+            Err(_late) => self.table.forget(origin),
+        }
+    }
+
+    /// What policy says before anything is said on the connection: nobody of this workload could
+    /// have a session there, or it is a stream, of which everything is known before it begins.
+    fn judge(&self, origin: &Origin) -> Ruling {
+        let config = Arc::clone(&self.config.borrow());
+        let destination = origin.destination_addr();
+        let attachment = self.attachments.find(CgroupId(origin.attached));
+        let Some(workload) = attachment.and_then(|one| config.workload(&one.workload)) else {
+            // As unknown as one that was never there. Intake says the same.
+            let reason = format!("cgroup {} belongs to no workload", origin.attached);
+            return Ruling::Bar(None, Refusal { rule: None, reason });
+        };
+        let (name, groups) = (&workload.name, &workload.groups);
+        let claim = self
+            .names
+            .resource_for(&config, destination, name, Instant::now());
+        let resource = match claim {
+            Ok(claim) => claim.map(|claim| claim.resource),
+            // Refused as well, in words that help: an address that is several hosts' becomes one's
+            // when its name is looked up.
+            Err(_unclear) => return Ruling::LetGo,
+        };
+        let resource_name = resource.map(|one| &one.name);
+        let destination = OriginalDst(destination);
+        if let Some(refusal) = config.engine.bars(name, groups, destination, resource_name) {
+            return Ruling::Bar(resource_name.cloned(), refusal);
+        }
+        match resource.map(|one| (one.protocol.shape, &one.name)) {
+            // The gateway answers itself, whoever was asked.
+            Some((Shape::Terminated, _)) => Ruling::LetGo,
+            Some((Shape::Stream, stream)) => {
+                let facts = opaque::to_destination(destination.0);
+                match config
+                    .engine
+                    .decide_for(name, groups, stream, &facts)
+                    .verdict
+                {
+                    Verdict::Allow(_) => Ruling::Dial,
+                    Verdict::Deny(refusal) => Ruling::Bar(Some(stream.clone()), refusal),
+                }
+            }
+            _ => Ruling::Dial,
+        }
+    }
+
+    async fn attempt(&self, reach: &Reach) -> io::Result<TcpStream> {
+        let (netns, destination) = (NetnsId(reach.netns), reach.destination_addr());
+        if self.namespaces.is_own(netns) {
+            return TcpStream::connect(destination).await;
+        }
+        // Fails closed: what is meant by an address of a namespace that is gone, nobody knows.
+        if self.namespaces.find(netns).is_none() {
+            return Err(io::Error::other("the agent's network namespace is gone"));
+        }
+        let kernel = Arc::clone(&self.kernel);
+        let made = tokio::task::spawn_blocking(move || kernel.socket_in(netns, destination));
+        match made.await?.map_err(io::Error::other)? {
+            Some(socket) => {
+                TcpSocket::from_std_stream(socket.into())
+                    .connect(destination)
+                    .await
+            }
+            None => TcpStream::connect(destination).await,
+        }
+    }
+
+    fn let_go(&self, origin: &Origin) {
+        if let Err(error) = self.kernel.let_go(origin) {
+            // It stays held, and is let go when it is heard of again.
+            tracing::warn!(%error, "cannot let a connect go");
+        }
+    }
+
+    /// Tells the agent, in its network namespace.
+    fn tell(&self, held: &Held, why: Unreachable) {
+        let netns = NetnsId(held.origin.netns);
+        let told = match self.namespaces.find(netns) {
+            Some(place) => place.icmp().tell(held, self.port, why),
+            None if self.namespaces.is_own(netns) => self.kernel.icmp().tell(held, self.port, why),
+            // Left meanwhile: so has whoever waited.
+            None => return,
+        };
+        if let Err(error) = told {
+            // It is told again when the SYN is repeated.
+            tracing::warn!(%error, "cannot tell an agent that its server is not reached");
+        }
+    }
+
+    fn note(&self, origin: &Origin, resource: Option<ResourceName>, refusal: Refusal) {
+        let workload = self.attachments.workload_of(CgroupId(origin.attached));
+        let connection = Connection::of_origin(origin, workload, resource);
+        let what = What::ConnectionRefused {
+            connection,
+            rule: refusal.rule,
+            reason: refusal.reason,
+        };
+        // It is refused whether or not the log takes it.
+        if let Err(error) = self.log.note(what) {
+            tracing::error!(%error, "cannot write the enforcement log");
+        }
+    }
+}

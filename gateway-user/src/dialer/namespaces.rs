@@ -1,0 +1,188 @@
+//! The network namespaces of agents: the daemon's own, and others as long as an attached cgroup has
+//! a thread in one.
+//!
+//! In each the daemon listens on the loopback addresses, where the connect hook sends an agent's
+//! connections. A listener keeps its namespace in being, so it is closed when the last agent has
+//! left. Serving what is accepted there is the caller's part.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsFd as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gateway_common::origin::Origin;
+use tokio::sync::{mpsc, watch};
+
+use crate::kernel::{CgroupId, Foothold, Icmp, Kernel, KernelError, NetnsId};
+
+/// So many namespaces are served at a time, each with a few descriptors. Connects from more are
+/// held until others are gone.
+const MOST: usize = 512;
+
+/// Why an agent's namespace is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum NamespaceError {
+    /// It could not be entered, or there is no listening in it.
+    #[error("the network namespace of the process cannot be served: {0}")]
+    Kernel(#[from] KernelError),
+    /// There are too many.
+    #[error("{MOST} other network namespaces are in use")]
+    TooMany,
+    /// The daemon stops.
+    #[error("the daemon stops")]
+    Stopping,
+}
+
+/// Listeners that were opened in an agent's namespace, to be served until `closed` says so.
+#[derive(Debug)]
+pub struct Opened {
+    /// On 127.0.0.1 and, where there is IPv6, on `[::1]`.
+    pub listeners: Vec<TcpListener>,
+    /// Completes when the namespace is given up.
+    pub closed: watch::Receiver<bool>,
+}
+
+/// One namespace that is served.
+#[derive(Debug)]
+pub(super) struct Place {
+    icmp: Icmp,
+    /// The attached cgroups that came from here.
+    attached: Mutex<BTreeSet<CgroupId>>,
+    /// Dropping it tells those who serve here.
+    _closed: watch::Sender<bool>,
+}
+
+/// The namespaces that are served.
+#[derive(Debug)]
+pub(super) struct Namespaces {
+    kernel: Arc<Kernel>,
+    own: NetnsId,
+    places: Mutex<HashMap<NetnsId, Arc<Place>>>,
+    /// Held while one is opened, so that none is opened twice.
+    opening: tokio::sync::Mutex<()>,
+    opened: mpsc::Sender<Opened>,
+}
+
+impl Namespaces {
+    pub(super) fn new(kernel: Arc<Kernel>, opened: mpsc::Sender<Opened>) -> io::Result<Self> {
+        Ok(Self {
+            kernel,
+            own: NetnsId::own()?,
+            places: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            opened,
+        })
+    }
+
+    /// Serves the namespace that a connection comes from, unless it is served.
+    pub(super) async fn serve(&self, origin: &Origin) -> Result<(), NamespaceError> {
+        let id = NetnsId(origin.netns);
+        if id == self.own {
+            return Ok(());
+        }
+        let attached = CgroupId(origin.attached);
+        if let Some(place) = self.find(id) {
+            place.used_by(attached);
+            return Ok(());
+        }
+        let _alone = self.opening.lock().await;
+        if let Some(place) = self.find(id) {
+            place.used_by(attached);
+            return Ok(());
+        }
+        if self.lock().len() >= MOST {
+            return Err(NamespaceError::TooMany);
+        }
+        let kernel = Arc::clone(&self.kernel);
+        let threads = [origin.tid, origin.tgid];
+        let opened = tokio::task::spawn_blocking(move || {
+            let foothold = kernel.enter(id, threads)?;
+            kernel.mark_listener(foothold.listeners.v4.as_fd())?;
+            if let Some(v6) = &foothold.listeners.v6 {
+                kernel.mark_listener(v6.as_fd())?;
+            }
+            Ok::<_, KernelError>(foothold)
+        });
+        let foothold = opened.await.map_err(|_| NamespaceError::Stopping)??;
+        let Foothold { listeners, icmp } = foothold;
+        let (closing, closed) = watch::channel(false);
+        let opened = Opened {
+            listeners: [Some(listeners.v4), listeners.v6]
+                .into_iter()
+                .flatten()
+                .collect(),
+            closed,
+        };
+        self.opened
+            .send(opened)
+            .await
+            .map_err(|_| NamespaceError::Stopping)?;
+        let place = Arc::new(Place {
+            icmp,
+            attached: Mutex::new(BTreeSet::from([attached])),
+            _closed: closing,
+        });
+        self.lock().insert(id, place);
+        tracing::info!(
+            netns = id.0,
+            pid = origin.tgid,
+            "serving another network namespace"
+        );
+        Ok(())
+    }
+
+    /// The place with this name, if it is served. Not for the daemon's own.
+    pub(super) fn find(&self, id: NetnsId) -> Option<Arc<Place>> {
+        self.lock().get(&id).cloned()
+    }
+
+    /// Whether it is the daemon's own.
+    pub(super) fn is_own(&self, id: NetnsId) -> bool {
+        id == self.own
+    }
+
+    /// Gives up the namespaces that no attached cgroup has a thread in. Reads `/proc`.
+    pub(super) fn sweep(&self) -> Result<(), KernelError> {
+        let places: Vec<_> = self.lock().clone().into_iter().collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let attached = self.kernel.attached()?;
+        for (id, place) in places {
+            let users = place.users().clone();
+            let paths: Vec<_> = attached
+                .iter()
+                .filter(|one| users.contains(&one.id))
+                .filter_map(|one| one.path.clone())
+                .collect();
+            if !self.kernel.is_used(id, &paths)? {
+                self.lock().remove(&id);
+                self.kernel.leave_netns(id)?;
+                tracing::info!(netns = id.0, "left a network namespace");
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<NetnsId, Arc<Place>>> {
+        // Single insertions and removals: a poisoned map is still a good one.
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Tells agents here what is not reached.
+    pub(super) fn icmp(&self) -> &Icmp {
+        &self.icmp
+    }
+
+    fn used_by(&self, attached: CgroupId) {
+        self.users().insert(attached);
+    }
+
+    fn users(&self) -> MutexGuard<'_, BTreeSet<CgroupId>> {
+        // Single insertions: a poisoned set is still a good one.
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

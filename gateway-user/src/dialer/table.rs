@@ -1,0 +1,235 @@
+//! The connects that are held, from the first word of them to the end of their socket's use here.
+//!
+//! An entry is made when a connect is heard of and goes when intake takes its socket, or at a
+//! deadline. What is heard of the same connect meanwhile changes nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use gateway_common::origin::Origin;
+use tokio::net::TcpStream;
+
+use crate::kernel::Unreachable;
+
+/// So many connects are known at a time. More are held until there is room: their SYNs come again.
+const MOST: usize = 8192;
+/// A socket to the server waits so long for its agent, which may have given up.
+const KEEP: Duration = Duration::from_secs(10);
+/// What was decided is remembered so long, for SYNs that were on their way already.
+const REMEMBER: Duration = Duration::from_secs(5);
+
+/// Names one `connect` of one socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    cookie: u64,
+    boot_ns: u64,
+}
+
+impl From<&Origin> for Key {
+    fn from(origin: &Origin) -> Self {
+        Self {
+            cookie: origin.cookie,
+            boot_ns: origin.boot_ns,
+        }
+    }
+}
+
+/// What to do about a connect that was heard of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Hear {
+    /// It is new: dial, and tell the table what came of it.
+    Dial,
+    /// Nothing: it is being dialed, or dealt with.
+    Wait,
+    /// Nothing is in its way, say so again.
+    LetGo,
+    /// Its server is not reached, say so again.
+    Tell(Unreachable),
+}
+
+#[derive(Debug)]
+enum State {
+    Dialing,
+    /// It may go; with the socket to the server, where one was needed.
+    Open(Option<TcpStream>),
+    Unreached(Unreachable),
+    /// Nothing more is to be said of it.
+    Done,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    state: State,
+    origin: Origin,
+    /// None while it is dialed, which has a deadline of its own.
+    until: Option<Instant>,
+}
+
+/// The connects that are held.
+#[derive(Debug, Default)]
+pub(super) struct Table(Mutex<HashMap<Key, Waiting>>);
+
+impl Table {
+    /// Takes note of a connect.
+    pub(super) fn hear(&self, origin: &Origin) -> Hear {
+        let mut entries = self.lock();
+        let room = entries.len() < MOST;
+        match entries.entry(Key::from(origin)) {
+            Entry::Occupied(entry) => match &entry.get().state {
+                State::Dialing | State::Done => Hear::Wait,
+                State::Open(_) => Hear::LetGo,
+                State::Unreached(why) => Hear::Tell(*why),
+            },
+            Entry::Vacant(entry) if room => {
+                entry.insert(Waiting {
+                    state: State::Dialing,
+                    origin: *origin,
+                    until: None,
+                });
+                Hear::Dial
+            }
+            Entry::Vacant(_) => Hear::Wait,
+        }
+    }
+
+    /// Lets it go, and keeps the socket to the server for intake.
+    pub(super) fn open(&self, origin: &Origin, server: Option<TcpStream>) {
+        self.set(origin, State::Open(server), KEEP);
+    }
+
+    /// Remembers what the agent was told.
+    pub(super) fn unreached(&self, origin: &Origin, why: Unreachable) {
+        self.set(origin, State::Unreached(why), REMEMBER);
+    }
+
+    /// Remembers that nothing can be said.
+    pub(super) fn done(&self, origin: &Origin) {
+        self.set(origin, State::Done, REMEMBER);
+    }
+
+    /// Forgets it, so that the next SYN begins anew.
+    pub(super) fn forget(&self, origin: &Origin) {
+        self.lock().remove(&Key::from(origin));
+    }
+
+    /// The socket to the server of a connection that was accepted; none if there is none.
+    pub(super) fn take(&self, origin: &Origin) -> Option<TcpStream> {
+        let mut entries = self.lock();
+        let waiting = entries.get_mut(&Key::from(origin))?;
+        waiting.until = Some(Instant::now() + REMEMBER);
+        match std::mem::replace(&mut waiting.state, State::Done) {
+            State::Open(server) => server,
+            _ => None,
+        }
+    }
+
+    /// Drops what is over; returns the connects that nobody came for, whose "go" is to be taken
+    /// back.
+    pub(super) fn sweep(&self, now: Instant) -> Vec<Origin> {
+        let mut left = Vec::new();
+        self.lock().retain(|_, waiting| {
+            let over = waiting.until.is_some_and(|until| until <= now);
+            if over && matches!(waiting.state, State::Open(_)) {
+                left.push(waiting.origin);
+            }
+            !over
+        });
+        left
+    }
+
+    fn set(&self, origin: &Origin, state: State, keep: Duration) {
+        let waiting = Waiting {
+            state,
+            origin: *origin,
+            until: Some(Instant::now() + keep),
+        };
+        self.lock().insert(Key::from(origin), waiting);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Waiting>> {
+        // Single insertions and removals: a poisoned map is still a good one.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(cookie: u64, boot_ns: u64) -> Origin {
+        Origin {
+            cookie,
+            boot_ns,
+            netns: 1,
+            cgroup: 1,
+            attached: 1,
+            destination: [0; 16],
+            source: [0; 16],
+            destination_port: 5432,
+            source_port: 40000,
+            family: 2,
+            protocol: 6,
+            tgid: 1,
+            tid: 1,
+            uid: 0,
+            gid: 0,
+            comm: [0; 16],
+        }
+    }
+
+    async fn stream() -> TcpStream {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        TcpStream::connect(server.local_addr().unwrap())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connect_is_dialed_once_and_taken_once() {
+        let table = Table::default();
+        let first = origin(7, 1);
+        assert_eq!(table.hear(&first), Hear::Dial);
+        assert_eq!(table.hear(&first), Hear::Wait);
+        // The same socket, used again.
+        assert_eq!(table.hear(&origin(7, 2)), Hear::Dial);
+        table.open(&first, Some(stream().await));
+        assert_eq!(table.hear(&first), Hear::LetGo);
+        assert!(table.take(&first).is_some());
+        assert!(table.take(&first).is_none());
+        assert!(table.take(&origin(7, 2)).is_none());
+        // A SYN that was heard of late is no reason to dial again.
+        assert_eq!(table.hear(&first), Hear::Wait);
+    }
+
+    #[tokio::test]
+    async fn nothing_stays_for_ever() {
+        let table = Table::default();
+        let (abandoned, refused, dialing) = (origin(1, 1), origin(2, 1), origin(3, 1));
+        for one in [&abandoned, &refused, &dialing] {
+            assert_eq!(table.hear(one), Hear::Dial);
+        }
+        table.open(&abandoned, Some(stream().await));
+        table.unreached(&refused, Unreachable::Port);
+        assert_eq!(table.hear(&refused), Hear::Tell(Unreachable::Port));
+        assert_eq!(table.sweep(Instant::now()), []);
+        let later = Instant::now() + KEEP;
+        assert_eq!(table.sweep(later), [abandoned]);
+        assert_eq!(table.hear(&refused), Hear::Dial);
+        assert_eq!(table.hear(&dialing), Hear::Wait);
+        table.forget(&dialing);
+        assert_eq!(table.hear(&dialing), Hear::Dial);
+    }
+
+    #[test]
+    fn what_is_too_many_waits() {
+        let table = Table::default();
+        for cookie in 0..u64::try_from(MOST).unwrap() {
+            assert_eq!(table.hear(&origin(cookie, 1)), Hear::Dial);
+        }
+        assert_eq!(table.hear(&origin(u64::MAX, 1)), Hear::Wait);
+        table.forget(&origin(0, 1));
+        assert_eq!(table.hear(&origin(u64::MAX, 1)), Hear::Dial);
+    }
+}
