@@ -11,6 +11,7 @@ use super::engine::{Grant, Inventory};
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
+use super::review::review;
 use crate::descriptor::Protocol;
 use crate::facts::{Attribute, Fact, Type};
 use crate::glob::Glob;
@@ -40,6 +41,7 @@ pub(super) struct Rule {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) mode: Mode,
+    pub(super) attributes: &'static [Attribute],
     pub(super) slots: Slots,
     pub(super) denies: Vec<Rule>,
     pub(super) allows: Vec<Rule>,
@@ -104,6 +106,7 @@ pub(super) fn compile(
                 resource.name.clone(),
                 Table {
                     mode: resource.mode,
+                    attributes: resource.protocol.attributes,
                     slots,
                     denies,
                     allows,
@@ -141,6 +144,9 @@ pub(super) fn compile(
                 rule.conditions = [&*rule.conditions, more].concat().into();
             }
         }
+    }
+    if diagnostics.iter().all(|it| it.level == Level::Warning) {
+        diagnostics.extend(review(&tables, rules));
     }
     (tables, diagnostics)
 }
