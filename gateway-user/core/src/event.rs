@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::Fact;
 use crate::flow::{ClientAddr, OriginalDst};
 use crate::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId};
 use crate::refusal::Refusal;
@@ -93,6 +94,21 @@ pub enum Value {
     Texts(Vec<String>),
     /// Unknown.
     Unknown(()),
+}
+
+impl Value {
+    /// As it is recorded; nothing for one that the action does not have.
+    pub fn of(fact: &Fact) -> Option<Self> {
+        Some(match fact {
+            Fact::Absent => return None,
+            Fact::Unknown => Self::Unknown(()),
+            Fact::Text(text) => Self::Text(text.to_string()),
+            Fact::Texts(texts) => Self::Texts(texts.iter().map(ToString::to_string).collect()),
+            Fact::Names(names) => Self::Texts(names.iter().map(ToString::to_string).collect()),
+            Fact::Flag(flag) => Self::Flag(*flag),
+            Fact::Number(number) => Self::Number(*number),
+        })
+    }
 }
 
 /// What policy said.

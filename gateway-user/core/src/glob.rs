@@ -1,5 +1,7 @@
 //! `Glob`: the pattern for names that everything the configuration says in patterns is written in.
 
+use std::fmt::{self, Write as _};
+
 /// A text in which `*` stands for any characters and `?` for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Glob {
@@ -38,6 +40,17 @@ impl Glob {
             (Self::Any, _) | (_, Self::Any) => true,
             (Self::Exact(text), glob) | (glob, Self::Exact(text)) => glob.matches(text),
             (Self::Wild(one), Self::Wild(other)) => share(one, other),
+        }
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_char('*'),
+            Self::Exact(text) => f.write_str(text),
+            Self::Wild(pattern) => pattern.iter().try_for_each(|letter| f.write_char(*letter)),
         }
     }
 }

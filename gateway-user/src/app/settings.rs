@@ -105,7 +105,7 @@ fn describe(in_force: &InForce, config: &Config, loaded: Timestamp) -> Configura
             .map(|workload| workload.name.clone())
             .collect(),
         resources: config.resources.len(),
-        rules: config.rules,
+        rules: config.rules.len(),
         log: config.log.file.clone(),
         recordings: config.recording.directory.clone(),
     }

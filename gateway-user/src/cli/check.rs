@@ -1,4 +1,5 @@
-//! `gateway config check`: is the configuration good, and where is it not?
+//! `gateway config check`: is the configuration good, and where is it not? And `gateway policy
+//! check`, which asks only after the rules.
 //!
 //! What is looked for is in `config`; the daemon does the same when it starts and reloads.
 
@@ -21,16 +22,36 @@ pub(super) struct CheckArgs {
     /// Write the findings as one JSON object
     #[arg(long)]
     json: bool,
+    /// Exit with 1 on warnings too
+    #[arg(long)]
+    strict: bool,
 }
 
-/// Checks the file; exits with 1 if it cannot be used. Warnings do not matter to that.
-pub(super) fn run(config: &Path, args: &CheckArgs) -> anyhow::Result<ExitCode> {
+/// What of the file is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// All of it.
+    Everything,
+    /// Its rules. What keeps the file from being used at all is told nevertheless.
+    Rules,
+}
+
+/// Checks the file; exits with 1 if it cannot be used. Warnings matter to that only if asked for.
+pub(super) fn run(config: &Path, about: About, args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let checked = match Config::load(config) {
         Err(error @ ConfigError::Read { .. }) => return Err(error.into()),
         Err(ConfigError::Invalid(report)) => Err(report),
-        Ok((config, warnings)) => Ok((config, warnings)),
+        Ok((config, warnings)) => {
+            let warnings = match about {
+                About::Everything => warnings,
+                About::Rules => warnings.map(|report| report.about(&config.rules)),
+            };
+            let some = |report: &Report| report.count(Level::Warning) > 0;
+            Ok((config, warnings.filter(some)))
+        }
     };
     let status = match &checked {
+        Ok((_, warnings)) if args.strict && warnings.is_some() => ExitCode::FAILURE,
         Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     };
@@ -69,7 +90,7 @@ fn summary(config: &Config, warnings: Option<&Report>) -> String {
         config.path.display(),
         counted(config.workloads.len(), "workload"),
         counted(config.resources.len(), "resource"),
-        counted(config.rules, "rule"),
+        counted(config.rules.len(), "rule"),
     )
 }
 

@@ -11,6 +11,7 @@ mod enter;
 mod failure;
 mod manual;
 mod place;
+mod policy;
 mod printable;
 mod run;
 mod sessions;
@@ -59,6 +60,8 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   gateway config check --config gateway.toml     is the configuration good?
+  gateway policy explain --as planner --resource orders-db 'DROP TABLE orders'
+                                                 would that pass, and why not?
   gateway daemon --config gateway.toml           run the daemon
   gateway run --as planner -- psql -h db shop    run one command as workload `planner`
   gateway attach --as planner --unit agent       take over a running service
@@ -117,6 +120,8 @@ the enforcement log, the CA and the configuration stay; it says where they are."
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check, explain and test the policy
+    Policy(policy::PolicyArgs),
     /// Write a completion script for a shell
     #[command(after_help = "Example:\n  gateway completions bash > /etc/bash_completion.d/gateway")]
     Completions(manual::CompletionsArgs),
@@ -149,7 +154,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Daemon(args) => daemon::run(args, cli.config),
         Command::EnterRun(args) => enter::run(args),
-        Command::Config(ConfigCommand::Check(args)) => check::run(&places()?.config, &args),
+        Command::Config(ConfigCommand::Check(args)) => {
+            check::run(&places()?.config, check::About::Everything, &args)
+        }
+        Command::Policy(args) => policy::run(&places()?.config, args),
         Command::Tail(args) => tail::run(&places()?.log, &args),
         Command::Sessions(args) => sessions::run(&places()?, &args),
         Command::Uninstall(args) => uninstall::run(&places()?, &args),

@@ -137,6 +137,8 @@ impl Findings<'_> {
                 return None;
             }
         };
+        self.memberships(&file.rule, &workloads);
+        let rules = self.rules(&file.rule);
         Some(Config {
             path: path.to_owned(),
             daemon,
@@ -146,7 +148,7 @@ impl Findings<'_> {
             workloads,
             resources,
             any_server,
-            rules: file.rule.len(),
+            rules,
             engine: Arc::new(engine),
             digest,
         })

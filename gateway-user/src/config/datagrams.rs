@@ -2,6 +2,7 @@
 //! the kernel lets them pass and asks nobody.
 
 use gateway_core::descriptor::Shape;
+use gateway_core::facts::Facts;
 use gateway_core::ids::{ResourceName, RuleName, WorkloadName};
 use gateway_core::policy::decision::Verdict;
 use gateway_core::protocols::opaque;
@@ -23,6 +24,14 @@ pub struct Passage {
     pub observed: Option<Refusal>,
 }
 
+/// What is known of datagrams to some destination in a network.
+pub fn facts_of(to: &Prefix) -> Facts {
+    match to.single() {
+        Some(destination) => opaque::to_destination(destination),
+        None => opaque::to_network(to.port()),
+    }
+}
+
 impl Config {
     /// The datagrams that the workload of this name may send; none for one that is not there.
     pub fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {
@@ -33,10 +42,7 @@ impl Config {
         let datagrams = resources.filter(|it| it.protocol.shape == Shape::Datagrams);
         let prefixes = datagrams.flat_map(|it| it.addresses.iter().map(move |to| (&it.name, *to)));
         let decided = prefixes.filter_map(|(resource, to)| {
-            let facts = match to.single() {
-                Some(destination) => opaque::to_destination(destination),
-                None => opaque::to_network(to.port()),
-            };
+            let facts = facts_of(&to);
             let (name, groups) = (&workload.name, &workload.groups);
             let decision = self.engine.decide_for(name, groups, resource, &facts);
             match decision.verdict {

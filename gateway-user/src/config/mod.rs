@@ -2,7 +2,7 @@
 //!
 //! `file` is its shape as serde reads it, `check`, `workloads` and `resources` turn that into [`Config`],
 //! `address` is what resources cover, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
-//! by `gateway_core::policy`. What is done with the result is in `app`.
+//! by `gateway_core::policy`, but for what only `rules` knows. What is done with the result is in `app`.
 
 pub mod address;
 mod check;
@@ -13,16 +13,18 @@ pub mod hosts;
 mod nearest;
 pub mod report;
 mod resources;
+mod rules;
 pub mod selector;
 mod workloads;
 
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_core::descriptor::{Protocol, Shape};
-use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
+use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, RuleName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
 use gateway_core::protocols::{self, ClientTls};
@@ -71,12 +73,23 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Every server of names, where no resource is one.
     pub any_server: Option<Resource>,
-    /// How many rules the policy has.
-    pub rules: usize,
+    /// The rules of the policy, in the order of the file.
+    pub rules: Vec<RulePlace>,
     /// The policy, compiled.
     pub engine: Arc<Engine>,
     /// SHA-256 of the file, which names the policy in recordings.
     pub digest: PolicyDigest,
+}
+
+/// Where a rule is in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulePlace {
+    /// The rule.
+    pub name: RuleName,
+    /// The line of its name, from 1.
+    pub line: usize,
+    /// Bytes of the file that hold all that can be wrong with it.
+    pub extent: Range<usize>,
 }
 
 /// How the daemon runs.

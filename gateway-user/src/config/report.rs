@@ -12,6 +12,8 @@ use annotate_snippets::{AnnotationKind, Group, Level as Shown, Renderer, Snippet
 use gateway_core::policy::diagnostic::{Diagnostic, Level};
 use serde::Serialize;
 
+use super::RulePlace;
+
 /// Findings about one file. Shown as plain text by `Display`, in colour by [`Report::styled`].
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -31,6 +33,8 @@ pub struct Finding {
     pub line: usize,
     /// The character in the line, from 1.
     pub column: usize,
+    /// The bytes of the file that it is about, from 0.
+    pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
@@ -55,6 +59,17 @@ impl Report {
         self.render(&Renderer::styled())
     }
 
+    /// Only what is about one of these places of the file.
+    pub fn about(self, places: &[RulePlace]) -> Self {
+        let is_within = |finding: &Diagnostic| {
+            let (start, end) = (finding.span.start, finding.span.end);
+            let mut extents = places.iter().map(|place| &place.extent);
+            extents.any(|extent| extent.start <= start && end <= extent.end)
+        };
+        let findings = self.findings.into_iter().filter(is_within).collect();
+        Self { findings, ..self }
+    }
+
     /// How many findings of a level there are.
     pub fn count(&self, level: Level) -> usize {
         let of_level = |finding: &&Diagnostic| finding.level == level;
@@ -73,6 +88,7 @@ impl Report {
                 file: self.path.clone(),
                 line,
                 column,
+                span: finding.span.clone(),
                 message: finding.message.clone(),
                 help: finding.help.clone(),
             }

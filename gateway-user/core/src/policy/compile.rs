@@ -11,6 +11,7 @@ use super::engine::{Grant, Inventory};
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
+use super::review::review;
 use crate::descriptor::Protocol;
 use crate::facts::{Attribute, Fact, Type};
 use crate::glob::Glob;
@@ -40,6 +41,7 @@ pub(super) struct Rule {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) mode: Mode,
+    pub(super) attributes: &'static [Attribute],
     pub(super) slots: Slots,
     pub(super) denies: Vec<Rule>,
     pub(super) allows: Vec<Rule>,
@@ -104,6 +106,7 @@ pub(super) fn compile(
                 resource.name.clone(),
                 Table {
                     mode: resource.mode,
+                    attributes: resource.protocol.attributes,
                     slots,
                     denies,
                     allows,
@@ -141,6 +144,9 @@ pub(super) fn compile(
                 rule.conditions = [&*rule.conditions, more].concat().into();
             }
         }
+    }
+    if diagnostics.iter().all(|it| it.level == Level::Warning) {
+        diagnostics.extend(review(&tables, rules));
     }
     (tables, diagnostics)
 }
@@ -213,6 +219,7 @@ fn one(
     });
     let mut by_protocol: HashMap<&str, Option<Rule>> = HashMap::new();
     let mut missing: Vec<(&Protocol, String, Range<usize>)> = Vec::new();
+    let mut unwritten: Vec<&str> = Vec::new();
     for resource in covered {
         let protocol = resource.protocol;
         let rule = by_protocol.entry(protocol.name).or_insert_with(|| {
@@ -227,6 +234,9 @@ fn one(
                 missing: absent,
             } = matching.unwrap_or_default();
             let known = absent.is_empty();
+            if inventory.unwritten.contains(&resource.name) {
+                unwritten.push(protocol.name);
+            }
             missing.extend(
                 absent
                     .into_iter()
@@ -259,6 +269,8 @@ fn one(
     if usable && spec.resource.is_none() {
         return;
     }
+    // Nobody who writes `*` thinks of a resource that is not in the file.
+    missing.retain(|(protocol, _, _)| !(usable && unwritten.contains(&protocol.name)));
     let mut told: Vec<Diagnostic> = Vec::new();
     for diagnostic in missing.into_iter().map(|it| unknown_fact(it, usable)) {
         let guess = |it: &Diagnostic| {

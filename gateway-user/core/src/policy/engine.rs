@@ -13,7 +13,8 @@ use toml::Spanned;
 use super::compile::{Rule, Slots, Table, compile};
 use super::decision::{Decision, Permit, Verdict};
 use super::diagnostic::{Diagnostic, Level};
-use super::model::{Mode, RuleSpec};
+use super::matching::Condition;
+use super::model::{Effect, Mode, RuleSpec};
 use super::pattern::{Quantifier, Truth};
 use crate::descriptor::Protocol;
 use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
@@ -133,23 +134,38 @@ impl Engine {
         resource: &ResourceName,
         facts: &Facts,
     ) -> Decision {
-        let Some(table) = self.tables.get(resource) else {
+        let Some(case) = self.case(workload, groups, resource, facts) else {
             let reason = format!("{resource} is not a resource of this gateway");
             return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
-        };
-        let case = Case {
-            engine: self,
-            table,
-            workload,
-            groups,
-            resource,
-            facts,
         };
         let outcome = match &facts.stage {
             Stage::Connect => case.unit(None),
             Stage::Action(units) => case.units(units),
         };
-        outcome.decision(table.mode)
+        outcome.decision(case.table.mode)
+    }
+
+    /// What is to be decided, put beside the resource's rules; none for a resource that is not there.
+    pub(super) fn case<'a>(
+        &'a self,
+        workload: &'a WorkloadName,
+        groups: &'a [GroupName],
+        resource: &'a ResourceName,
+        facts: &'a Facts,
+    ) -> Option<Case<'a>> {
+        Some(Case {
+            engine: self,
+            table: self.tables.get(resource)?,
+            workload,
+            groups,
+            resource,
+            facts,
+        })
+    }
+
+    /// The rules of every resource.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.values()
     }
 
     /// Whether some rule lets the workload use the resource for something, and none keeps it off as
@@ -181,7 +197,7 @@ pub(super) fn is_about(rule: &Rule, workload: &WorkloadName, groups: &[GroupName
 }
 
 /// What came of the rules, before a resource in observe mode lets pass what they refuse.
-enum Outcome<'a> {
+pub(super) enum Outcome<'a> {
     Allowed {
         by: &'a Rule,
         /// What enforcing every rule would have refused.
@@ -191,7 +207,7 @@ enum Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    fn decision(self, mode: Mode) -> Decision {
+    pub(super) fn decision(self, mode: Mode) -> Decision {
         match (self, mode) {
             (Self::Allowed { by, observed }, _) => Decision {
                 verdict: Verdict::Allow(Permit::mint()),
@@ -212,8 +228,19 @@ impl Outcome<'_> {
     }
 }
 
+/// What keeps a rule from holding.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Obstacle<'a> {
+    /// It allows what could not be read only if it says so.
+    Unread,
+    /// It denies by a fact that is not there before the session has begun.
+    TooEarly(&'a Condition),
+    /// This fact.
+    Fact(&'a Condition, &'a Fact),
+}
+
 /// One thing to be decided.
-struct Case<'a> {
+pub(super) struct Case<'a> {
     engine: &'a Engine,
     table: &'a Table,
     workload: &'a WorkloadName,
@@ -223,6 +250,11 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// The rules for the resource.
+    pub(super) fn table(&self) -> &'a Table {
+        self.table
+    }
+
     /// Each unit must be allowed. A rule that denies one is told rather than that nothing allows
     /// another.
     fn units(&self, units: &[FactSet]) -> Outcome<'a> {
@@ -252,7 +284,7 @@ impl<'a> Case<'a> {
     }
 
     /// Decides on one unit, or with `None` on the start of the session.
-    fn unit(&self, unit: Option<&FactSet>) -> Outcome<'a> {
+    pub(super) fn unit(&self, unit: Option<&FactSet>) -> Outcome<'a> {
         let bit = match (unit, self.table.slots.verb) {
             (Some(unit), Some((slot, _))) => self.table.slots.bit(unit.fact(slot)),
             _ => u128::MAX,
@@ -263,7 +295,7 @@ impl<'a> Case<'a> {
         }
         let mut observed = None;
         for rule in &self.table.denies {
-            if rule.values & bit != 0 && self.covers(rule) && self.denies(rule, unit) {
+            if rule.values & bit != 0 && self.covers(rule) && self.holds(rule, unit) {
                 let refusal = denied_by(rule);
                 match rule.mode {
                     Mode::Enforce => return Outcome::Refused(refusal),
@@ -273,7 +305,7 @@ impl<'a> Case<'a> {
         }
         let mut allows =
             self.table.allows.iter().filter(|rule| {
-                rule.values & bit != 0 && self.covers(rule) && self.allows(rule, unit)
+                rule.values & bit != 0 && self.covers(rule) && self.holds(rule, unit)
             });
         let Some(first) = allows.next() else {
             return Outcome::Refused(self.nothing_allows(unit));
@@ -303,37 +335,44 @@ impl<'a> Case<'a> {
     }
 
     /// Whether the rule is about this subject.
-    fn covers(&self, rule: &Rule) -> bool {
+    pub(super) fn covers(&self, rule: &Rule) -> bool {
         let used = |of| self.engine.may_use(self.workload, self.groups, of);
         is_about(rule, self.workload, self.groups) && rule.of.as_ref().is_none_or(used)
     }
 
-    /// Fails closed: a deny rule holds where it might match.
-    fn denies(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
-        rule.conditions.iter().all(|condition| {
-            let fact = match (condition.scope, unit) {
-                (Scope::Connection, _) => self.facts.connection.fact(condition.slot),
-                (Scope::Action, Some(unit)) => unit.fact(condition.slot),
-                // Not at the start of the session: what is done is still to come.
-                (Scope::Action, None) => return false,
-            };
-            condition.pattern.matches(fact, Quantifier::Any) != Truth::No
-        })
+    /// Whether the rule holds for what is to be decided.
+    fn holds(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
+        self.obstacle(rule, unit).is_none()
     }
 
-    /// Fails closed: an allow rule holds only where it surely matches, and for what could not be
+    /// What keeps a rule that is about this subject from holding. Fails closed: a deny rule holds
+    /// where it might match; an allow rule only where it surely matches, and for what could not be
     /// read only if it says so.
-    fn allows(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
-        if self.unread(unit) && !rule.unread {
-            return false;
+    pub(super) fn obstacle<'b>(
+        &'b self,
+        rule: &'b Rule,
+        unit: Option<&'b FactSet>,
+    ) -> Option<Obstacle<'b>> {
+        if rule.effect == Effect::Allow && self.unread(unit) && !rule.unread {
+            return Some(Obstacle::Unread);
         }
-        rule.conditions.iter().all(|condition| {
+        rule.conditions.iter().find_map(|condition| {
             let fact = match (condition.scope, unit) {
                 (Scope::Connection, _) => self.facts.connection.fact(condition.slot),
                 (Scope::Action, Some(unit)) => unit.fact(condition.slot),
-                (Scope::Action, None) => return true,
+                // At the start of the session what is done is still to come.
+                (Scope::Action, None) => {
+                    return match rule.effect {
+                        Effect::Allow => None,
+                        Effect::Deny => Some(Obstacle::TooEarly(condition)),
+                    };
+                }
             };
-            condition.pattern.matches(fact, Quantifier::All) == Truth::Yes
+            let holds = match rule.effect {
+                Effect::Allow => condition.pattern.matches(fact, Quantifier::All) == Truth::Yes,
+                Effect::Deny => condition.pattern.matches(fact, Quantifier::Any) != Truth::No,
+            };
+            (!holds).then_some(Obstacle::Fact(condition, fact))
         })
     }
 

@@ -58,11 +58,8 @@ fn table(
 ) {
     for (key, value) in entries {
         let name = format!("{prefix}{}", key.get_ref());
-        let full = attributes
-            .iter()
-            .position(|attribute| attribute.name == name);
         let within = format!("{name}.");
-        match (full.or_else(|| short(&name, attributes)), value.get_ref()) {
+        match (slot_of(&name, attributes), value.get_ref()) {
             (Some(slot), _) => {
                 let Some(attribute) = attributes.get(slot) else {
                     continue;
@@ -89,6 +86,13 @@ fn table(
             (None, _) => matching.missing.push((name, key.span())),
         }
     }
+}
+
+/// The fact of this name, or of this last part of a name.
+pub(super) fn slot_of(name: &str, attributes: &[Attribute]) -> Option<usize> {
+    let mut all = attributes.iter();
+    let full = all.position(|attribute| attribute.name == name);
+    full.or_else(|| short(name, attributes))
 }
 
 /// The fact whose name ends so, if it is the only one.

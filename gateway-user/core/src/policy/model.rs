@@ -4,6 +4,7 @@
 //! What the words mean is checked in `compile`, against the protocols' attributes.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
@@ -32,8 +33,19 @@ pub struct RuleSpec {
     pub reason: Option<Spanned<String>>,
 }
 
+impl RuleSpec {
+    /// The bytes of the file from the first to the last of what can be wrong with it.
+    pub fn extent(&self) -> Range<usize> {
+        let globs = [&self.resource, &self.workload, &self.group];
+        let spans = globs.into_iter().flatten().map(Spanned::span);
+        let spans = spans.chain(self.matching.as_ref().map(Spanned::span));
+        let name = self.name.span();
+        spans.fold(name, |all, it| all.start.min(it.start)..all.end.max(it.end))
+    }
+}
+
 /// What a rule does to the actions it matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Lets pass, unless another rule denies.

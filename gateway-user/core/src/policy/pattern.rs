@@ -119,7 +119,8 @@ impl Pattern {
         }
     }
 
-    fn name(&self, name: &Name) -> Truth {
+    /// Whether a name matches; public to `explain`, which tells the ones that do not.
+    pub(super) fn name(&self, name: &Name) -> Truth {
         match self {
             Self::Names(patterns) => any_matches(patterns, name),
             Self::Not(inner) => !inner.name(name),

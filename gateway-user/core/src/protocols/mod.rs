@@ -8,7 +8,9 @@
 pub mod dns;
 pub mod opaque;
 pub mod postgres;
+pub mod reference;
 pub mod registry;
+pub mod request;
 
 use bytes::Bytes;
 

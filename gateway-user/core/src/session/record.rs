@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{self, Ruling, Value};
-use crate::facts::{Attribute, Fact, FactSet, Facts, Stage};
+use crate::facts::{Attribute, FactSet, Facts, Stage};
 use crate::ids::{AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Verdict};
 
@@ -66,15 +66,7 @@ pub(super) fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<Strin
         .iter()
         .enumerate()
         .filter_map(|(slot, attribute)| {
-            let value = match facts.fact(slot) {
-                Fact::Absent => return None,
-                Fact::Unknown => Value::Unknown(()),
-                Fact::Text(text) => Value::Text(text.to_string()),
-                Fact::Texts(texts) => Value::Texts(texts.iter().map(ToString::to_string).collect()),
-                Fact::Names(names) => Value::Texts(names.iter().map(ToString::to_string).collect()),
-                Fact::Flag(flag) => Value::Flag(*flag),
-                Fact::Number(number) => Value::Number(*number),
-            };
+            let value = Value::of(facts.fact(slot))?;
             Some((attribute.name.to_owned(), value))
         });
     values.collect()

@@ -64,6 +64,41 @@ fn loading() {
 }
 
 #[test]
+fn rules_that_never_take_effect() {
+    let allow = |more: &str| format!("[[rule]]\nname = \"a\"\naction = \"allow\"\n{more}\n");
+    let deny = |more: &str| format!("[[rule]]\nname = \"d\"\naction = \"deny\"\n{more}\n");
+    let check = |rules: [&str; 2], expected: Option<&str>| {
+        let rules = [allow(rules[0]), deny(rules[1])].concat();
+        let expected = expected.map(|why| {
+            format!("warning \"a\": rule `a` never takes effect (rule `d` denies {why})")
+        });
+        assert_eq!(said(&rules), Vec::from_iter(expected), "{rules}");
+    };
+    let everything = Some("everything, whatever is allowed");
+    let the_same = Some("all that it allows");
+    check(["", ""], everything);
+    check(["match = { verb = 'select' }", ""], everything);
+    check(["workload = 'planner'", ""], everything);
+    check(["", "workload = 'planner'"], None);
+    check(["workload = 'planner'", "workload = '*'"], everything);
+    check(["", "resource = 'users-db'"], None);
+    check(
+        ["resource = 'users-db'", "resource = 'users-db'"],
+        everything,
+    );
+    check(["", "group = 'agents'"], None);
+    check(["", "mode = 'observe'"], None);
+    let read = "match = { verb = ['select'], table = 'public.*' }";
+    check([read, read], the_same);
+    check([read, "match = { table = ['public.*'] }"], the_same);
+    check([read, "match = { table = 'hr.*' }"], None);
+    check(["match = { table = 'public.*' }", read], None);
+    // Of a statement without tables the one holds and the other does not.
+    let others = "match = { table = { not = 'public.*' } }";
+    check([others, others], None);
+}
+
+#[test]
 fn rules_of_the_wrong_shape_are_not_read() {
     let bad = |rules: &str| {
         toml::from_str::<File>(rules)

@@ -1,8 +1,9 @@
 //! Tables of rules and what they decide on statements; `bars` for what is refused before it begins,
-//! `grants` for what is allowed besides rules, `laws` for any rules, and `loading` for what is found
-//! when a policy is loaded.
+//! `grants` for what is allowed besides rules, `laws` for any rules, `loading` for what is found when
+//! a policy is loaded, and `explaining` for why it decides so.
 
 mod bars;
+mod explaining;
 mod grants;
 mod laws;
 mod loading;

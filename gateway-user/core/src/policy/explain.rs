@@ -1,0 +1,248 @@
+//! `Explanation`: why a policy decides as it does, rule by rule.
+//!
+//! INVARIANT: there is no second evaluator that could say otherwise. What is ruled is what `engine`
+//! decides, and whether a rule holds is asked of the function that decides. Checked by a test over
+//! the corpus of statements.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Serialize;
+
+use super::compile::{Rule, Table};
+use super::decision::{Decision, Verdict};
+use super::engine::{Case, Engine, Obstacle};
+use super::matching::Condition;
+use super::model::{Effect, Mode};
+use super::pattern::Truth;
+use crate::event::{Ruling, Value};
+use crate::facts::{Fact, FactSet, Facts, Name, Schema, Stage};
+use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
+use crate::refusal::Refusal;
+
+/// What is decided, without the permit that opens the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ruled {
+    /// Pass or not.
+    pub ruling: Ruling,
+    /// The rule that decided; none where nothing matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// What the agent is told, when it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// In observe mode: the refusal that enforcing would have given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Refusal>,
+}
+
+/// Why a policy decides as it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// What is decided on all of it.
+    #[serde(flatten)]
+    pub ruled: Ruled,
+    /// The units that it consists of, each of which must be allowed; at the start of a session one
+    /// with the facts of the connection.
+    pub units: Vec<UnitExplanation>,
+    /// Rules that are not about this resource.
+    pub elsewhere: BTreeSet<RuleName>,
+}
+
+/// Why a policy decides on one unit as it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnitExplanation {
+    /// What is known of it, by the facts' names.
+    pub facts: BTreeMap<&'static str, Value>,
+    /// What is decided on this unit alone.
+    #[serde(flatten)]
+    pub ruled: Ruled,
+    /// The rules for the resource, those that deny first, each kind in the order of the file.
+    pub rules: Vec<Considered>,
+}
+
+/// One rule, held against one unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Considered {
+    /// The rule.
+    pub rule: RuleName,
+    /// What it does where it holds.
+    pub action: Effect,
+    /// Whether that takes effect.
+    pub mode: Mode,
+    /// What keeps it from holding; none where it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_because: Option<NotBecause>,
+}
+
+/// What keeps a rule from holding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum NotBecause {
+    /// It is about others than this workload.
+    Subject,
+    /// The statement could not be read, and the rule does not say that it allows such.
+    Unread,
+    /// It denies by this fact, which is not there before the session has begun.
+    TooEarly {
+        /// The fact.
+        fact: &'static str,
+    },
+    /// The fact does not match the pattern, or is not known to.
+    Fact {
+        /// The fact.
+        fact: &'static str,
+        /// The pattern, as a rule writes it.
+        pattern: String,
+        /// The fact's value, of a list as much as does not match.
+        is: String,
+    },
+}
+
+impl fmt::Display for NotBecause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Subject => f.write_str("it is about others than this workload"),
+            Self::Unread => f.write_str(
+                "the statement could not be read, and the rule does not say `parsed = false`",
+            ),
+            Self::TooEarly { fact } => {
+                write!(f, "`{fact}` is not there before the session has begun")
+            }
+            Self::Fact { fact, pattern, is } => write!(f, "it wants {fact} = {pattern}, but {is}"),
+        }
+    }
+}
+
+impl Ruled {
+    fn of(decision: Decision) -> Self {
+        let (ruling, reason) = match decision.verdict {
+            Verdict::Allow(_) => (Ruling::Allow, None),
+            Verdict::Deny(refusal) => (Ruling::Deny, Some(refusal.reason)),
+        };
+        Self {
+            ruling,
+            rule: decision.rule,
+            reason,
+            observed: decision.observed,
+        }
+    }
+}
+
+impl Engine {
+    /// Explains what [`Engine::decide_for`] decides; nothing for a resource that is not there.
+    pub fn explain(
+        &self,
+        workload: &WorkloadName,
+        groups: &[GroupName],
+        resource: &ResourceName,
+        facts: &Facts,
+    ) -> Option<Explanation> {
+        let case = self.case(workload, groups, resource, facts)?;
+        let units = match &facts.stage {
+            Stage::Connect => vec![unit(&case, None, &facts.connection)],
+            Stage::Action(units) => units
+                .iter()
+                .map(|facts| unit(&case, Some(facts), facts))
+                .collect(),
+        };
+        let mut elsewhere: BTreeSet<RuleName> = self.tables().flat_map(rules).map(name).collect();
+        for rule in rules(case.table()) {
+            elsewhere.remove(&rule.name);
+        }
+        Some(Explanation {
+            ruled: Ruled::of(self.decide_for(workload, groups, resource, facts)),
+            units,
+            elsewhere,
+        })
+    }
+}
+
+fn rules(table: &Table) -> impl Iterator<Item = &Rule> {
+    table.denies.iter().chain(&table.allows)
+}
+
+fn name(rule: &Rule) -> RuleName {
+    rule.name.clone()
+}
+
+fn unit(case: &Case<'_>, unit: Option<&FactSet>, known: &FactSet) -> UnitExplanation {
+    let table = case.table();
+    let facts = table.attributes.iter().enumerate();
+    UnitExplanation {
+        facts: facts
+            .filter_map(|(slot, attribute)| Some((attribute.name, Value::of(known.fact(slot))?)))
+            .collect(),
+        ruled: Ruled::of(case.unit(unit).decision(table.mode)),
+        rules: rules(table)
+            .map(|rule| Considered {
+                rule: rule.name.clone(),
+                action: rule.effect,
+                mode: rule.mode,
+                not_because: not_because(case, rule, unit),
+            })
+            .collect(),
+    }
+}
+
+fn not_because(case: &Case<'_>, rule: &Rule, unit: Option<&FactSet>) -> Option<NotBecause> {
+    if !case.covers(rule) {
+        return Some(NotBecause::Subject);
+    }
+    let named = |condition: &Condition| {
+        let attribute = case.table().attributes.get(condition.slot);
+        attribute.map_or("", |attribute| attribute.name)
+    };
+    Some(match case.obstacle(rule, unit)? {
+        Obstacle::Unread => NotBecause::Unread,
+        Obstacle::TooEarly(condition) => NotBecause::TooEarly {
+            fact: named(condition),
+        },
+        Obstacle::Fact(condition, fact) => NotBecause::Fact {
+            fact: named(condition),
+            pattern: condition.pattern.to_string(),
+            is: is(rule, condition, fact),
+        },
+    })
+}
+
+/// Most names of a list that are told.
+const NAMES_TOLD: usize = 5;
+
+/// What the fact is, after "but".
+fn is(rule: &Rule, condition: &Condition, fact: &Fact) -> String {
+    match fact {
+        Fact::Absent => "there is none".to_owned(),
+        Fact::Unknown => "its value is not known".to_owned(),
+        Fact::Text(text) => format!("it is {text:?}"),
+        Fact::Texts(texts) => told(texts.iter().map(|text| format!("{text:?}"))),
+        Fact::Flag(flag) => format!("it is {flag}"),
+        Fact::Number(number) => format!("it is {number}"),
+        Fact::Names(names) => {
+            let fits = |name: &Name| condition.pattern.name(name) == Truth::Yes;
+            // An allow rule wants all of them to match, a deny rule is content with one.
+            let amiss = |name: &&Name| rule.effect == Effect::Deny || !fits(name);
+            told(names.iter().filter(amiss).map(whole))
+        }
+    }
+}
+
+fn told(items: impl Iterator<Item = String>) -> String {
+    let mut items: Vec<String> = items.collect();
+    let more = items.len().saturating_sub(NAMES_TOLD);
+    items.truncate(NAMES_TOLD);
+    match (items.is_empty(), more) {
+        (true, _) => "there is none".to_owned(),
+        (false, 0) => format!("there is {}", items.join(", ")),
+        (false, more) => format!("there is {} and {more} more", items.join(", ")),
+    }
+}
+
+/// A name with all that is known of its schema.
+fn whole(name: &Name) -> String {
+    match &name.schema {
+        Schema::In(_) => name.to_string(),
+        Schema::OneOf(schemas) => format!("{name} (in {})", schemas.join(" or ")),
+        Schema::Any => format!("{name} (in any schema)"),
+    }
+}

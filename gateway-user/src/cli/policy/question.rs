@@ -1,0 +1,153 @@
+//! `Question`: what a person wants to know of the policy, and the facts that it is asked with.
+
+use anyhow::Context as _;
+use gateway_core::descriptor::Shape;
+use gateway_core::facts::{Facts, Stage};
+use gateway_core::policy::draft::Draft;
+use gateway_core::policy::explain::Explanation;
+use gateway_core::policy::model::Tree;
+use gateway_core::protocols::request;
+use gateway_core::sql::postgres::SearchPath;
+
+use crate::cli::failure::Failure;
+use crate::config::datagrams::facts_of;
+use crate::config::{Config, Resource, Workload};
+
+/// Who wants to do what, where.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    pub(super) workload: String,
+    pub(super) resource: String,
+    /// What is asked for, in the protocol's notation.
+    pub(super) text: Option<String>,
+    /// Facts by name.
+    pub(super) facts: Vec<(String, Tree)>,
+    /// Where the server looks for names without a schema; none means that it is not known.
+    pub(super) search_path: Option<Vec<String>>,
+}
+
+/// A question, with the answer.
+#[derive(Clone, Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) workload: &'a Workload,
+    pub(super) resource: &'a Resource,
+    /// Whether it is about the start of the session: that was asked for, or it is refused there.
+    pub(super) at_start: bool,
+    pub(super) explanation: Explanation,
+}
+
+impl Question {
+    /// Asks the policy. A session that is refused at its start gets no further.
+    pub(super) fn ask<'a>(&self, config: &'a Config) -> anyhow::Result<Answer<'a>> {
+        let workload = self.workload(config)?;
+        let resource = self.resource(config)?;
+        let facts = self.facts(resource)?;
+        let explain = |facts: &Facts| {
+            let engine = &config.engine;
+            engine
+                .explain(&workload.name, &workload.groups, &resource.name, facts)
+                .context("the policy does not know the resource")
+        };
+        if resource.protocol.shape == Shape::Framed {
+            let start = Facts {
+                stage: Stage::Connect,
+                connection: facts.connection.clone(),
+            };
+            let explanation = explain(&start)?;
+            let is_refused = explanation.ruled.reason.is_some();
+            if is_refused || matches!(facts.stage, Stage::Connect) {
+                return Ok(Answer {
+                    workload,
+                    resource,
+                    at_start: true,
+                    explanation,
+                });
+            }
+        }
+        Ok(Answer {
+            workload,
+            resource,
+            at_start: false,
+            explanation: explain(&facts)?,
+        })
+    }
+
+    fn facts(&self, resource: &Resource) -> anyhow::Result<Facts> {
+        let protocol = resource.protocol;
+        let mut draft = Draft::new(protocol.attributes);
+        for (name, value) in &self.facts {
+            draft
+                .give(name, value)
+                .map_err(|why| Failure::new(why).help(known(protocol.name)))?;
+        }
+        let passes = matches!(protocol.shape, Shape::Stream | Shape::Datagrams);
+        let Some(text) = &self.text else {
+            if passes && self.facts.is_empty() {
+                let message = format!("`{}` is judged by where something goes", self.resource);
+                let help = "give the destination, such as 10.0.0.5:6379, as the statement";
+                return Err(Failure::new(message).help(help).into());
+            }
+            return Ok(draft.facts());
+        };
+        let has_connection = protocol.shape == Shape::Framed;
+        if draft.acts() || !has_connection && !self.facts.is_empty() {
+            let message = "a statement tells its facts itself";
+            let help = "leave out the statement, or the facts that are not the connection's";
+            return Err(Failure::new(message).help(help).into());
+        }
+        let path = match &self.search_path {
+            Some(schemas) => SearchPath::of(schemas.iter().map(String::as_str)),
+            None => SearchPath::Unknown,
+        };
+        let facts = request::facts(protocol, text, draft.connection(), path)
+            .map_err(|error| Failure::new(error.to_string()).help(known(protocol.name)))?;
+        if passes {
+            return destination(resource, text);
+        }
+        Ok(facts)
+    }
+
+    fn workload<'a>(&self, config: &'a Config) -> anyhow::Result<&'a Workload> {
+        let mut all = config.workloads.iter();
+        let found = all.find(|it| it.name.as_str() == self.workload);
+        let names = config.workloads.iter().map(|it| it.name.as_str());
+        found.ok_or_else(|| missing("workload", &self.workload, names))
+    }
+
+    fn resource<'a>(&self, config: &'a Config) -> anyhow::Result<&'a Resource> {
+        let mut all = config.resources.iter().chain(&config.any_server);
+        let found = all.find(|it| it.name.as_str() == self.resource);
+        let names = config.resources.iter().map(|it| it.name.as_str());
+        found.ok_or_else(|| missing("resource", &self.resource, names))
+    }
+}
+
+/// What is known of a destination, which for datagrams is no more than of its whole network.
+fn destination(resource: &Resource, text: &str) -> anyhow::Result<Facts> {
+    let destination = text.parse()?;
+    let mut prefixes = resource.addresses.iter();
+    let Some(prefix) = prefixes.find(|prefix| prefix.covers(destination)) else {
+        let all: Vec<_> = resource.addresses.iter().map(ToString::to_string).collect();
+        let message = format!("{destination} is not of resource `{}`", resource.name);
+        let help = format!("it covers {}", all.join(", "));
+        return Err(Failure::new(message).help(help).into());
+    };
+    Ok(match resource.protocol.shape {
+        Shape::Datagrams => facts_of(prefix),
+        _ => gateway_core::protocols::opaque::to_destination(destination),
+    })
+}
+
+fn known(protocol: &str) -> String {
+    format!("`gateway policy docs {protocol}` lists the facts")
+}
+
+fn missing<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> anyhow::Error {
+    let known: Vec<&str> = known.collect();
+    let help = match known.as_slice() {
+        [] => format!("the configuration has none: add a [[{kind}]]"),
+        known => format!("the configuration has {}", known.join(", ")),
+    };
+    let message = format!("there is no {kind} `{name}`");
+    Failure::new(message).help(help).into()
+}

@@ -1,0 +1,226 @@
+//! What people see who ask the policy.
+
+use std::path::PathBuf;
+
+use clap::Parser as _;
+use gateway_core::policy::diagnostic::Level;
+use tempfile::TempDir;
+
+use super::explain::{self, ExplainArgs};
+use super::{Command, PolicyArgs};
+use crate::config::{Config, ConfigError};
+
+const POLICY: &str = r#"
+[[workload]]
+name = "planner"
+groups = ["agents"]
+
+[[workload]]
+name = "writer"
+
+[[resource]]
+name = "orders-db"
+protocol = "postgres"
+addresses = ["10.0.0.5:5432"]
+
+[[resource]]
+name = "cache"
+protocol = "tcp"
+addresses = ["10.0.0.7:6379", "10.2.0.0/24:443"]
+
+[[resource]]
+name = "metrics"
+protocol = "udp"
+addresses = ["10.3.0.0/24:8125"]
+
+[[rule]]
+name = "read-shop"
+action = "allow"
+resource = "orders-db"
+group = "agents"
+match = { kind = "read", user = "app" }
+
+[[rule]]
+name = "no-customers"
+action = "deny"
+resource = "orders-db"
+match = { table = "public.customers" }
+reason = "ask the data team"
+
+[[rule]]
+name = "passes"
+action = "allow"
+resource = ["cache", "metrics"]
+match = { address = { not = "10.2.0.13" } }
+"#;
+
+pub(super) struct Stage {
+    folder: TempDir,
+    pub(super) config: Config,
+}
+
+impl Stage {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, POLICY).unwrap();
+        let (config, warnings) = Config::load(&path).unwrap();
+        assert!(warnings.is_none(), "{}", warnings.unwrap());
+        Self { folder, config }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What is printed, or what is said to be wrong.
+    fn explain(&self, arguments: &[&str]) -> Result<String, String> {
+        let command = ["policy", "explain", "--as", "planner"].iter();
+        let args = Program::parse_from(command.chain(arguments));
+        let Command::Explain(args) = args.policy.command else {
+            panic!("not what was asked");
+        };
+        let args: &ExplainArgs = &args;
+        let answer = args.question().ask(&self.config);
+        let answer = answer.map_err(|error| error.to_string())?;
+        let mut out = Vec::new();
+        explain::print(&mut out, &self.config, &answer).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        Ok(anstream::adapter::strip_str(&text).to_string())
+    }
+}
+
+#[derive(Debug, clap::Parser)]
+struct Program {
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+#[test]
+fn what_would_happen_and_why() {
+    let stage = Stage::new();
+    let orders = |more: &[&str]| {
+        let resource = ["--resource", "orders-db"];
+        stage.explain(&[&resource, more].concat()).unwrap()
+    };
+    assert_eq!(
+        orders(&["--user", "app", "SELECT count(*) FROM customers, hr.pay"]),
+        r#"DENIED by rule no-customers: planner on orders-db
+  the agent is told: gateway: ask the data team
+
+  sql.function    count
+  sql.kind        read
+  sql.limit       false
+  sql.parsed      true
+  sql.read        public.customers, hr.pay
+  sql.statements  1
+  sql.table       public.customers, hr.pay
+  sql.verb        select
+  sql.where       false
+  sql.write       none
+  no-customers  line 32    denies
+  read-shop     line 25    allows
+
+not about orders-db: passes
+"#
+    );
+    // What is not given is not known.
+    assert_eq!(
+        orders(&["SELECT 1"]),
+        r#"DENIED: planner on orders-db, at the start of the session
+  the agent is told: gateway: no rule allows workload planner on orders-db
+
+  sql.application_name  not known
+  sql.database          not known
+  sql.user              not known
+  no-customers  line 32    does not deny: `sql.table` is not there before the session has begun
+  read-shop     line 25    does not allow: it wants sql.user = "app", but its value is not known
+
+not about orders-db: passes
+"#
+    );
+    let both = orders(&["--fact", "user=app", "SELECT 1; DELETE FROM a"]);
+    assert!(both.contains("unit 1 of 2: allowed by rule read-shop"));
+    assert!(both.contains("unit 2 of 2: DENIED\n"));
+    let anywhere = orders(&["--user", "app", "--search-path", "", "TABLE a"]);
+    assert!(anywhere.starts_with("allowed by rule read-shop"));
+    let facts = ["parsed=true", "kind=read", r#"table=["hr.a", "b"]"#];
+    let facts = facts.iter().flat_map(|fact| ["--fact", fact]);
+    let facts: Vec<&str> = facts.chain(["--user", "app"]).collect();
+    assert!(orders(&facts).starts_with("allowed by rule read-shop: planner on orders-db\n"));
+}
+
+#[test]
+fn what_passes_uninspected_is_asked_by_its_destination() {
+    let stage = Stage::new();
+    let ask = |resource: &str, more: &[&str]| {
+        let resource = ["--resource", resource];
+        let said = stage.explain(&[&resource, more].concat());
+        let said = said.unwrap_or_else(|error| error);
+        said.lines().next().unwrap_or_default().to_owned()
+    };
+    let allowed = "allowed by rule passes: planner on cache";
+    assert_eq!(ask("cache", &["10.0.0.7:6379"]), allowed);
+    assert_eq!(ask("cache", &["10.2.0.13:443"]), "DENIED: planner on cache");
+    // The kernel lets datagrams pass to a network as a whole, so no address of it is known.
+    assert_eq!(
+        ask("metrics", &["10.3.0.1:8125"]),
+        "DENIED: planner on metrics"
+    );
+    for (resource, arguments, expected) in [
+        (
+            "cache",
+            vec!["10.9.0.1:443"],
+            "10.9.0.1:443 is not of resource `cache`",
+        ),
+        (
+            "cache",
+            vec!["redis"],
+            "expected an address with a port, such as 10.0.0.5:6379",
+        ),
+        ("cache", vec![], "`cache` is judged by where something goes"),
+        ("cahce", vec![], "there is no resource `cahce`"),
+        (
+            "orders-db",
+            vec!["--fact", "where=false", "SELECT 1"],
+            "a statement tells its facts itself",
+        ),
+        (
+            "orders-db",
+            vec!["--fact", "vreb=select"],
+            "there is no fact `vreb` here: did you mean `verb`?",
+        ),
+    ] {
+        assert_eq!(ask(resource, &arguments), expected);
+    }
+}
+
+#[test]
+fn look_ups_are_asked_by_name_and_type() {
+    let stage = Stage::new();
+    let ask = |text: &str| stage.explain(&["--resource", "dns", text]).unwrap();
+    let refused = ask("db.internal");
+    assert!(refused.starts_with("DENIED: planner on dns"), "{refused}");
+    assert!(refused.contains("\n  dns.type  a\n"), "{refused}");
+    assert!(ask("X.internal txt").contains("  dns.name  x.internal\n  dns.type  txt\n"));
+    let wrong = stage.explain(&["--resource", "dns", "a.internal a b"]);
+    assert!(wrong.unwrap_err().starts_with("expected a name"));
+}
+
+#[test]
+fn the_check_of_rules_tells_of_rules_only() {
+    let stage = Stage::new();
+    let path = stage.path("other.toml");
+    let more = "[[rule]]\nname = \"nobody\"\naction = \"allow\"\nworkload = \"writer\"\ngroup = \"agents\"\n\
+                [[resource]]\nname = \"x\"\nprotocol = \"postgres\"\naddresses = [\"10.0.0.6:5432\"]\n\
+                upstream = { ca_file = \"/nowhere.pem\" }\n";
+    std::fs::write(&path, format!("{POLICY}{more}")).unwrap();
+    let (config, warnings) = Config::load(&path).unwrap();
+    let warnings = warnings.unwrap();
+    assert_eq!(warnings.count(Level::Warning), 2, "{warnings}");
+    let of_rules = warnings.about(&config.rules).to_string();
+    assert!(of_rules.starts_with("warning: rule `nobody` is about nobody"));
+    assert!(!of_rules.contains("ca_file"), "{of_rules}");
+    std::fs::write(&path, "[[rule]]\nname = 1").unwrap();
+    assert!(matches!(Config::load(&path), Err(ConfigError::Invalid(_))));
+}
