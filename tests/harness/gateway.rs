@@ -155,6 +155,11 @@ impl Gateway {
         self.process.id()
     }
 
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Its configuration file.
     pub fn config(&self) -> &Path {
         &self.config

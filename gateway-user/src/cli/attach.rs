@@ -9,6 +9,7 @@ use gateway_core::ids::WorkloadName;
 
 use super::failure::Failure;
 use super::place::Places;
+use super::wording::counted;
 use crate::control::api::{AttachRequest, Attached, Detached};
 use crate::control::client::{Client, ClientError};
 use crate::control::runs::is_run;
@@ -98,23 +99,19 @@ pub(super) fn earlier(closing: &Closing) -> Vec<String> {
         left,
         problem,
     } = closing;
-    let count = |n: usize, what: &str| match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    };
     let mut sentences = Vec::new();
     if *closed > 0 {
-        let connections = count(*closed, "connection");
+        let connections = counted(*closed, "connection");
         sentences.push(format!("closed {connections} from before the attach"));
     }
     if *cut_off > 0 {
-        let sockets = count(*cut_off, "socket");
+        let sockets = counted(*cut_off, "socket");
         sentences.push(format!(
             "cut off {sockets} made outside of the cgroup: the processes have to open new ones"
         ));
     }
     if *left > 0 {
-        let sockets = count(*left, "socket");
+        let sockets = counted(*left, "socket");
         sentences.push(format!(
             "left {sockets} that may have been made outside of the cgroup, where the hooks do not \
              see them: restart the processes to be sure"

@@ -12,6 +12,7 @@ use gateway_core::policy::diagnostic::Level;
 use serde_json::json;
 
 use super::printable::{DIM, DOUBTFUL, GOOD};
+use super::wording::counted;
 use crate::config::report::{Finding, Report};
 use crate::config::{Config, ConfigError};
 
@@ -91,11 +92,6 @@ fn summary(config: &Config, warnings: Option<&Report>) -> String {
         counted(config.resources.len(), "resource"),
         counted(config.rules.len(), "rule"),
     )
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 fn for_machines(checked: &Result<(Config, Option<Report>), Report>) -> serde_json::Value {

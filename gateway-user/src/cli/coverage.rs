@@ -7,7 +7,7 @@ use clap::Args;
 use gateway_core::ids::{ResourceName, WorkloadName};
 
 use super::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
-use super::wording::{kind_word, local};
+use super::wording::{counted, kind_word, local};
 use crate::control::client::Client;
 use crate::control::coverage::{Coverage, Inspected, Uninspected, Workload};
 
@@ -70,7 +70,10 @@ fn print_workload(out: &mut impl Write, workload: &Workload) -> io::Result<()> {
             ..
         } = inspected;
         let place = place(inspected.resource.as_ref(), inspected.protocol.as_deref());
-        let mut what = format!("{place}: {sessions} sessions, {allowed} allowed, {denied} denied");
+        let mut what = format!(
+            "{place}: {}, {allowed} allowed, {denied} denied",
+            counted(*sessions, "session")
+        );
         if *observed > 0 {
             what = format!("{what}, {observed} only observed");
         }

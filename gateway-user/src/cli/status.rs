@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::failure;
 use super::place::Places;
+use super::wording::counted;
 use crate::control::api::{Attached, Hooks, Status};
 use crate::control::attachments::Purpose;
 use crate::control::client::{Client, ClientError};
@@ -60,8 +61,8 @@ pub async fn reload(client: &Client) -> anyhow::Result<ExitCode> {
     };
     println!(
         "{changed}: {} and {} of {}",
-        count(configuration.resources, "resource"),
-        count(configuration.rules, "rule"),
+        counted(configuration.resources, "resource"),
+        counted(configuration.rules, "rule"),
         configuration.file.display()
     );
     Ok(ExitCode::SUCCESS)
@@ -99,10 +100,10 @@ fn render(status: &Status, now: Timestamp) -> String {
          sessions  {}\n",
         age(status.started, now),
         policy.get(..12).unwrap_or(policy),
-        count(configuration.workloads.len(), "workload"),
+        counted(configuration.workloads.len(), "workload"),
         configuration.file.display(),
-        count(configuration.resources, "resource"),
-        count(configuration.rules, "rule"),
+        counted(configuration.resources, "resource"),
+        counted(configuration.rules, "rule"),
         age(configuration.loaded, now),
         configuration.log.display(),
         configuration.recordings.display(),
@@ -117,7 +118,7 @@ fn render(status: &Status, now: Timestamp) -> String {
         let of = of.map_or_else(String::new, |path| format!(" of {}", path.display()));
         format!(
             "repaired  {}, last {} ago: {}{of}\n",
-            count(usize::try_from(repairs.count).unwrap_or(usize::MAX), "time"),
+            counted(repairs.count, "time"),
             age(repairs.last, now),
             printable(&repairs.what),
         )
@@ -262,10 +263,6 @@ fn lines(table: &Table) -> String {
         .lines()
         .map(|line| format!(" {}\n", line.trim_end()))
         .collect()
-}
-
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// A process chooses its name itself: control characters in it must not reach the terminal.

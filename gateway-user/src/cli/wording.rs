@@ -1,5 +1,7 @@
 //! Times, spans and endings in the words that commands share.
 
+use std::fmt::Display;
+
 use gateway_core::event::SessionEnd;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -26,6 +28,12 @@ pub(super) fn ending(how: &SessionEnd) -> String {
         }
         SessionEnd::Stopped => "stopped by the gateway".to_owned(),
     }
+}
+
+/// So many of something, whose plural takes an `s`.
+pub(super) fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// What the kernel programs did, by the name of its kind.

@@ -100,8 +100,6 @@ pub type KernelCounts = BTreeMap<Option<WorkloadName>, BTreeMap<Kind, u64>>;
 impl Operations {
     /// The whole inventory.
     pub fn coverage(&self) -> Result<Coverage, OperationError> {
-        // Between the keeping of a cgroup's counts and their end nobody may look.
-        let _change = self.changing();
         let mut workloads: BTreeMap<Option<WorkloadName>, Workload> = BTreeMap::new();
         for attached in self.attached()? {
             let entry = entry(&mut workloads, &attached.workload);
@@ -113,7 +111,12 @@ impl Operations {
             let protocol = self.protocol(resource.as_ref());
             add_sessions(entry(&mut workloads, &workload), resource, protocol, counts);
         }
-        for (workload, counts) in self.kernel_counts()? {
+        let kernel = {
+            // Between the keeping of a cgroup's counts and their end nobody may look.
+            let _change = self.changing();
+            self.kernel_counts()?
+        };
+        for (workload, counts) in kernel {
             add_kernel(entry(&mut workloads, &workload), &counts);
         }
         for attachment in self.parts().attachments.all() {

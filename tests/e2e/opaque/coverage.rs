@@ -97,6 +97,24 @@ fn inventory_has_what_passed_and_what_was_refused() {
 }
 
 #[test]
+fn inventory_has_what_was_inspected() {
+    let gateway = crate::stage::open_gateway();
+    agent(&gateway, &crate::stage::sql("SELECT 1"));
+    wait::until("the session is counted", || {
+        let coverage = coverage(&gateway);
+        let inspected = of_agent(&coverage)["inspected"][0].clone();
+        let is_counted = inspected["resource"] == "shop"
+            && inspected["protocol"] == "postgres"
+            && inspected["sessions"] == 1
+            && inspected["allowed"].as_u64() > Some(0);
+        Ok(is_counted.then_some(()))
+    })
+    .unwrap();
+    let shown = gateway.ask(["coverage"]).unwrap();
+    assert!(shown.contains("shop (postgres): 1 sessions"), "{shown}");
+}
+
+#[test]
 fn kernel_events_are_in_the_log() {
     let gateway = gateway(&allowed(1));
     let elsewhere = Namespace::new().unwrap();

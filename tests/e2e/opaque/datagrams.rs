@@ -53,6 +53,13 @@ fn a_rule_lets_them_pass_and_no_rule_does_not() {
     assert_eq!(passes[0]["rule"], "metrics-pass", "{passes:?}");
     assert_eq!(passes[0]["resource"], "metrics");
     assert_eq!(passes[0]["addresses"][0], format!("127.0.0.0/8:{port}"));
+    let told = wait::until("a datagram is told of", || {
+        Ok(logged(&gateway, "kernel_passed").into_iter().next())
+    })
+    .unwrap();
+    assert_eq!(told["kind"], "allowed_datagram", "{told}");
+    assert_eq!(told["rule"], "metrics-pass", "{told}");
+    assert_eq!(told["resource"], "metrics", "{told}");
     let shown = gateway.ask(["tail", "--no-follow", "-n", "100"]).unwrap();
     assert!(
         shown.contains("pass uninspected by rule metrics-pass"),

@@ -2,7 +2,8 @@
 //!
 //! First the way there by itself: connections to a listener that accepts nothing meanwhile, so that
 //! no server takes part. For the redirected ones that is the daemon's, which is stopped for as long
-//! as they are made. Then whole sessions, with the daemon at work: connect, one exchange, close.
+//! as they are made; the way was reached a moment before, so none is held. Then held ones, each to
+//! somewhere else, which the daemon has to reach first. Then whole sessions, with the daemon at work: connect, one exchange, close.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -25,6 +26,7 @@ use super::target::{self, Silent};
 const OFF: &str = "hooks off";
 const ELSEWHERE: &str = "hooks on another cgroup";
 const REDIRECTED: &str = "redirected";
+const HELD: &str = "redirected and held";
 const SESSIONS: &str = "sessions, direct";
 const THROUGH: &str = "sessions, gateway";
 const RATE: &str = "connections per second";
@@ -33,6 +35,8 @@ const KERNEL: &str = "time in kernel programs, ns per connection";
 
 /// Connections of one sample: they wait in the listener's backlog, which holds 4096.
 const COUNT: u32 = 2_500;
+/// Likewise of held ones, which take milliseconds each.
+const HELD_COUNT: u32 = 200;
 /// What the kernel programs are called, in the kernel's list of all programs.
 const PREFIX: &str = "gw_";
 
@@ -44,8 +48,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let policy = PolicyFile::new()
         .piece("[[workload]]\nname = \"idle\"")
         .piece(&format!(
-            "[[resource]]\nname = \"bench\"\nprotocol = \"tcp\"\naddresses = [\"{pings}\", \"{}\"]",
-            silent.address
+            "[[resource]]\nname = \"bench\"\nprotocol = \"tcp\"\naddresses = [\"{pings}\", \"127.0.0.0/8:{}\"]",
+            silent.address.port()
         ))
         .rule("bench", "allow", "workload = \"agent\"");
     let others = programs()?;
@@ -95,10 +99,11 @@ type Cell = fn(&Bench<'_>, &mut Samples) -> Result<()>;
 impl Bench<'_> {
     /// Each cell once, beginning with another one each round.
     fn round(&self, round: u32, samples: &mut Samples) -> Result<()> {
-        let cells: [Cell; 5] = [
+        let cells: [Cell; 6] = [
             |it, samples| it.connects(OFF, None, samples),
             |it, samples| it.elsewhere(samples),
             |it, samples| it.connects(REDIRECTED, Some(&it.gateway), samples),
+            |it, samples| it.held(samples),
             |it, samples| it.sessions(SESSIONS, None, samples),
             |it, samples| it.sessions(THROUGH, Some(&it.gateway), samples),
         ];
@@ -153,6 +158,21 @@ impl Bench<'_> {
         samples.add(name, P50, loaded.p50_us);
         let spent = after.saturating_sub(before);
         samples.add(name, KERNEL, spent.as_secs_f64() * 1e9 / f64::from(COUNT));
+        Ok(())
+    }
+
+    fn held(&self, samples: &mut Samples) -> Result<()> {
+        let (port, count) = (self.silent.address.port(), HELD_COUNT);
+        let mut client = Client::start(&Work::Held { port, count }, Some(&self.gateway))?;
+        let before = self.in_kernel()?;
+        let loaded = client.work()?;
+        let spent = self.in_kernel()?.saturating_sub(before);
+        client.end()?;
+        self.silent.drain();
+        self.settle()?;
+        samples.add(HELD, RATE, loaded.per_second);
+        samples.add(HELD, P50, loaded.p50_us);
+        samples.add(HELD, KERNEL, spent.as_secs_f64() * 1e9 / f64::from(count));
         Ok(())
     }
 
@@ -227,6 +247,7 @@ fn show(samples: &Samples) {
         (OFF, OFF),
         (ELSEWHERE, OFF),
         (REDIRECTED, OFF),
+        (HELD, OFF),
         (SESSIONS, SESSIONS),
         (THROUGH, SESSIONS),
     ] {

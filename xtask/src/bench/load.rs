@@ -4,7 +4,7 @@
 //! It says `ready`, does its work when it reads a line, and prints the result as one line of JSON.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -28,6 +28,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Work {
     /// Connect and reset, so many times
     Connects { to: SocketAddr, count: u32 },
+    /// Connect and reset, each time to another address at the same port
+    Held { port: u16, count: u32 },
     /// Connect, one ping, close, for so many seconds
     Sessions { to: SocketAddr, seconds: u32 },
     /// Pings on one connection for so many seconds
@@ -53,6 +55,7 @@ impl Work {
         let mut words = vec!["load".to_owned()];
         words.extend(match self {
             Work::Connects { to, count } => ["connects".into(), to.to_string(), count.to_string()],
+            Work::Held { port, count } => ["held".into(), port.to_string(), count.to_string()],
             Work::Sessions { to, seconds } => {
                 ["sessions".into(), to.to_string(), seconds.to_string()]
             }
@@ -69,10 +72,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Work::Relay { listen, to } = arguments.work {
         return relay(listen, to);
     }
+    if let Work::Connects { to, .. } = arguments.work {
+        // The first one on a way is held until the server was reached; those after it are not.
+        reset(to)?;
+    }
     println!("ready");
     std::io::stdin().read_line(&mut String::new())?;
     let loaded = match arguments.work {
-        Work::Connects { to, count } => connects(to, count)?,
+        Work::Connects { to, count } => connects(count, |_| to)?,
+        Work::Held { port, count } => {
+            // Whoever was reached lately is not held again, so each is another.
+            connects(count, |n| {
+                let address = u32::from(Ipv4Addr::new(127, 1, 0, 1)).saturating_add(n);
+                SocketAddr::from((Ipv4Addr::from(address), port))
+            })?
+        }
         Work::Sessions { to, seconds } => repeat(seconds, || session(to))?,
         Work::Pings { to, seconds } => {
             let mut stream = connect(to)?;
@@ -93,17 +107,23 @@ fn connect(to: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn connects(to: SocketAddr, count: u32) -> Result<Loaded> {
+fn connects(count: u32, to: impl Fn(u32) -> SocketAddr) -> Result<Loaded> {
     let mut times = Vec::new();
     let start = Instant::now();
-    for _ in 0..count {
-        let began = Instant::now();
-        let stream = TcpStream::connect(to)?;
-        times.push(began.elapsed());
-        // Without TIME_WAIT the ports last.
-        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+    for number in 0..count {
+        times.push(reset(to(number))?);
     }
     loaded(f64::from(count), start.elapsed(), times)
+}
+
+/// Connects and resets; says how long the former took.
+fn reset(to: SocketAddr) -> Result<Duration> {
+    let began = Instant::now();
+    let stream = TcpStream::connect(to)?;
+    let took = began.elapsed();
+    // Without TIME_WAIT the ports last.
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+    Ok(took)
 }
 
 fn session(to: SocketAddr) -> Result<()> {

@@ -23,10 +23,12 @@ pub(crate) struct Silent {
 
 impl Silent {
     pub(crate) fn open() -> Result<Silent> {
-        let listener = listen()?;
+        // At every loopback address, for connects that each go somewhere else.
+        let listener = listen(Ipv4Addr::UNSPECIFIED)?;
         listener.set_nonblocking(true)?;
+        let port = listener.local_addr()?.port();
         Ok(Silent {
-            address: listener.local_addr()?,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             listener,
         })
     }
@@ -63,7 +65,7 @@ pub(crate) fn sink() -> Result<SocketAddr> {
 }
 
 fn serve(one: fn(TcpStream)) -> Result<SocketAddr> {
-    let listener = listen()?;
+    let listener = listen(Ipv4Addr::LOCALHOST)?;
     let address = listener.local_addr()?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -77,9 +79,9 @@ fn serve(one: fn(TcpStream)) -> Result<SocketAddr> {
     Ok(address)
 }
 
-fn listen() -> Result<TcpListener> {
+fn listen(address: Ipv4Addr) -> Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?)).into())?;
+    socket.bind(&SocketAddr::from((address, free_port()?)).into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }

@@ -1,10 +1,11 @@
 //! `cargo xtask demo`: a shop, its database, and an agent that tries what it should not.
 //!
 //! Everything runs in a throw-away folder and is gone afterwards, also after Ctrl-C (the harness's
-//! guardian sees to it). The agent's acts and what must come of them are in `acts`; how things look
-//! in `show`. If something comes out differently than told here, the demo fails.
+//! guardian sees to it). The agent's acts and what must come of them are in `acts`, its ways around in
+//! `around`; how things look in `show`. If something comes out differently than told here, the demo fails.
 
 mod acts;
+mod around;
 mod show;
 
 use std::fs;
@@ -64,6 +65,9 @@ pub(crate) fn run() -> Result<()> {
     agent_at_work(&gateway, &server)?;
     witness(&server)?;
     recording(&gateway)?;
+    around::tried(&gateway)?;
+    show::title("What was seen of it, and what this host cannot see: gateway coverage");
+    show::text(&printed(&gateway, ["coverage"])?.1);
     dead_daemon(&mut gateway, &server)?;
     show::title("Cleaning up");
     step(

@@ -219,6 +219,7 @@ fn one(
     });
     let mut by_protocol: HashMap<&str, Option<Rule>> = HashMap::new();
     let mut missing: Vec<(&Protocol, String, Range<usize>)> = Vec::new();
+    let mut unwritten: Vec<&str> = Vec::new();
     for resource in covered {
         let protocol = resource.protocol;
         let rule = by_protocol.entry(protocol.name).or_insert_with(|| {
@@ -233,6 +234,9 @@ fn one(
                 missing: absent,
             } = matching.unwrap_or_default();
             let known = absent.is_empty();
+            if inventory.unwritten.contains(&resource.name) {
+                unwritten.push(protocol.name);
+            }
             missing.extend(
                 absent
                     .into_iter()
@@ -265,6 +269,8 @@ fn one(
     if usable && spec.resource.is_none() {
         return;
     }
+    // Nobody who writes `*` thinks of a resource that is not in the file.
+    missing.retain(|(protocol, _, _)| !(usable && unwritten.contains(&protocol.name)));
     let mut told: Vec<Diagnostic> = Vec::new();
     for diagnostic in missing.into_iter().map(|it| unknown_fact(it, usable)) {
         let guess = |it: &Diagnostic| {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use gateway_core::event::{Ask, Event, Leg, Outcome, Ruling, ServerError};
+use gateway_core::event::{Ask, Event, Leg, Outcome, Ruling, ServerError, Value};
 use jiff::Timestamp;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, block, line};
@@ -29,8 +29,11 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
         Event::Ask(ask) => print_ask(out, &at, ask),
         Event::Outcome(outcome) => print_outcome(out, &at, outcome),
         Event::Found(found) => {
-            let facts = serde_json::to_string(&found.facts)?;
-            writeln!(out, "{DIM}{at}  the server has {}{DIM:#}", line(&facts))
+            for (name, value) in &found.facts {
+                let (name, value) = (line(name), told(value));
+                writeln!(out, "{DIM}{at}  the server told its {name}: {value}{DIM:#}")?;
+            }
+            Ok(())
         }
         Event::Server(error) => {
             write!(out, "{at}  the server says: ")?;
@@ -45,6 +48,17 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
             end.bytes_in,
             end.bytes_out
         ),
+    }
+}
+
+/// A fact as people read it.
+fn told(value: &Value) -> String {
+    match value {
+        Value::Flag(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Text(text) => line(text).to_string(),
+        Value::Texts(texts) => line(&texts.join(", ")).to_string(),
+        Value::Unknown(()) => "not known".to_owned(),
     }
 }
 
