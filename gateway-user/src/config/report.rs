@@ -127,7 +127,7 @@ impl fmt::Display for Report {
 }
 
 /// Line and character of a byte of the file, both from 1.
-pub(super) fn place(source: &str, byte: usize) -> (usize, usize) {
+pub fn place(source: &str, byte: usize) -> (usize, usize) {
     let before = source.get(..byte).unwrap_or(source);
     let line = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -121,7 +121,8 @@ fn parse_fact(text: &str) -> Result<(String, Tree), String> {
     Ok((name.to_owned(), value))
 }
 
-fn for_machines(answer: &Answer<'_>) -> serde_json::Value {
+/// The answer as one JSON object.
+pub(super) fn for_machines(answer: &Answer<'_>) -> serde_json::Value {
     let mut value = json!({
         "workload": answer.workload.name,
         "resource": answer.resource.name,

@@ -6,6 +6,7 @@
 mod docs;
 mod explain;
 mod question;
+mod test;
 #[cfg(test)]
 mod tests;
 
@@ -42,6 +43,9 @@ Example:
     /// Say what would happen to a statement, and why
     #[command(after_help = explain::HELP)]
     Explain(Box<explain::ExplainArgs>),
+    /// Try cases that say what is expected of the policy
+    #[command(after_help = test::HELP)]
+    Test(test::TestArgs),
     /// Print the facts that rules can look at
     #[command(after_help = "\
 Example:
@@ -54,6 +58,7 @@ pub(super) fn run(config: &Path, args: PolicyArgs) -> anyhow::Result<ExitCode> {
     let done = match args.command {
         Command::Check(args) => check::run(config, About::Rules, &args),
         Command::Docs(args) => docs::run(&args),
+        Command::Test(args) => on_deep_stack(|| test::run(config, &args)),
         Command::Explain(args) => on_deep_stack(|| explain::run(config, &args)),
     };
     match done {
