@@ -8,7 +8,8 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::origin::Origin;
 
-/// One SYN that was held back.
+/// One SYN that was held back; or a question that was refused because there is no resolver in its
+/// network namespace yet (`Origin::protocol` tells which).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {

@@ -9,6 +9,7 @@ use aya_ebpf::bindings::bpf_sock_addr;
 use gateway_common::coverage::Kind;
 
 use crate::address::Address;
+use crate::hold;
 use crate::listener::{self, Daemon, IPPROTO_UDP, Way};
 use crate::maps::attached;
 use crate::request::{ECONNREFUSED, Request, Verdict};
@@ -53,15 +54,23 @@ pub fn judge(request: &Request) -> Verdict {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
     }
     let target = destination.redirect_target();
-    match listener::daemon(ctx, Way::to_daemon(IPPROTO_UDP, target)) {
-        Daemon::Absent | Daemon::Usurped | Daemon::Awaited => {
+    let daemon = listener::daemon(ctx, Way::to_daemon(IPPROTO_UDP, target));
+    match daemon {
+        Daemon::Absent | Daemon::Usurped => {
             return Verdict::Refuse(Kind::NoListener, ECONNREFUSED);
         }
         Daemon::Hung => return Verdict::Refuse(Kind::Hung, ECONNREFUSED),
-        Daemon::Serving(_) => {}
+        Daemon::Serving(_) | Daemon::Awaited => {}
     }
-    if request.record(attached).is_null() {
+    let flow = request.record(attached);
+    if flow.is_null() {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
+    }
+    if let Daemon::Awaited = daemon {
+        // There is one when it is asked again.
+        // SAFETY: not null, hence a live value of this socket.
+        hold::tell(unsafe { &mut *flow });
+        return Verdict::Refuse(Kind::NoListener, ECONNREFUSED);
     }
     Verdict::Redirect(Kind::Resolver, target)
 }

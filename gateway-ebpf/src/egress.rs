@@ -20,8 +20,10 @@ use gateway_common::source::Source;
 
 use crate::coverage::{self, Happened};
 use crate::hold;
-use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
-use crate::maps::{ASKED, DATAGRAMS, FLOW, Flow, OWN, attached, on_socket, settings};
+use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Peer, Way};
+use crate::maps::{
+    ASKED, DATAGRAMS, DIRECT, FLOW, Flow, OWN, attached, on_socket, on_socket_or_new, settings,
+};
 use crate::packet::{Packet, TCP_ACK, TCP_SYN};
 
 /// The packet goes on.
@@ -135,15 +137,15 @@ fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verd
             Kind::Outside
         });
     }
-    if kind != TCP_SYN {
-        return match hold::held(leaving.sk) {
-            Some(_) => Verdict::Drop(Kind::NoListener),
-            None => Verdict::Send,
-        };
+    if kind != TCP_SYN && hold::held(leaving.sk).is_some() {
+        return Verdict::Drop(Kind::NoListener);
     }
     let way = leaving.packet.way(IPPROTO_TCP);
     if !at_daemon {
-        return leaving.to_own_server(way);
+        return judge_direct(leaving, way, kind == TCP_SYN);
+    }
+    if kind != TCP_SYN {
+        return Verdict::Send;
     }
     let daemon = listener::daemon(leaving.ctx, way);
     if let Some(flow) = hold::held(leaving.sk) {
@@ -161,6 +163,39 @@ fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verd
         Daemon::Absent | Daemon::Usurped | Daemon::Awaited => Verdict::Drop(Kind::NoListener),
         Daemon::Hung => Verdict::Drop(Kind::Hung),
         Daemon::Serving(_) => Verdict::Send,
+    }
+}
+
+/// To a server of the agent's own, or from one to its client. Several sockets may listen at one
+/// address (`SO_REUSEPORT`), and not all of them need be the agent's: which of them got the SYN
+/// is known only when it has answered. So nothing is said before: the SYN is empty, and the very
+/// socket at the other end is looked at until it is the agent's.
+#[inline(always)]
+fn judge_direct(leaving: &Leaving<'_>, way: Way, is_syn: bool) -> Verdict {
+    const UNPROVEN: u64 = 1;
+    const PROVEN: u64 = 0;
+    if is_syn {
+        let direct: *mut u64 = on_socket_or_new(&DIRECT, leaving.sk, core::ptr::null());
+        if direct.is_null() || leaving.packet.has_data {
+            return Verdict::Drop(Kind::LocalService);
+        }
+        // SAFETY: not null, hence a live value of this socket.
+        unsafe { *direct = UNPROVEN };
+        return leaving.to_own_server(way);
+    }
+    let direct: *mut u64 = on_socket(&DIRECT, leaving.sk);
+    // SAFETY: if not null, a live value of this socket.
+    if direct.is_null() || unsafe { *direct } != UNPROVEN {
+        return Verdict::Send;
+    }
+    match listener::peer(leaving.ctx, way) {
+        Some(Peer::Connected(owner)) if owner == leaving.owner => {
+            // SAFETY: as above.
+            unsafe { *direct = PROVEN };
+            Verdict::Send
+        }
+        Some(Peer::Accepting(owner)) if owner == leaving.owner => Verdict::Send,
+        _ => Verdict::Drop(Kind::LocalService),
     }
 }
 

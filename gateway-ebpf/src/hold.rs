@@ -80,11 +80,16 @@ pub fn judge(flow: &mut Flow, packet: &Packet, daemon: &Daemon) -> bool {
         return true;
     }
     flow.sequence = packet.sequence;
+    tell(flow);
+    false
+}
+
+/// Tells the daemon. What it does not hear now it hears with the next repetition.
+#[inline(always)]
+pub fn tell(flow: &mut Flow) {
     let held = core::ptr::from_mut(flow).cast();
-    // What the daemon does not hear now it hears with the next repetition.
     // SAFETY: a `Flow` begins with a whole `Held`, which is asserted where it is defined.
     unsafe { bpf_ringbuf_output(as_map(&DIAL), held, size_of::<Held>() as u64, 0) };
-    false
 }
 
 #[inline(always)]

@@ -84,19 +84,56 @@ pub fn owner(ctx: *mut c_void, way: Way) -> Option<u64> {
     })
 }
 
+/// Who is at the other end of a stream.
+pub enum Peer {
+    /// A connected socket of this attached cgroup, or somebody's (0).
+    Connected(u64),
+    /// It is being accepted by a listener of this attached cgroup, or somebody's (0).
+    Accepting(u64),
+}
+
+/// The socket that has the other end of a TCP connection. None: there is none any more.
+#[inline(always)]
+pub fn peer(ctx: *mut c_void, way: Way) -> Option<Peer> {
+    look_up(ctx, way, &|sk| {
+        let own = on_socket(&OWN, sk.cast());
+        let owner = if own.is_null() {
+            0
+        } else {
+            // SAFETY: not null, hence a live value of this socket.
+            unsafe { (*own).attached }
+        };
+        // SAFETY: `look_up` passes a socket that it holds a reference to.
+        let state = unsafe { read_volatile(addr_of!((*sk).state)) };
+        Some(if state == TCP_LISTEN {
+            Peer::Accepting(owner)
+        } else {
+            Peer::Connected(owner)
+        })
+    })
+}
+
 /// Looks at the socket that would receive it. For TCP that is a listener: what is found first may
 /// be the rest of an earlier connection between the same ports, which gives way to a new one.
 #[inline(always)]
 fn receiver<T>(ctx: *mut c_void, way: Way, look: impl Fn(*mut bpf_sock) -> Option<T>) -> Option<T> {
-    let found = look_up(ctx, way, &look);
-    if found.is_some() || way.protocol != IPPROTO_TCP || way.from.1 == 0 {
+    // None: it is not a listener. Some(None): it is, and not the one that is looked for.
+    let look_at_listener = |sk: *mut bpf_sock| {
+        // SAFETY: `look_up` passes a socket that it holds a reference to.
+        let state = unsafe { read_volatile(addr_of!((*sk).state)) };
+        (way.protocol != IPPROTO_TCP || state == TCP_LISTEN).then(|| look(sk))
+    };
+    if let Some(found) = look_up(ctx, way, &look_at_listener) {
         return found;
+    }
+    if way.protocol != IPPROTO_TCP || way.from.1 == 0 {
+        return None;
     }
     let anyone = Way {
         from: (Address::NONE, 0),
         ..way
     };
-    look_up(ctx, anyone, &look)
+    look_up(ctx, anyone, &look_at_listener)?
 }
 
 #[inline(always)]
@@ -115,13 +152,7 @@ fn look_up<T>(ctx: *mut c_void, way: Way, look: &impl Fn(*mut bpf_sock) -> Optio
     if sk.is_null() {
         return None;
     }
-    // SAFETY: not null, hence a socket we hold a reference to.
-    let state = unsafe { read_volatile(addr_of!((*sk).state)) };
-    let found = if way.protocol != IPPROTO_TCP || state == TCP_LISTEN {
-        look(sk)
-    } else {
-        None
-    };
+    let found = look(sk);
     // SAFETY: taken above and not used any more.
     unsafe { bpf_sk_release(sk.cast()) };
     found

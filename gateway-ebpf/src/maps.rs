@@ -106,6 +106,11 @@ pub static OWN: InheritedStorage<Own> = InheritedStorage {
 #[btf_map]
 pub static FLOW: SkStorage<Flow> = SkStorage::new();
 
+/// On an agent's socket whose SYN went to a server of its own: 1 until the peer has shown itself to
+/// be that server, then 0.
+#[btf_map]
+pub static DIRECT: SkStorage<u64> = SkStorage::new();
+
 /// On the socket the daemon accepted: the same record.
 #[btf_map]
 pub static AFLOW: SkStorage<Origin> = SkStorage::new();

@@ -1,8 +1,9 @@
-//! `setsockopt`: keeps agents from joining multicast groups.
+//! `setsockopt`: keeps agents from joining multicast groups, and from choosing who receives.
 //!
 //! The kernel reports a membership to the network by itself, in packets without a socket that
 //! `egress` never sees; the group's address, up to 14 bytes of the agent's choice, is in them.
-//! No other option is looked at.
+//! A program on a group of sockets that share a port (`SO_REUSEPORT`) sends datagrams to another of
+//! them than `egress` finds. No other option is looked at.
 
 use aya_ebpf::bindings::{bpf_sock, bpf_sockopt};
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
@@ -14,6 +15,9 @@ use crate::listener::IPPROTO_UDP;
 use crate::maps::{OWN, attached, on_socket};
 use crate::{PASS, REFUSE};
 
+const SOL_SOCKET: i32 = 1;
+const SO_ATTACH_REUSEPORT_CBPF: i32 = 51;
+const SO_ATTACH_REUSEPORT_EBPF: i32 = 52;
 const SOL_IP: i32 = 0;
 const SOL_IPV6: i32 = 41;
 const IP_ADD_MEMBERSHIP: i32 = 35;
@@ -47,7 +51,9 @@ pub fn setsockopt(ctx: *mut bpf_sockopt) -> i32 {
         ),
         _ => false,
     };
-    if !is_joining {
+    let is_choosing = level == SOL_SOCKET
+        && matches!(option, SO_ATTACH_REUSEPORT_CBPF | SO_ATTACH_REUSEPORT_EBPF);
+    if !is_joining && !is_choosing {
         // "Take the caller's value as it is": the kernel has copied a page of it at most, and
         // would refuse a longer one.
         // SAFETY: as above; the hook may write this field.
@@ -59,7 +65,11 @@ pub fn setsockopt(ctx: *mut bpf_sockopt) -> i32 {
     let own = on_socket(&OWN, sk.cast());
     let happened = Happened {
         attached: attached(),
-        kind: Kind::Multicast,
+        kind: if is_joining {
+            Kind::Multicast
+        } else {
+            Kind::LocalService
+        },
         destination: Address::NONE,
         port: 0,
         family,

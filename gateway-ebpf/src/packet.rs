@@ -35,6 +35,8 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// TCP's sequence number, host order; 0 for UDP.
     pub sequence: u32,
+    /// Whether anything comes behind TCP's header.
+    pub has_data: bool,
 }
 
 #[repr(C)]
@@ -84,6 +86,7 @@ impl Packet {
         to_port: 0,
         tcp_flags: 0,
         sequence: 0,
+        has_data: false,
     };
 
     #[inline(always)]
@@ -142,6 +145,11 @@ impl Packet {
                     self.to_port = u16::from_be(tcp.to);
                     self.tcp_flags = tcp.flags;
                     self.sequence = u32::from_be(tcp.seq);
+                    // The upper half counts words of four bytes.
+                    let header = u32::from(tcp.offset >> 4) * 4;
+                    // SAFETY: the kernel passes a live context.
+                    let length = unsafe { read_volatile(addr_of!((*ctx).len)) };
+                    self.has_data = length > offset + header;
                     return self;
                 }
             }

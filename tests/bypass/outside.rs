@@ -1,6 +1,7 @@
 //! Who is not an agent: a machine in the internet that answers and calls, and a relay on the
 //! agent's host that would carry anything out for whoever reaches it.
 
+use std::collections::VecDeque;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -24,6 +25,8 @@ use crate::network::{Network, OWN4, inside};
 /// The port where the agent listens, and that is called.
 const CALLED: u16 = 4000;
 const RELAY: u16 = 1080;
+/// The port of the server that is a resource.
+pub(crate) const NEAR: u16 = 5432;
 
 /// Servers that run until they are dropped.
 pub(crate) struct Outside {
@@ -31,15 +34,17 @@ pub(crate) struct Outside {
     /// How often the relay has found nothing more to do.
     idle: Arc<AtomicU32>,
     /// The internet's server; the kernel answers for it, nobody needs to accept.
-    _server: TcpListener,
+    _far: TcpListener,
 }
 
 impl Outside {
     /// `relay` is the folder of the relay's Unix sockets.
     pub(crate) fn start(network: &Network, relay: &Path) -> Outside {
         let stop = Arc::<AtomicBool>::default();
-        let server = inside(network.internet(), || TcpListener::bind("[::]:7").unwrap());
-        let (stream, datagram, near) = inside(network.host(), || {
+        let far = inside(network.internet(), || TcpListener::bind("[::]:7").unwrap());
+        let near = inside(network.host(), || TcpListener::bind(("::", NEAR)).unwrap());
+        std::thread::spawn(move || keep_some(&near));
+        let (stream, datagram, local) = inside(network.host(), || {
             (
                 TcpListener::bind(("::", RELAY)).unwrap(),
                 UdpSocket::bind(("::", RELAY)).unwrap(),
@@ -50,7 +55,7 @@ impl Outside {
         let shared = [(65534, 1081), (0, 1082)]
             .map(|(user, port)| inside(network.host(), || shared(user, port)));
         // A path leads to a socket in whatever network namespace it was made.
-        let far = listen(&relay.join("far"));
+        let elsewhere = listen(&relay.join("far"));
         let out = inside(network.host(), || UdpSocket::bind("0.0.0.0:0").unwrap());
 
         stream.set_nonblocking(true).unwrap();
@@ -67,7 +72,7 @@ impl Outside {
                         carry(&out, hear(guest, &mut text));
                     }
                 }
-                for local in [&near, &far] {
+                for local in [&local, &elsewhere] {
                     while let Ok((guest, _)) = local.accept() {
                         carry(&out, hear(OwnedFd::from(guest).into(), &mut text));
                     }
@@ -81,7 +86,7 @@ impl Outside {
         Outside {
             stop,
             idle,
-            _server: server,
+            _far: far,
         }
     }
 
@@ -154,6 +159,18 @@ fn hear(mut guest: TcpStream, text: &mut [u8]) -> &[u8] {
         .unwrap();
     let size = guest.read(text).unwrap_or(0);
     &text[..size]
+}
+
+/// Accepts whoever comes, and has the latest of them open.
+fn keep_some(server: &TcpListener) {
+    const MOST: usize = 256;
+    let mut open = VecDeque::new();
+    for guest in server.incoming() {
+        open.push_back(guest);
+        if open.len() > MOST {
+            open.pop_front();
+        }
+    }
 }
 
 /// `ADDRESS TEXT`: sends the text there.

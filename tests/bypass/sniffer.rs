@@ -173,11 +173,12 @@ fn read(frame: &[u8]) -> Sight {
     })
 }
 
-/// Every attempt has 198.18.ROUND.NUMBER and 2001:db8:ROUND::NUMBER.
+/// Every attempt has 198.18.ROUND.NUMBER and 2001:db8:ROUND::NUMBER, and 198.19.ROUND.NUMBER to
+/// come from.
 fn by_address(to: IpAddr) -> Option<(u8, u8)> {
     match to {
         IpAddr::V4(to) => match to.octets() {
-            [198, 18, round, number] => Some((round, number)),
+            [198, 18 | 19, round, number] => Some((round, number)),
             _ => None,
         },
         IpAddr::V6(to) => match to.segments() {

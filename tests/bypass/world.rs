@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ use gateway_tests::sandbox::Sandbox;
 
 use crate::attacker::{Attacker, User, Way, attempts, program};
 use crate::network::{BESIDE4, BESIDE6, INTERFACE, Network, OWN4, OWN6};
-use crate::outside::{Caller, Outside};
+use crate::outside::{Caller, NEAR, Outside};
 use crate::sniffer::{Packet, Sniffer};
 
 /// Attempts that wait to be called from the internet.
@@ -51,6 +51,8 @@ pub(crate) struct Outcome {
     pub(crate) name: String,
     /// What the attacker says: `ERRNO call`, `sent`, `connected`.
     pub(crate) said: String,
+    /// Whether the daemon logged that it refused this destination.
+    pub(crate) is_judged: bool,
     /// What the sniffer saw of it.
     pub(crate) packets: Vec<String>,
 }
@@ -62,21 +64,16 @@ pub(crate) struct Round {
     _caller: Caller,
 }
 
-/// Nothing that is attempted is a resource, so nothing at all may leave the host.
+/// Nothing in the internet is a resource, so nothing at all may leave the host. One server on the
+/// host is, to have connections that come about.
 pub(crate) fn policy() -> PolicyFile {
-    PolicyFile::new()
-        .shop("203.0.113.99/32:5432", "")
-        .allow_all()
+    let addresses = format!("{OWN4}/32:{NEAR}, [{OWN6}]/128:{NEAR}");
+    PolicyFile::new().shop(&addresses, "").allow_all()
 }
 
 impl World {
     /// `name` is for the cgroups, hence each test's own.
     pub(crate) fn new(name: &str) -> World {
-        World::with_policy(name, &policy())
-    }
-
-    /// As [`World::new`] with a policy of one's own.
-    pub(crate) fn with_policy(name: &str, policy: &PolicyFile) -> World {
         let sandbox = Sandbox::new("bypass").unwrap();
         let network = Network::new();
         let sniffer = Sniffer::start(&network);
@@ -86,7 +83,7 @@ impl World {
         let words = words
             .map(|word| word.to_str().unwrap().to_owned())
             .collect();
-        let gateway = Gateway::start_within(policy, |_| Ok(words)).unwrap();
+        let gateway = Gateway::start_within(&policy(), |_| Ok(words)).unwrap();
         let attached = Cgroup::new(&format!("{name}-attached")).unwrap();
         let world = World {
             gateway,
@@ -175,9 +172,18 @@ impl World {
         self.gone.borrow_mut().push(attacker);
         self.servers.settle();
         let seen = self.sniffer.seen();
+        let log = self.gateway.enforcement().unwrap();
+        let refused = log
+            .iter()
+            .filter(|line| line["event"] == "connection_refused");
+        let refused: BTreeSet<IpAddr> = refused
+            .filter_map(|line| line["destination"].as_str()?.parse::<SocketAddr>().ok())
+            .map(|destination| destination.ip())
+            .collect();
         said.into_iter()
             .map(|(name, said)| {
                 let whose = (number, attempts()[&name]);
+                let own = addresses(whose);
                 let packets = seen.iter().filter(|packet| packet.whose == Some(whose));
                 let packets: Vec<String> = packets.map(|packet| packet.shape.clone()).collect();
                 if !packets.is_empty() {
@@ -186,6 +192,7 @@ impl World {
                 Outcome {
                     name,
                     said,
+                    is_judged: own.iter().any(|address| refused.contains(address)),
                     packets,
                 }
             })
@@ -226,4 +233,12 @@ impl World {
             .map(|packet| format!("{:?}: {}", packet.whose, packet.shape))
             .collect()
     }
+}
+
+/// What an attempt of this round and number aims at.
+fn addresses((round, number): (u8, u8)) -> [IpAddr; 2] {
+    [
+        Ipv4Addr::new(198, 18, round, number).into(),
+        Ipv6Addr::new(0x2001, 0xdb8, round.into(), 0, 0, 0, 0, number.into()).into(),
+    ]
 }

@@ -339,6 +339,21 @@ fn address_of_two_resources_is_whose_name_was_looked_up() {
 }
 
 #[test]
+fn names_are_looked_up_from_a_network_of_loopback_alone() {
+    let names = names();
+    let gateway = gateway(&policy(&names, "").rule("names", "allow", NAMES));
+    let dig = dig(&["+short", "+notcp", "db.internal"]);
+    // The first question comes before there is a resolver in that namespace.
+    let again = "until \"$@\" | grep '^127'; do sleep 0.1; done";
+    let mut shell = client("/bin/sh");
+    shell.args(["-c", again, "sh"]);
+    shell.arg(dig.get_program()).args(dig.get_args());
+    let isolated = ["--as", "agent", "--user", "nobody", "--isolate"];
+    let ran = crate::stage::direct(&gateway.run_with(&isolated, &shell));
+    assert_eq!(said(&ran).trim(), "127.0.0.1", "{}", gateway.output());
+}
+
+#[test]
 fn dead_daemon_means_no_names() {
     let names = names();
     let mut gateway = gateway(&policy(&names, "").rule("names", "allow", NAMES));

@@ -2,11 +2,11 @@
 //! that are held before there is anything to accept.
 
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{TcpListener as StdListener, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -48,6 +48,17 @@ pub(super) async fn accept_task(
     }
 }
 
+/// Answers questions until `stopped` says so.
+async fn answer_task(resolver: StdUdpSocket, intake: Arc<Intake>, stopped: watch::Receiver<bool>) {
+    match UdpSocket::from_std(resolver).and_then(|resolver| intake.answer(resolver)) {
+        Ok(answering) => tokio::select! {
+            () = until(stopped) => {}
+            () = answering => {}
+        },
+        Err(error) => tracing::error!(%error, "cannot serve a resolver"),
+    }
+}
+
 /// Serves the listeners in other network namespaces, each until its namespace is left.
 pub(super) async fn elsewhere_task(
     mut openings: mpsc::Receiver<Opened>,
@@ -60,7 +71,10 @@ pub(super) async fn elsewhere_task(
         tokio::select! {
             () = &mut stop => return serving.shutdown().await,
             Some(_ended) = serving.join_next() => {}
-            Some(Opened { listeners, closed }) = openings.recv() => {
+            Some(Opened { listeners, resolvers, closed }) = openings.recv() => {
+                for resolver in resolvers {
+                    serving.spawn(answer_task(resolver, Arc::clone(&intake), closed.clone()));
+                }
                 for listener in listeners {
                     serving.spawn(accept_task(listener, Arc::clone(&intake), closed.clone()));
                 }

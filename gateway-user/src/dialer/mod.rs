@@ -38,6 +38,8 @@ pub use self::namespaces::Opened;
 /// A server is given so long to answer. An agent that waits longer has it tried again each time
 /// that its kernel repeats the SYN.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The number of the protocol.
+const IPPROTO_UDP: u16 = 17;
 /// So many servers are waited for at a time. More connects are held until it is their turn.
 const AT_ONCE: usize = 1024;
 
@@ -142,6 +144,9 @@ impl Dialer {
     }
 
     fn hear(self: &Arc<Self>, held: Held) {
+        if held.origin.protocol == IPPROTO_UDP {
+            return self.hear_question(held.origin);
+        }
         match self.table.hear(&held.origin) {
             Hear::Wait => {}
             Hear::LetGo => self.let_go(&held.origin),
@@ -158,6 +163,20 @@ impl Dialer {
                 });
             }
         }
+    }
+
+    /// A question that was refused for want of a resolver: there is one when it is asked again.
+    fn hear_question(self: &Arc<Self>, origin: Origin) {
+        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
+            return;
+        };
+        let dialer = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = dialer.namespaces.serve(&origin).await {
+                tracing::warn!(%error, "no look-ups in a network namespace");
+            }
+            drop(turn);
+        });
     }
 
     /// Finds out what becomes of a connect.

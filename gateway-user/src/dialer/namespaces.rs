@@ -1,13 +1,13 @@
 //! The network namespaces of agents: the daemon's own, and others as long as an attached cgroup has
 //! a thread in one.
 //!
-//! In each the daemon listens on the loopback addresses, where the connect hook sends an agent's
-//! connections. A listener keeps its namespace in being, so it is closed when the last agent has
+//! In each the daemon listens on the loopback addresses, where the hooks send an agent's connections
+//! and questions. A listener keeps its namespace in being, so it is closed when the last agent has
 //! left. Serving what is accepted there is the caller's part.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,6 +39,8 @@ pub enum NamespaceError {
 pub struct Opened {
     /// On 127.0.0.1 and, where there is IPv6, on `[::1]`.
     pub listeners: Vec<TcpListener>,
+    /// Likewise, for questions.
+    pub resolvers: Vec<UdpSocket>,
     /// Completes when the namespace is given up.
     pub closed: watch::Receiver<bool>,
 }
@@ -102,13 +104,25 @@ impl Namespaces {
             if let Some(v6) = &foothold.listeners.v6 {
                 kernel.mark_listener(v6.as_fd())?;
             }
+            kernel.mark_listener(foothold.resolvers.v4.as_fd())?;
+            if let Some(v6) = &foothold.resolvers.v6 {
+                kernel.mark_listener(v6.as_fd())?;
+            }
             Ok::<_, KernelError>(foothold)
         });
         let foothold = opened.await.map_err(|_| NamespaceError::Stopping)??;
-        let Foothold { listeners, icmp } = foothold;
+        let Foothold {
+            listeners,
+            resolvers,
+            icmp,
+        } = foothold;
         let (closing, closed) = watch::channel(false);
         let opened = Opened {
             listeners: [Some(listeners.v4), listeners.v6]
+                .into_iter()
+                .flatten()
+                .collect(),
+            resolvers: [Some(resolvers.v4), resolvers.v6]
                 .into_iter()
                 .flatten()
                 .collect(),

@@ -9,9 +9,10 @@ use super::error::KernelError;
 
 /// Bit in the capability sets, and name (linux/capability.h). `CAP_SYS_ADMIN` mounts the bpffs
 /// and covers `CAP_BPF` and `CAP_PERFMON`.
-const NEEDED: [(u32, &str); 3] = [
+const NEEDED: [(u32, &str); 4] = [
     (2, "CAP_DAC_READ_SEARCH"),
     (12, "CAP_NET_ADMIN"),
+    (13, "CAP_NET_RAW"),
     (21, "CAP_SYS_ADMIN"),
 ];
 
@@ -53,8 +54,8 @@ mod tests {
         let network_only = "CapEff:\t0000000000001000\n";
         assert_eq!(
             missing_in(network_only),
-            ["CAP_DAC_READ_SEARCH", "CAP_SYS_ADMIN"]
+            ["CAP_DAC_READ_SEARCH", "CAP_NET_RAW", "CAP_SYS_ADMIN"]
         );
-        assert_eq!(missing_in("").len(), 3);
+        assert_eq!(missing_in("").len(), 4);
     }
 }

@@ -30,10 +30,11 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("gateway.bpf.o"));
 
 /// The maps that outlive the daemon. `.rodata`, with the settings, belongs to each load, and so does
 /// what is said of connects that are held: another daemon hears of them anew.
-const PINNED: [&str; 13] = [
+const PINNED: [&str; 14] = [
     "ATTACHED",
     "OWN",
     "FLOW",
+    "DIRECT",
     "AFLOW",
     "LMARK",
     "SRC",

@@ -7,12 +7,11 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use nix::libc;
 use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,6 +19,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::error::KernelError;
 use super::keeper::{Request, descriptors};
 use super::listeners::{self, Listeners};
+use super::resolvers::{self, Resolvers};
+use super::syscall;
 use super::unreachable::Icmp;
 use super::{Kernel, Privileges};
 
@@ -37,6 +38,8 @@ pub(super) struct NetnsTable(Mutex<HashMap<NetnsId, Netns>>);
 pub struct Foothold {
     /// Not marked yet.
     pub listeners: Listeners,
+    /// Likewise.
+    pub resolvers: Resolvers,
     /// For the agents of that namespace.
     pub icmp: Icmp,
 }
@@ -121,22 +124,7 @@ impl NetnsId {
 
     /// The namespace of a socket.
     pub fn of_socket(socket: &impl AsFd) -> io::Result<Self> {
-        let mut cookie = 0_u64;
-        let mut size: libc::socklen_t = 8;
-        // SAFETY: the option is a 64-bit number, and `size` says that there is room for it.
-        let result = unsafe {
-            libc::getsockopt(
-                socket.as_fd().as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_NETNS_COOKIE,
-                (&raw mut cookie).cast(),
-                &raw mut size,
-            )
-        };
-        match result {
-            0 => Ok(Self(cookie)),
-            _ => Err(io::Error::last_os_error()),
-        }
+        syscall::netns_cookie(socket.as_fd()).map(Self)
     }
 }
 
@@ -151,6 +139,7 @@ impl NetnsTable {
                     let foothold = within(&netns.file, || {
                         Ok::<_, io::Error>(Foothold {
                             listeners: listeners::open(port).map_err(io::Error::other)?,
+                            resolvers: resolvers::open(port).map_err(io::Error::other)?,
                             icmp: Icmp::open()?,
                         })
                     })??;

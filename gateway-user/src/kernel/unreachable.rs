@@ -100,6 +100,8 @@ impl Icmp {
 
 fn raw(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::RAW.nonblocking(), Some(protocol))?;
+    // The address that a SYN came from may be another host's, with `IP_TRANSPARENT`.
+    socket.bind_device(Some(b"lo"))?;
     // It gets all that comes by ICMP too, which nobody reads.
     socket.set_recv_buffer_size(0)?;
     Ok(socket)

@@ -58,6 +58,8 @@ _Noreturn void ended(const char *how);
 
 int new_socket(int family, int type, int protocol);
 void option(int fd, int level, int name, int value);
+/* Somebody else's address, this attempt's own as well: 198.19.ROUND.NUMBER. */
+struct sockaddr_in foreign(void);
 /* Waits a moment for the answer to a connect that `call` began; ends when it is no or none. */
 void await(int fd, const char *call);
 void open_stream(int fd, const void *address, socklen_t size);

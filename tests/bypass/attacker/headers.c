@@ -63,12 +63,14 @@ static void tcp_rthdr2(void) { routed_stream(one_stop(2), &beside6); }
 static void udp_srh(void) { routed_datagram(segments(), 7); }
 static void dns_srh(void) { routed_datagram(segments(), 53); }
 
-/* After the connection is open, so that connect saw nothing odd. */
+/* After the connection is open, so that connect saw nothing odd; to the server that anybody may
+ * reach. */
 static void tcp_srh_later(void)
 {
 	struct route route = segments();
+	struct sockaddr_in6 near = { .sin6_family = AF_INET6, .sin6_port = htons(5432), .sin6_addr = own6 };
 	int fd = new_socket(AF_INET6, SOCK_STREAM, 0);
-	CHECK(connect(fd, (void *)TO6));
+	open_stream(fd, &near, sizeof near);
 	CHECK(setsockopt(fd, IPPROTO_IPV6, IPV6_RTHDR, route.bytes, route.size));
 	send(fd, payload, payload_size, MSG_NOSIGNAL);
 	usleep(20000);
@@ -175,8 +177,9 @@ static void udp_lsrr_message(void)
 
 static void tcp_lsrr_later(void)
 {
+	struct sockaddr_in near = { .sin_family = AF_INET, .sin_port = htons(5432), .sin_addr = own4 };
 	int fd = new_socket(AF_INET, SOCK_STREAM, 0);
-	CHECK(connect(fd, (void *)TO4));
+	open_stream(fd, &near, sizeof near);
 	source_route(fd, IPOPT_LSRR);
 	send(fd, payload, payload_size, MSG_NOSIGNAL);
 	usleep(20000);

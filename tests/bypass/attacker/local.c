@@ -3,6 +3,7 @@
  * on whatever names the place `4 ADDRESS TEXT`. */
 #include "attacker.h"
 
+#include <linux/filter.h>
 #include <poll.h>
 #include <sys/un.h>
 
@@ -58,19 +59,45 @@ static void proxy_shared_port(void)
 	to4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	to4.sin_port = htons(getuid() ? 1081 : 1082);
 	/* Many of one's own, so that whoever looks for the one who listens finds one of these. */
-	for (int i = 0; i < 7; i++) {
+	for (int i = 0; i < 31; i++) {
 		int server = new_socket(AF_INET, SOCK_STREAM, 0);
 		option(server, SOL_SOCKET, SO_REUSEPORT, 1);
 		CHECK(bind(server, (void *)TO4));
 		CHECK(listen(server, 64));
 	}
-	for (int i = 0; i < 48; i++) {
+	for (int i = 0; i < 160; i++) {
 		int fd = new_socket(AF_INET, SOCK_STREAM, 0);
-		open_stream(fd, TO4);
+		CHECK(fcntl(fd, F_SETFL, O_NONBLOCK));
+		connect(fd, (void *)TO4);
+		struct pollfd ready = { .fd = fd, .events = POLLOUT };
+		poll(&ready, 1, 10);
 		send(fd, payload, payload_size, MSG_NOSIGNAL);
-		close(fd);
 	}
-	ended("connected");
+	ended("sent");
+}
+
+/* The same with a program that sends all to the first of the group, and data in the SYN. */
+static void proxy_shared_port_program(void)
+{
+	speak_to_relay();
+	to4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	to4.sin_port = htons(getuid() ? 1081 : 1082);
+	struct sock_filter first[] = { { BPF_RET | BPF_K, 0, 0, 0 } };
+	struct sock_fprog program = { 1, first };
+	int server = new_socket(AF_INET, SOCK_STREAM, 0);
+	option(server, SOL_SOCKET, SO_REUSEPORT, 1);
+	CHECK(bind(server, (void *)TO4));
+	CHECK(listen(server, 64));
+	CHECK(setsockopt(server, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program));
+	for (int i = 0; i < 16; i++) {
+		int fd = new_socket(AF_INET, SOCK_STREAM, 0);
+		CHECK(fcntl(fd, F_SETFL, O_NONBLOCK));
+		sendto(fd, payload, payload_size, MSG_FASTOPEN | MSG_NOSIGNAL, (void *)TO4);
+		struct pollfd ready = { .fd = fd, .events = POLLOUT };
+		poll(&ready, 1, 10);
+		send(fd, payload, payload_size, MSG_NOSIGNAL);
+	}
+	ended("sent");
 }
 
 static void relay_udp(void) { relay4(SOCK_DGRAM, htonl(INADDR_LOOPBACK)); }
@@ -170,6 +197,7 @@ const struct attempt local_attempts[] = {
 	{ "proxy-own-address6", proxy_own_address6 },
 	{ "proxy-mapped", proxy_mapped },
 	{ "proxy-shared-port", proxy_shared_port },
+	{ "proxy-shared-port-program", proxy_shared_port_program },
 	{ "relay-udp", relay_udp },
 	{ "relay-udp-any", relay_udp_any },
 	{ "relay-udp-own-address", relay_udp_own_address },

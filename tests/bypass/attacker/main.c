@@ -125,6 +125,13 @@ static void aim(int round, int number)
 	payload_size = snprintf(payload, sizeof payload, "bypass-%d-%d;", round, number);
 }
 
+struct sockaddr_in foreign(void)
+{
+	struct sockaddr_in source = { .sin_family = AF_INET, .sin_addr = to4.sin_addr };
+	((uint8_t *)&source.sin_addr)[1] = 19;
+	return source;
+}
+
 static void try_one(const struct attempt *attempt, int round, int number)
 {
 	int pipe_ends[2];

@@ -91,7 +91,7 @@ static void foreign_source(int name)
 {
 	int fd = stream(AF_INET);
 	option(fd, IPPROTO_IP, name, 1);
-	struct sockaddr_in source = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr("203.0.113.5") };
+	struct sockaddr_in source = foreign();
 	CHECK(bind(fd, (void *)&source, sizeof source));
 	converse(fd, TO4);
 }

@@ -216,7 +216,7 @@ static void udp_transparent(void)
 {
 	int fd = datagram(AF_INET);
 	option(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
-	struct sockaddr_in source = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr("203.0.113.5") };
+	struct sockaddr_in source = foreign();
 	CHECK(bind(fd, (void *)&source, sizeof source));
 	throw(fd, TO4);
 }

@@ -18,8 +18,11 @@ const PROGRAMS: [&str; 6] = ["bash", "ip", "nsenter", "timeout", "umount", "rm"]
 
 /// Modules that the tests need, and those with which an attacker might try something; where a
 /// kernel has no such module it has it built in, or not at all.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 15] = [
     "veth",
+    "tcp_diag",
+    "udp_diag",
+    "unix_diag",
     "tun",
     "vsock",
     "vsock_loopback",
@@ -69,9 +72,9 @@ impl Image {
         image.write("tests/only", &only.join(" "))?;
         image.write(
             "etc/passwd",
-            "root:x:0:0:root:/:/bin/bash\nnobody:x:65534:65534:nobody:/:/bin/bash\n",
+            "root:x:0:0:root:/:/bin/bash\ndaemon:x:1:1:daemon:/:/bin/false\nnobody:x:65534:65534:nobody:/:/bin/bash\n",
         )?;
-        image.write("etc/group", "root:x:0:\nnogroup:x:65534:\n")?;
+        image.write("etc/group", "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n")?;
         Ok(image)
     }
 

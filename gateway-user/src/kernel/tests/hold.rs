@@ -5,6 +5,7 @@ use std::time::Duration;
 use gateway_common::held::{Held, Reach};
 use gateway_common::origin::Origin;
 
+use super::agent::Agent;
 use super::stage::{Stage, accept, is_idle, next_held};
 use super::{MAPPED, V4, V6, root_in};
 use crate::kernel::{HeldConnects, Kernel, Unreachable};
@@ -24,6 +25,27 @@ fn meanwhile(stage: &Stage, task: &str, daemon: impl FnOnce()) -> String {
 
 fn hear(held: &mut HeldConnects) -> Held {
     next_held(held, SOON).expect("a connect that is held")
+}
+
+/// Runs the agent's task and says "no" to each of its SYNs. One may come too early: while the agent
+/// is still inside `connect`, its kernel only notes the error.
+fn refuse(
+    kernel: &Kernel,
+    held: &mut HeldConnects,
+    agent: &Agent<'_>,
+    task: &str,
+    (why, port): (Unreachable, u16),
+) -> String {
+    while held.take_next().is_some() {}
+    std::thread::scope(|scope| {
+        let agent = scope.spawn(|| agent.ask(task));
+        while !agent.is_finished() {
+            if let Some(next) = next_held(held, Duration::from_millis(20)) {
+                kernel.icmp().tell(&next, port, why).unwrap();
+            }
+        }
+        agent.join().unwrap()
+    })
 }
 
 /// The record of a connection that is accepted now.
@@ -79,14 +101,10 @@ fn what_the_network_says_of_the_server_is_what_the_agent_hears() {
     ] {
         for destination in [V4, V6, MAPPED] {
             for task in ["try", "poll"] {
-                let said = meanwhile(&stage, &format!("{task} {destination} 10000"), || {
-                    kernel
-                        .icmp()
-                        .tell(&hear(&mut held), stage.options.port, why)
-                        .unwrap();
-                });
-                assert_eq!(said, expected, "{task} {destination}");
-                while held.take_next().is_some() {}
+                let task = format!("{task} {destination} 10000");
+                let (agent, why) = (root_in(&stage.cgroup), (why, stage.options.port));
+                let said = refuse(&kernel, &mut held, &agent, &task, why);
+                assert_eq!(said, expected, "{task}");
             }
         }
     }
@@ -129,25 +147,14 @@ fn where_a_server_was_reached_nobody_is_held() {
     // Lost, or for somebody else, it is held again.
     kernel.lost(&reach.unwrap()).unwrap();
     kernel.lost(&reach.unwrap()).unwrap();
-    let said = try_it(&mut || {
-        kernel
-            .icmp()
-            .tell(&hear(&mut held), stage.options.port, Unreachable::Port)
-            .unwrap()
-    });
-    assert_eq!(said, REFUSED);
+    let (task, why) = (format!("try {V4}"), (Unreachable::Port, stage.options.port));
+    let agent = root_in(&stage.cgroup);
+    assert_eq!(refuse(&kernel, &mut held, &agent, &task, why), REFUSED);
     kernel.reached(&reach.unwrap()).unwrap();
     let inner = stage.child("inner");
     kernel.attach(&inner).unwrap();
-    let said = std::thread::scope(|scope| {
-        let agent = scope.spawn(|| root_in(&inner).ask(&format!("try {V4}")));
-        kernel
-            .icmp()
-            .tell(&hear(&mut held), stage.options.port, Unreachable::Port)
-            .unwrap();
-        agent.join().unwrap()
-    });
-    assert_eq!(said, REFUSED);
+    let agent = root_in(&inner);
+    assert_eq!(refuse(&kernel, &mut held, &agent, &task, why), REFUSED);
 }
 
 #[test]
