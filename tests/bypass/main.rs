@@ -10,6 +10,8 @@ mod attacker;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod inventory;
+#[cfg(test)]
 mod network;
 #[cfg(test)]
 mod outside;

@@ -127,6 +127,7 @@ impl World {
             .arg(program())
             .args(["prepare", user.id()])
             .env("ATTACKER_RELAY", self.sandbox.path())
+            .env("ATTACKER_CGROUP_FILE", place.outside.join("cgroup.procs"))
             .env("ATTACKER_NAMESPACE", self.network.internet());
         match way {
             Way::Free => command.arg(program()).args(["enter", "", user.id()]),

@@ -87,3 +87,17 @@ pub(super) fn local(at: Timestamp) -> String {
         .strftime("%Y-%m-%d %H:%M:%S")
         .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use gateway_common::coverage::Kind;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_words() {
+        for kind in Kind::ALL {
+            assert_ne!(kind_word(kind.name()), kind.name());
+        }
+    }
+}

@@ -17,7 +17,12 @@ use super::shield::Outsiders;
 use crate::confine::seccomp::{self, FilterError, Rules, is, is_not, number};
 
 /// Answered as by a kernel without it, so that runtimes do without.
-const ABSENT: [(c_long, &str); 6] = [
+const ABSENT: [(c_long, &str); 7] = [
+    (
+        libc::SYS_clone3,
+        "has a child born in another cgroup, also by a folder that cannot be written (root); \
+         what it is asked for is in memory, where a filter does not look",
+    ),
     (
         libc::SYS_io_uring_setup,
         "makes sockets of any family unseen",

@@ -6,6 +6,7 @@
 //! in namespaces that the command makes: the kernel locks mounts which come from a namespace with
 //! more privileges (mount_namespaces(7)).
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -234,12 +235,28 @@ fn holds_sockets(folder: &Path) -> bool {
     false
 }
 
-/// The paths of sockets that can be connected or sent to.
+/// The paths of sockets that can be connected or sent to. The kernel lists them by network namespace,
+/// but a path leads to a socket in whatever namespace it was made: all are asked for that a process
+/// is in.
 fn listening() -> Vec<PathBuf> {
-    // Without the table there is nothing to cover by it; the folders are covered all the same.
-    let table = fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
-    let paths = table.lines().skip(1).filter_map(reachable);
-    paths.map(|path| canonical(Path::new(path))).collect()
+    let mut asked = HashSet::new();
+    let mut paths = Vec::new();
+    // Without a table there is nothing to cover by it; the folders are covered all the same.
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let process = process.path();
+        let Ok(namespace) = fs::metadata(process.join("ns/net")) else {
+            continue;
+        };
+        let namespace = (namespace.dev(), namespace.ino());
+        if !asked.contains(&namespace)
+            && let Ok(table) = fs::read_to_string(process.join("net/unix"))
+        {
+            asked.insert(namespace);
+            let reachable = table.lines().skip(1).filter_map(reachable);
+            paths.extend(reachable.map(|path| canonical(Path::new(path))));
+        }
+    }
+    paths
 }
 
 /// The path in a line of `/proc/net/unix`, if the socket listens or takes datagrams.

@@ -42,7 +42,7 @@ extern int daemon_port;
 extern const char *outside;              /* a cgroup that is not attached */
 
 /* What was prepared before the cgroup was entered, as open descriptors. */
-enum { HELD_TCP4 = 100, HELD_UDP4, HELD_UDP6, ACCOMPLICE, TERMINAL };
+enum { HELD_TCP4 = 100, HELD_UDP4, HELD_UDP6, ACCOMPLICE, TERMINAL, CGROUP_FILE };
 
 /* What the accomplice, who is outside, does when asked by one of these letters. */
 #define ASK_UDP 'u'   /* give me a datagram socket */

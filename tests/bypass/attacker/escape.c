@@ -1,8 +1,10 @@
 /* Out of the cgroup, or by somebody who is not in it. */
 #include "attacker.h"
 
+#include <linux/sched.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -97,6 +99,25 @@ static void move_to(const char *cgroup)
 }
 
 static void move_cgroup(void) { move_to(outside); }
+
+/* A child that is born elsewhere: no file of the cgroup is opened for writing. */
+static void move_clone(void)
+{
+	struct clone_args born = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
+	born.cgroup = CHECK(open(outside, O_RDONLY | O_DIRECTORY));
+	long child = CHECK(syscall(SYS_clone3, &born, sizeof born));
+	if (child == 0)
+		throw(new_socket(AF_INET, SOCK_DGRAM, 0), TO4);
+	waitpid(child, NULL, 0);
+	ended("nothing");
+}
+
+/* The file by which one moves, opened by whoever started the agent. */
+static void move_inherited(void)
+{
+	CHECK(write(held(CGROUP_FILE), "0", 1));
+	throw(new_socket(AF_INET, SOCK_DGRAM, 0), TO4);
+}
 
 /* By a mount of one's own, where no right was taken away. */
 static void move_by_mount(void)
@@ -260,6 +281,8 @@ const struct attempt escape_attempts[] = {
 	{ "process-memory", process_memory },
 	{ "terminal-input", terminal_input },
 	{ "move-cgroup", move_cgroup },
+	{ "move-clone", move_clone },
+	{ "move-inherited", move_inherited },
 	{ "move-by-mount", move_by_mount },
 	{ "cgroup-namespace", cgroup_namespace },
 	{ "namespace-tcp", namespace_tcp },

@@ -258,6 +258,9 @@ static int prepare(char **words)
 	char number[16];
 	snprintf(number, sizeof number, "%d", accomplice);
 	setenv("ATTACKER_BYSTANDER", number, 1);
+	const char *file = getenv("ATTACKER_CGROUP_FILE");
+	if (file)
+		hold(open(file, O_WRONLY), CGROUP_FILE);
 	/* A terminal that the agent shares with whoever started it. */
 	setsid();
 	int terminal = posix_openpt(O_RDWR | O_NOCTTY);

@@ -111,7 +111,7 @@ fn inventory_has_what_was_inspected() {
     })
     .unwrap();
     let shown = gateway.ask(["coverage"]).unwrap();
-    assert!(shown.contains("shop (postgres): 1 sessions"), "{shown}");
+    assert!(shown.contains("shop (postgres): 1 session,"), "{shown}");
 }
 
 #[test]

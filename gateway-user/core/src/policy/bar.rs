@@ -32,7 +32,7 @@ impl Engine {
         // A rule with conditions may turn out not to match what is still to come.
         let barring = table.denies.iter().find(|rule| {
             rule.mode == Mode::Enforce
-                && rule.conditions.is_empty()
+                && rule.is_unconditional()
                 && is_about(rule, workload, groups)
         });
         if let Some(rule) = barring {

@@ -12,6 +12,7 @@ use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
 use super::review::review;
+use super::when::{Parsed, When};
 use crate::descriptor::Protocol;
 use crate::facts::{Attribute, Fact, Type};
 use crate::glob::Glob;
@@ -29,12 +30,21 @@ pub(super) struct Rule {
     /// Sorted; none means any.
     pub(super) groups: Option<Box<[GroupName]>>,
     pub(super) conditions: Box<[Condition]>,
+    /// What must be true besides.
+    pub(super) when: Option<When>,
     /// One bit for each value of the protocol's closed fact that the rule can match.
     pub(super) values: u128,
     /// Whether it says of itself that it is for what could not be read.
     pub(super) unread: bool,
     /// It holds only for who may use this resource.
     pub(super) of: Option<ResourceName>,
+}
+
+impl Rule {
+    /// Whether it holds whatever is done.
+    pub(super) fn is_unconditional(&self) -> bool {
+        self.conditions.is_empty() && self.when.is_none()
+    }
 }
 
 /// The rules for one resource.
@@ -162,6 +172,7 @@ fn granted(inventory: &Inventory, grant: &Grant) -> Option<Rule> {
         workloads: None,
         groups: None,
         conditions: [condition].into(),
+        when: None,
         values: u128::MAX,
         unread: false,
         of: Some(grant.of.clone()),
@@ -212,6 +223,14 @@ fn one(
         diagnostics,
     );
 
+    let parsed = match spec.when.as_ref().map(Parsed::read).transpose() {
+        Ok(parsed) => parsed,
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
+            return;
+        }
+    };
+
     let covered = inventory.resources.iter().filter(|resource| {
         resources
             .as_ref()
@@ -231,8 +250,16 @@ fn one(
             });
             let Matching {
                 conditions,
-                missing: absent,
+                missing: mut absent,
             } = matching.unwrap_or_default();
+            let when = parsed.as_ref().map(|parsed| {
+                let mut found = Vec::new();
+                let when = parsed.resolve(protocol.attributes, &mut absent, &mut found);
+                // What is wrong with it is so for most protocols alike.
+                found.retain(|it| !diagnostics.contains(it));
+                diagnostics.append(&mut found);
+                when
+            });
             let known = absent.is_empty();
             if inventory.unwritten.contains(&resource.name) {
                 unwritten.push(protocol.name);
@@ -243,16 +270,11 @@ fn one(
                     .map(|(name, span)| (protocol, name, span)),
             );
             known.then(|| {
-                rule(
-                    spec,
-                    protocol,
-                    conditions,
-                    workloads.clone(),
-                    groups.clone(),
-                )
+                let who = (workloads.clone(), groups.clone());
+                rule(spec, protocol, conditions, when.flatten(), who)
             })
         });
-        let is_for_all = spec.resource.is_none() && spec.matching.is_none();
+        let is_for_all = spec.resource.is_none() && spec.matching.is_none() && spec.when.is_none();
         let is_meant = !(is_for_all && inventory.unwritten.contains(&resource.name));
         if let (Some(rule), Some(table)) = (rule, tables.get_mut(&resource.name))
             && (is_meant || rule.effect == Effect::Deny)
@@ -271,6 +293,11 @@ fn one(
     }
     // Nobody who writes `*` thinks of a resource that is not in the file.
     missing.retain(|(protocol, _, _)| !(usable && unwritten.contains(&protocol.name)));
+    diagnostics.extend(unknown_facts(missing, usable));
+}
+
+/// What is said of facts that protocols do not have: once for each place in the file.
+fn unknown_facts(missing: Vec<(&Protocol, String, Range<usize>)>, usable: bool) -> Vec<Diagnostic> {
     let mut told: Vec<Diagnostic> = Vec::new();
     for diagnostic in missing.into_iter().map(|it| unknown_fact(it, usable)) {
         let guess = |it: &Diagnostic| {
@@ -287,15 +314,15 @@ fn one(
             _ => told.push(diagnostic),
         }
     }
-    diagnostics.extend(told);
+    told
 }
 
 fn rule(
     spec: &RuleSpec,
     protocol: &Protocol,
     conditions: Vec<Condition>,
-    workloads: Option<Vec<WorkloadName>>,
-    groups: Option<Vec<GroupName>>,
+    when: Option<When>,
+    (workloads, groups): (Option<Vec<WorkloadName>>, Option<Vec<GroupName>>),
 ) -> Rule {
     let slots = Slots::of(protocol.attributes);
     let unread = conditions.iter().any(|condition| {
@@ -315,6 +342,7 @@ fn rule(
         groups: groups.map(Vec::into_boxed_slice),
         values: values(&conditions, slots),
         conditions: conditions.into(),
+        when,
         unread,
         of: None,
     }

@@ -16,6 +16,7 @@ use super::diagnostic::{Diagnostic, Level};
 use super::matching::Condition;
 use super::model::{Effect, Mode, RuleSpec};
 use super::pattern::{Quantifier, Truth};
+use super::when::{Known, When};
 use crate::descriptor::Protocol;
 use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
 use crate::flow::{Flow, OriginalDst};
@@ -180,7 +181,7 @@ impl Engine {
             return false;
         };
         let about = |rule: &Rule| is_about(rule, workload, groups);
-        let off = |rule: &Rule| rule.conditions.is_empty() && rule.mode == Mode::Enforce;
+        let off = |rule: &Rule| rule.is_unconditional() && rule.mode == Mode::Enforce;
         let is_off = table.denies.iter().any(|rule| off(rule) && about(rule));
         table.mode == Mode::Observe || !is_off && table.allows.iter().any(about)
     }
@@ -237,6 +238,8 @@ pub(super) enum Obstacle<'a> {
     TooEarly(&'a Condition),
     /// This fact.
     Fact(&'a Condition, &'a Fact),
+    /// Its condition.
+    When(&'a When),
 }
 
 /// One thing to be decided.
@@ -356,7 +359,7 @@ impl<'a> Case<'a> {
         if rule.effect == Effect::Allow && self.unread(unit) && !rule.unread {
             return Some(Obstacle::Unread);
         }
-        rule.conditions.iter().find_map(|condition| {
+        let unmatched = rule.conditions.iter().find_map(|condition| {
             let fact = match (condition.scope, unit) {
                 (Scope::Connection, _) => self.facts.connection.fact(condition.slot),
                 (Scope::Action, Some(unit)) => unit.fact(condition.slot),
@@ -373,7 +376,29 @@ impl<'a> Case<'a> {
                 Effect::Deny => condition.pattern.matches(fact, Quantifier::Any) != Truth::No,
             };
             (!holds).then_some(Obstacle::Fact(condition, fact))
-        })
+        });
+        unmatched.or_else(|| self.untrue(rule, unit).map(Obstacle::When))
+    }
+
+    /// The rule's condition, where that keeps it from holding.
+    fn untrue<'b>(&'b self, rule: &'b Rule, unit: Option<&'b FactSet>) -> Option<&'b When> {
+        let when = rule.when.as_ref()?;
+        let known = self.known(unit);
+        let holds = match rule.effect {
+            Effect::Allow => when.allows(&known),
+            Effect::Deny => when.denies(&known),
+        };
+        (!holds).then_some(when)
+    }
+
+    /// What conditions are held against.
+    pub(super) fn known<'b>(&'b self, unit: Option<&'b FactSet>) -> Known<'b> {
+        Known {
+            connection: &self.facts.connection,
+            unit,
+            workload: self.workload,
+            groups: self.groups,
+        }
     }
 
     /// The refusal of what no rule allows, in words from the facts.

@@ -97,6 +97,13 @@ pub enum NotBecause {
         /// The fact's value, of a list as much as does not match.
         is: String,
     },
+    /// Its condition is not true, or not known to be.
+    When {
+        /// The condition.
+        condition: String,
+        /// Whether it is known to be false.
+        known: bool,
+    },
 }
 
 impl fmt::Display for NotBecause {
@@ -110,6 +117,14 @@ impl fmt::Display for NotBecause {
                 write!(f, "`{fact}` is not there before the session has begun")
             }
             Self::Fact { fact, pattern, is } => write!(f, "it wants {fact} = {pattern}, but {is}"),
+            Self::When {
+                condition,
+                known: true,
+            } => write!(f, "it is not true that {condition}"),
+            Self::When {
+                condition,
+                known: false,
+            } => write!(f, "it is not known whether {condition}"),
         }
     }
 }
@@ -202,6 +217,10 @@ fn not_because(case: &Case<'_>, rule: &Rule, unit: Option<&FactSet>) -> Option<N
             fact: named(condition),
             pattern: condition.pattern.to_string(),
             is: is(rule, condition, fact),
+        },
+        Obstacle::When(when) => NotBecause::When {
+            condition: when.to_string(),
+            known: when.truth(&case.known(unit)) == Truth::No,
         },
     })
 }

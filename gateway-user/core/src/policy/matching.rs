@@ -14,7 +14,7 @@ use crate::facts::{Attribute, Scope, Type};
 use crate::glob::Glob;
 
 /// Largest compiled regular expression, in bytes.
-const MAX_REGEX: usize = 1 << 20;
+pub(super) const MAX_REGEX: usize = 1 << 20;
 
 /// A pattern over one slot.
 #[derive(Clone, Debug)]

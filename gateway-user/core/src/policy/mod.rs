@@ -1,7 +1,7 @@
 //! Policy: from rules to decisions. `model` is the source, `compile` checks and resolves it with
-//! the patterns of `pattern` and says by `diagnostic` what is wrong, `review` finds rules that never
-//! take effect, `engine` decides, `decision` is what comes out; `bar` knows before there is a session
-//! that none could begin. Nothing here fails at run time: a policy that loads decides everything.
+//! the patterns of `pattern` and the conditions of `when`, and says by `diagnostic` what is wrong,
+//! `review` finds rules that never take effect, `engine` decides, `decision` is what comes out; `bar`
+//! knows before there is a session that none could begin. Nothing here fails at run time: a policy that loads decides everything.
 //! `explain` says why, with patterns in the words of `notation`, for facts from a connection or from
 //! a `draft`.
 
@@ -20,3 +20,4 @@ mod pattern;
 mod review;
 #[cfg(test)]
 mod tests;
+mod when;

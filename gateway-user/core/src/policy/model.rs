@@ -26,6 +26,8 @@ pub struct RuleSpec {
     /// Patterns over facts; left out, everything.
     #[serde(rename = "match")]
     pub matching: Option<Spanned<Tree>>,
+    /// A condition in CEL, beside the patterns; left out, none.
+    pub when: Option<Spanned<String>>,
     /// Whether it takes effect.
     #[serde(default)]
     pub mode: Mode,
@@ -39,6 +41,7 @@ impl RuleSpec {
         let globs = [&self.resource, &self.workload, &self.group];
         let spans = globs.into_iter().flatten().map(Spanned::span);
         let spans = spans.chain(self.matching.as_ref().map(Spanned::span));
+        let spans = spans.chain(self.when.as_ref().map(Spanned::span));
         let name = self.name.span();
         spans.fold(name, |all, it| all.start.min(it.start)..all.end.max(it.end))
     }

@@ -38,7 +38,7 @@ pub(super) fn review(
                 .copied()
                 .collect();
             let by = *everywhere?.first()?;
-            let what = if by.conditions.is_empty() {
+            let what = if by.is_unconditional() {
                 "everything, whatever is allowed"
             } else {
                 "all that it allows"
@@ -55,6 +55,7 @@ fn told(rule: &Rule) -> BTreeSet<String> {
     let conditions = rule.conditions.iter();
     conditions
         .map(|condition| format!("{} {}", condition.slot, condition.pattern))
+        .chain(rule.when.iter().map(|when| format!("when {when}")))
         .collect()
 }
 

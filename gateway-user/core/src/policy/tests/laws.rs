@@ -22,8 +22,20 @@ fn any_rule() -> impl Strategy<Value = String> {
         "user = 'agent'",
         "statements = { min = 2 }",
     ]);
+    let when = prop::sample::select(vec![
+        "",
+        "",
+        "has(sql.where) && sql.where",
+        "!(sql.verb in [\"select\", \"begin\"])",
+        "sql.table.all(t, t.startsWith(\"public.\"))",
+        "sql.table.exists(t, t == \"s.a\") ? sql.where : size(sql.function) == 0",
+        "\"public.a\" in sql.write || sql.user != \"agent\"",
+        "sql.statements < 2 != (sql.kind == \"read\")",
+        "sql.user == \"agent\" && subject.groups.exists(g, g.matches(\"^ag\"))",
+    ]);
     let patterns = prop::collection::hash_set(pattern, 0..3);
-    (prop::bool::ANY, patterns, prop::bool::ANY).prop_map(|(allow, patterns, observe)| {
+    let rule = (prop::bool::ANY, patterns, prop::bool::ANY, when);
+    rule.prop_map(|(allow, patterns, observe, when)| {
         let mut keys = std::collections::HashSet::new();
         let patterns: Vec<_> = patterns
             .into_iter()
@@ -32,8 +44,13 @@ fn any_rule() -> impl Strategy<Value = String> {
         let action = if allow { "allow" } else { "deny" };
         let mode = if observe { "observe" } else { "enforce" };
         format!(
-            "action = '{action}'\nmode = '{mode}'\nmatch = {{ {} }}\n",
-            patterns.join(", ")
+            "action = '{action}'\nmode = '{mode}'\nmatch = {{ {} }}\n{}",
+            patterns.join(", "),
+            if when.is_empty() {
+                String::new()
+            } else {
+                format!("when = '{when}'\n")
+            }
         )
     })
 }

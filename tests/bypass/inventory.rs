@@ -1,0 +1,66 @@
+//! `gateway coverage` against the attacker: what was tried is in the inventory, by its kind.
+
+use serde_json::Value;
+
+use crate::attacker::{User, Way};
+use crate::world::World;
+
+/// Attempts, and where the inventory counts them.
+const TOLD: [(&str, &str); 24] = [
+    ("tcp4", "no_resource"),
+    ("tcp6", "no_resource"),
+    ("proxy-loopback", "no_resource"),
+    ("tcp-listen", "dropped_inbound"),
+    ("mptcp4", "refused_mptcp"),
+    ("uring-mptcp", "refused_mptcp"),
+    ("udp4", "refused_datagram"),
+    ("udp6-connected", "refused_datagram"),
+    ("uring-sendmsg", "refused_datagram"),
+    ("udp-broadcast", "refused_datagram"),
+    ("udp-multicast4", "refused_datagram"),
+    ("udp-quic", "refused_quic"),
+    ("relay-udp", "dropped_local_service"),
+    ("join4", "refused_multicast"),
+    ("join6", "refused_multicast"),
+    ("tcp-srh", "dropped_header"),
+    ("tcp-record-route", "dropped_header"),
+    ("ping4", "refused_ping"),
+    ("raw-icmp4", "refused_raw"),
+    ("udplite", "refused_udplite"),
+    ("daemon4", "refused_loop"),
+    ("squat-loopback", "refused_bind"),
+    ("squat-udp6", "refused_bind"),
+    ("proxy-shared-port", "dropped_local_service"),
+];
+
+#[test]
+fn coverage_tells_of_what_was_tried() {
+    let world = World::new("coverage");
+    let attempts = TOLD.map(|(attempt, _)| attempt);
+    world.go(world.ready(Way::Attached, User::Root, &attempts));
+    let coverage = coverage(&world);
+    for (_, kind) in TOLD {
+        let tried = TOLD.iter().filter(|(_, other)| *other == kind).count();
+        assert!(
+            count(&coverage, kind) >= tried,
+            "{tried} attempts are {kind}: {coverage}"
+        );
+    }
+    // What no hook sees cannot be counted; it is said that it is not.
+    let host = coverage["host"].to_string();
+    for family in ["vsock", "packet", "Unix"] {
+        assert!(host.contains(family), "{family}: {host}");
+    }
+}
+
+fn coverage(world: &World) -> Value {
+    let said = world.gateway.ask(["coverage", "--json"]).unwrap();
+    serde_json::from_str(&said).unwrap()
+}
+
+fn count(coverage: &Value, kind: &str) -> usize {
+    let workloads = coverage["workloads"].as_array().unwrap();
+    let counts = workloads.iter().map(|one| &one["refused"][kind]);
+    let sum: u64 = counts.filter_map(Value::as_u64).sum();
+    usize::try_from(sum).unwrap()
+}
