@@ -59,7 +59,6 @@ pub fn held<'a>(sk: *mut c_void) -> Option<&'a mut Flow> {
     (!flow.is_null() && unsafe { (*flow).hold } == 1).then(|| unsafe { &mut *flow })
 }
 
-
 /// In egress: whether a SYN that was held may leave now.
 ///
 /// INVARIANT: it leaves only for a listener with the daemon's mark, which is asked for again each
