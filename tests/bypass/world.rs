@@ -7,12 +7,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use gateway_tests::cgroup::Cgroup;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::namespace;
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::sandbox::Sandbox;
+use gateway_tests::wait;
 
 use crate::attacker::{Attacker, User, Way, attempts, program};
 use crate::network::{BESIDE4, BESIDE6, INTERFACE, Network, OWN4, OWN6};
@@ -49,6 +51,8 @@ pub(crate) struct Place<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) name: String,
+    /// Its round and number.
+    whose: (u8, u8),
     /// What the attacker says: `ERRNO call`, `sent`, `connected`.
     pub(crate) said: String,
     /// Whether the daemon logged that it refused this destination.
@@ -173,18 +177,10 @@ impl World {
         self.gone.borrow_mut().push(attacker);
         self.servers.settle();
         let seen = self.sniffer.seen();
-        let log = self.gateway.enforcement().unwrap();
-        let refused = log
-            .iter()
-            .filter(|line| line["event"] == "connection_refused");
-        let refused: BTreeSet<IpAddr> = refused
-            .filter_map(|line| line["destination"].as_str()?.parse::<SocketAddr>().ok())
-            .map(|destination| destination.ip())
-            .collect();
+        let refused = self.refused();
         said.into_iter()
             .map(|(name, said)| {
                 let whose = (number, attempts()[&name]);
-                let own = addresses(whose);
                 let packets = seen.iter().filter(|packet| packet.whose == Some(whose));
                 let packets: Vec<String> = packets.map(|packet| packet.shape.clone()).collect();
                 if !packets.is_empty() {
@@ -193,10 +189,32 @@ impl World {
                 Outcome {
                     name,
                     said,
-                    is_judged: own.iter().any(|address| refused.contains(address)),
+                    is_judged: is_one_of(whose, &refused),
+                    whose,
                     packets,
                 }
             })
+            .collect()
+    }
+
+    /// Whether the daemon, which may be slower than the attacker has patience, logs soon that it
+    /// refused this attempt.
+    pub(crate) fn is_judged_soon(&self, outcome: &Outcome) -> bool {
+        let logged = wait::within(Duration::from_secs(5), "the daemon refuses it", || {
+            Ok(is_one_of(outcome.whose, &self.refused()).then_some(()))
+        });
+        logged.is_ok()
+    }
+
+    /// The destinations that the daemon has refused.
+    fn refused(&self) -> BTreeSet<IpAddr> {
+        let log = self.gateway.enforcement().unwrap();
+        let refused = log
+            .iter()
+            .filter(|line| line["event"] == "connection_refused");
+        refused
+            .filter_map(|line| line["destination"].as_str()?.parse::<SocketAddr>().ok())
+            .map(|destination| destination.ip())
             .collect()
     }
 
@@ -236,10 +254,9 @@ impl World {
     }
 }
 
-/// What an attempt of this round and number aims at.
-fn addresses((round, number): (u8, u8)) -> [IpAddr; 2] {
-    [
-        Ipv4Addr::new(198, 18, round, number).into(),
-        Ipv6Addr::new(0x2001, 0xdb8, round.into(), 0, 0, 0, 0, number.into()).into(),
-    ]
+/// Whether what an attempt of this round and number aims at is one of these.
+fn is_one_of((round, number): (u8, u8), addresses: &BTreeSet<IpAddr>) -> bool {
+    let v4 = Ipv4Addr::new(198, 18, round, number);
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, round.into(), 0, 0, 0, 0, number.into());
+    addresses.contains(&IpAddr::from(v4)) || addresses.contains(&IpAddr::from(v6))
 }

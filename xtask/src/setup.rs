@@ -52,6 +52,10 @@ impl Purpose {
                 "python3",
                 "python3-venv",
                 "iproute2",
+                "util-linux",
+                // The bypass suite's attacker is in C.
+                "gcc",
+                "libc6-dev",
                 "dnsmasq-base",
                 "bind9-dnsutils",
                 // Everyday tools that have to work in a run.
