@@ -13,10 +13,8 @@ use crate::address::Address;
 use crate::ask;
 use crate::hold;
 use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
-use crate::maps::{FLOW, attached, on_socket, settings};
-use crate::request::{
-    ECONNREFUSED, ENETUNREACH, EPROTONOSUPPORT, Request, Verdict,
-};
+use crate::maps::{FLOW, attached, on_socket, remove_from_socket, settings};
+use crate::request::{ECONNREFUSED, ENETUNREACH, EPROTONOSUPPORT, Request, Verdict};
 
 pub const SOCK_STREAM: u32 = 1;
 pub const SOCK_DGRAM: u32 = 2;
@@ -67,7 +65,8 @@ fn judge_stream(request: &Request) -> Verdict {
         to: (destination, request.port),
     };
     if destination.is_loopback() && listener::owner(request.ctx.cast(), way) == Some(owner) {
-        hold::forget(request.sk.cast());
+        // What an earlier connect of the socket left says nothing about this one.
+        remove_from_socket(&FLOW, request.sk.cast());
         return Verdict::Let(Kind::OwnServer);
     }
     let daemon = listener::daemon(request.ctx.cast(), Way::to_daemon(IPPROTO_TCP, target));

@@ -59,14 +59,6 @@ pub fn held<'a>(sk: *mut c_void) -> Option<&'a mut Flow> {
     (!flow.is_null() && unsafe { (*flow).hold } == 1).then(|| unsafe { &mut *flow })
 }
 
-/// In `connect`: what was held on the socket before is over.
-#[inline(always)]
-pub fn forget(sk: *mut c_void) {
-    if let Some(flow) = held(sk) {
-        flow.hold = 0;
-    }
-}
-
 /// In egress: whether a SYN that was held may leave now.
 ///
 /// INVARIANT: it leaves only for a listener with the daemon's mark, which is asked for again each

@@ -28,7 +28,9 @@ mod request;
 mod socket;
 
 use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, cgroup_sockopt, sock_ops};
-use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockContext, SockOpsContext, SockoptContext};
+use aya_ebpf::programs::{
+    SkBuffContext, SockAddrContext, SockContext, SockOpsContext, SockoptContext,
+};
 
 /// "Go on", of programs on addresses and sockets.
 const PASS: i32 = 1;
@@ -88,6 +90,16 @@ pub fn gw_peername4(ctx: SockAddrContext) -> i32 {
 #[cgroup_sock_addr(getpeername6)]
 pub fn gw_peername6(ctx: SockAddrContext) -> i32 {
     peer::shown6(ctx.sock_addr)
+}
+
+#[cgroup_sock_addr(getsockname4)]
+pub fn gw_sockname4(ctx: SockAddrContext) -> i32 {
+    peer::own4(ctx.sock_addr)
+}
+
+#[cgroup_sock_addr(getsockname6)]
+pub fn gw_sockname6(ctx: SockAddrContext) -> i32 {
+    peer::own6(ctx.sock_addr)
 }
 
 #[cgroup_sockopt(setsockopt)]

@@ -165,6 +165,11 @@ pub static VERDICT: HashMap<u64, u64, 16384> = HashMap::new();
 #[btf_map]
 pub static REACHABLE: LruHashMap<Reach, u64, 4096> = LruHashMap::new();
 
+/// The address from which a server was reached last: what an agent of that network namespace would
+/// have for its own.
+#[btf_map]
+pub static LOCAL: LruHashMap<Reach, [u8; 16], 4096> = LruHashMap::new();
+
 #[btf_map]
 pub static STATS: PerCpuArray<u64, COUNTERS> = PerCpuArray::new();
 

@@ -59,7 +59,7 @@ pub struct RunArgs {
     /// Run the command as this user, with the user's groups [default: who called sudo]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// Give the command a network namespace with nothing but loopback; it reaches no server
+    /// Give the command a network namespace with nothing but loopback: the strongest mode
     #[arg(long)]
     isolate: bool,
     /// Keep this Unix socket, or this folder of sockets, which is hidden otherwise

@@ -58,6 +58,14 @@ pub struct Dialer {
     turns: Arc<Semaphore>,
 }
 
+/// Whose network namespace a server was reached from.
+enum Stand {
+    /// The agent's.
+    Agents,
+    /// The daemon's, which is another.
+    Daemons,
+}
+
 /// What becomes of a connect, as far as policy goes.
 enum Ruling {
     /// Its server is to be reached.
@@ -110,15 +118,19 @@ impl Dialer {
     /// daemon's.
     pub async fn connect(&self, reach: &Reach) -> io::Result<TcpStream> {
         let connected = self.attempt(reach).await;
-        // Only whether the next one is held depends on these notes.
+        // Only whether the next one is held, and what `getsockname` shows, depends on these notes.
         let noted = match &connected {
-            Ok(_) => self.kernel.reached(reach),
+            Ok((server, Stand::Agents)) => {
+                let from = server.local_addr().map(|address| address.ip());
+                self.kernel.reached(reach, from.ok())
+            }
+            Ok((_, Stand::Daemons)) => self.kernel.reached(reach, None),
             Err(_) => self.kernel.lost(reach),
         };
         if let Err(error) = noted {
             tracing::warn!(%error, "cannot note whether a server was reached");
         }
-        connected
+        connected.map(|(server, _)| server)
     }
 
     /// The socket to the server that was made while this connection was held, if it is there and
@@ -263,10 +275,11 @@ impl Dialer {
         }
     }
 
-    async fn attempt(&self, reach: &Reach) -> io::Result<TcpStream> {
+    async fn attempt(&self, reach: &Reach) -> io::Result<(TcpStream, Stand)> {
         let (netns, destination) = (NetnsId(reach.netns), reach.destination_addr());
         if self.namespaces.is_own(netns) {
-            return TcpStream::connect(destination).await;
+            let server = TcpStream::connect(destination).await?;
+            return Ok((server, Stand::Agents));
         }
         // Fails closed: what is meant by an address of a namespace that is gone, nobody knows.
         if self.namespaces.find(netns).is_none() {
@@ -276,11 +289,10 @@ impl Dialer {
         let made = tokio::task::spawn_blocking(move || kernel.socket_in(netns, destination));
         match made.await?.map_err(io::Error::other)? {
             Some(socket) => {
-                TcpSocket::from_std_stream(socket.into())
-                    .connect(destination)
-                    .await
+                let socket = TcpSocket::from_std_stream(socket.into());
+                Ok((socket.connect(destination).await?, Stand::Agents))
             }
-            None => TcpStream::connect(destination).await,
+            None => Ok((TcpStream::connect(destination).await?, Stand::Daemons)),
         }
     }
 

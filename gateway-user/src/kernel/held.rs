@@ -4,6 +4,7 @@
 //! held when the agent's kernel repeats its SYN. Who is let go and why is not decided here.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub struct HeldConnects {
 pub(super) struct Word {
     verdicts: Mutex<HashMap<MapData, u64, u64>>,
     reachable: Mutex<HashMap<MapData, Reach, u64>>,
+    local: Mutex<HashMap<MapData, Reach, [u8; 16]>>,
 }
 
 impl Kernel {
@@ -57,9 +59,10 @@ impl Kernel {
         self.programs.maps.word.take_back(origin)
     }
 
-    /// Notes that a server was reached: for a moment nobody is held on the way to it.
-    pub fn reached(&self, reach: &Reach) -> Result<(), KernelError> {
-        self.programs.maps.word.reached(reach)
+    /// Notes that a server was reached: for a moment nobody is held on the way to it. `from` is what
+    /// agents there have for their own address, where that is known.
+    pub fn reached(&self, reach: &Reach, from: Option<IpAddr>) -> Result<(), KernelError> {
+        self.programs.maps.word.reached(reach, from)
     }
 
     /// Notes that a server was not reached.
@@ -115,6 +118,7 @@ impl Word {
         Ok(Self {
             verdicts: Mutex::new(map(ebpf, "VERDICT")?),
             reachable: Mutex::new(map(ebpf, "REACHABLE")?),
+            local: Mutex::new(map(ebpf, "LOCAL")?),
         })
     }
 
@@ -129,11 +133,20 @@ impl Word {
             .map_err(|error| map_error("holding a connect again", error))
     }
 
-    pub(super) fn reached(&self, reach: &Reach) -> Result<(), KernelError> {
+    pub(super) fn reached(&self, reach: &Reach, from: Option<IpAddr>) -> Result<(), KernelError> {
+        let failed = |error| map_error("noting a server that was reached", error);
+        let mut local = lock(&self.local);
+        match from {
+            Some(IpAddr::V4(ip)) => local.insert(reach, ip.to_ipv6_mapped().octets(), 0),
+            Some(IpAddr::V6(ip)) => local.insert(reach, ip.octets(), 0),
+            None => removed(local.remove(reach)),
+        }
+        .map_err(failed)?;
+        drop(local);
         let until = boot_ns().saturating_add(nanoseconds(OPEN_FOR));
         lock(&self.reachable)
             .insert(reach, until, 0)
-            .map_err(|error| map_error("noting a server that was reached", error))
+            .map_err(failed)
     }
 
     pub(super) fn lost(&self, reach: &Reach) -> Result<(), KernelError> {

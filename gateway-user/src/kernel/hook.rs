@@ -13,6 +13,10 @@ pub enum Hook {
     Peername4,
     /// `getpeername` on IPv6 sockets.
     Peername6,
+    /// `getsockname` on IPv4 sockets.
+    Sockname4,
+    /// `getsockname` on IPv6 sockets.
+    Sockname6,
     /// `recvmsg` on IPv4 datagram sockets.
     Recvmsg4,
     /// `recvmsg` on IPv6 datagram sockets.
@@ -43,10 +47,12 @@ impl Hook {
     /// which drops all that the others did not see, is last, so that nothing is dropped for want
     /// of a hook that is on its way. What opens a socket meanwhile is not attached yet, and has
     /// lost its connections when this is done. Detaching goes backwards.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Socket,
         Self::Peername4,
         Self::Peername6,
+        Self::Sockname4,
+        Self::Sockname6,
         Self::Recvmsg4,
         Self::Recvmsg6,
         Self::Lifecycle,
@@ -66,6 +72,8 @@ impl Hook {
             Self::Socket => "sock_create",
             Self::Peername4 => "getpeername4",
             Self::Peername6 => "getpeername6",
+            Self::Sockname4 => "getsockname4",
+            Self::Sockname6 => "getsockname6",
             Self::Recvmsg4 => "recvmsg4",
             Self::Recvmsg6 => "recvmsg6",
             Self::Lifecycle => "sock_ops",
@@ -86,6 +94,8 @@ impl Hook {
             Self::Socket => "gw_socket",
             Self::Peername4 => "gw_peername4",
             Self::Peername6 => "gw_peername6",
+            Self::Sockname4 => "gw_sockname4",
+            Self::Sockname6 => "gw_sockname6",
             Self::Recvmsg4 => "gw_recvmsg4",
             Self::Recvmsg6 => "gw_recvmsg6",
             Self::Lifecycle => "gw_lifecycle",
@@ -117,6 +127,8 @@ impl Hook {
             Self::Setsockopt => 22,
             Self::Peername4 => 29,
             Self::Peername6 => 30,
+            Self::Sockname4 => 31,
+            Self::Sockname6 => 32,
         }
     }
 
@@ -134,6 +146,8 @@ impl Hook {
             | Self::Egress => true,
             Self::Peername4
             | Self::Peername6
+            | Self::Sockname4
+            | Self::Sockname6
             | Self::Recvmsg4
             | Self::Recvmsg6
             | Self::Lifecycle => false,

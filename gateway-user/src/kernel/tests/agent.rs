@@ -95,6 +95,7 @@ fn agent_process() {
         }
         "reuse" => reuse_one_port(destination, words[2].parse().unwrap()),
         "try" => say(&attempt(destination, libc::IPPROTO_TCP)),
+        "own" => say(&own_address(destination)),
         "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
         "poll" => say(&poll_once(destination, words[2].parse().unwrap())),
         "again" => connect_twice(destination, words[2].parse().unwrap()),
@@ -262,6 +263,12 @@ fn attempt(destination: SocketAddr, protocol: i32) -> String {
         Ok(()) => peer(&socket),
         Err(error) => errno(&error),
     }
+}
+
+/// What `getsockname` says after `connect`.
+fn own_address(destination: SocketAddr) -> String {
+    let socket = std::net::TcpStream::connect(destination).unwrap();
+    socket.local_addr().unwrap().ip().to_string()
 }
 
 fn peer(socket: &Socket) -> String {

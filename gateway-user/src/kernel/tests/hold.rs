@@ -135,7 +135,7 @@ fn where_a_server_was_reached_nobody_is_held() {
         let first = hear(&mut held).origin;
         reach = Some(Reach::from(&first));
         kernel.let_go(&first).unwrap();
-        kernel.reached(&Reach::from(&first)).unwrap();
+        kernel.reached(&Reach::from(&first), None).unwrap();
     });
     assert_eq!(said, V4);
     while held.take_next().is_some() {}
@@ -150,11 +150,39 @@ fn where_a_server_was_reached_nobody_is_held() {
     let (task, why) = (format!("try {V4}"), (Unreachable::Port, stage.options.port));
     let agent = root_in(&stage.cgroup);
     assert_eq!(refuse(&kernel, &mut held, &agent, &task, why), REFUSED);
-    kernel.reached(&reach.unwrap()).unwrap();
+    kernel.reached(&reach.unwrap(), None).unwrap();
     let inner = stage.child("inner");
     kernel.attach(&inner).unwrap();
     let agent = root_in(&inner);
     assert_eq!(refuse(&kernel, &mut held, &agent, &task, why), REFUSED);
+}
+
+#[test]
+fn an_agent_sees_the_address_that_its_server_was_reached_from() {
+    let stage = Stage::set();
+    let kernel = stage.start_holding();
+    let listeners = stage.listen(&kernel);
+    let mut held = kernel.held().unwrap();
+    kernel.attach(&stage.cgroup).unwrap();
+    for (destination, listener, from, seen) in [
+        (V4, &listeners.v4, Some("192.0.2.7"), "192.0.2.7"),
+        (V6, &listeners.v6, Some("2001:db8::7"), "2001:db8::7"),
+        (MAPPED, &listeners.v4, Some("192.0.2.8"), "::ffff:192.0.2.8"),
+        // Not known, or of the other kind: what it is.
+        (V4, &listeners.v4, None, "127.0.0.1"),
+        (V6, &listeners.v6, Some("192.0.2.7"), "::1"),
+    ] {
+        let said = meanwhile(&stage, &format!("own {destination}"), || {
+            let origin = hear(&mut held).origin;
+            let from = from.map(|from| from.parse().unwrap());
+            kernel.reached(&Reach::from(&origin), from).unwrap();
+            kernel.let_go(&origin).unwrap();
+            accepted(&kernel, listener);
+            kernel.lost(&Reach::from(&origin)).unwrap();
+        });
+        assert_eq!(said, seen, "{destination}");
+        while held.take_next().is_some() {}
+    }
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Stage {
             while let Some(kernel) = daemon.upgrade() {
                 while let Some(next) = held.take_next() {
                     kernel.let_go(&next.origin).unwrap();
-                    kernel.reached(&Reach::from(&next.origin)).unwrap();
+                    kernel.reached(&Reach::from(&next.origin), None).unwrap();
                 }
                 drop(kernel);
                 wait_held(&held, Duration::from_millis(20));
