@@ -154,8 +154,9 @@ fn read(frame: &[u8]) -> Sight {
         return Sight::Mark;
     }
     let whose = match (protocol, rest) {
-        // A reset is what the host's kernel answers where nobody listens.
-        (TCP, rest) if rest.get(13).is_some_and(|flags| flags & 4 != 0) => return Sight::Nothing,
+        // What the host's kernel answers by itself to who calls: a reset where nobody listens, a bare
+        // acknowledgement to who calls again too soon.
+        (TCP, rest) if is_answer(rest) => return Sight::Nothing,
         // Errors, routers and neighbours.
         (ICMPV6, [1..=4 | 133..=136, ..]) => return Sight::Nothing,
         // Who listens to which group: kernels have some of their own.
@@ -167,10 +168,26 @@ fn read(frame: &[u8]) -> Sight {
             .or_else(|| by_text(frame))
             .or_else(|| by_header(frame)),
     };
+    let flags = match protocol {
+        TCP => format!(" flags {:02x}", rest.get(13).unwrap_or(&0)),
+        _ => String::new(),
+    };
+    let size = frame.len();
     Sight::Packet(Packet {
         whose,
-        shape: format!("protocol {protocol} to {to}, {} bytes", frame.len()),
+        shape: format!("protocol {protocol}{flags} to {to}, {size} bytes"),
     })
+}
+
+/// A TCP segment that says nothing: a reset, or an acknowledgement without data.
+fn is_answer(segment: &[u8]) -> bool {
+    const RESET: u8 = 4;
+    const ACKNOWLEDGEMENT: u8 = 16;
+    let (Some(words), Some(flags)) = (segment.get(12), segment.get(13)) else {
+        return false;
+    };
+    let is_empty = segment.len() == usize::from(words >> 4) * 4;
+    flags & RESET != 0 || (*flags == ACKNOWLEDGEMENT && is_empty)
 }
 
 /// Every attempt has 198.18.ROUND.NUMBER and 2001:db8:ROUND::NUMBER, and 198.19.ROUND.NUMBER to

@@ -36,8 +36,8 @@ fn every_attempt_ends_as_the_table_says() {
                 continue;
             };
             let is_late = row.cells[column] == "proxied" && outcome.said == "unanswered";
-            let is_right =
-                agrees(row, column, &shown, &free) || (is_late && world.is_judged_soon(&outcome));
+            let is_right = agrees(&outcome.name, row, column, &shown, &free)
+                || (is_late && world.is_judged_soon(&outcome));
             if !is_right {
                 wrong.push(format!(
                     "{} as {way:?} {user:?}: the table says {:?}, but it is {shown:?} ({}; {:?})",
@@ -71,14 +71,16 @@ fn table_has_each_attempt_and_explains_what_is_open() {
         "either in docs/bypass.md or in the attacker: {differ:?}"
     );
     let explained = explained();
+    for name in &explained {
+        assert!(rows.contains_key(*name), "{name}");
+    }
     for (name, row) in &rows {
         assert_eq!(row.cells.len(), COLUMNS.len(), "{name}");
         assert!(!row.what.is_empty(), "{name}");
         let open = row.cells.iter().skip(2).any(|cell| !is_closed(cell));
-        assert_eq!(
-            open,
-            explained.contains(&name.as_str()),
-            "{name}: what is open, and nothing else, is explained under \"What is open\""
+        assert!(
+            !open || explained.contains(&name.as_str()),
+            "{name}: what is open is explained under \"What is open\""
         );
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct World {
     sniffer: Sniffer,
     /// Attackers that have been let go.
     gone: RefCell<Vec<Attacker>>,
+    /// Rounds without the gateway.
+    free: RefCell<BTreeSet<u8>>,
     /// Rounds and numbers of attempts that are known to have got out.
     out: RefCell<BTreeSet<(u8, u8)>>,
     network: Network,
@@ -96,6 +98,7 @@ impl World {
             servers,
             sniffer,
             gone: RefCell::default(),
+            free: RefCell::default(),
             out: RefCell::default(),
             network,
             sandbox,
@@ -124,6 +127,9 @@ impl World {
     pub(crate) fn ready_in(&self, place: &Place, way: Way, user: User, only: &[&str]) -> Round {
         static ROUNDS: AtomicU8 = AtomicU8::new(1);
         let number = ROUNDS.fetch_add(1, Ordering::Relaxed);
+        if way == Way::Free {
+            self.free.borrow_mut().insert(number);
+        }
         let called = CALLED.map(|name| Ipv4Addr::new(198, 18, number, attempts()[name]));
         let caller = self.servers.call(&self.network, &called);
         let mut command = namespace::enter(self.network.host()).unwrap();
@@ -244,9 +250,11 @@ impl World {
 
     /// Packets that belong to no attempt, or came after it was said how the attempt ended.
     pub(crate) fn strays(&self) -> Vec<String> {
-        let out = self.out.borrow();
+        let (out, free) = (self.out.borrow(), self.free.borrow());
         let seen = self.sniffer.seen();
-        let known = |whose: Option<(u8, u8)>| whose.is_some_and(|whose| out.contains(&whose));
+        let known = |whose: Option<(u8, u8)>| {
+            whose.is_some_and(|whose| out.contains(&whose) || free.contains(&whose.0))
+        };
         let strays = seen.iter().filter(|packet| !known(packet.whose));
         strays
             .map(|packet| format!("{:?}: {}", packet.whose, packet.shape))

@@ -36,6 +36,8 @@ mod namespaces;
 #[cfg(test)]
 mod opaque;
 #[cfg(test)]
+mod policies;
+#[cfg(test)]
 mod psql;
 #[cfg(test)]
 mod refusals;

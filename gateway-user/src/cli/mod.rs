@@ -157,7 +157,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Check(args)) => {
             check::run(&places()?.config, check::About::Everything, &args)
         }
-        Command::Policy(args) => policy::run(&places()?.config, args),
+        Command::Policy(args) => policy::run(&places()?, args),
         Command::Tail(args) => tail::run(&places()?.log, &args),
         Command::Sessions(args) => sessions::run(&places()?, &args),
         Command::Uninstall(args) => uninstall::run(&places()?, &args),

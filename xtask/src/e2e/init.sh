@@ -20,7 +20,7 @@ export GATEWAY_BIN=/tests/gateway GATEWAY_ATTACKER=/tests/attacker CARGO_TARGET_
 export GATEWAY_CHAOS_CYCLES=5 RUST_TEST_THREADS=1 RUST_BACKTRACE=0
 only=$(cat /tests/only)
 echo "== $(uname -r)"
-/tests/kernel kernel:: $only
+/tests/kernel ${only:-kernel::}
 echo "== kernel tests: $?"
 /tests/bypass $only
 echo "== bypass suite: $?"

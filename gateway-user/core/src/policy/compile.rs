@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::diagnostic::{Diagnostic, Level};
 use super::engine::{Grant, Inventory};
+use super::index::Index;
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
@@ -55,6 +56,27 @@ pub(super) struct Table {
     pub(super) slots: Slots,
     pub(super) denies: Vec<Rule>,
     pub(super) allows: Vec<Rule>,
+    /// Of the rules that deny, and of those that allow.
+    index: [Index; 2],
+}
+
+impl Table {
+    /// The rules of this effect that may be about a verb, given as its bit, and a workload; in the
+    /// order of the file.
+    pub(super) fn about(
+        &self,
+        effect: Effect,
+        verb: u128,
+        workload: &WorkloadName,
+    ) -> impl Iterator<Item = &Rule> {
+        let [denies, allows] = &self.index;
+        let (rules, index) = match effect {
+            Effect::Deny => (&self.denies, denies),
+            Effect::Allow => (&self.allows, allows),
+        };
+        let places = index.places(verb, workload);
+        places.filter_map(|place| rules.get(place))
+    }
 }
 
 /// Slots of a protocol's facts that mean something to policy itself.
@@ -120,6 +142,7 @@ pub(super) fn compile(
                     slots,
                     denies,
                     allows,
+                    index: Default::default(),
                 },
             )
         })
@@ -154,6 +177,9 @@ pub(super) fn compile(
                 rule.conditions = [&*rule.conditions, more].concat().into();
             }
         }
+    }
+    for table in tables.values_mut() {
+        table.index = [Index::of(&table.denies), Index::of(&table.allows)];
     }
     if diagnostics.iter().all(|it| it.level == Level::Warning) {
         diagnostics.extend(review(&tables, rules));

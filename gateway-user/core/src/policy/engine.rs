@@ -297,8 +297,8 @@ impl<'a> Case<'a> {
             return Outcome::Refused(self.nothing_allows(unit));
         }
         let mut observed = None;
-        for rule in &self.table.denies {
-            if rule.values & bit != 0 && self.covers(rule) && self.holds(rule, unit) {
+        for rule in self.table.about(Effect::Deny, bit, self.workload) {
+            if self.covers(rule) && self.holds(rule, unit) {
                 let refusal = denied_by(rule);
                 match rule.mode {
                     Mode::Enforce => return Outcome::Refused(refusal),
@@ -306,10 +306,8 @@ impl<'a> Case<'a> {
                 }
             }
         }
-        let mut allows =
-            self.table.allows.iter().filter(|rule| {
-                rule.values & bit != 0 && self.covers(rule) && self.holds(rule, unit)
-            });
+        let allows = self.table.about(Effect::Allow, bit, self.workload);
+        let mut allows = allows.filter(|rule| self.covers(rule) && self.holds(rule, unit));
         let Some(first) = allows.next() else {
             return Outcome::Refused(self.nothing_allows(unit));
         };

@@ -1,9 +1,9 @@
 //! Policy: from rules to decisions. `model` is the source, `compile` checks and resolves it with
 //! the patterns of `pattern` and the conditions of `when`, and says by `diagnostic` what is wrong,
-//! `review` finds rules that never take effect, `engine` decides, `decision` is what comes out; `bar`
-//! knows before there is a session that none could begin. Nothing here fails at run time: a policy that loads decides everything.
-//! `explain` says why, with patterns in the words of `notation`, for facts from a connection or from
-//! a `draft`.
+//! `review` finds rules that never take effect, `engine` decides with the rules that `index` finds,
+//! `decision` is what comes out; `bar` knows before there is a session that none could begin. Nothing
+//! here fails at run time: a policy that loads decides everything. `explain` says why, with patterns
+//! in the words of `notation`, for facts from a connection or from a `draft`.
 
 pub mod decision;
 pub mod diagnostic;
@@ -14,6 +14,7 @@ pub mod model;
 
 mod bar;
 mod compile;
+mod index;
 mod matching;
 mod notation;
 mod pattern;

@@ -6,11 +6,11 @@
 mod docs;
 mod explain;
 mod question;
+mod replay;
 mod test;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
@@ -18,6 +18,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 use super::check::{self, About, CheckArgs};
+use super::place::Places;
 use super::tail::is_closed_pipe;
 
 /// What statements are read on, as [`gateway_core::protocols::request::facts`] wants it.
@@ -46,6 +47,9 @@ Example:
     /// Try cases that say what is expected of the policy
     #[command(after_help = test::HELP)]
     Test(test::TestArgs),
+    /// Say what of recorded sessions a policy would decide differently
+    #[command(after_help = replay::HELP)]
+    Replay(replay::ReplayArgs),
     /// Print the facts that rules can look at
     #[command(after_help = "\
 Example:
@@ -54,10 +58,12 @@ Example:
 }
 
 /// Does what was asked.
-pub(super) fn run(config: &Path, args: PolicyArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(places: &Places, args: PolicyArgs) -> anyhow::Result<ExitCode> {
+    let config = places.config.as_path();
     let done = match args.command {
         Command::Check(args) => check::run(config, About::Rules, &args),
         Command::Docs(args) => docs::run(&args),
+        Command::Replay(args) => on_deep_stack(|| replay::run(places, &args)),
         Command::Test(args) => on_deep_stack(|| test::run(config, &args)),
         Command::Explain(args) => on_deep_stack(|| explain::run(config, &args)),
     };

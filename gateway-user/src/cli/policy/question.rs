@@ -2,12 +2,15 @@
 
 use anyhow::Context as _;
 use gateway_core::descriptor::Shape;
+use gateway_core::event::Ruling;
 use gateway_core::facts::{Facts, Stage};
 use gateway_core::policy::draft::Draft;
-use gateway_core::policy::explain::Explanation;
+use gateway_core::policy::explain::{Explanation, Ruled};
 use gateway_core::policy::model::Tree;
 use gateway_core::protocols::request;
+use gateway_core::refusal::Refusal;
 use gateway_core::sql::postgres::SearchPath;
+use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
 use crate::config::datagrams::facts_of;
@@ -34,6 +37,32 @@ pub(super) struct Answer<'a> {
     /// Whether it is about the start of the session: that was asked for, or it is refused there.
     pub(super) at_start: bool,
     pub(super) explanation: Explanation,
+}
+
+/// What becomes of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Upshot {
+    /// It passes.
+    Allow,
+    /// It is refused.
+    Deny,
+    /// It passes because something only observes.
+    Observe,
+}
+
+impl Upshot {
+    pub(super) fn of(ruled: &Ruled) -> Self {
+        Self::from(ruled.ruling, ruled.observed.as_ref())
+    }
+
+    pub(super) fn from(ruling: Ruling, observed: Option<&Refusal>) -> Self {
+        match (ruling, observed) {
+            (Ruling::Deny, _) => Self::Deny,
+            (Ruling::Allow, Some(_)) => Self::Observe,
+            (Ruling::Allow, None) => Self::Allow,
+        }
+    }
 }
 
 impl Question {

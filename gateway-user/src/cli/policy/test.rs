@@ -6,14 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use gateway_core::event::Ruling;
-use gateway_core::policy::explain::Ruled;
 use gateway_core::policy::model::Tree;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use toml::Spanned;
 
 use super::explain;
-use super::question::{Answer, Question};
+use super::question::{Answer, Question, Upshot};
 use crate::cli::failure::Failure;
 use crate::cli::printable::{BAD, DIM, GOOD, STRONG, line};
 use crate::config::Config;
@@ -62,27 +60,15 @@ struct Case {
     statement: Option<String>,
     facts: Option<Tree>,
     search_path: Option<Vec<String>>,
-    expect: Expected,
+    expect: Upshot,
     rule: Option<String>,
-}
-
-/// What is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Expected {
-    /// It passes.
-    Allow,
-    /// It is refused.
-    Deny,
-    /// It passes because something only observes.
-    Observe,
 }
 
 /// What came of a case.
 struct Judged<'a> {
     place: String,
     name: String,
-    expected: Expected,
+    expected: Upshot,
     rule: Option<String>,
     answer: Answer<'a>,
     passed: bool,
@@ -175,7 +161,7 @@ impl Case {
         let right_rule = self.rule.is_none() || self.rule.as_deref() == by;
         Ok(Judged {
             place,
-            passed: found(ruled) == self.expect && right_rule,
+            passed: Upshot::of(ruled) == self.expect && right_rule,
             name: self.name.or(question.text).unwrap_or_default(),
             expected: self.expect,
             rule: self.rule,
@@ -198,14 +184,6 @@ fn flatten(prefix: &str, tree: Tree, facts: &mut Vec<(String, Tree)>) {
     }
 }
 
-fn found(ruled: &Ruled) -> Expected {
-    match (ruled.ruling, &ruled.observed) {
-        (Ruling::Deny, _) => Expected::Deny,
-        (Ruling::Allow, Some(_)) => Expected::Observe,
-        (Ruling::Allow, None) => Expected::Allow,
-    }
-}
-
 fn for_machines(judged: &[Judged<'_>]) -> serde_json::Value {
     let case = |it: &Judged<'_>| {
         serde_json::json!({
@@ -214,7 +192,7 @@ fn for_machines(judged: &[Judged<'_>]) -> serde_json::Value {
             "passed": it.passed,
             "expected": it.expected,
             "expected_rule": it.rule,
-            "found": found(&it.answer.explanation.ruled),
+            "found": Upshot::of(&it.answer.explanation.ruled),
             "explanation": explain::for_machines(&it.answer),
         })
     };
@@ -230,9 +208,9 @@ fn print(out: &mut impl Write, config: &Config, judged: &[Judged<'_>]) -> io::Re
     let failed: Vec<_> = judged.iter().filter(|it| !it.passed).collect();
     for case in &failed {
         let expected = match case.expected {
-            Expected::Allow => "pass",
-            Expected::Deny => "be denied",
-            Expected::Observe => "pass by being observed only",
+            Upshot::Allow => "pass",
+            Upshot::Deny => "be denied",
+            Upshot::Observe => "pass by being observed only",
         };
         let by = case.rule.as_ref().map(|rule| format!(" by rule {rule}"));
         let (place, name) = (&case.place, line(&case.name));

@@ -10,15 +10,15 @@ const SHORT: usize = 13;
 
 /// A recording by its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     /// The session's id.
-    pub(super) id: String,
+    pub(in crate::cli) id: String,
     /// The file.
-    pub(super) path: PathBuf,
+    pub(in crate::cli) path: PathBuf,
 }
 
 /// All recordings of a directory, oldest first.
-pub(super) fn all(directory: &Path) -> anyhow::Result<Vec<Found>> {
+pub(in crate::cli) fn all(directory: &Path) -> anyhow::Result<Vec<Found>> {
     let entries = std::fs::read_dir(directory).map_err(|error| unreadable(directory, &error))?;
     let mut found = Vec::new();
     for entry in entries {
@@ -40,7 +40,7 @@ pub(super) fn all(directory: &Path) -> anyhow::Result<Vec<Found>> {
 }
 
 /// The one recording whose name begins like this.
-pub(super) fn one(directory: &Path, prefix: &str) -> anyhow::Result<Found> {
+pub(in crate::cli) fn one(directory: &Path, prefix: &str) -> anyhow::Result<Found> {
     let mut matching: Vec<_> = all(directory)?
         .into_iter()
         .filter(|found| found.id.starts_with(prefix))
@@ -62,7 +62,7 @@ pub(super) fn one(directory: &Path, prefix: &str) -> anyhow::Result<Found> {
 }
 
 /// The shortest beginning of each name, at least [`SHORT`] long, that names no other one.
-pub(super) fn short_names(found: &[Found]) -> Vec<&str> {
+pub(in crate::cli) fn short_names(found: &[Found]) -> Vec<&str> {
     let shared = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     (0..found.len())
         .filter_map(|index| {

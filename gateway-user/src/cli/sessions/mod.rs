@@ -5,7 +5,7 @@
 //! read and checked is in `recording`.
 
 mod digest;
-mod find;
+pub(super) mod find;
 mod list;
 mod replay;
 mod show;

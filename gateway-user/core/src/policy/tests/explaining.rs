@@ -1,5 +1,6 @@
 //! That explanations say what is decided, and why in which words.
 
+use super::indexing::many;
 use super::*;
 use crate::event::Ruling;
 use crate::policy::draft::Draft;
@@ -97,8 +98,9 @@ fn explanations_say_what_is_decided() {
         .chain([("SELEC", Stage::Action([unknown(false)].into()))])
         .chain([("", Stage::Connect)])
         .collect();
-    for policy in POLICIES {
-        let engine = engine(policy);
+    let policies = POLICIES.into_iter().map(str::to_owned);
+    for policy in policies.chain([many()]) {
+        let engine = engine(&policy);
         for (sql, stage) in &stages {
             for workload in ["planner", "writer"] {
                 let explained = explain(&engine, workload, "orders-db", stage.clone());

@@ -1,11 +1,13 @@
 //! Tables of rules and what they decide on statements; `bars` for what is refused before it begins,
-//! `conditions` for `when`, `grants` for what is allowed besides rules, `laws` for any rules, `loading` for what is found when
-//! a policy is loaded, and `explaining` for why it decides so.
+//! `conditions` for `when`, `grants` for what is allowed besides rules, `laws` for any rules,
+//! `loading` for what is found when a policy is loaded, `indexing` for which rules are looked at, and
+//! `explaining` for why it decides so.
 
 mod bars;
 mod conditions;
 mod explaining;
 mod grants;
+mod indexing;
 mod laws;
 mod loading;
 
