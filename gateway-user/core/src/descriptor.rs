@@ -48,7 +48,8 @@ pub enum Shape {
     Framed,
     /// Messages that are answered here, each judged: what is sent on is the gateway's own.
     Terminated,
-    /// Bytes over TCP that nobody looks into: the connection is judged, once.
+    /// Bytes over TCP that nobody looks into: the connection is judged, when it begins and
+    /// whenever policy changes.
     Stream,
     /// Datagrams that nobody looks into: their destination is judged, by the kernel.
     Datagrams,

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::stopping::{Turns, until};
 use crate::dialer::{Dialer, Opened};
 use crate::intake::Intake;
 use crate::kernel::HeldConnects;
@@ -102,14 +103,8 @@ pub(super) async fn dial_task(
 
 /// Looks for what is over.
 pub(super) async fn sweep_task(dialer: Arc<Dialer>, stopped: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(SWEEP);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stop = std::pin::pin!(until(stopped));
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = tick.tick() => {}
-        }
+    let mut turns = Turns::every(SWEEP, stopped);
+    while turns.next().await {
         let dialer = Arc::clone(&dialer);
         match tokio::task::spawn_blocking(move || dialer.sweep()).await {
             Ok(Ok(())) => {}
@@ -118,13 +113,5 @@ pub(super) async fn sweep_task(dialer: Arc<Dialer>, stopped: watch::Receiver<boo
                 "cannot look for connects and namespaces that are over"
             ),
         }
-    }
-}
-
-/// Completes when the daemon stops. Cancel safe: it only looks.
-pub(super) async fn until(mut stopped: watch::Receiver<bool>) {
-    // A sender that is gone means the end as well.
-    if stopped.wait_for(|stopped| *stopped).await.is_err() {
-        tracing::debug!("stopped without notice");
     }
 }

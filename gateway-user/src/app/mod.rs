@@ -11,6 +11,7 @@ mod descent;
 pub mod place;
 mod serve;
 mod settings;
+mod stopping;
 mod supervisor;
 
 use std::io;

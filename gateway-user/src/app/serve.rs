@@ -19,7 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::accepting::{self, accept_task, until};
+use super::accepting::{self, accept_task};
+use super::stopping::{Turns, until};
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
@@ -291,14 +292,8 @@ fn follow_on(
 
 /// On the runtime that serves agents, so that it stops when that is stuck.
 async fn heart_task(kernel: Arc<Kernel>, stopped: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(HEARTBEAT);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut stop = std::pin::pin!(until(stopped));
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = tick.tick() => {}
-        }
+    let mut turns = Turns::every(HEARTBEAT, stopped);
+    while turns.next().await {
         // Fails closed: without a beat agents are refused.
         if let Err(error) = kernel.beat() {
             tracing::error!(%error, "agents are refused");

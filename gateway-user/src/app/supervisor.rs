@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
 
-use super::accepting::until;
+use super::stopping::Turns;
 
 /// Agents are served from now on.
 pub(super) fn ready(status: &str) {
@@ -37,14 +36,9 @@ pub(super) async fn beat_task(stopped: watch::Receiver<bool>) {
         return;
     };
     // Twice in the time, as sd_watchdog_enabled(3) recommends.
-    let mut tick = interval((limit / 2).max(Duration::from_millis(1)));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stop = std::pin::pin!(until(stopped));
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = tick.tick() => {}
-        }
+    let period = (limit / 2).max(Duration::from_millis(1));
+    let mut turns = Turns::every(period, stopped);
+    while turns.next().await {
         if tokio::task::spawn_blocking(|| tell(&[NotifyState::Watchdog]))
             .await
             .is_err()

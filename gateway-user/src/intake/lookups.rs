@@ -5,7 +5,6 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use tokio::sync::Semaphore;
 use super::{Intake, Refused};
 use crate::config::Config;
 use crate::identity;
-use crate::kernel::netns_cookie;
+use crate::kernel::NetnsId;
 use crate::recording::journal::Journal;
 use crate::relay::dns::session::{Asker, Session};
 use crate::relay::evidence::{self, Evidence};
@@ -42,7 +41,7 @@ impl Intake {
         self: &Arc<Self>,
         resolver: UdpSocket,
     ) -> io::Result<impl Future<Output = ()> + use<>> {
-        let netns = netns_cookie(resolver.as_fd())?;
+        let netns = NetnsId::of_socket(&resolver)?;
         let (intake, resolver) = (Arc::clone(self), Arc::new(resolver));
         let turns = Arc::new(Semaphore::new(AT_A_TIME));
         Ok(async move {
@@ -78,7 +77,7 @@ impl Intake {
     }
 
     /// Fails closed: a question that the kernel knows nothing of has no owner.
-    fn asked_by(&self, netns: u64, from: SocketAddr) -> Option<Origin> {
+    fn asked_by(&self, netns: NetnsId, from: SocketAddr) -> Option<Origin> {
         match self.kernel.datagram_origin(netns, from) {
             Ok(Some(origin)) => Some(origin),
             Ok(None) => {

@@ -31,6 +31,7 @@ use super::cgroup::CgroupId;
 use super::error::KernelError;
 use super::held::{HeldConnects, Word};
 use super::hook::Hook;
+use super::netns::NetnsId;
 
 /// `/proc/self/ns/pid` in the initial PID namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -176,11 +177,11 @@ impl Maps {
     /// The record of whoever asked the resolver from `source`.
     pub(super) fn datagram_origin(
         &self,
-        netns: u64,
+        netns: NetnsId,
         source: SocketAddr,
     ) -> Result<Option<Origin>, KernelError> {
         let key = Source {
-            netns,
+            netns: netns.0,
             ip: bytes(source.ip()),
             port: u64::from(source.port()),
         };

@@ -284,14 +284,14 @@ impl Kernel {
     }
 
     /// The record of whoever asked the resolver last from `source`, an address in the network
-    /// namespace that `SO_NETNS_COOKIE` of the resolver's socket names. None: do not answer. Ask
-    /// as soon as the question is read: a port that is free again may be another agent's next.
+    /// namespace of the resolver's socket. None: do not answer. Ask as soon as the question is read:
+    /// a port that is free again may be another agent's next.
     pub fn datagram_origin(
         &self,
-        netns_cookie: u64,
+        netns: NetnsId,
         source: SocketAddr,
     ) -> Result<Option<Origin>, KernelError> {
-        self.programs.maps.datagram_origin(netns_cookie, source)
+        self.programs.maps.datagram_origin(netns, source)
     }
 
     /// Sets where datagrams of an attached cgroup may go, uninspected, in place of what was set
@@ -438,11 +438,6 @@ pub fn needs_cap_bpf() -> bool {
         .split(|c: char| !c.is_ascii_digit())
         .map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next(), numbers.next()) < (Some(5), Some(19))
-}
-
-/// `SO_NETNS_COOKIE` of a socket: names the network namespace that it is in.
-pub fn netns_cookie(socket: BorrowedFd<'_>) -> std::io::Result<u64> {
-    syscall::netns_cookie(socket)
 }
 
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking

@@ -1,8 +1,8 @@
 //! What is not looked into: byte streams (`protocol = "tcp"`) and datagrams (`protocol = "udp"`).
 //!
 //! There is nothing to read here, so all that a rule can look at is where they go. A stream is
-//! decided once, when it begins (`session::opaque`); datagrams are decided for the whole of a
-//! resource's network before the first of them, since the kernel asks nobody.
+//! decided when it begins and whenever policy changes (`session::opaque`); datagrams are decided for
+//! the whole of a resource's network before the first of them, since the kernel asks nobody.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

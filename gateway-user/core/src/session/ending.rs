@@ -4,7 +4,7 @@
 
 use super::Session;
 use super::outbox::Action;
-use crate::event::{End, Event, SessionEnd};
+use crate::event::SessionEnd;
 use crate::protocols::{CodecError, Fatal};
 
 impl Session {
@@ -100,14 +100,8 @@ impl Session {
             self.outbox.reply(&bytes);
         }
         let (bytes_out, bytes_in) = self.outbox.sent;
-        let end = End {
-            how: how.clone(),
-            allowed: self.allowed,
-            denied: self.denied,
-            bytes_in,
-            bytes_out,
-        };
-        self.outbox.record(Event::End(end));
+        let end = self.ledger.end(how.clone(), (bytes_in, bytes_out));
+        self.outbox.record(end);
         self.outbox.act(Action::Close(how));
     }
 }

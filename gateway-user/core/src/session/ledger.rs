@@ -1,11 +1,12 @@
-//! `Ledger`: the decisions and events of one session whose protocol has no codec, because a library
-//! or the gateway itself ends it. Its adapter sends and receives; here is what it has to ask and
-//! to write down, so that such sessions are decided and recorded like all others.
+//! `Ledger`: the decisions of one session, counted and put into events.
 //!
-//! WISH: that what an adapter sends on was allowed. The [`Permit`](crate::policy::decision::Permit)
-//! that it takes where it sends is by its own discipline.
-
-use std::sync::Arc;
+//! Every session keeps one: those with a codec ([`super::Session`]), streams that nobody looks into
+//! ([`super::opaque`]), and those that a library or the gateway itself ends. Of the latter it is all
+//! that is here: their adapter sends and receives, and asks by [`Ledger::ask`], so that they are
+//! decided and recorded like all others.
+//!
+//! WISH: that what such an adapter sends on was allowed. The
+//! [`Permit`](crate::policy::decision::Permit) that it takes where it sends is by its own discipline.
 
 use super::record::{self, Asked};
 use crate::descriptor::Protocol;
@@ -21,8 +22,6 @@ use crate::subject::Subject;
 #[derive(Debug)]
 pub struct Ledger {
     protocol: &'static Protocol,
-    subject: Arc<Subject>,
-    flow: Arc<Flow>,
     asks: u32,
     allowed: u64,
     denied: u64,
@@ -44,13 +43,13 @@ impl Ledger {
     /// Begins a session; gives its first event too. `gateway` is the program's version.
     pub fn open(
         protocol: &'static Protocol,
-        subject: Arc<Subject>,
-        flow: Arc<Flow>,
+        subject: &Subject,
+        flow: &Flow,
         gateway: &str,
     ) -> (Self, Event) {
         let open = Event::Open(Open {
             session: flow.session.clone(),
-            subject: Subject::clone(&subject),
+            subject: subject.clone(),
             client: flow.client,
             destination: flow.destination,
             resource: flow.resource.clone(),
@@ -60,8 +59,6 @@ impl Ledger {
         });
         let ledger = Self {
             protocol,
-            subject,
-            flow,
             asks: 0,
             allowed: 0,
             denied: 0,
@@ -74,30 +71,49 @@ impl Ledger {
     /// gives what came of it with the event to record before anything is done.
     pub fn ask(
         &mut self,
+        subject: &Subject,
+        flow: &Flow,
         engine: &Engine,
         request: &Request,
         judge: impl FnOnce(Decision) -> Decision,
     ) -> (AskId, Decision, Event) {
-        self.asks = self.asks.saturating_add(1);
-        let id = AskId(self.asks);
-        let decision = judge(engine.decide(&self.subject, &self.flow, &request.facts));
-        match decision.verdict {
-            Verdict::Allow(_) => self.allowed += 1,
-            Verdict::Deny(_) => self.denied += 1,
-        }
-        let digest = engine.digest();
-        let policy = (self.told_policy.as_ref() != Some(digest)).then(|| digest.clone());
-        if policy.is_some() {
-            self.told_policy.clone_from(&policy);
-        }
+        let decision = judge(engine.decide(subject, flow, &request.facts));
         let asked = Asked {
             facts: &request.facts,
             request: request.word,
             text: request.text.as_deref().map(str::as_bytes),
             of: None,
         };
-        let event = record::ask(id, asked, &decision, self.protocol.attributes, policy);
-        (id, decision, Event::Ask(event))
+        let (id, event) = self.decided(asked, &decision, engine.digest());
+        (id, decision, event)
+    }
+
+    /// Counts a decision by `policy`, which is named when it is new, and gives its event.
+    pub(super) fn decided(
+        &mut self,
+        asked: Asked<'_>,
+        decision: &Decision,
+        policy: &PolicyDigest,
+    ) -> (AskId, Event) {
+        self.asks = self.asks.saturating_add(1);
+        let count = match decision.verdict {
+            Verdict::Allow(_) => &mut self.allowed,
+            Verdict::Deny(_) => &mut self.denied,
+        };
+        *count = count.saturating_add(1);
+        let is_new = self.told_policy.as_ref() != Some(policy);
+        let policy = is_new.then(|| policy.clone());
+        if policy.is_some() {
+            self.told_policy.clone_from(&policy);
+        }
+        let id = AskId(self.asks);
+        let event = record::ask(id, asked, decision, self.protocol, policy);
+        (id, Event::Ask(event))
+    }
+
+    /// Whether anything has been asked.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asks > 0
     }
 
     /// How many asks were allowed and denied so far.

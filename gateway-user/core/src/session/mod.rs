@@ -3,7 +3,7 @@
 //! The relay feeds it (`handle_*`, `resume`), asks what it wants (`wants_read`), and empties its
 //! [`outbox`]. What frames mean is the codec's, whether they may pass is policy's; here the one is
 //! joined to the other, and every ask is recorded before anything of it is sent. Sessions of
-//! protocols without a codec keep a [`ledger`] instead.
+//! protocols without a codec have the [`ledger`] only.
 
 mod ending;
 mod inbound;
@@ -17,14 +17,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::inbound::{Inbound, Rest};
+use self::ledger::Ledger;
 use self::outbox::{Action, Outbox};
 use self::record::Asked;
 use crate::descriptor::Protocol;
-use crate::event::{Event, Leg, Open, SessionEnd, Tls};
+use crate::event::{Event, Leg, SessionEnd, Tls};
 use crate::facts::Stage;
 use crate::flow::Flow;
-use crate::ids::{AskId, PolicyDigest};
-use crate::policy::decision::{Decision, Verdict};
+use crate::policy::decision::Verdict;
 use crate::policy::engine::Engine;
 use crate::protocols::{
     Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Report, Side, Step, Then, TlsInfo,
@@ -44,10 +44,7 @@ pub struct Session {
     client: Inbound,
     server: Inbound,
     outbox: Outbox,
-    asks: u32,
-    allowed: u64,
-    denied: u64,
-    told_policy: Option<PolicyDigest>,
+    ledger: Ledger,
     /// A handshake with the client is under way: what it sends belongs to that.
     handshaking: bool,
     /// The server has been asked for.
@@ -76,17 +73,9 @@ impl Session {
         flow: Arc<Flow>,
         gateway: &str,
     ) -> Self {
+        let (ledger, open) = Ledger::open(framed.protocol(), &subject, &flow, gateway);
         let mut outbox = Outbox::default();
-        outbox.record(Event::Open(Open {
-            session: flow.session.clone(),
-            subject: Subject::clone(&subject),
-            client: flow.client,
-            destination: flow.destination,
-            resource: flow.resource.clone(),
-            hosts: flow.hosts.clone(),
-            protocol: framed.protocol().name.to_owned(),
-            gateway: gateway.to_owned(),
-        }));
+        outbox.record(open);
         Self {
             protocol: framed.protocol(),
             codec: framed.codec(options),
@@ -96,10 +85,7 @@ impl Session {
             client: Inbound::default(),
             server: Inbound::default(),
             outbox,
-            asks: 0,
-            allowed: 0,
-            denied: 0,
-            told_policy: None,
+            ledger,
             handshaking: false,
             dialed: false,
             finishing: false,
@@ -114,7 +100,7 @@ impl Session {
 
     /// How many asks were allowed and denied so far.
     pub fn asked(&self) -> (u64, u64) {
-        (self.allowed, self.denied)
+        self.ledger.asked()
     }
 
     /// Bytes that went to the client and to the server so far.
@@ -129,7 +115,7 @@ impl Session {
 
     /// Whether the session's own start has been decided: the client has said who it is.
     pub fn is_ready(&self) -> bool {
-        self.asks > 0
+        self.ledger.has_asked()
     }
 
     /// Whether more from `side` can be taken now. What is held in memory stays below a few times
@@ -392,14 +378,18 @@ impl Session {
 
     /// Puts an ask to policy, records what it said, and does it.
     fn decide(&mut self, ask: Ask, head: &[u8]) {
-        self.asks = self.asks.saturating_add(1);
-        let id = AskId(self.asks);
         let decision = self.engine.decide(&self.subject, &self.flow, &ask.facts);
-        self.record_ask(id, &ask, &decision);
+        let asked = Asked {
+            facts: &ask.facts,
+            request: ask.request,
+            text: ask.text.as_deref(),
+            of: ask.of,
+        };
+        let (id, event) = self.ledger.decided(asked, &decision, self.engine.digest());
+        self.outbox.record(event);
         let whole_session = matches!(ask.facts.stage, Stage::Connect);
         match decision.verdict {
             Verdict::Allow(permit) => {
-                self.allowed += 1;
                 self.codec.allowed(id);
                 match ask.then {
                     Then::Cancel(key) => {
@@ -416,7 +406,6 @@ impl Session {
                 self.client.rest = Rest::ToServer(self.outbox.forward(head, ask.len, permit));
             }
             Verdict::Deny(refusal) => {
-                self.denied += 1;
                 self.client.rest = Rest::Nowhere(ask.len.saturating_sub(head.len()));
                 if whole_session {
                     self.end(SessionEnd::Refused, Some(Fatal::Refused(&refusal)));
@@ -424,22 +413,6 @@ impl Session {
                 self.codec.refused(id, &refusal);
             }
         }
-    }
-
-    fn record_ask(&mut self, id: AskId, ask: &Ask, decision: &Decision) {
-        let digest = self.engine.digest();
-        let policy = (self.told_policy.as_ref() != Some(digest)).then(|| digest.clone());
-        if policy.is_some() {
-            self.told_policy.clone_from(&policy);
-        }
-        let asked = Asked {
-            facts: &ask.facts,
-            request: ask.request,
-            text: ask.text.as_deref(),
-            of: ask.of,
-        };
-        let event = record::ask(id, asked, decision, self.protocol.attributes, policy);
-        self.outbox.record(Event::Ask(event));
     }
 
     /// Sends what the codec has to say itself, and records what the server finished.

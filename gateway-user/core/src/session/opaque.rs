@@ -3,13 +3,13 @@
 //! Like [`super::Session`] a machine without I/O: it makes the permit that opens the way to the
 //! server, and the events. What moves the bytes and counts them is the relay.
 
-use super::record::named;
-use crate::event::{Ask, End, Event, Open, Ruling, SessionEnd};
+use super::ledger::Ledger;
+use super::record::Asked;
+use crate::event::{Event, SessionEnd};
 use crate::flow::Flow;
-use crate::ids::{AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
-use crate::protocols::opaque::{ATTRIBUTES, TCP, to_destination};
+use crate::protocols::opaque::{TCP, to_destination};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 
@@ -19,32 +19,17 @@ const REQUEST: &str = "connect";
 /// One stream that is not looked into.
 #[derive(Debug)]
 pub struct Stream {
+    ledger: Ledger,
     events: Vec<Event>,
-    asks: u32,
-    allowed: u64,
-    denied: u64,
-    told_policy: Option<PolicyDigest>,
 }
 
 impl Stream {
     /// Begins a session; its first event is there to be recorded. `gateway` is the program's version.
     pub fn new(subject: &Subject, flow: &Flow, gateway: &str) -> Self {
-        let open = Open {
-            session: flow.session.clone(),
-            subject: subject.clone(),
-            client: flow.client,
-            destination: flow.destination,
-            resource: flow.resource.clone(),
-            hosts: flow.hosts.clone(),
-            protocol: TCP.name.to_owned(),
-            gateway: gateway.to_owned(),
-        };
+        let (ledger, open) = Ledger::open(&TCP, subject, flow, gateway);
         Self {
-            events: vec![Event::Open(open)],
-            asks: 0,
-            allowed: 0,
-            denied: 0,
-            told_policy: None,
+            ledger,
+            events: vec![open],
         }
     }
 
@@ -55,14 +40,14 @@ impl Stream {
 
     /// How many decisions let it pass and refused it so far.
     pub fn asked(&self) -> (u64, u64) {
-        (self.allowed, self.denied)
+        self.ledger.asked()
     }
 
     /// Asks policy whether the stream may begin, or go on. The flow's resource has to be a stream
     /// itself: facts mean nothing to the rules of another protocol.
     pub fn decide(&mut self, engine: &Engine, subject: &Subject, flow: &Flow) -> Option<Permit> {
         let decision = engine.decide(subject, flow, &to_destination(flow.destination.0));
-        self.record(decision, engine.digest(), flow)
+        self.record(decision, engine, flow)
     }
 
     /// Refuses it for a reason that is no rule's.
@@ -76,53 +61,28 @@ impl Stream {
             observed: None,
         };
         // A refusal has no permit to give.
-        let _none = self.record(decision, engine.digest(), flow);
+        let _none = self.record(decision, engine, flow);
     }
 
     /// The session ended; bytes are what reached the server and the client.
     pub fn end(&mut self, how: SessionEnd, bytes_in: u64, bytes_out: u64) {
-        self.events.push(Event::End(End {
-            how,
-            allowed: self.allowed,
-            denied: self.denied,
-            bytes_in,
-            bytes_out,
-        }));
+        self.events
+            .push(self.ledger.end(how, (bytes_in, bytes_out)));
     }
 
-    fn record(&mut self, decision: Decision, policy: &PolicyDigest, flow: &Flow) -> Option<Permit> {
-        let (permit, reason) = match decision.verdict {
-            Verdict::Allow(permit) => (Some(permit), None),
-            Verdict::Deny(refusal) => (None, Some(refusal.reason)),
-        };
-        let ruling = match permit {
-            Some(_) => Ruling::Allow,
-            None => Ruling::Deny,
-        };
-        let count = match ruling {
-            Ruling::Allow => &mut self.allowed,
-            Ruling::Deny => &mut self.denied,
-        };
-        *count = count.saturating_add(1);
-        self.asks = self.asks.saturating_add(1);
-        let is_new = self.told_policy.as_ref() != Some(policy);
-        self.told_policy = Some(policy.clone());
-        self.events.push(Event::Ask(Ask {
-            ask: AskId(self.asks),
-            request: REQUEST.to_owned(),
+    fn record(&mut self, decision: Decision, engine: &Engine, flow: &Flow) -> Option<Permit> {
+        let asked = Asked {
+            facts: &to_destination(flow.destination.0),
+            request: REQUEST,
             text: None,
-            text_bytes: 0,
             of: None,
-            connection: named(&to_destination(flow.destination.0).connection, ATTRIBUTES),
-            units: Vec::new(),
-            ruling,
-            rule: decision.rule,
-            reason,
-            observed: decision.observed,
-            uninspected: permit.is_some(),
-            policy: is_new.then(|| policy.clone()),
-        }));
-        permit
+        };
+        let (_, event) = self.ledger.decided(asked, &decision, engine.digest());
+        self.events.push(event);
+        match decision.verdict {
+            Verdict::Allow(permit) => Some(permit),
+            Verdict::Deny(_) => None,
+        }
     }
 }
 
@@ -131,8 +91,9 @@ mod tests {
     use toml::Spanned;
 
     use super::*;
+    use crate::event::{Ask, Ruling};
     use crate::flow::{ClientAddr, OriginalDst};
-    use crate::ids::{GroupName, ResourceName, SessionId, WorkloadName};
+    use crate::ids::{GroupName, PolicyDigest, ResourceName, SessionId, WorkloadName};
     use crate::policy::engine::{Inventory, Resource};
     use crate::policy::model::{Mode, RuleSpec};
     use crate::protocols::opaque::{UDP, to_network};

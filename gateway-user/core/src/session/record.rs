@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::descriptor::{Protocol, Shape};
 use crate::event::{self, Ruling, Value};
 use crate::facts::{Attribute, FactSet, Facts, Stage};
 use crate::ids::{AskId, PolicyDigest};
@@ -25,9 +26,10 @@ pub(super) fn ask(
     id: AskId,
     ask: Asked<'_>,
     decision: &Decision,
-    attributes: &[Attribute],
+    protocol: &Protocol,
     policy: Option<PolicyDigest>,
 ) -> event::Ask {
+    let attributes = protocol.attributes;
     let (ruling, reason) = match &decision.verdict {
         Verdict::Allow(_) => (Ruling::Allow, None),
         Verdict::Deny(refusal) => (Ruling::Deny, Some(refusal.reason.clone())),
@@ -56,12 +58,12 @@ pub(super) fn ask(
         rule: decision.rule.clone(),
         reason,
         observed: decision.observed.clone(),
-        uninspected: false,
+        uninspected: ruling == Ruling::Allow && protocol.shape == Shape::Stream,
         policy,
     }
 }
 
-pub(super) fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
+fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
     let values = attributes
         .iter()
         .enumerate()

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{deeds, internet};
 use crate::kernel::Cgroup;
@@ -288,19 +288,6 @@ pub(super) fn disconnect(socket: &Socket) {
 }
 
 /// `SO_COOKIE`, by which the kernel names a socket.
-pub(super) fn cookie(socket: &impl AsRawFd) -> u64 {
-    let mut cookie = 0_u64;
-    let mut size: libc::socklen_t = 8;
-    // SAFETY: the option is a 64-bit number, and `size` says that there is room for it.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut size,
-        )
-    };
-    assert_eq!(result, 0);
-    cookie
+pub(super) fn cookie(socket: &impl AsFd) -> u64 {
+    SockRef::from(socket).cookie().unwrap()
 }

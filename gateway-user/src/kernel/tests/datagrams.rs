@@ -2,17 +2,16 @@
 //! and told.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use gateway_common::coverage::Kind;
 use gateway_common::origin::Origin;
-use nix::libc;
 use socket2::{Domain, Socket, Type};
 
 use super::stage::{Stage, free_port, total};
 use super::{Agent, root_in};
-use crate::kernel::{DatagramDestination, Kernel};
+use crate::kernel::{DatagramDestination, Kernel, NetnsId};
 
 /// The daemon's resolver socket at an address, marked.
 fn resolver(kernel: &Kernel, stage: &Stage, ip: &str) -> UdpSocket {
@@ -29,7 +28,7 @@ fn resolver(kernel: &Kernel, stage: &Stage, ip: &str) -> UdpSocket {
 fn answer(kernel: &Kernel, resolver: &UdpSocket) -> Origin {
     let mut cookie = [0; 8];
     let (_, from) = resolver.recv_from(&mut cookie).unwrap();
-    let netns = netns_cookie(resolver);
+    let netns = NetnsId::of_socket(resolver).unwrap();
     let origin = kernel.datagram_origin(netns, from).unwrap();
     let origin = origin.expect("a record of who asks");
     assert_eq!(origin.source_addr(), from);
@@ -37,23 +36,6 @@ fn answer(kernel: &Kernel, resolver: &UdpSocket) -> Origin {
     assert_eq!(origin.protocol, 17);
     resolver.send_to(&cookie, from).unwrap();
     origin
-}
-
-fn netns_cookie(socket: &impl AsRawFd) -> u64 {
-    let mut cookie = 0_u64;
-    let mut size: libc::socklen_t = 8;
-    // SAFETY: the option is a 64-bit number, and `size` says that there is room for it.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut size,
-        )
-    };
-    assert_eq!(result, 0);
-    cookie
 }
 
 #[test]

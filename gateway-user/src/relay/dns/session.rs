@@ -48,6 +48,7 @@ pub struct Asker {
 pub struct Session {
     /// Who acts.
     pub subject: Arc<Subject>,
+    flow: Arc<Flow>,
     /// A turn for each connection.
     pub(super) connections: Semaphore,
     state: Mutex<State>,
@@ -151,7 +152,7 @@ impl Session {
         place: Place,
     ) -> Result<Self, crate::relay::evidence::EvidenceError> {
         let version = env!("CARGO_PKG_VERSION");
-        let (ledger, open) = Ledger::open(&PROTOCOL, Arc::clone(&subject), flow, version);
+        let (ledger, open) = Ledger::open(&PROTOCOL, &subject, &flow, version);
         evidence.take(&mut vec![open])?;
         evidence.open()?;
         evidence.flush()?;
@@ -163,6 +164,7 @@ impl Session {
         };
         Ok(Self {
             subject,
+            flow,
             connections: Semaphore::new(CONNECTIONS),
             state: Mutex::new(State {
                 open: Some(open),
@@ -189,7 +191,9 @@ impl Session {
             traffic,
         } = &mut *state;
         let open = open.as_mut().ok_or(Ended)?;
-        let (id, decision, event) = open.ledger.ask(engine, request, judge);
+        let (id, decision, event) =
+            open.ledger
+                .ask(&self.subject, &self.flow, engine, request, judge);
         *used = Instant::now();
         traffic.0 = traffic.0.saturating_add(count(bytes));
         if matches!(decision.verdict, Verdict::Allow(_)) {
