@@ -158,7 +158,8 @@ impl Stand {
 /// Twenty rules such as a team would have, of which pgbench's statements need a few.
 fn policy(server: &Postgres, tls: bool) -> PolicyFile {
     let upstream = if tls { "require" } else { "disable" };
-    let mut file = PolicyFile::new()
+    let mut file = PolicyFile::default()
+        .piece("[[workload]]\nname = \"agent\"\nmax_sessions = 20000")
         .shop(
             &format!("127.0.0.1:{}", server.port()),
             &format!("upstream = {{ tls = \"{upstream}\" }}"),
