@@ -15,8 +15,8 @@ use crate::workloads::Cgroup;
 
 const ISOLATED: [&str; 5] = ["--as", "agent", "--user", "nobody", "--isolate"];
 
-/// A server in a network namespace, and a gateway that lets agents reach it there by the addresses
-/// of that namespace and by its loopback address.
+/// A server in a network namespace, and a gateway that lets agents reach it there by the address
+/// of that namespace and by its loopback addresses.
 fn far() -> (Namespace, Postgres, Gateway) {
     let namespace = Namespace::new().unwrap();
     let listen = format!("127.0.0.1,::1,{}", namespace.guest());
@@ -106,7 +106,8 @@ fn server_inside_the_namespace_is_reached_inside() {
     for (host, client) in [
         ("127.0.0.1", "127.0.0.1"),
         ("::1", "::1"),
-        (namespace.guest(), namespace.guest()),
+        // Addresses other than loopback mean the same everywhere.
+        (namespace.guest(), namespace.host()),
     ] {
         let ask = psql_to(
             &server.conninfo(host, "app"),
@@ -123,6 +124,44 @@ fn server_inside_the_namespace_is_reached_inside() {
     );
     assert!(said(&direct(&inside)).contains("Connection refused"));
     wait_left(&gateway);
+}
+
+/// What an agent with `CAP_NET_ADMIN` can do in its namespace: claim a server's address, and lead
+/// what is sent there out.
+fn lead_out(namespace: &Namespace, address: &str) {
+    for change in [
+        format!("addr add {address}/32 dev lo"),
+        "rule add pref 10 lookup 100".to_owned(),
+        format!("route add {address}/32 dev eth0 table 100"),
+        "rule add pref 200 lookup local".to_owned(),
+        "rule del pref 0".to_owned(),
+    ] {
+        let mut ip = namespace.command().unwrap();
+        ip.arg(find("ip").unwrap()).args(change.split(' '));
+        assert!(direct(&ip).status.success(), "{change}");
+    }
+}
+
+#[test]
+fn routes_of_a_namespace_do_not_lead_the_gateway() {
+    let namespace = Namespace::new().unwrap();
+    let server = Postgres::start(&Options {
+        listen: namespace.host(),
+        ..Options::default()
+    })
+    .unwrap();
+    let address = format!("{}/32:{}", namespace.host(), server.port());
+    let policy = PolicyFile::new().shop(&address, "upstream = { tls = \"disable\" }");
+    let gateway = gateway(&policy.allow_all());
+    let cgroup = attached(&gateway, "leading");
+    lead_out(&namespace, namespace.host());
+    let ask = psql_to(
+        &server.conninfo(namespace.host(), "app"),
+        &["-qAt", "-c", "SELECT host(inet_client_addr())"],
+    );
+    // It is reached from the gateway's own namespace, not through the agent's.
+    let ran = contain(&cgroup, &namespace, &ask);
+    assert_eq!(said(&ran).trim(), namespace.host(), "{}", gateway.output());
 }
 
 #[test]

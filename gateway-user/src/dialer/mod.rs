@@ -2,11 +2,13 @@
 //! there is not there for the agent either, and a destination that policy bars refuses at once.
 //!
 //! Only TCP is made here and no byte of the agent's is sent; TLS and protocol are the relay's.
-//! `table` has the connects that are held, `namespaces` the network namespaces that agents are in.
+//! `table` has the connects that are held, `namespaces` the network namespaces that agents are in,
+//! `shares` keeps one agent from taking what others need.
 //! A connect is held by the kernel programs as long as nothing is said: whatever fails here, and
 //! whatever there is too much of, keeps it held and never lets it pass.
 
 mod namespaces;
+mod shares;
 mod table;
 
 use std::io;
@@ -23,9 +25,10 @@ use gateway_core::protocols::opaque;
 use gateway_core::refusal::Refusal;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use self::namespaces::Namespaces;
+use self::shares::Turns;
 use self::table::{Hear, Table};
 use crate::config::Config;
 use crate::control::attachments::Attachments;
@@ -40,7 +43,8 @@ pub use self::namespaces::Opened;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The number of the protocol.
 const IPPROTO_UDP: u16 = 17;
-/// So many servers are waited for at a time. More connects are held until it is their turn.
+/// So many servers are waited for at a time, shared by the agents. More connects are held until it
+/// is their turn.
 const AT_ONCE: usize = 1024;
 
 /// Reaches servers.
@@ -55,7 +59,7 @@ pub struct Dialer {
     port: u16,
     table: Table,
     namespaces: Namespaces,
-    turns: Arc<Semaphore>,
+    turns: Turns,
 }
 
 /// Whose network namespace a server was reached from.
@@ -98,7 +102,7 @@ impl Dialer {
             port,
             table: Table::default(),
             namespaces,
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            turns: Turns::new(AT_ONCE),
         })
     }
 
@@ -165,7 +169,7 @@ impl Dialer {
             Hear::Tell(why) => self.tell(&held, why),
             Hear::Dial => {
                 // Without a turn it stays held and comes again.
-                let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
+                let Some(turn) = self.turns.take(held.origin.attached) else {
                     return self.table.forget(&held.origin);
                 };
                 let dialer = Arc::clone(self);
@@ -179,7 +183,7 @@ impl Dialer {
 
     /// A question that was refused for want of a resolver: there is one when it is asked again.
     fn hear_question(self: &Arc<Self>, origin: Origin) {
-        let Ok(turn) = Arc::clone(&self.turns).try_acquire_owned() else {
+        let Some(turn) = self.turns.take(origin.attached) else {
             return;
         };
         let dialer = Arc::clone(self);

@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gateway_common::origin::Origin;
 use tokio::sync::{mpsc, watch};
 
+use super::shares::{Turn, Turns};
 use crate::kernel::{CgroupId, Foothold, Icmp, Kernel, KernelError, NetnsId};
 
-/// So many namespaces are served at a time, each with a few descriptors. Connects from more are
-/// held until others are gone.
+/// So many namespaces are served at a time, shared by the agents; each has a few descriptors.
+/// Connects from more are held until others are gone.
 const MOST: usize = 512;
 
 /// Why an agent's namespace is not served.
@@ -27,7 +28,7 @@ pub enum NamespaceError {
     #[error("the network namespace of the process cannot be served: {0}")]
     Kernel(#[from] KernelError),
     /// There are too many.
-    #[error("{MOST} other network namespaces are in use")]
+    #[error("of {MOST} network namespaces, the share of this cgroup is in use")]
     TooMany,
     /// The daemon stops.
     #[error("the daemon stops")]
@@ -49,6 +50,8 @@ pub struct Opened {
 #[derive(Debug)]
 pub(super) struct Place {
     icmp: Icmp,
+    /// Of its opener's share.
+    _turn: Turn,
     /// The attached cgroups that came from here.
     attached: Mutex<BTreeSet<CgroupId>>,
     /// Dropping it tells those who serve here.
@@ -61,6 +64,7 @@ pub(super) struct Namespaces {
     kernel: Arc<Kernel>,
     own: NetnsId,
     places: Mutex<HashMap<NetnsId, Arc<Place>>>,
+    turns: Turns,
     /// Held while one is opened, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     opened: mpsc::Sender<Opened>,
@@ -72,6 +76,7 @@ impl Namespaces {
             kernel,
             own: NetnsId::own()?,
             places: Mutex::default(),
+            turns: Turns::new(MOST),
             opening: tokio::sync::Mutex::default(),
             opened,
         })
@@ -93,9 +98,8 @@ impl Namespaces {
             place.used_by(attached);
             return Ok(());
         }
-        if self.lock().len() >= MOST {
-            return Err(NamespaceError::TooMany);
-        }
+        let turn = self.turns.take(attached.0);
+        let turn = turn.ok_or(NamespaceError::TooMany)?;
         let kernel = Arc::clone(&self.kernel);
         let threads = [origin.tid, origin.tgid];
         let opened = tokio::task::spawn_blocking(move || {
@@ -134,6 +138,7 @@ impl Namespaces {
             .map_err(|_| NamespaceError::Stopping)?;
         let place = Arc::new(Place {
             icmp,
+            _turn: turn,
             attached: Mutex::new(BTreeSet::from([attached])),
             _closed: closing,
         });

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use gateway_common::origin::Origin;
 use tokio::net::TcpStream;
 
+use super::shares::Shares;
 use crate::kernel::Unreachable;
 
-/// So many connects are known at a time. More are held until there is room: their SYNs come again.
+/// So many connects are known at a time, shared by the agents. More are held until there is room: their SYNs come again.
 const MOST: usize = 8192;
 /// A socket to the server waits so long for its agent, which may have given up.
 const KEEP: Duration = Duration::from_secs(10);
@@ -68,21 +69,36 @@ struct Waiting {
 }
 
 /// The connects that are held.
-#[derive(Debug, Default)]
-pub(super) struct Table(Mutex<HashMap<Key, Waiting>>);
+#[derive(Debug)]
+pub(super) struct Table(Mutex<Entries>);
+
+#[derive(Debug)]
+struct Entries {
+    known: HashMap<Key, Waiting>,
+    places: Shares,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self(Mutex::new(Entries {
+            known: HashMap::new(),
+            places: Shares::new(MOST),
+        }))
+    }
+}
 
 impl Table {
     /// Takes note of a connect.
     pub(super) fn hear(&self, origin: &Origin) -> Hear {
         let mut entries = self.lock();
-        let room = entries.len() < MOST;
-        match entries.entry(Key::from(origin)) {
+        let Entries { known, places } = &mut *entries;
+        match known.entry(Key::from(origin)) {
             Entry::Occupied(entry) => match &entry.get().state {
                 State::Dialing | State::Done => Hear::Wait,
                 State::Open(_) => Hear::LetGo,
                 State::Unreached(why) => Hear::Tell(*why),
             },
-            Entry::Vacant(entry) if room => {
+            Entry::Vacant(entry) if places.take(origin.attached) => {
                 entry.insert(Waiting {
                     state: State::Dialing,
                     origin: *origin,
@@ -111,13 +127,16 @@ impl Table {
 
     /// Forgets it, so that the next SYN begins anew.
     pub(super) fn forget(&self, origin: &Origin) {
-        self.lock().remove(&Key::from(origin));
+        let mut entries = self.lock();
+        if entries.known.remove(&Key::from(origin)).is_some() {
+            entries.places.give_back(origin.attached);
+        }
     }
 
     /// The socket to the server of a connection that was accepted; none if there is none.
     pub(super) fn take(&self, origin: &Origin) -> Option<TcpStream> {
         let mut entries = self.lock();
-        let waiting = entries.get_mut(&Key::from(origin))?;
+        let waiting = entries.known.get_mut(&Key::from(origin))?;
         waiting.until = Some(Instant::now() + REMEMBER);
         match std::mem::replace(&mut waiting.state, State::Done) {
             State::Open(server) => server,
@@ -129,8 +148,13 @@ impl Table {
     /// back.
     pub(super) fn sweep(&self, now: Instant) -> Vec<Origin> {
         let mut left = Vec::new();
-        self.lock().retain(|_, waiting| {
+        let mut entries = self.lock();
+        let Entries { known, places } = &mut *entries;
+        known.retain(|_, waiting| {
             let over = waiting.until.is_some_and(|until| until <= now);
+            if over {
+                places.give_back(waiting.origin.attached);
+            }
             if over && matches!(waiting.state, State::Open(_)) {
                 left.push(waiting.origin);
             }
@@ -140,16 +164,15 @@ impl Table {
     }
 
     fn set(&self, origin: &Origin, state: State, keep: Duration) {
-        let waiting = Waiting {
-            state,
-            origin: *origin,
-            until: Some(Instant::now() + keep),
-        };
-        self.lock().insert(Key::from(origin), waiting);
+        // It is there since it was heard of: nothing takes it out while it is dialed.
+        if let Some(waiting) = self.lock().known.get_mut(&Key::from(origin)) {
+            waiting.state = state;
+            waiting.until = Some(Instant::now() + keep);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Waiting>> {
-        // Single insertions and removals: a poisoned map is still a good one.
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        // Nothing under the lock panics between an entry and its place.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -223,13 +246,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_many_waits() {
+    fn what_is_too_many_waits_and_leaves_room_for_others() {
         let table = Table::default();
-        for cookie in 0..u64::try_from(MOST).unwrap() {
+        let half = u64::try_from(MOST).unwrap() / 2;
+        for cookie in 0..half {
             assert_eq!(table.hear(&origin(cookie, 1)), Hear::Dial);
         }
-        assert_eq!(table.hear(&origin(u64::MAX, 1)), Hear::Wait);
-        table.forget(&origin(0, 1));
-        assert_eq!(table.hear(&origin(u64::MAX, 1)), Hear::Dial);
+        let (one_more, of_another) = (
+            origin(u64::MAX, 1),
+            Origin {
+                attached: 2,
+                ..origin(u64::MAX - 1, 1)
+            },
+        );
+        assert_eq!(table.hear(&one_more), Hear::Wait);
+        assert_eq!(table.hear(&of_another), Hear::Dial);
+        table.forget(&of_another);
+        for cookie in 0..half {
+            table.unreached(&origin(cookie, 1), Unreachable::Port);
+        }
+        table.sweep(Instant::now() + REMEMBER);
+        assert_eq!(table.hear(&one_more), Hear::Dial);
     }
 }

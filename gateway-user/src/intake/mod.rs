@@ -33,7 +33,7 @@ use crate::admission::{Admission, Full};
 use crate::config::{Config, Resource};
 use crate::control::attachments::Attachments;
 use crate::identity;
-use crate::kernel::{CgroupId, Kernel};
+use crate::kernel::{CgroupId, Kernel, loopback};
 use crate::live::{Guard, Info, Live};
 use crate::observe::enforcement::{Connection, EnforcementLog, What};
 use crate::recording::journal::Journal;
@@ -77,6 +77,8 @@ enum Refused {
     NoRecord,
     #[error("the kernel's record cannot be read: {0}")]
     Record(#[from] crate::kernel::KernelError),
+    #[error("its socket cannot be kept on the loopback device: {0}")]
+    Socket(std::io::Error),
     #[error("cgroup {0} belongs to no workload")]
     NoWorkload(u64),
     #[error("no resource covers {0}, and its port tells no protocol to refuse in")]
@@ -108,7 +110,10 @@ impl Intake {
 
     /// Fails closed: a connection that the kernel knows nothing of has no owner.
     fn origin(&self, stream: &TcpStream) -> Result<Origin, Refused> {
-        self.kernel.origin(stream.as_fd())?.ok_or(Refused::NoRecord)
+        let origin = self.kernel.origin(stream.as_fd())?;
+        // Before anything is sent on it.
+        loopback::stay(stream.as_fd()).map_err(Refused::Socket)?;
+        origin.ok_or(Refused::NoRecord)
     }
 
     async fn open(&self, stream: TcpStream, origin: &Origin) -> Result<(), Refused> {

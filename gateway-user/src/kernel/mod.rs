@@ -6,8 +6,8 @@
 //! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and
 //! what `foreign` does to sockets, `orphans` what they leave behind, `held` tells of connects that
 //! wait for the daemon's word and `unreachable` says "no" to one, `netns` makes sockets in other
-//! network namespaces, `listeners` and `resolvers` are where agents are sent to, `syscall` is the part of bpf(2)
-//! that aya lacks, `keeper` is the process that does what needs privileges once the daemon has
+//! network namespaces, `listeners` and `resolvers` are where agents are sent to, `loopback` keeps
+//! packets from leaving, `syscall` is the part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the daemon has
 //! none. Which workload a cgroup stands for is not known here. The programs are in `gateway-ebpf`;
 //! `docs/kernel.md` tells how it all works.
 #![allow(unsafe_code, reason = "the kernel is spoken to by raw system calls")]
@@ -26,6 +26,7 @@ mod keeper;
 mod link;
 pub mod listeners;
 mod load;
+pub mod loopback;
 mod maps;
 mod netns;
 mod orphans;

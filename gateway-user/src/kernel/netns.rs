@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::error::KernelError;
 use super::keeper::{Request, descriptors};
 use super::listeners::{self, Listeners};
+use super::loopback;
 use super::resolvers::{self, Resolvers};
 use super::syscall;
 use super::unreachable::Icmp;
@@ -69,8 +70,8 @@ impl Kernel {
         }
     }
 
-    /// A socket made in a network namespace that was entered, for a destination that is of that
-    /// namespace itself; none for one that is not.
+    /// A socket made in a network namespace that was entered, for a loopback address, which is that
+    /// namespace's own; none for other destinations.
     pub fn socket_in(
         &self,
         id: NetnsId,
@@ -154,8 +155,9 @@ impl NetnsTable {
         Err(failed)
     }
 
-    /// A socket made in namespace `id` for a destination that is of that namespace itself: its
-    /// loopback addresses and those of its interfaces. None for all others.
+    /// A socket made in namespace `id` for a destination that means something else there: a loopback
+    /// address. None for all others. Where these lead, the namespace's own addresses and routes
+    /// say, which may be an agent's to change: so the socket does not leave the loopback device.
     pub(super) fn socket_to(
         &self,
         id: NetnsId,
@@ -163,15 +165,15 @@ impl NetnsTable {
     ) -> io::Result<Option<Socket>> {
         let table = self.lock();
         let netns = table.get(&id).ok_or_else(unknown)?;
+        if !destination.ip().to_canonical().is_loopback() {
+            return Ok(None);
+        }
         within(&netns.file, || {
-            // Only an address of this namespace can be bound to.
-            let local = destination.ip().is_loopback()
-                || UdpSocket::bind(SocketAddr::new(destination.ip(), 0)).is_ok();
-            if !local {
-                return Ok(None);
-            }
             let kind = Type::STREAM.nonblocking();
-            Socket::new(Domain::for_address(destination), kind, Some(Protocol::TCP)).map(Some)
+            let domain = Domain::for_address(destination);
+            let socket = Socket::new(domain, kind, Some(Protocol::TCP))?;
+            loopback::stay(socket.as_fd())?;
+            Ok(Some(socket))
         })?
     }
 

@@ -3,10 +3,12 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::listeners::{ListenError, has_no_ipv6};
+use super::loopback;
 
 /// Bytes of questions that may wait to be read. What comes when it is full is lost, and asked again.
 const WAITING: usize = 1 << 20;
@@ -38,6 +40,7 @@ fn bind(address: SocketAddr) -> Result<UdpSocket, ListenError> {
         if address.is_ipv6() {
             socket.set_only_v6(true)?;
         }
+        loopback::answer(socket.as_fd(), address.is_ipv6())?;
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(WAITING)?;
         socket.bind(&address.into())?;

@@ -8,11 +8,14 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 
 use gateway_common::held::Held;
 use gateway_common::origin::Origin;
 use nix::libc;
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::loopback;
 
 /// The sockets by which agents of one network namespace are told. Making them needs privileges,
 /// using them does not.
@@ -101,7 +104,7 @@ impl Icmp {
 fn raw(domain: Domain, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(domain, Type::RAW.nonblocking(), Some(protocol))?;
     // The address that a SYN came from may be another host's, with `IP_TRANSPARENT`.
-    socket.bind_device(Some(b"lo"))?;
+    loopback::stay(socket.as_fd())?;
     // It gets all that comes by ICMP too, which nobody reads.
     socket.set_recv_buffer_size(0)?;
     Ok(socket)
