@@ -48,7 +48,8 @@ pub(crate) fn measure(options: &Options, tls: bool) -> Result<Vec<Idle>> {
     }
     if !options.without_gateway {
         let upstream = if tls { "require" } else { "disable" };
-        let policy = PolicyFile::new()
+        let policy = PolicyFile::default()
+            .piece("[[workload]]\nname = \"agent\"\nmax_sessions = 20000")
             .shop(
                 &format!("127.0.0.1:{server_port}"),
                 &format!("upstream = {{ tls = \"{upstream}\" }}"),
