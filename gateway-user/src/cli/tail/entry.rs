@@ -8,7 +8,7 @@ use gateway_core::ids::{RuleName, WorkloadName};
 use jiff::tz::TimeZone;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
-use crate::cli::wording::{ending, kind_word, span};
+use crate::cli::wording::{counted, ending, kind_word, span};
 use crate::observe::enforcement::{
     Attachment, Connection, Datagrams, Denial, Entry, KernelEvent, Operator, What,
 };
@@ -91,7 +91,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
         What::KernelRefused(event) | What::KernelPassed(event) => &event.workload,
-        What::KernelMore { workload, .. } => workload,
+        What::KernelMore { workload, .. } | What::RefusedMore { workload, .. } => workload,
         What::DatagramsPass(datagrams) | What::DatagramsEnd(datagrams) => {
             return Some(datagrams.workload.as_str());
         }
@@ -127,15 +127,7 @@ fn row(what: &What) -> Row {
             daemon("started", STRONG, format!("gateway {version}, pid {pid}"))
         }
         What::DaemonStopped { reason } => daemon("stopped", STRONG, line(reason).to_string()),
-        What::Uninstalled { by } => {
-            let mut row = daemon(
-                "UNINSTALLED",
-                BAD,
-                "nothing is attached any more".to_owned(),
-            );
-            row.why = whom(Some(*by)).trim_start().to_owned();
-            row
-        }
+        What::Uninstalled { by } => uninstalled(*by),
         What::PolicyLoaded {
             policy,
             file,
@@ -143,8 +135,7 @@ fn row(what: &What) -> Row {
             by,
         } => {
             let digest: String = policy.as_str().chars().take(12).collect();
-            let plural = if *rules == 1 { "" } else { "s" };
-            let mut row = daemon("policy", STRONG, format!("{rules} rule{plural}"));
+            let mut row = daemon("policy", STRONG, counted(*rules, "rule"));
             row.why = format!("{}, {}{}", file.display(), line(&digest), whom(*by));
             row
         }
@@ -192,7 +183,10 @@ fn row(what: &What) -> Row {
         What::DatagramsPass(passing) => datagrams_pass(passing),
         What::KernelRefused(event) => kernel("REFUSED", BAD, event),
         What::KernelPassed(event) => kernel("uninspected", DOUBTFUL, event),
-        What::KernelMore { workload, times } => kernel_more(workload.as_ref(), *times),
+        What::KernelMore { workload, times } => more(workload.as_ref(), *times, "of such events"),
+        What::RefusedMore { workload, times } => {
+            more(workload.as_ref(), *times, "refused connections")
+        }
         What::DatagramsEnd(ended) => datagrams("no more", Style::new(), ended),
         What::ConnectionRefused {
             connection,
@@ -233,6 +227,13 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
         what,
         why: String::new(),
     }
+}
+
+fn uninstalled(by: Operator) -> Row {
+    let what = "nothing is attached any more".to_owned();
+    let mut row = daemon("UNINSTALLED", BAD, what);
+    row.why = whom(Some(by)).trim_start().to_owned();
+    row
 }
 
 fn damaged(
@@ -343,8 +344,8 @@ fn kernel(verdict: &'static str, style: Style, event: &KernelEvent) -> Row {
     }
 }
 
-fn kernel_more(workload: Option<&WorkloadName>, times: u64) -> Row {
-    let mut row = daemon("and more", Style::new(), format!("{times} of such events"));
+fn more(workload: Option<&WorkloadName>, times: u64, what: &str) -> Row {
+    let mut row = daemon("and more", Style::new(), format!("{times} {what}"));
     row.workload = shown(workload);
     row
 }

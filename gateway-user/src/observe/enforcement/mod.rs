@@ -5,6 +5,8 @@
 //! to logrotate and the like: move the file and send SIGHUP, which calls
 //! [`EnforcementLog::reopen`].
 
+mod pace;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use gateway_core::refusal::Refusal;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::pace::{Pace, Turn};
 use super::tally::{self, Tally};
 
 /// One line.
@@ -140,6 +143,14 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         workload: Option<WorkloadName>,
         /// How often.
+        times: u64,
+    },
+    /// More connections were refused than is told of one by one.
+    RefusedMore {
+        /// Whose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        workload: Option<WorkloadName>,
+        /// How many.
         times: u64,
     },
     /// A connection was taken over and refused as a whole.
@@ -340,6 +351,7 @@ struct Inner {
     path: PathBuf,
     file: Mutex<LogFile>,
     tally: Mutex<Tally>,
+    pace: Mutex<Pace>,
 }
 
 #[derive(Debug)]
@@ -362,6 +374,7 @@ impl EnforcementLog {
             path: path.to_owned(),
             file: Mutex::new(append_to(path)?),
             tally: Mutex::default(),
+            pace: Mutex::default(),
         })))
     }
 
@@ -381,13 +394,24 @@ impl EnforcementLog {
         written
     }
 
-    /// Writes what happened just now.
+    /// Writes what happened just now; of refused connections only some lines a second.
     pub fn note(&self, what: What) -> io::Result<()> {
         tally::add(&mut self.counted(), &what);
-        self.write(&Entry {
-            time: Timestamp::now(),
-            what,
-        })
+        let time = Timestamp::now();
+        if let What::ConnectionRefused { connection, .. } = &what {
+            let workload = connection.workload.clone();
+            // Numbers only: a poisoned one is still a good one.
+            let mut pace = self.0.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            match pace.turn(workload.as_ref(), time.as_second()) {
+                Turn::Nothing => return Ok(()),
+                Turn::Line { untold: 0 } => {}
+                Turn::Line { untold: times } => {
+                    let what = What::RefusedMore { workload, times };
+                    self.write(&Entry { time, what })?;
+                }
+            }
+        }
+        self.write(&Entry { time, what })
     }
 
     /// Opens the path anew, after it was moved away. The old file stays in use if that fails.
