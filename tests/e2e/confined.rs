@@ -118,4 +118,11 @@ fn folder_that_the_user_does_not_reach_is_told_at_the_start() {
         said.contains("cannot write to") && said.contains("closed/sessions"),
         "{said}"
     );
+    // And nothing is left of the start.
+    let place = said
+        .split_whitespace()
+        .find(|word| word.contains("/closed/"));
+    let folder = place.unwrap().split("/closed/").next().unwrap();
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(folder), "{mounts}");
 }

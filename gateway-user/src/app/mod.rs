@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::User;
 
 use crate::config::{self, Config, ConfigError};
 use crate::control::attachments::{self, Attachments, AttachmentsError};
@@ -162,6 +163,25 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
         Side::Daemon(kernel) => kernel,
         Side::Keeper(duty) => keep(duty, lock),
     };
+    let kernel = Arc::new(kernel);
+    let parts = prepare_daemon(file, config, user, Arc::clone(&kernel), lock);
+    if parts.is_err()
+        && let Err(error) = kernel.leave()
+    {
+        tracing::warn!(%error, "the start that failed left its bpffs behind");
+    }
+    parts
+}
+
+/// The daemon's own part of it, while it still is root; at the end it is not any more.
+fn prepare_daemon(
+    file: PathBuf,
+    config: Config,
+    user: User,
+    kernel: Arc<Kernel>,
+    lock: Lock,
+) -> Result<Parts, AppError> {
+    let daemon = &config.daemon;
     descent::hand_over(&config, &user)?;
     let log = EnforcementLog::open(&config.log.file).map_err(|source| AppError::Log {
         path: config.log.file.clone(),
@@ -190,7 +210,7 @@ fn prepare(file: PathBuf, config: Config) -> Result<Parts, AppError> {
     Ok(Parts {
         mount: CgroupMount::find()?,
         in_force: Arc::new(InForce::new(file, config)),
-        kernel: Arc::new(kernel),
+        kernel,
         listeners,
         resolvers,
         attachments: Arc::new(attachments),
