@@ -394,7 +394,7 @@ impl EnforcementLog {
         written
     }
 
-    /// Writes what happened just now; of refused connections only some lines a second.
+    /// Writes what happened just now; of refused connections so many lines as [`Pace`] gives.
     pub fn note(&self, what: What) -> io::Result<()> {
         tally::add(&mut self.counted(), &what);
         let time = Timestamp::now();
