@@ -30,7 +30,7 @@ struct Allowance {
 pub(super) enum Turn {
     /// A line; after one that tells how many were not told of before, unless that is 0.
     Line { untold: u64 },
-    /// Nothing, for now.
+    /// Nothing: it is counted for the next line.
     Nothing,
 }
 
