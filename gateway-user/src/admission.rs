@@ -1,9 +1,10 @@
 //! `Admission`: how many sessions a workload may have open, so that one agent cannot take the
 //! sockets, memory and disk of all.
 //!
-//! A session has a [`Place`] from before its recording is made until it ended. Refusals are told
-//! of once a second and workload, with the number of those in between: a flood is not to fill the
-//! log either.
+//! A session has a [`Place`] from before its server is reached and its recording is made until it
+//! ended; a connect that is held while the server is reached has the place of its session to be.
+//! Refusals are told of once a second and workload, with the number of those in between: a flood is
+//! not to fill the log either.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,8 +44,16 @@ pub struct Full {
     pub tell: Option<u64>,
 }
 
+impl Place {
+    /// Whose session it is for.
+    pub fn workload(&self) -> &WorkloadName {
+        &self.workload
+    }
+}
+
 impl Admission {
-    /// A place for one more session of `workload`, unless it has `limit` of them.
+    /// A place for one more session of `workload`, unless it has `limit` of them. A refusal is to be
+    /// told of as the error says.
     pub fn admit(
         &self,
         workload: &WorkloadName,
@@ -53,12 +62,8 @@ impl Admission {
     ) -> Result<Place, Full> {
         let mut table = self.table();
         let count = table.entry(workload.clone()).or_default();
-        if count.open < limit {
-            count.open = count.open.saturating_add(1);
-            return Ok(Place {
-                workload: workload.clone(),
-                admission: self.clone(),
-            });
+        if let Some(place) = self.take(count, workload, limit) {
+            return Ok(place);
         }
         let is_due = count
             .told
@@ -69,6 +74,24 @@ impl Admission {
             None => count.untold = count.untold.saturating_add(1),
         }
         Err(Full { limit, tell })
+    }
+
+    /// Likewise, for who leaves the refusal to another who asks again.
+    pub fn place(&self, workload: &WorkloadName, limit: usize) -> Option<Place> {
+        let mut table = self.table();
+        let count = table.entry(workload.clone()).or_default();
+        self.take(count, workload, limit)
+    }
+
+    fn take(&self, count: &mut Count, workload: &WorkloadName, limit: usize) -> Option<Place> {
+        if count.open >= limit {
+            return None;
+        }
+        count.open = count.open.saturating_add(1);
+        Some(Place {
+            workload: workload.clone(),
+            admission: self.clone(),
+        })
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<WorkloadName, Count>> {
@@ -117,5 +140,19 @@ mod tests {
         assert_eq!(refused(start), None);
         assert_eq!(refused(start + TELL), Some(2));
         assert_eq!(refused(start + TELL), None);
+    }
+
+    #[test]
+    fn who_leaves_the_refusal_to_another_keeps_it_from_nobody() {
+        let admission = Admission::default();
+        let name = WorkloadName::new("one");
+        let start = Instant::now();
+        let only = admission.place(&name, 1).unwrap();
+        assert_eq!(only.workload(), &name);
+        assert!(admission.place(&name, 1).is_none());
+        let refused = admission.admit(&name, 1, start).unwrap_err();
+        assert_eq!(refused.tell, Some(0));
+        drop(only);
+        assert!(admission.place(&name, 1).is_some());
     }
 }

@@ -143,8 +143,10 @@ fn serve_agents(
 ) -> io::Result<()> {
     let (opened, openings) = mpsc::channel(accepting::OPENED);
     let names = Names::default();
-    let dialer = Arc::new(dialer(parts, names.clone(), opened)?);
-    let intake = Arc::new(intake(parts, names, &dialer));
+    let admission = Admission::default();
+    let dialer = dialer(parts, names.clone(), admission.clone(), opened)?;
+    let dialer = Arc::new(dialer);
+    let intake = Arc::new(intake(parts, names, admission, &dialer));
     tasks.spawn(intake.dns.refresh());
     let resolvers = [Some(&parts.resolvers.v4), parts.resolvers.v6.as_ref()];
     for resolver in resolvers.into_iter().flatten() {
@@ -167,18 +169,24 @@ fn serve_agents(
     Ok(())
 }
 
-fn dialer(parts: &Parts, names: Names, opened: mpsc::Sender<Opened>) -> io::Result<Dialer> {
+fn dialer(
+    parts: &Parts,
+    names: Names,
+    admission: Admission,
+    opened: mpsc::Sender<Opened>,
+) -> io::Result<Dialer> {
     Dialer::new(
         Arc::clone(&parts.kernel),
         Arc::clone(&parts.attachments),
         parts.in_force.subscribe(),
         names,
         parts.log.clone(),
+        admission,
         opened,
     )
 }
 
-fn intake(parts: &Parts, names: Names, dialer: &Arc<Dialer>) -> Intake {
+fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer>) -> Intake {
     Intake {
         kernel: Arc::clone(&parts.kernel),
         attachments: Arc::clone(&parts.attachments),
@@ -194,7 +202,7 @@ fn intake(parts: &Parts, names: Names, dialer: &Arc<Dialer>) -> Intake {
             config: parts.in_force.subscribe(),
         },
         dns: Arc::new(Dns::new(parts.in_force.subscribe(), names)),
-        admission: Admission::default(),
+        admission,
         farewells: Semaphore::new(FAREWELLS),
     }
 }

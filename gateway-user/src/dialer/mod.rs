@@ -3,7 +3,8 @@
 //!
 //! Only TCP is made here and no byte of the agent's is sent; TLS and protocol are the relay's.
 //! `table` has the connects that are held, `namespaces` the network namespaces that agents are in,
-//! `shares` keeps one agent from taking what others need.
+//! `shares` keeps one agent from taking what others need. A connect whose server is reached counts
+//! as the session that it is to become: where its workload has as many as it may, no server is.
 //! A connect is held by the kernel programs as long as nothing is said: whatever fails here, and
 //! whatever there is too much of, keeps it held and never lets it pass.
 
@@ -30,6 +31,7 @@ use tokio::sync::{mpsc, watch};
 use self::namespaces::Namespaces;
 use self::shares::Turns;
 use self::table::{Hear, Table};
+use crate::admission::{Admission, Place};
 use crate::config::Config;
 use crate::control::attachments::Attachments;
 use crate::kernel::{CgroupId, HeldConnects, Kernel, KernelError, NetnsId, Unreachable};
@@ -37,6 +39,7 @@ use crate::names::Names;
 use crate::observe::enforcement::{Connection, EnforcementLog, What};
 
 pub use self::namespaces::Opened;
+pub use self::table::Reached;
 
 /// A server is given so long to answer. An agent that waits longer has it tried again each time
 /// that its kernel repeats the SYN.
@@ -55,6 +58,7 @@ pub struct Dialer {
     config: watch::Receiver<Arc<Config>>,
     names: Names,
     log: EnforcementLog,
+    admission: Admission,
     /// Of the daemon's listeners.
     port: u16,
     table: Table,
@@ -72,9 +76,9 @@ enum Stand {
 
 /// What becomes of a connect, as far as policy goes.
 enum Ruling {
-    /// Its server is to be reached.
-    Dial,
-    /// It needs none.
+    /// Its server is to be reached, in this place of its session.
+    Dial(Place),
+    /// It needs none, or is to be refused in words, which are intake's.
     LetGo,
     /// It is refused.
     Bar(Option<ResourceName>, Refusal),
@@ -89,6 +93,7 @@ impl Dialer {
         config: watch::Receiver<Arc<Config>>,
         names: Names,
         log: EnforcementLog,
+        admission: Admission,
         opened: mpsc::Sender<Opened>,
     ) -> io::Result<Self> {
         let port = config.borrow().daemon.port;
@@ -99,6 +104,7 @@ impl Dialer {
             config,
             names,
             log,
+            admission,
             port,
             table: Table::default(),
             namespaces,
@@ -137,17 +143,18 @@ impl Dialer {
         connected.map(|(server, _)| server)
     }
 
-    /// The socket to the server that was made while this connection was held, if it is there and
-    /// still good.
-    pub fn take(&self, origin: &Origin) -> Option<TcpStream> {
-        let server = self.table.take(origin)?;
+    /// What was made while this connection was held: the socket to the server, if it is still good,
+    /// and the place of the session, which is open no longer than this is kept.
+    pub fn take(&self, origin: &Origin) -> Option<(Option<TcpStream>, Place)> {
+        let Reached { server, place } = self.table.take(origin)?;
         let mut byte = [std::mem::MaybeUninit::uninit()];
-        match SockRef::from(&server).peek(&mut byte) {
+        let server = match SockRef::from(&server).peek(&mut byte) {
             // It has closed meanwhile, or failed.
             Ok(0) => None,
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => None,
             _ => Some(server),
-        }
+        };
+        Some((server, place))
     }
 
     /// Forgets what is over and leaves network namespaces that nobody uses. Reads `/proc`; to be
@@ -204,8 +211,8 @@ impl Dialer {
             self.note(origin, None, Refusal { rule: None, reason });
             return self.table.done(origin);
         }
-        match self.judge(origin) {
-            Ruling::Dial => {}
+        let place = match self.judge(origin) {
+            Ruling::Dial(place) => place,
             Ruling::LetGo => {
                 self.table.open(origin, None);
                 return self.let_go(origin);
@@ -215,11 +222,11 @@ impl Dialer {
                 self.table.unreached(origin, Unreachable::Port);
                 return self.tell(held, Unreachable::Port);
             }
-        }
+        };
         let reach = Reach::from(origin);
         match tokio::time::timeout(PATIENCE, self.connect(&reach)).await {
             Ok(Ok(server)) => {
-                self.table.open(origin, Some(server));
+                self.table.open(origin, Some(Reached { server, place }));
                 self.let_go(origin);
             }
             Ok(Err(error)) => match Unreachable::from_error(&error) {
@@ -263,7 +270,7 @@ impl Dialer {
         }
         match resource.map(|one| (one.protocol.shape, &one.name)) {
             // The gateway answers itself, whoever was asked.
-            Some((Shape::Terminated, _)) => Ruling::LetGo,
+            Some((Shape::Terminated, _)) => return Ruling::LetGo,
             Some((Shape::Stream, stream)) => {
                 let facts = opaque::to_destination(destination.0);
                 match config
@@ -271,12 +278,15 @@ impl Dialer {
                     .decide_for(name, groups, stream, &facts)
                     .verdict
                 {
-                    Verdict::Allow(_) => Ruling::Dial,
-                    Verdict::Deny(refusal) => Ruling::Bar(Some(stream.clone()), refusal),
+                    Verdict::Allow(_) => {}
+                    Verdict::Deny(refusal) => return Ruling::Bar(Some(stream.clone()), refusal),
                 }
             }
-            _ => Ruling::Dial,
+            _ => {}
         }
+        // Fails closed: without a place no server is reached. Intake says so in the protocol's words.
+        let place = self.admission.place(name, workload.max_sessions);
+        place.map_or(Ruling::LetGo, Ruling::Dial)
     }
 
     async fn attempt(&self, reach: &Reach) -> io::Result<(TcpStream, Stand)> {

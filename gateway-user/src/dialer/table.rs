@@ -12,6 +12,7 @@ use gateway_common::origin::Origin;
 use tokio::net::TcpStream;
 
 use super::shares::Shares;
+use crate::admission::Place;
 use crate::kernel::Unreachable;
 
 /// So many connects are known at a time, shared by the agents. More are held until there is room: their SYNs come again.
@@ -50,11 +51,20 @@ pub(super) enum Hear {
     Tell(Unreachable),
 }
 
+/// A server that was reached for a connect.
+#[derive(Debug)]
+pub struct Reached {
+    /// The socket to it.
+    pub server: TcpStream,
+    /// Of the session that is to come.
+    pub place: Place,
+}
+
 #[derive(Debug)]
 enum State {
     Dialing,
-    /// It may go; with the socket to the server, where one was needed.
-    Open(Option<TcpStream>),
+    /// It may go; with the server, where one was needed.
+    Open(Option<Reached>),
     Unreached(Unreachable),
     /// Nothing more is to be said of it.
     Done,
@@ -111,8 +121,8 @@ impl Table {
     }
 
     /// Lets it go, and keeps the socket to the server for intake.
-    pub(super) fn open(&self, origin: &Origin, server: Option<TcpStream>) {
-        self.set(origin, State::Open(server), KEEP);
+    pub(super) fn open(&self, origin: &Origin, reached: Option<Reached>) {
+        self.set(origin, State::Open(reached), KEEP);
     }
 
     /// Remembers what the agent was told.
@@ -133,13 +143,13 @@ impl Table {
         }
     }
 
-    /// The socket to the server of a connection that was accepted; none if there is none.
-    pub(super) fn take(&self, origin: &Origin) -> Option<TcpStream> {
+    /// The server of a connection that was accepted; none if there is none.
+    pub(super) fn take(&self, origin: &Origin) -> Option<Reached> {
         let mut entries = self.lock();
         let waiting = entries.known.get_mut(&Key::from(origin))?;
         waiting.until = Some(Instant::now() + REMEMBER);
         match std::mem::replace(&mut waiting.state, State::Done) {
-            State::Open(server) => server,
+            State::Open(reached) => reached,
             _ => None,
         }
     }
@@ -179,7 +189,10 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use gateway_core::ids::WorkloadName;
+
     use super::*;
+    use crate::admission::Admission;
 
     fn origin(cookie: u64, boot_ns: u64) -> Origin {
         Origin {
@@ -202,11 +215,14 @@ mod tests {
         }
     }
 
-    async fn stream() -> TcpStream {
-        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        TcpStream::connect(server.local_addr().unwrap())
-            .await
-            .unwrap()
+    /// A server that was reached, in the only place there is.
+    async fn reached(admission: &Admission) -> Reached {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = TcpStream::connect(listener.local_addr().unwrap()).await;
+        Reached {
+            server: server.unwrap(),
+            place: admission.place(&WorkloadName::new("one"), 1).unwrap(),
+        }
     }
 
     #[tokio::test]
@@ -217,7 +233,7 @@ mod tests {
         assert_eq!(table.hear(&first), Hear::Wait);
         // The same socket, used again.
         assert_eq!(table.hear(&origin(7, 2)), Hear::Dial);
-        table.open(&first, Some(stream().await));
+        table.open(&first, Some(reached(&Admission::default()).await));
         assert_eq!(table.hear(&first), Hear::LetGo);
         assert!(table.take(&first).is_some());
         assert!(table.take(&first).is_none());
@@ -233,12 +249,15 @@ mod tests {
         for one in [&abandoned, &refused, &dialing] {
             assert_eq!(table.hear(one), Hear::Dial);
         }
-        table.open(&abandoned, Some(stream().await));
+        let admission = Admission::default();
+        table.open(&abandoned, Some(reached(&admission).await));
         table.unreached(&refused, Unreachable::Port);
         assert_eq!(table.hear(&refused), Hear::Tell(Unreachable::Port));
         assert_eq!(table.sweep(Instant::now()), []);
         let later = Instant::now() + KEEP;
+        assert!(admission.place(&WorkloadName::new("one"), 1).is_none());
         assert_eq!(table.sweep(later), [abandoned]);
+        assert!(admission.place(&WorkloadName::new("one"), 1).is_some());
         assert_eq!(table.hear(&refused), Hear::Dial);
         assert_eq!(table.hear(&dialing), Hear::Wait);
         table.forget(&dialing);

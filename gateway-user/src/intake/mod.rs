@@ -118,7 +118,8 @@ impl Intake {
 
     async fn open(&self, stream: TcpStream, origin: &Origin) -> Result<(), Refused> {
         // Taken first, so that it ends with whatever ends this.
-        let connected = self.around.dialer.take(origin);
+        let (connected, place) = self.around.dialer.take(origin).unzip();
+        let connected = connected.flatten();
         let config = Arc::clone(&self.around.config.borrow());
         let subject = Arc::new(self.subject(origin, &config).await?);
         let destination = origin.destination_addr();
@@ -146,9 +147,12 @@ impl Intake {
         // A workload without an entry was refused above; a limit of 0 refuses as well.
         let limit = config.workload(&subject.workload);
         let limit = limit.map_or(0, |workload| workload.max_sessions);
-        let place = self
-            .admission
-            .admit(&subject.workload, limit, Instant::now());
+        let place = match place.filter(|place| *place.workload() == subject.workload) {
+            Some(place) => Ok(place),
+            None => self
+                .admission
+                .admit(&subject.workload, limit, Instant::now()),
+        };
         if resource.is_some_and(|resource| resource.protocol.shape == Shape::Stream) {
             match place {
                 Ok(_place) => {
