@@ -19,6 +19,8 @@ pub mod ids;
 pub mod policy;
 pub mod protocols;
 pub mod refusal;
+pub mod secret;
 pub mod session;
 pub mod sql;
 pub mod subject;
+pub mod visible;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use anstyle::{AnsiColor, Style};
+use gateway_core::visible::is_hidden;
 
 /// Let pass.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
@@ -73,23 +74,6 @@ impl fmt::Display for Printable<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a terminal might act on a character or show nothing for it.
-fn is_hidden(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
-            // Zero widths, marks of direction, separators of lines and paragraphs, embeddings,
-            // overrides, isolates and the invisible operators.
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            // Variation selectors, the byte order mark, interlinear annotations.
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            // Tags and the second block of variation selectors.
-            | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ type Table = &'static [(u8, &'static [&'static str])];
 
 /// Words, nouns, experts and session are in `gateway-core`.
 const CORE: Table = &[
-    (1, &["ids", "secret", "cursor", "glob"]),
+    (1, &["ids", "secret", "cursor", "glob", "visible"]),
     (
         2,
         &[
@@ -42,6 +42,7 @@ const USER: Table = &[
             "confine",
             "credentials",
             "approvals",
+            "notify",
             "recording",
             "observe",
         ],
