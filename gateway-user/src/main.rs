@@ -23,6 +23,7 @@ mod kernel;
 mod launch;
 mod live;
 mod names;
+mod notify;
 mod observe;
 mod recording;
 mod relay;

@@ -8,6 +8,7 @@
 
 mod accepting;
 mod descent;
+mod notices;
 pub mod place;
 mod serve;
 mod settings;
@@ -33,6 +34,7 @@ use crate::kernel::listeners::{self, ListenError, Listeners};
 use crate::kernel::resolvers::{self, Resolvers};
 use crate::kernel::{self, CgroupMount, Duty, Kernel, KernelError, Options, Side};
 use crate::live::Live;
+use crate::notify::Notifier;
 use crate::observe::enforcement::EnforcementLog;
 use crate::tls::authority::{Authority, AuthorityError};
 use crate::tls::{bundle, upstream};
@@ -111,6 +113,7 @@ struct Parts {
     live: Live,
     authority: Arc<Authority>,
     log: EnforcementLog,
+    notifier: Notifier,
     /// What runs are given, and what is kept from them.
     given: Given,
     control: UnixListener,
@@ -216,6 +219,7 @@ fn prepare_daemon(
         attachments: Arc::new(attachments),
         live: Live::default(),
         authority: Arc::new(authority),
+        notifier: notices::notifier(&log),
         log,
         given,
         control,

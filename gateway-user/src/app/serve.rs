@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::accepting::{self, accept_task};
+use super::notices::deliver_task;
 use super::stopping::{Turns, until};
 use super::{AppError, Parts, supervisor};
 use crate::admission::Admission;
@@ -88,6 +89,10 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
     tasks.spawn(sights::tell(Arc::clone(&operations)));
+    // It outlives the sessions, whose ends it tells of.
+    let (all_told, telling) = watch::channel(false);
+    let subscribed = parts.in_force.subscribe();
+    let notices = tokio::spawn(deliver_task(parts.notifier.clone(), subscribed, telling));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
     // The first beat by itself, so that whoever reads READY is served.
@@ -119,6 +124,10 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         tracing::error!("the thread that follows cgroups had failed");
     }
     tasks.shutdown().await;
+    all_told.send_replace(true);
+    if notices.await.is_err() {
+        tracing::error!("the task that delivers notices had failed");
+    }
     note(
         &parts,
         What::DaemonStopped {
@@ -218,6 +227,7 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         live: parts.live.clone(),
         settings,
         log: parts.log.clone(),
+        notifier: parts.notifier.clone(),
         given: parts.given.clone(),
         port: config.daemon.port,
     };

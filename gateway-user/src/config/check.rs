@@ -42,11 +42,11 @@ pub(super) fn check(path: &Path, source: String) -> Result<(Config, Option<Repor
     let list = findings.list;
     match config {
         Some(config) if list.iter().all(|finding| finding.level == Level::Warning) => {
-            let warnings = (!list.is_empty()).then(|| Report::new(path.to_owned(), source, list));
+            let warnings = (!list.is_empty()).then(|| Report::new(path.to_owned(), &source, list));
             Ok((config, warnings))
         }
         _ => {
-            let report = Report::new(path.to_owned(), source, list);
+            let report = Report::new(path.to_owned(), &source, list);
             Err(ConfigError::Invalid(report))
         }
     }
@@ -116,6 +116,7 @@ impl Findings<'_> {
         let dns = self.dns(file.dns);
         let workloads = self.workloads(file.workload);
         let resources = self.resources(file.resource);
+        let notify = self.notify(path, file.notify);
         if resources.as_ref().is_some_and(Vec::is_empty) {
             self.warning(
                 0..0,
@@ -123,7 +124,7 @@ impl Findings<'_> {
                 "add a [[resource]] with name, protocol and addresses for each server",
             );
         }
-        let (workloads, resources) = (workloads?, resources?);
+        let (workloads, resources, notify) = (workloads?, resources?, notify?);
         let digest = digest_of(self.source);
         let any_server = self.any_server_of_names(&resources);
         let inventory = inventory(&workloads, &resources, any_server.as_ref(), &dns);
@@ -148,6 +149,7 @@ impl Findings<'_> {
             workloads,
             resources,
             any_server,
+            notify,
             rules,
             engine: Arc::new(engine),
             digest,

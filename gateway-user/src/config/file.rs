@@ -10,6 +10,7 @@ use gateway_core::protocols;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::notify::target::Kind;
 use crate::tls::upstream;
 
 #[derive(Debug, Deserialize)]
@@ -29,6 +30,8 @@ pub(super) struct File {
     pub(super) resource: Vec<Resource>,
     #[serde(default)]
     pub(super) rule: Vec<Spanned<RuleSpec>>,
+    #[serde(default)]
+    pub(super) notify: Vec<Notify>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,6 +101,16 @@ pub(super) struct Upstream {
     pub(super) tls: Option<Spanned<upstream::Mode>>,
     pub(super) ca_file: Option<Spanned<PathBuf>>,
     pub(super) server_name: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Notify {
+    pub(super) name: Spanned<String>,
+    pub(super) kind: Kind,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) url_file: Option<Spanned<PathBuf>>,
+    pub(super) secret_file: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
-//! `file` is its shape as serde reads it, `check`, `workloads` and `resources` turn that into [`Config`],
+//! `file` is its shape as serde reads it, `check`, `workloads`, `resources` and `notify` turn that into [`Config`],
 //! `address` is what resources cover, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`, but for what only `rules` knows. What is done with the result is in `app`.
 
@@ -11,6 +11,7 @@ pub mod dns;
 mod file;
 pub mod hosts;
 mod nearest;
+pub mod notify;
 pub mod report;
 mod resources;
 mod rules;
@@ -33,6 +34,7 @@ use thiserror::Error;
 use self::address::Prefix;
 use self::dns::Dns;
 use self::hosts::Host;
+use self::notify::Notify;
 use self::report::Report;
 use self::selector::Selector;
 use crate::tls::upstream::Upstream;
@@ -73,6 +75,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Every server of names, where no resource is one.
     pub any_server: Option<Resource>,
+    /// Who is told of requests for approval.
+    pub notify: Vec<Notify>,
     /// The rules of the policy, in the order of the file.
     pub rules: Vec<RulePlace>,
     /// The policy, compiled.

@@ -44,11 +44,14 @@ pub struct Finding {
 
 impl Report {
     /// Findings in the order of the file.
-    pub(super) fn new(path: PathBuf, source: String, mut findings: Vec<Diagnostic>) -> Self {
+    pub(super) fn new(path: PathBuf, source: &str, mut findings: Vec<Diagnostic>) -> Self {
         findings.sort_by_key(|finding| finding.span.start);
+        for finding in &mut findings {
+            finding.message = without_secrets(&finding.message);
+        }
         Self {
             path,
-            source,
+            source: without_secrets(source),
             findings,
         }
     }
@@ -126,6 +129,33 @@ impl fmt::Display for Report {
     }
 }
 
+/// The same text, as long in bytes, with stars for what is secret in addresses of the web: all but
+/// the host. A report is shown to operators, but is also logged.
+fn without_secrets(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+        let (address, next) = after.split_at(after.find(is_end).unwrap_or(after.len()));
+        let authority = address.find(['/', '?', '#']).unwrap_or(address.len());
+        let host = address.get(..authority).and_then(|it| it.rfind('@'));
+        let host = host.map_or(0, |at| at + 1);
+        shown.push_str(before);
+        shown.push_str("://");
+        shown.extend(address.char_indices().flat_map(|(at, letter)| {
+            let is_shown = (host..=authority).contains(&at);
+            let (letter, times) = match is_shown {
+                true => (letter, 1),
+                false => ('*', letter.len_utf8()),
+            };
+            std::iter::repeat_n(letter, times)
+        }));
+        rest = next;
+    }
+    shown.push_str(rest);
+    shown
+}
+
 /// Line and character of a byte of the file, both from 1.
 pub fn place(source: &str, byte: usize) -> (usize, usize) {
     let before = source.get(..byte).unwrap_or(source);
@@ -142,4 +172,26 @@ fn shown_span(source: &str, span: &Range<usize>) -> Range<usize> {
     };
     let line = text.split('\n').next().unwrap_or_default();
     span.start..span.start + line.trim_end().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secrets;
+
+    #[test]
+    fn only_hosts_of_addresses_are_shown() {
+        for (text, expected) in [
+            (
+                "url = \"https://a.b/c/dä?e\" # f",
+                "url = \"https://a.b/*******\" # f",
+            ),
+            ("https://u:p@a:1", "https://****a:1"),
+            ("`http://a?x` 'b://c#d'", "`http://a?*` 'b://c#*'"),
+            ("://", "://"),
+            ("plain", "plain"),
+        ] {
+            assert_eq!(without_secrets(text), expected);
+            assert_eq!(text.len(), expected.len());
+        }
+    }
 }

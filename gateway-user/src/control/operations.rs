@@ -25,6 +25,7 @@ use super::status::describe;
 use crate::config::datagrams::Passage;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
+use crate::notify::Notifier;
 use crate::observe::enforcement::{EnforcementLog, Operator, What};
 
 /// Why a request was not done.
@@ -108,6 +109,8 @@ pub struct Parts {
     pub settings: Arc<dyn Settings>,
     /// The enforcement log.
     pub log: EnforcementLog,
+    /// Who tells people of requests.
+    pub notifier: Notifier,
     /// What runs are given beside their cgroup.
     pub given: Given,
     /// Where they are redirected to; each has to keep its mark.

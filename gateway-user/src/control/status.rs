@@ -82,6 +82,7 @@ impl Operations {
     fn problems(&self, attachments: &[Attached]) -> Vec<String> {
         let mut problems = self.health().problems();
         problems.extend(self.following().problems());
+        problems.extend(self.parts().notifier.problems());
         for Attached { path, closing, .. } in attachments {
             if let (Some(path), Some(problem)) = (path, &closing.problem) {
                 problems.push(format!("{}: {problem}", path.display()));

@@ -3,7 +3,7 @@
 //!
 //! `authority` makes the certificates that agents see, `issue` is how one is signed, `store` keeps the
 //! authority's own, `upstream`
-//! checks the servers' ones, `verifiers` how, `bundle` is what agents' TLS clients are told to
+//! checks the servers' ones, `verifiers` how, `web` is for services that the gateway itself uses, `bundle` is what agents' TLS clients are told to
 //! trust. The bytes themselves are moved by `relay`. The provider of cryptography is given
 //! explicitly everywhere, so that nothing depends on a process-wide default.
 
@@ -13,6 +13,7 @@ mod issue;
 mod store;
 pub mod upstream;
 mod verifiers;
+pub mod web;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::{counted, ending, kind_word, span};
 use crate::observe::enforcement::{
-    Attachment, Connection, Datagrams, Denial, Entry, KernelEvent, Operator, What,
+    Attachment, Connection, Datagrams, Denial, Entry, KernelEvent, Operator, Untold, What,
 };
 
 /// Columns do not grow beyond this many characters.
@@ -101,7 +101,8 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::DaemonStopped { .. }
         | What::Uninstalled { .. }
         | What::PolicyLoaded { .. }
-        | What::PolicyRejected { .. } => &None,
+        | What::PolicyRejected { .. }
+        | What::NoticeLost(_) => &None,
     };
     workload.as_ref().map(|name| name.as_str())
 }
@@ -144,6 +145,7 @@ fn row(what: &What) -> Row {
             row.why = format!("{}; the one before stays{}", file.display(), whom(*by));
             row
         }
+        What::NoticeLost(untold) => not_told(untold),
         What::Attached(attachment) => cgroup("attached", attachment),
         What::Detached(attachment) => cgroup("detached", attachment),
         What::Damaged {
@@ -227,6 +229,13 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
         what,
         why: String::new(),
     }
+}
+
+fn not_told(untold: &Untold) -> Row {
+    let (request, about) = (line(&untold.request), line(&untold.about));
+    let mut row = daemon("UNTOLD", BAD, format!("request {request} {about}"));
+    row.why = format!("to {}: {}", line(&untold.target), line(&untold.reason));
+    row
 }
 
 fn uninstalled(by: Operator) -> Row {
@@ -424,6 +433,15 @@ mod tests {
                 "resource":"orders-db","ask":3,"rule":"no-delete","reason":"read only",
                 "verbs":["delete"],"tables":["public.orders"]}"#,
             "  DENIED       planner   orders-db  delete public.orders  rule no-delete: read only",
+        );
+    }
+
+    #[test]
+    fn a_notice_that_was_lost_is_one_line() {
+        check(
+            r#"{"time":"2026-11-21T02:45:17Z","event":"notice_lost","target":"ops",
+                "request":"01a1","about":"timed_out","attempts":3,"reason":"it answered 404"}"#,
+            "  UNTOLD       -         -         request 01a1 timed_out  to ops: it answered 404",
         );
     }
 

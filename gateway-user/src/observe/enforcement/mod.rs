@@ -164,6 +164,8 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// Somebody was to be told of a request for approval, and was not.
+    NoticeLost(Untold),
     /// Something asked for was refused.
     AskDenied(Denial),
     /// Something asked for would have been refused, had the rule or resource been enforced.
@@ -261,6 +263,21 @@ pub struct Denial {
     /// What it touches, such as `public.orders`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
+}
+
+/// A notice of a request for approval that did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Untold {
+    /// The `[[notify]]` target.
+    pub target: String,
+    /// The request.
+    pub request: String,
+    /// What would have been told, such as `opened`.
+    pub about: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it did not arrive.
+    pub reason: String,
 }
 
 /// Datagrams that a rule lets pass.
