@@ -8,6 +8,15 @@ use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use crate::origin::Origin;
 
+/// From so long after the `connect` on a held SYN is repeated every half second, in nanoseconds.
+/// Before, the agent's kernel doubles the pause each time, from one tick on; without an end to that
+/// a connect would find a daemon that is back only after as long again as it was away, and miss one
+/// that comes and goes.
+pub const STEADY_FROM_NS: u64 = 500_000_000;
+/// Until so long after it. Then the pauses are doubled again, since a kernel repeats a SYN 127 times
+/// at most and agents are to wait as long as without a gateway.
+pub const STEADY_UNTIL_NS: u64 = 55_000_000_000;
+
 /// One SYN that was held back; or a question that was refused because there is no resolver in its
 /// network namespace yet (`Origin::protocol` tells which).
 #[repr(C)]

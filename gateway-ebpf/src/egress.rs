@@ -30,6 +30,9 @@ use crate::packet::{Packet, TCP_ACK, TCP_SYN};
 const SEND: i32 = 1;
 /// It does not; a sender of datagrams sees `EPERM`, a TCP socket tries again.
 const DROP: i32 = 0;
+/// Likewise, for want of room in the network as the kernel understands it: a TCP socket tries again
+/// after half a second (`TCP_RESOURCE_PROBE_INTERVAL`) and does not lengthen its pauses.
+const CONGESTED: i32 = 2;
 
 /// Number of the loopback device in every network namespace.
 const LOOPBACK_DEVICE: u32 = 1;
@@ -40,8 +43,10 @@ enum Verdict {
     /// Uninspected.
     Let(Kind),
     Drop(Kind),
-    /// Not now: it comes again.
+    /// Not now: it comes again, each time later.
     Hold,
+    /// Not now: it comes again soon.
+    HoldSteadily,
 }
 
 /// One packet, and the agent's socket it is of.
@@ -87,6 +92,7 @@ pub fn egress(ctx: *mut __sk_buff) -> i32 {
     let (kind, answer) = match verdict {
         Verdict::Send => return SEND,
         Verdict::Hold => return DROP,
+        Verdict::HoldSteadily => return CONGESTED,
         Verdict::Let(kind) => (kind, SEND),
         Verdict::Drop(kind) => (kind, DROP),
     };
@@ -156,6 +162,7 @@ fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verd
         }
         return match hold::judge(flow, leaving.packet, &daemon) {
             true => Verdict::Send,
+            false if hold::is_steady(flow) => Verdict::HoldSteadily,
             false => Verdict::Hold,
         };
     }

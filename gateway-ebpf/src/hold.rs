@@ -6,10 +6,12 @@
 //! reached is no business of these programs: it comes as an ICMP error.
 
 use aya_ebpf::bindings::bpf_sock_ops;
-use aya_ebpf::helpers::generated::{bpf_ringbuf_output, bpf_setsockopt};
+use aya_ebpf::helpers::generated::{
+    bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_setsockopt,
+};
 use core::ffi::c_void;
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
-use gateway_common::held::{Held, Reach};
+use gateway_common::held::{Held, Reach, STEADY_FROM_NS, STEADY_UNTIL_NS};
 use gateway_common::origin::Origin;
 
 use crate::lifecycle;
@@ -74,6 +76,16 @@ pub fn judge(flow: &mut Flow, packet: &Packet, daemon: &Daemon) -> bool {
     flow.sequence = packet.sequence;
     tell(flow);
     false
+}
+
+/// In egress, of a SYN that is held: whether the next one is to come in half a second, and not after
+/// twice the pause that was before this one.
+#[inline(always)]
+pub fn is_steady(flow: &Flow) -> bool {
+    // SAFETY: a helper without preconditions.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let waited = now.wrapping_sub(flow.origin.boot_ns);
+    (STEADY_FROM_NS..STEADY_UNTIL_NS).contains(&waited)
 }
 
 /// Tells the daemon. What it does not hear now it hears with the next repetition.

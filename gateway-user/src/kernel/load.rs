@@ -13,6 +13,7 @@ use aya::maps::{Map, MapError};
 use aya::programs::{Program, ProgramType};
 use aya::sys::BpfHelper;
 use aya::{Ebpf, EbpfLoader};
+use gateway_common::held::{STEADY_FROM_NS, STEADY_UNTIL_NS};
 use gateway_common::settings::Settings;
 
 use super::bpffs::Folders;
@@ -47,6 +48,9 @@ const PINNED: [&str; 14] = [
     "STATS",
 ];
 
+/// What the kernel takes as `TCP_SYNCNT`.
+const MOST_SYN_REPEATS: u16 = 127;
+
 /// The loaded programs and the maps the daemon uses.
 pub(super) struct Programs {
     hooks: Vec<(Hook, OwnedFd)>,
@@ -61,7 +65,7 @@ impl Programs {
             port,
             has_set_retval: u16::from(has_set_retval(ProgramType::CgroupSockAddr)),
             has_socket_retval: u16::from(has_set_retval(ProgramType::CgroupSock)),
-            syn_repeats: syn_repeats(),
+            syn_repeats: syn_repeats(tick()),
         };
         let pins = folders.maps();
         let mut loader = EbpfLoader::new();
@@ -125,19 +129,31 @@ fn has_set_retval(kind: ProgramType) -> bool {
 }
 
 /// How often a held SYN is repeated before the agent's kernel gives up: as many times as make about
-/// the two minutes that an unanswered SYN has without a gateway (`tcp_syn_retries` of 6), if the
-/// first repetition comes after one tick instead of a second and the pause doubles each time.
-fn syn_repeats() -> u16 {
-    const TWO_MINUTES: Duration = Duration::from_secs(127);
-    // The coarse clock goes forward once a tick.
-    let tick = nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)
-        .map_or(Duration::from_millis(4), Duration::from)
-        .max(Duration::from_millis(1));
-    let mut repeats = 0;
-    while tick * (2 << repeats) < TWO_MINUTES {
+/// the two minutes that an unanswered SYN has without a gateway (`tcp_syn_retries` of 6), in the
+/// rhythm that `hold` and `egress` make of it.
+fn syn_repeats(tick: Duration) -> u16 {
+    const ABOUT_TWO_MINUTES: Duration = Duration::from_secs(95);
+    const STEADY_PAUSE: Duration = Duration::from_millis(500);
+    let steady = Duration::from_nanos(STEADY_FROM_NS)..Duration::from_nanos(STEADY_UNTIL_NS);
+    let (mut repeats, mut waited, mut pause) = (0, tick, tick);
+    while waited < ABOUT_TWO_MINUTES && repeats < MOST_SYN_REPEATS {
         repeats += 1;
+        if steady.contains(&waited) {
+            waited += STEADY_PAUSE;
+        } else {
+            pause *= 2;
+            waited += pause;
+        }
     }
     repeats
+}
+
+/// The tick of the kernel's timer.
+fn tick() -> Duration {
+    // The coarse clock goes forward once a tick.
+    nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC_COARSE)
+        .map_or(Duration::from_millis(4), Duration::from)
+        .max(Duration::from_millis(1))
 }
 
 fn load_program(ebpf: &mut Ebpf, hook: Hook) -> Result<OwnedFd, KernelError> {
@@ -169,5 +185,17 @@ fn embedded(part: &str) -> KernelError {
     KernelError::Load {
         release: release(),
         detail: format!("the embedded object has no {part}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_waits_about_two_minutes_whatever_the_tick() {
+        for (tick, repeats) in [(1000, 124), (3333, 122), (4000, 122), (10_000, 120)] {
+            assert_eq!(syn_repeats(Duration::from_micros(tick)), repeats, "{tick}");
+        }
     }
 }

@@ -32,24 +32,29 @@ static int one(const void *address, socklen_t size)
 
 int storm(void)
 {
-	/* [0] tells the workers to stop; the rest are counts by errno. */
-	volatile uint64_t *shared = mmap(NULL, (ERRNOS + 1) * sizeof *shared, PROT_READ | PROT_WRITE,
-					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	/* [0] tells the workers to stop, then come counts by errno, then how often each worker
+	 * connected. */
+	volatile uint64_t *shared = mmap(NULL, (1 + ERRNOS + WORKERS) * sizeof *shared,
+					 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile uint64_t *connected = shared + 1 + ERRNOS;
 	for (int worker = 0; worker < WORKERS; worker++)
 		if (fork() == 0) {
 			while (!shared[0]) {
 				int error = worker % 2 ? one(TO6) : one(TO4);
 				if (error < ERRNOS)
 					__atomic_fetch_add(&shared[1 + error], 1, __ATOMIC_RELAXED);
+				if (error == CONNECTED)
+					connected[worker]++;
 				/* The daemon is to get to its work beside all this. */
 				usleep(PAUSE);
 			}
 			_exit(0);
 		}
-	/* A letter asks for the count of connections so far; the end of all letters is the end. */
+	/* A letter asks how often each worker connected so far; the end of all letters is the end. */
 	char letter;
 	while (read(STDIN_FILENO, &letter, 1) > 0) {
-		printf("connected\t%lu\n", shared[1 + CONNECTED]);
+		for (int worker = 0; worker < WORKERS; worker++)
+			printf("%lu%c", connected[worker], worker < WORKERS - 1 ? '\t' : '\n');
 		fflush(stdout);
 	}
 	shared[0] = 1;

@@ -1,6 +1,6 @@
 //! Connects that are held: what the agent waits for, and what it hears.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gateway_common::held::{Held, Reach};
 use gateway_common::origin::Origin;
@@ -240,6 +240,28 @@ fn another_daemon_hears_of_what_is_held() {
         assert_eq!(accepted(&second, &listeners.v4), heard);
     });
     assert_eq!(said, V4);
+}
+
+#[test]
+fn what_is_held_for_long_is_heard_of_twice_a_second() {
+    let stage = Stage::set();
+    let kernel = stage.start_holding();
+    let _listeners = stage.listen(&kernel);
+    let mut held = kernel.held().unwrap();
+    kernel.attach(&stage.cgroup).unwrap();
+    for destination in [V4, V6] {
+        let said = meanwhile(&stage, &format!("poll {destination} 5000"), || {
+            // The first pauses are short; by doubling there would be three long ones.
+            let (mut last, mut pauses) = (Instant::now(), 0);
+            while pauses < 6 {
+                hear(&mut held);
+                pauses += usize::from(last.elapsed() > Duration::from_millis(300));
+                last = Instant::now();
+            }
+        });
+        assert_eq!(said, "nothing yet");
+        while held.take_next().is_some() {}
+    }
 }
 
 #[test]
