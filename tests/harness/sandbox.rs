@@ -81,7 +81,8 @@ pub fn free_port() -> Result<u16> {
     static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
     // Processes that run at the same time begin their search at different places.
-    let start = u16::try_from(std::process::id() % 9_000)? + 20_000;
+    // Processes that start together have neighbouring ids; each gets room for some dozen ports.
+    let start = u16::try_from(std::process::id().wrapping_mul(61) % 9_000)? + 20_000;
     let port = (start..32_000)
         .chain(20_000..start)
         .find(|port| {
