@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use gateway_core::event::SessionEnd;
 use gateway_core::flow::{ClientAddr, OriginalDst};
 use gateway_core::ids::{ResourceName, SessionId, WorkloadName};
 use jiff::Timestamp;
@@ -104,7 +105,8 @@ struct Table {
 struct Entry {
     info: Info,
     counters: Counters,
-    ended: AtomicBool,
+    /// How it is to end, once that was asked for; the first who asks is heard.
+    ended: OnceLock<SessionEnd>,
     end: Notify,
 }
 
@@ -121,7 +123,7 @@ impl Live {
         let entry = Arc::new(Entry {
             info,
             counters: Counters::default(),
-            ended: AtomicBool::new(false),
+            ended: OnceLock::new(),
             end: Notify::new(),
         });
         self.table.total.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +132,7 @@ impl Live {
             .insert(entry.info.session.clone(), Arc::clone(&entry));
         // Looked at after the entry can be found: either this sees the end or `close` the entry.
         if self.table.closed.load(Ordering::SeqCst) {
-            entry.ended.store(true, Ordering::Release);
+            entry.ask_to_end(&SessionEnd::Stopped);
         }
         Guard {
             entry,
@@ -149,14 +151,24 @@ impl Live {
 
     /// Asks every session that came through `cgroup` to end; returns how many those are.
     pub fn end_cgroup(&self, cgroup: CgroupId) -> usize {
-        self.end_where(|info| info.cgroup == cgroup)
+        self.end_where(&SessionEnd::Stopped, |info| info.cgroup == cgroup)
+    }
+
+    /// Asks every session of `workload` to end; returns how many those are.
+    pub fn end_workload(&self, workload: &WorkloadName, how: &SessionEnd) -> usize {
+        self.end_where(how, |info| info.workload == *workload)
+    }
+
+    /// Asks one session to end; false if it has by itself.
+    pub fn end_session(&self, session: &SessionId, how: &SessionEnd) -> bool {
+        self.end_where(how, |info| info.session == *session) > 0
     }
 
     /// Asks every session to end, those that are registered later too; returns how many there
     /// are now.
     pub fn close(&self) -> usize {
         self.table.closed.store(true, Ordering::SeqCst);
-        self.end_where(|_| true)
+        self.end_where(&SessionEnd::Stopped, |_| true)
     }
 
     /// Completes when no session is left. Cancel safe: it only looks.
@@ -185,7 +197,7 @@ impl Live {
         self.table.total.load(Ordering::Relaxed)
     }
 
-    fn end_where(&self, which: impl Fn(&Info) -> bool) -> usize {
+    fn end_where(&self, how: &SessionEnd, which: impl Fn(&Info) -> bool) -> usize {
         let chosen: Vec<_> = self
             .table
             .lock()
@@ -194,8 +206,7 @@ impl Live {
             .cloned()
             .collect();
         for entry in &chosen {
-            entry.ended.store(true, Ordering::Release);
-            entry.end.notify_waiters();
+            entry.ask_to_end(how);
         }
         chosen.len()
     }
@@ -212,14 +223,14 @@ impl Guard {
         &self.entry.info
     }
 
-    /// Completes when an operator or the daemon's end wants the session to end, which then is
-    /// `SessionEnd::Stopped`. Cancel safe: a call after the request completes at once.
-    pub async fn cancelled(&self) {
+    /// Completes when an operator or the daemon's end wants the session to end, and says how. Cancel
+    /// safe: a call after the request completes at once.
+    pub async fn cancelled(&self) -> SessionEnd {
         loop {
             // Made before the look, so that a request in between is not missed.
             let end = self.entry.end.notified();
-            if self.entry.ended.load(Ordering::Acquire) {
-                return;
+            if let Some(how) = self.entry.ended.get() {
+                return how.clone();
             }
             end.await;
         }
@@ -241,6 +252,11 @@ impl Table {
 }
 
 impl Entry {
+    fn ask_to_end(&self, how: &SessionEnd) {
+        self.ended.get_or_init(|| how.clone());
+        self.end.notify_waiters();
+    }
+
     fn session(&self) -> Session {
         let Counters {
             allowed,
@@ -300,6 +316,19 @@ mod tests {
         live.drained().await;
         // Whoever comes too late is ended at once.
         live.register(info("b", 7)).cancelled().await;
+    }
+
+    #[tokio::test]
+    async fn one_session_is_ended_and_the_first_word_counts() {
+        let live = Live::default();
+        let (one, other) = (live.register(info("a", 7)), live.register(info("b", 7)));
+        assert!(live.end_session(&SessionId::new("a"), &SessionEnd::Killed));
+        assert!(!live.end_session(&SessionId::new("c"), &SessionEnd::Killed));
+        let frozen = SessionEnd::Frozen { reason: None };
+        assert_eq!(live.end_workload(&WorkloadName::new("other"), &frozen), 0);
+        assert_eq!(live.end_workload(&WorkloadName::new("planner"), &frozen), 2);
+        assert_eq!(one.cancelled().await, SessionEnd::Killed);
+        assert_eq!(other.cancelled().await, frozen);
     }
 
     #[test]

@@ -24,6 +24,8 @@ mod evidence;
 #[cfg(test)]
 mod found_path;
 #[cfg(test)]
+mod freeze;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod launch;

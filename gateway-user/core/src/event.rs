@@ -270,9 +270,22 @@ pub enum SessionEnd {
     },
     /// The gateway stopped, or an operator detached the cgroup.
     Stopped,
+    /// An operator ended this session.
+    Killed,
+    /// An operator froze the workload.
+    Frozen {
+        /// What the operator gave as reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
 }
 
 impl SessionEnd {
+    /// Whether an operator stopped the agent in what it did, so that nothing of it is to go on.
+    pub fn is_switched_off(&self) -> bool {
+        matches!(self, Self::Killed | Self::Frozen { .. })
+    }
+
     /// Its name, as in recordings.
     pub fn name(&self) -> &'static str {
         match self {
@@ -286,6 +299,8 @@ impl SessionEnd {
             Self::TimedOut { .. } => "timed_out",
             Self::RecordingFailed { .. } => "recording_failed",
             Self::Stopped => "stopped",
+            Self::Killed => "killed",
+            Self::Frozen { .. } => "frozen",
         }
     }
 }

@@ -13,7 +13,7 @@ use nix::unistd::{AccessFlags, User, access};
 use super::AppError;
 use crate::config::Config;
 use crate::confine::{self, Confinement, Landlock};
-use crate::control::attachments;
+use crate::control::{attachments, frozen};
 
 /// Why the daemon could not become an ordinary user's.
 #[derive(Debug, thiserror::Error)]
@@ -72,15 +72,18 @@ pub(super) fn user(name: &str) -> Result<User, DescentError> {
 pub(super) fn hand_over(config: &Config, user: &User) -> Result<(), DescentError> {
     let recordings = &config.recording.directory;
     let own = attachments::folder(&config.daemon.runtime);
-    for folder in [recordings, &own] {
+    let kept = frozen::folder(&config.daemon.state);
+    for folder in [recordings, &own, &kept] {
         let failed = failed(user, folder);
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.and_then(|()| give(folder, user)).map_err(failed)?;
     }
     attachments::adopt_file(&config.daemon.runtime).map_err(failed(user, &own))?;
-    for entry in fs::read_dir(&own).into_iter().flatten().flatten() {
-        let path = entry.path();
-        give(&path, user).map_err(failed(user, &path))?;
+    for folder in [&own, &kept] {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            give(&path, user).map_err(failed(user, &path))?;
+        }
     }
     let log = &config.log.file;
     if let Some(folder) = log.parent().filter(|folder| !folder.exists()) {
@@ -106,11 +109,17 @@ fn failed(user: &User, path: &Path) -> impl FnOnce(io::Error) -> DescentError {
 /// Gives the privileges up, and sees that the daemon can do its work without them.
 pub(super) fn descend(config: &Config, user: User, keeps_bpf: bool) -> Result<(), AppError> {
     let own = attachments::folder(&config.daemon.runtime);
+    let kept = frozen::folder(&config.daemon.state);
     let log = config.log.file.parent().unwrap_or(Path::new("/"));
     let recordings = &config.recording.directory;
     let confinement = Confinement {
         user,
-        writable: vec![recordings.clone(), own.clone(), log.to_owned()],
+        writable: vec![
+            recordings.clone(),
+            own.clone(),
+            kept.clone(),
+            log.to_owned(),
+        ],
         keeps_bpf,
     };
     let landlock = confine::confine(&confinement).map_err(DescentError::from)?;
@@ -123,6 +132,7 @@ pub(super) fn descend(config: &Config, user: User, keeps_bpf: bool) -> Result<()
     let needs = [
         ("write to", recordings.as_path(), writes),
         ("write to", own.as_path(), writes),
+        ("write to", kept.as_path(), writes),
         ("write", config.log.file.as_path(), AccessFlags::W_OK),
         // Read again at each reload.
         ("read", config.path.as_path(), AccessFlags::R_OK),

@@ -27,6 +27,7 @@ use nix::unistd::User;
 
 use crate::config::{self, Config, ConfigError};
 use crate::control::attachments::{self, Attachments, AttachmentsError};
+use crate::control::frozen::{self, Frozen, FrozenError};
 use crate::control::operations::OperationError;
 use crate::control::runs::Given;
 use crate::control::server::{self, SocketError};
@@ -70,6 +71,9 @@ pub enum AppError {
     /// The table of attachments.
     #[error(transparent)]
     Attachments(#[from] AttachmentsError),
+    /// The list of workloads that are frozen.
+    #[error(transparent)]
+    Frozen(#[from] FrozenError),
     /// Making table and hooks agree.
     #[error(transparent)]
     Operation(#[from] OperationError),
@@ -110,6 +114,7 @@ struct Parts {
     listeners: Listeners,
     resolvers: Resolvers,
     attachments: Arc<Attachments>,
+    frozen: Frozen,
     live: Live,
     authority: Arc<Authority>,
     log: EnforcementLog,
@@ -191,6 +196,7 @@ fn prepare_daemon(
         source,
     })?;
     let attachments = Attachments::load(attachments::file(&daemon.runtime))?;
+    let frozen = Frozen::load(frozen::file(&daemon.state))?;
     let listeners = listeners::open(daemon.port)?;
     kernel.mark_listener(listeners.v4.as_fd())?;
     if let Some(v6) = &listeners.v6 {
@@ -217,6 +223,7 @@ fn prepare_daemon(
         listeners,
         resolvers,
         attachments: Arc::new(attachments),
+        frozen,
         live: Live::default(),
         authority: Arc::new(authority),
         notifier: notices::notifier(&log),

@@ -187,6 +187,7 @@ fn dialer(
     Dialer::new(
         Arc::clone(&parts.kernel),
         Arc::clone(&parts.attachments),
+        parts.frozen.clone(),
         parts.in_force.subscribe(),
         names,
         parts.log.clone(),
@@ -199,6 +200,7 @@ fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer
     Intake {
         kernel: Arc::clone(&parts.kernel),
         attachments: Arc::clone(&parts.attachments),
+        frozen: parts.frozen.clone(),
         live: parts.live.clone(),
         log: parts.log.clone(),
         protocols: Registry::default(),
@@ -224,6 +226,7 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         kernel: Arc::clone(&parts.kernel),
         mount: parts.mount.clone(),
         attachments: Arc::clone(&parts.attachments),
+        frozen: parts.frozen.clone(),
         live: parts.live.clone(),
         settings,
         log: parts.log.clone(),

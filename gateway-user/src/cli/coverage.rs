@@ -84,6 +84,7 @@ fn print_workload(out: &mut impl Write, workload: &Workload) -> io::Result<()> {
     }
     for (why, count) in &workload.refused {
         let what = match why.as_str() {
+            "frozen" => "connection while the workload was frozen".to_owned(),
             "denied_by_rule" => "connection that a rule denies".to_owned(),
             "no_resource" => "connection to what is no resource".to_owned(),
             "not_allowed" => "connection that no rule allows, or beyond a limit".to_owned(),

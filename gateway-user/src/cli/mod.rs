@@ -9,6 +9,7 @@ mod coverage;
 mod daemon;
 mod enter;
 mod failure;
+mod freeze;
 mod manual;
 mod place;
 mod policy;
@@ -66,6 +67,7 @@ Examples:
   gateway run --as planner -- psql -h db shop    run one command as workload `planner`
   gateway attach --as planner --unit agent       take over a running service
   gateway tail                                   watch what is refused
+  gateway freeze planner                         stop a workload at once
   gateway sessions list                          what was recorded";
 
 #[derive(Debug, Subcommand)]
@@ -97,6 +99,23 @@ Examples:
     Detach(attach::DetachArgs),
     /// Show what is attached and which sessions are open
     Status(status::StatusArgs),
+    /// Stop a workload: end all it has open, refuse all it opens, until it is thawed
+    #[command(after_help = "\
+It survives restarts of the daemon and of the host. A statement that a server is busy with is
+cancelled there where the protocol can.
+
+Example:
+  gateway freeze planner --reason 'deletes what it should not, see INC-42'")]
+    Freeze(freeze::FreezeArgs),
+    /// Let a frozen workload act again
+    Thaw(freeze::ThawArgs),
+    /// End one open session
+    #[command(after_help = "\
+The workload may connect again at once: `gateway freeze` keeps it from that.
+
+Example:
+  gateway kill 5d7e2c41          as `gateway status` shows it")]
+    Kill(freeze::KillArgs),
     /// Show what was inspected, what passed uninspected, what was refused and what cannot be seen
     Coverage(coverage::CoverageArgs),
     /// Print the daemon's numbers as OpenMetrics text
@@ -179,6 +198,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let places = places()?;
             talk(status::run(&client(&places), &places, args))
         }
+        Command::Freeze(args) => talk(freeze::freeze(&client(&places()?), args)),
+        Command::Thaw(args) => talk(freeze::thaw(&client(&places()?), args)),
+        Command::Kill(args) => talk(freeze::kill(&client(&places()?), args)),
         Command::Coverage(args) => talk(coverage::run(&client(&places()?), args)),
         Command::Metrics => talk(coverage::metrics(&client(&places()?))),
         Command::Reload => talk(status::reload(&client(&places()?))),

@@ -17,6 +17,7 @@ use super::wording::counted;
 use crate::control::api::{Attached, Hooks, Status};
 use crate::control::attachments::Purpose;
 use crate::control::client::{Client, ClientError};
+use crate::control::frozen::Freeze;
 use crate::live::Session;
 
 const STRONG: Style = Style::new().bold();
@@ -123,13 +124,28 @@ fn render(status: &Status, now: Timestamp) -> String {
             printable(&repairs.what),
         )
     });
-    let problems: String = repaired.chain([problems]).collect();
+    let frozen = frozen(&status.frozen, now);
+    let problems: String = frozen.chain(repaired).chain([problems]).collect();
     let attached = attachments(&status.attachments, &configuration.workloads, now);
     let open = connections(status, now);
     format!(
         "{head}{problems}\n{STRONG}attached{STRONG:#}\n{attached}\n{STRONG}connections{STRONG:#}\n{open}{}",
         counters(status)
     )
+}
+
+fn frozen(frozen: &[Freeze], now: Timestamp) -> impl Iterator<Item = String> + '_ {
+    frozen.iter().map(move |freeze| {
+        let why = freeze.reason.as_deref().map(printable);
+        format!(
+            "{BAD}FROZEN{BAD:#}    {}, for {} by uid {}{}; `gateway thaw {}` lets it go on\n",
+            freeze.workload,
+            age(freeze.since, now),
+            freeze.by.uid,
+            why.map(|why| format!(": {why}")).unwrap_or_default(),
+            freeze.workload,
+        )
+    })
 }
 
 fn attachments(attached: &[Attached], known: &[WorkloadName], now: Timestamp) -> String {

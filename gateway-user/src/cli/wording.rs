@@ -27,6 +27,11 @@ pub(super) fn ending(how: &SessionEnd) -> String {
             format!("the recording failed: {}", line(detail))
         }
         SessionEnd::Stopped => "stopped by the gateway".to_owned(),
+        SessionEnd::Killed => "killed by an operator".to_owned(),
+        SessionEnd::Frozen { reason: None } => "the workload was frozen".to_owned(),
+        SessionEnd::Frozen { reason: Some(why) } => {
+            format!("the workload was frozen: {}", line(why))
+        }
     }
 }
 

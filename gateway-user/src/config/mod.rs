@@ -10,7 +10,7 @@ pub mod datagrams;
 pub mod dns;
 mod file;
 pub mod hosts;
-mod nearest;
+pub mod nearest;
 pub mod notify;
 pub mod report;
 mod resources;

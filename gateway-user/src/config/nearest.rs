@@ -2,7 +2,7 @@
 
 /// The nearest of `known` to `word`, if it is near enough to be a slip of the fingers: at most a
 /// third of its letters wrong, missing, too many or swapped.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
         .map(|name| (distance(word, name), name))

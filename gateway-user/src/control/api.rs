@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::attachments::Purpose;
+use super::frozen::Freeze;
 use crate::kernel::{CgroupId, Closing};
 use crate::live::Session;
 
@@ -31,6 +32,9 @@ pub struct Status {
     /// What does not work as it should, in sentences; empty when all is well.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// The workloads that an operator has stopped.
+    #[serde(default)]
+    pub frozen: Vec<Freeze>,
     /// What was found damaged and put right since the daemon started; none if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repairs: Option<Repairs>,
@@ -171,6 +175,44 @@ pub struct RunEnded {
     /// Processes that are still in the cgroup. While there are any it stays attached; the daemon
     /// removes it after the last one.
     pub processes: usize,
+}
+
+/// Body of `POST /v1/freezes`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeRequest {
+    /// The workload to stop.
+    pub workload: WorkloadName,
+    /// Why, in one line; agents are told it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Answer to `POST /v1/freezes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Froze {
+    /// What is in force now.
+    #[serde(flatten)]
+    pub freeze: Freeze,
+    /// How many open sessions are ended by it.
+    pub ended: usize,
+}
+
+/// Answer to `DELETE /v1/freezes/{workload}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thawed {
+    /// The workload that may act again.
+    pub workload: WorkloadName,
+    /// Since when it was frozen.
+    pub since: Timestamp,
+}
+
+/// Answer to `DELETE /v1/sessions/{session}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Killed {
+    /// The session that is ended, as it stood.
+    #[serde(flatten)]
+    pub session: Session,
 }
 
 /// Answer to `POST /v1/reload`.

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{
-    AttachRequest, Attached, Detached, Problem, Reloaded, Run, RunEnded, RunRequest, Status,
+    AttachRequest, Attached, Detached, FreezeRequest, Froze, Killed, Problem, Reloaded, Run,
+    RunEnded, RunRequest, Status, Thawed,
 };
 use super::coverage::Coverage;
 use crate::kernel::CgroupId;
@@ -131,6 +132,23 @@ impl Client {
             .await
     }
 
+    /// Stops a workload.
+    pub async fn freeze(&self, request: &FreezeRequest) -> Result<Froze, ClientError> {
+        self.ask(Method::POST, "/v1/freezes", Some(request)).await
+    }
+
+    /// Lets a workload act again.
+    pub async fn thaw(&self, workload: &WorkloadName) -> Result<Thawed, ClientError> {
+        let path = format!("/v1/freezes/{}", segment(workload.as_str()));
+        self.ask(Method::DELETE, &path, None::<&()>).await
+    }
+
+    /// Ends the open session whose id begins or ends like this.
+    pub async fn kill(&self, session: &str) -> Result<Killed, ClientError> {
+        let path = format!("/v1/sessions/{}", segment(session));
+        self.ask(Method::DELETE, &path, None::<&()>).await
+    }
+
     /// Reads the configuration again.
     pub async fn reload(&self) -> Result<Reloaded, ClientError> {
         self.ask(Method::POST, "/v1/reload", None::<&()>).await
@@ -218,6 +236,16 @@ impl Client {
             },
         }
     }
+}
+
+/// A text as one segment of a path (RFC 3986 section 3.3).
+fn segment(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte);
+    let one = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(one).collect()
 }
 
 /// Completes with `exchange`, driving `connection` for as long as that takes.

@@ -37,7 +37,10 @@ impl Operations {
         id: CgroupId,
         workload: &WorkloadName,
     ) -> Result<(), OperationError> {
-        let passages = self.parts().settings.datagrams(workload);
+        let passages = match self.parts().frozen.find(workload) {
+            Some(_) => Vec::new(),
+            None => self.parts().settings.datagrams(workload),
+        };
         let before = self.allowed().table().get(&id).cloned();
         if before.as_ref() == Some(&passages) {
             return Ok(());

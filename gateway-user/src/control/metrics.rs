@@ -70,6 +70,13 @@ impl Operations {
             attached.get_or_create(&labels).inc();
         }
         registry.register("attached_cgroups", "Attached cgroups", attached);
+        let frozen = Family::<Labels, Gauge>::default();
+        for one in &status.frozen {
+            let labels = vec![("workload", one.workload.to_string())];
+            frozen.get_or_create(&labels).set(1);
+        }
+        let help = "Workloads that an operator has stopped, each as 1";
+        registry.register("frozen_workloads", help, frozen);
         let problems = gauge(i64::try_from(status.problems.len()).unwrap_or(i64::MAX));
         let help = "Things that do not work as they should; `gateway status` says what";
         registry.register("problems", help, problems);

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gateway_core::ids::{ResourceName, WorkloadName};
+use gateway_core::ids::{ResourceName, SessionId, WorkloadName};
 use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
@@ -17,12 +17,14 @@ use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
 use super::coverage::Retired;
 use super::datagrams::Allowed;
 use super::follow::{Following, Selection};
+use super::frozen::{Frozen, FrozenError};
 use super::health::Health;
 use super::hooks::detached_line;
 use super::peer::Peer;
 use super::runs::{Given, Runs};
 use super::status::describe;
 use crate::config::datagrams::Passage;
+use crate::config::nearest::nearest;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
 use crate::notify::Notifier;
@@ -59,6 +61,53 @@ pub enum OperationError {
         /// The cgroup that was named as a run.
         id: CgroupId,
     },
+    /// The workload is not frozen.
+    #[error("workload `{name}` is not frozen")]
+    NotFrozen {
+        /// The asked-for name.
+        name: WorkloadName,
+        /// The workloads that are.
+        frozen: Vec<WorkloadName>,
+    },
+    /// Its sessions would go on, or its next ones be let through.
+    #[error("workload `{workload}` is frozen, and what is detached is not stopped any more")]
+    DetachFrozen {
+        /// The workload.
+        workload: WorkloadName,
+    },
+    /// The workload is frozen, but something that belongs to it did not work.
+    #[error("workload `{workload}` is frozen now, but not all of it worked: {error}")]
+    HalfFrozen {
+        /// The workload.
+        workload: WorkloadName,
+        /// What did not work.
+        error: Box<OperationError>,
+    },
+    /// The reason for a freeze cannot be told to agents.
+    #[error("this reason cannot be used: {why}")]
+    Reason {
+        /// Why not.
+        why: String,
+    },
+    /// No open session is meant.
+    #[error("no open session begins or ends with `{part}`")]
+    NoSession {
+        /// What was given.
+        part: String,
+    },
+    /// Several open sessions are meant.
+    #[error("{count} open sessions begin or end with `{part}`")]
+    SeveralSessions {
+        /// What was given.
+        part: String,
+        /// How many they are.
+        count: usize,
+        /// Some of them.
+        some: Vec<SessionId>,
+    },
+    /// The list of frozen workloads could not be kept.
+    #[error(transparent)]
+    Frozen(#[from] FrozenError),
     /// The configuration on disk is not good; the one in force stays.
     #[error("the configuration was not loaded, the one before stays in force\n{0}")]
     Configuration(String),
@@ -103,6 +152,8 @@ pub struct Parts {
     pub mount: CgroupMount,
     /// Who is attached.
     pub attachments: Arc<Attachments>,
+    /// Who is frozen.
+    pub frozen: Frozen,
     /// What is open.
     pub live: Live,
     /// The configuration.
@@ -147,10 +198,32 @@ impl OperationError {
             Self::NoWorkload { known, .. } if known.is_empty() => {
                 Some("add a [[workload]] to the configuration and reload".to_owned())
             }
-            Self::NoWorkload { known, .. } => {
+            Self::NoWorkload { name, known } => {
                 let known: Vec<_> = known.iter().map(WorkloadName::as_str).collect();
-                Some(format!("the configuration has {}", known.join(", ")))
+                let meant = nearest(name.as_str(), known.iter().copied());
+                let meant = meant.map(|meant| format!("did you mean `{meant}`? "));
+                let meant = meant.unwrap_or_default();
+                Some(format!("{meant}the configuration has {}", known.join(", ")))
             }
+            Self::NotFrozen { frozen, .. } if frozen.is_empty() => {
+                Some("no workload is frozen".to_owned())
+            }
+            Self::NotFrozen { frozen, .. } => {
+                let frozen: Vec<_> = frozen.iter().map(WorkloadName::as_str).collect();
+                Some(format!("frozen are {}", frozen.join(", ")))
+            }
+            Self::DetachFrozen { workload } => {
+                Some(format!("thaw it first: gateway thaw {workload}"))
+            }
+            Self::NoSession { .. } => Some(
+                "`gateway status` lists the open ones, `gateway sessions list` those that ended"
+                    .to_owned(),
+            ),
+            Self::SeveralSessions { some, .. } => {
+                let some: Vec<_> = some.iter().map(SessionId::as_str).collect();
+                Some(format!("give more of the id: {}", some.join(", ")))
+            }
+            Self::HalfFrozen { error, .. } => error.help(),
             Self::AttachedAlready { path, .. } => Some(format!(
                 "detach it first: gateway detach --cgroup {}",
                 path.display()
@@ -159,6 +232,10 @@ impl OperationError {
                 Some("`gateway status` lists what is attached".to_owned())
             }
             Self::Log(_) => Some("make room or correct [log] file, then try again".to_owned()),
+            Self::Frozen(_) => {
+                Some("see to the daemon's state directory, and do it again".to_owned())
+            }
+            Self::Reason { .. } => Some("give one short line".to_owned()),
             Self::Cgroup { .. }
             | Self::Configuration(_)
             | Self::Kernel(_)
@@ -238,6 +315,11 @@ impl Operations {
             .find(|hooked| hooked.id == id);
         if attachment.is_none() && hooked.is_none() {
             return Err(OperationError::NotAttached { id });
+        }
+        let workload = attachment.as_ref().map(|one| &one.workload);
+        if let Some(frozen) = workload.and_then(|one| self.parts.frozen.find(one)) {
+            let workload = frozen.workload;
+            return Err(OperationError::DetachFrozen { workload });
         }
         let path = attachment.as_ref().map(|one| one.path.clone());
         let detached = Detached {

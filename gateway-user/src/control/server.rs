@@ -6,20 +6,21 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum::extract::{ConnectInfo, FromRequest, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use gateway_core::ids::WorkloadName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
-use super::api::{AttachRequest, Problem, RunRequest};
+use super::api::{AttachRequest, FreezeRequest, Problem, RunRequest};
 use super::metrics;
 use super::operations::{OperationError, Operations};
 use super::peer::{OPERATORS, Peer, operators};
@@ -37,7 +38,7 @@ pub struct SocketError {
 ///
 /// The caller holds the runtime directory's lock, so a socket that is there already is a dead
 /// daemon's and is replaced.
-pub fn listen(path: &Path) -> Result<StdUnixListener, SocketError> {
+pub fn listen(path: &std::path::Path) -> Result<StdUnixListener, SocketError> {
     let open = || -> io::Result<StdUnixListener> {
         // Made under another name and moved when its rights are set, so that at no moment anybody
         // else can connect.
@@ -83,6 +84,9 @@ fn routes(operations: Arc<Operations>) -> Router {
         .route("/v1/attachments/{cgroup}", delete(detach))
         .route("/v1/runs", post(start_run))
         .route("/v1/runs/{id}", delete(end_run))
+        .route("/v1/freezes", get(freezes).post(freeze))
+        .route("/v1/freezes/{workload}", delete(thaw))
+        .route("/v1/sessions/{session}", delete(kill))
         .route("/v1/reload", post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -175,6 +179,34 @@ async fn end_run(State(operations): Shared, Id(id): Id) -> Response {
     perform(move || operations.end_run(id)).await
 }
 
+async fn freezes(State(operations): Shared) -> Response {
+    perform(move || operations.freezes()).await
+}
+
+async fn freeze(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(request): Body<FreezeRequest>,
+) -> Response {
+    perform(move || operations.freeze(&request, peer)).await
+}
+
+async fn thaw(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(workload): Path<String>,
+) -> Response {
+    perform(move || operations.thaw(&WorkloadName::new(workload), peer)).await
+}
+
+async fn kill(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(session): Path<String>,
+) -> Response {
+    perform(move || operations.kill(&session, peer)).await
+}
+
 async fn reload(State(operations): Shared, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
     perform(move || operations.reload(Some(peer))).await
 }
@@ -205,14 +237,22 @@ async fn answer<T: Send + 'static>(
 
 fn code(error: &OperationError) -> StatusCode {
     match error {
-        OperationError::NotAttached { .. } | OperationError::NoRun { .. } => StatusCode::NOT_FOUND,
-        OperationError::AttachedAlready { .. } => StatusCode::CONFLICT,
+        OperationError::NotAttached { .. }
+        | OperationError::NoRun { .. }
+        | OperationError::NotFrozen { .. }
+        | OperationError::NoSession { .. } => StatusCode::NOT_FOUND,
+        OperationError::AttachedAlready { .. }
+        | OperationError::DetachFrozen { .. }
+        | OperationError::SeveralSessions { .. } => StatusCode::CONFLICT,
+        OperationError::Reason { .. } => StatusCode::BAD_REQUEST,
         OperationError::NoWorkload { .. }
         | OperationError::Configuration(_)
         | OperationError::Kernel(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        OperationError::Attachments(_) | OperationError::Log(_) | OperationError::Cgroup { .. } => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        OperationError::Attachments(_)
+        | OperationError::Frozen(_)
+        | OperationError::HalfFrozen { .. }
+        | OperationError::Log(_)
+        | OperationError::Cgroup { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

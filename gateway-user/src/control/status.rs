@@ -19,6 +19,7 @@ impl Operations {
             started: self.started(),
             port: self.parts().port,
             configuration: self.parts().settings.in_force(),
+            frozen: self.parts().frozen.all(),
             problems: self.problems(&attachments),
             repairs: self.health().repairs(),
             attachments,

@@ -34,6 +34,7 @@ use self::table::{Hear, Table};
 use crate::admission::{Admission, Place};
 use crate::config::Config;
 use crate::control::attachments::Attachments;
+use crate::control::frozen::{Freeze, Frozen};
 use crate::kernel::{CgroupId, HeldConnects, Kernel, KernelError, NetnsId, Unreachable};
 use crate::names::Names;
 use crate::observe::enforcement::{Connection, EnforcementLog, What};
@@ -55,6 +56,7 @@ const AT_ONCE: usize = 1024;
 pub struct Dialer {
     kernel: Arc<Kernel>,
     attachments: Arc<Attachments>,
+    frozen: Frozen,
     config: watch::Receiver<Arc<Config>>,
     names: Names,
     log: EnforcementLog,
@@ -82,14 +84,21 @@ enum Ruling {
     LetGo,
     /// It is refused.
     Bar(Option<ResourceName>, Refusal),
+    /// It is refused, and so is everything that the workload opens.
+    Frozen(Freeze),
 }
 
 impl Dialer {
     /// Takes its parts over. Listeners that it opens in other network namespaces come out of the
     /// channel's other end.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that a connect is judged by comes together here"
+    )]
     pub fn new(
         kernel: Arc<Kernel>,
         attachments: Arc<Attachments>,
+        frozen: Frozen,
         config: watch::Receiver<Arc<Config>>,
         names: Names,
         log: EnforcementLog,
@@ -101,6 +110,7 @@ impl Dialer {
         Ok(Self {
             kernel,
             attachments,
+            frozen,
             config,
             names,
             log,
@@ -207,8 +217,7 @@ impl Dialer {
         let origin = &held.origin;
         if let Err(error) = self.namespaces.serve(origin).await {
             // There is no way to tell the agent, whose `connect` will time out.
-            let reason = error.to_string();
-            self.note(origin, None, Refusal { rule: None, reason });
+            self.note(origin, None, unruled(error.to_string()));
             return self.table.done(origin);
         }
         let place = match self.judge(origin) {
@@ -219,6 +228,11 @@ impl Dialer {
             }
             Ruling::Bar(resource, refusal) => {
                 self.note(origin, resource, refusal);
+                self.table.unreached(origin, Unreachable::Port);
+                return self.tell(held, Unreachable::Port);
+            }
+            Ruling::Frozen(freeze) => {
+                self.note_frozen(origin, &freeze);
                 self.table.unreached(origin, Unreachable::Port);
                 return self.tell(held, Unreachable::Port);
             }
@@ -251,8 +265,11 @@ impl Dialer {
         let Some(workload) = attachment.and_then(|one| config.workload(&one.workload)) else {
             // As unknown as one that was never there. Intake says the same.
             let reason = format!("cgroup {} belongs to no workload", origin.attached);
-            return Ruling::Bar(None, Refusal { rule: None, reason });
+            return Ruling::Bar(None, unruled(reason));
         };
+        if let Some(freeze) = self.frozen.find(&workload.name) {
+            return Ruling::Frozen(freeze);
+        }
         let (name, groups) = (&workload.name, &workload.groups);
         let claim = self
             .names
@@ -335,14 +352,33 @@ impl Dialer {
     fn note(&self, origin: &Origin, resource: Option<ResourceName>, refusal: Refusal) {
         let workload = self.attachments.workload_of(CgroupId(origin.attached));
         let connection = Connection::of_origin(origin, workload, resource);
-        let what = What::ConnectionRefused {
+        self.write(What::ConnectionRefused {
             connection,
             rule: refusal.rule,
+            frozen: false,
             reason: refusal.reason,
-        };
+        });
+    }
+
+    fn note_frozen(&self, origin: &Origin, freeze: &Freeze) {
+        let workload = Some(freeze.workload.clone());
+        self.write(What::ConnectionRefused {
+            connection: Connection::of_origin(origin, workload, None),
+            rule: None,
+            frozen: true,
+            reason: freeze.why(),
+        });
+    }
+
+    fn write(&self, what: What) {
         // It is refused whether or not the log takes it.
         if let Err(error) = self.log.note(what) {
             tracing::error!(%error, "cannot write the enforcement log");
         }
     }
+}
+
+/// A refusal that is no rule's.
+fn unruled(reason: String) -> Refusal {
+    Refusal { rule: None, reason }
 }

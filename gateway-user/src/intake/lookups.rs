@@ -93,6 +93,9 @@ impl Intake {
 
     /// The answer to one datagram, if it gets one.
     async fn look_up(&self, origin: &Origin, query: &[u8]) -> Option<Vec<u8>> {
+        if let Some(freeze) = self.freeze_of(origin) {
+            return self.answer_frozen(origin, freeze, query);
+        }
         let config = Arc::clone(&self.around.config.borrow());
         let session = self.session(origin, &config, async {
             Ok::<_, Refused>(Arc::new(self.subject(origin, &config).await?))
@@ -116,6 +119,9 @@ impl Intake {
         origin: &Origin,
         subject: Arc<Subject>,
     ) -> Result<(), Refused> {
+        if let Some(freeze) = self.freeze_of(origin) {
+            return Err(Refused::Frozen(freeze));
+        }
         let config = Arc::clone(&self.around.config.borrow());
         let known = async { Ok::<_, Infallible>(subject) };
         match self.session(origin, &config, known).await {
@@ -185,7 +191,7 @@ impl Intake {
     }
 
     /// A query that is not answered. Of a workload's many, one a second is told.
-    fn turn_down(&self, origin: &Origin, refused: &Refused) {
+    pub(super) fn turn_down(&self, origin: &Origin, refused: &Refused) {
         if let Refused::Full(full) = refused
             && full.tell.is_none()
         {

@@ -4,8 +4,10 @@
 //! Every question that stays without an answer refuses the connection, with a line in the
 //! enforcement log that says which: no record of the kernel, no workload, no protocol, no
 //! recording. Where the protocol is known, the agent is told in its own words. Look-ups of names,
-//! which need no connection, are in `lookups`.
+//! which need no connection, are in `lookups`; what workloads that an operator stopped are told is in
+//! `freeze`.
 
+mod freeze;
 mod lookups;
 
 use std::net::SocketAddr;
@@ -29,9 +31,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::admission::{Admission, Full};
+use crate::admission::{Admission, Full, Place};
 use crate::config::{Config, Resource};
 use crate::control::attachments::Attachments;
+use crate::control::frozen::{Freeze, Frozen};
 use crate::identity;
 use crate::kernel::{CgroupId, Kernel, loopback};
 use crate::live::{Guard, Info, Live};
@@ -49,6 +52,8 @@ pub struct Intake {
     pub kernel: Arc<Kernel>,
     /// Knows whose cgroups are whose.
     pub attachments: Arc<Attachments>,
+    /// Knows who is frozen.
+    pub frozen: Frozen,
     /// Lists the sessions that are open.
     pub live: Live,
     /// Where refusals are told.
@@ -89,6 +94,8 @@ enum Refused {
     Unrecorded(String),
     #[error("the workload has {} sessions open already", .0.limit)]
     Full(Full),
+    #[error("{}", .0.why())]
+    Frozen(Freeze),
 }
 
 impl Intake {
@@ -136,24 +143,19 @@ impl Intake {
         if resource.is_some_and(|resource| resource.protocol.shape == Shape::Terminated) {
             return self.look_ups(stream, origin, subject).await;
         }
-        let flow = Arc::new(Flow {
-            session: SessionId::new(uuid::Uuid::now_v7().to_string()),
-            client: ClientAddr(origin.source_addr()),
-            destination: OriginalDst(destination),
-            resource: resource.map(|resource| resource.name.clone()),
-            hosts,
-            unclear: unclear.map(|unclear| unclear.why),
-        });
-        // A workload without an entry was refused above; a limit of 0 refuses as well.
-        let limit = config.workload(&subject.workload);
-        let limit = limit.map_or(0, |workload| workload.max_sessions);
+        let flow = flow(origin, resource, hosts, unclear.map(|unclear| unclear.why));
+        let flow = Arc::new(flow);
+        let freeze = self.frozen.find(&subject.workload);
+        let is_stream = resource.is_some_and(|resource| resource.protocol.shape == Shape::Stream);
+        if let (Some(freeze), true) = (&freeze, is_stream) {
+            self.cut_frozen(stream, &subject, &flow, freeze);
+            return Ok(());
+        }
         let place = match place.filter(|place| *place.workload() == subject.workload) {
             Some(place) => Ok(place),
-            None => self
-                .admission
-                .admit(&subject.workload, limit, Instant::now()),
+            None => self.admit(&config, &subject),
         };
-        if resource.is_some_and(|resource| resource.protocol.shape == Shape::Stream) {
+        if is_stream {
             match place {
                 Ok(_place) => {
                     self.pass(stream, connected, origin, &config, &subject, &flow)
@@ -185,6 +187,11 @@ impl Intake {
             Arc::clone(&flow),
             version,
         );
+        if let Some(freeze) = freeze {
+            self.turn_frozen(stream, session, &subject, &flow, &freeze)
+                .await;
+            return Ok(());
+        }
         let _place = match place {
             Ok(place) => place,
             Err(full) => {
@@ -215,6 +222,14 @@ impl Intake {
             }
         }
         Ok(())
+    }
+
+    /// A workload without an entry was refused before; a limit of 0 refuses as well.
+    fn admit(&self, config: &Config, subject: &Subject) -> Result<Place, Full> {
+        let limit = config.workload(&subject.workload);
+        let limit = limit.map_or(0, |workload| workload.max_sessions);
+        self.admission
+            .admit(&subject.workload, limit, Instant::now())
     }
 
     async fn subject(&self, origin: &Origin, config: &Config) -> Result<Subject, Refused> {
@@ -303,7 +318,7 @@ impl Intake {
         subject: &Subject,
         flow: &Flow,
     ) -> Guard {
-        self.live.register(Info {
+        let guard = self.live.register(Info {
             session: flow.session.clone(),
             workload: subject.workload.clone(),
             pid: subject.process.pid,
@@ -314,7 +329,12 @@ impl Intake {
             resource: flow.resource.clone(),
             protocol: protocol.name.to_owned(),
             started: Timestamp::now(),
-        })
+        });
+        // Looked at after the session can be found: either this sees the freeze or the freeze the session.
+        if let Some(freeze) = self.frozen.find(&subject.workload) {
+            self.live.end_session(&flow.session, &freeze.end());
+        }
+        guard
     }
 
     /// Fails closed: what cannot be recorded does not begin. The agent is told so.
@@ -336,18 +356,23 @@ impl Intake {
     /// The workload has as many sessions as it may; the agent is told so.
     async fn turn_away(
         &self,
-        mut stream: TcpStream,
+        stream: TcpStream,
         mut session: Session,
         subject: &Subject,
         flow: &Flow,
         full: Full,
     ) {
         self.note_full(subject, flow, full);
+        session.handle_too_many(full.limit);
+        self.bid_farewell(stream, session).await;
+    }
+
+    /// Tells a client whose session has ended before it began.
+    async fn bid_farewell(&self, mut stream: TcpStream, mut session: Session) {
         // Beyond so many at a time they are closed without a word, for the same reason.
         let Ok(_turn) = self.farewells.try_acquire() else {
             return;
         };
-        session.handle_too_many(full.limit);
         let last_words = session.outbox().to_client();
         let told = tokio::time::timeout(FAREWELL, async {
             stream.write_all(last_words).await?;
@@ -358,7 +383,7 @@ impl Intake {
             Ok::<_, std::io::Error>(())
         });
         let told = told.await;
-        tracing::trace!(?told, "refused for too many sessions");
+        tracing::trace!(?told, "told a client that was turned away");
     }
 
     fn refuse(&self, origin: Option<&Origin>, refused: &Refused) {
@@ -370,7 +395,10 @@ impl Intake {
             None => Connection::default(),
         };
         tracing::warn!(%refused, "connection refused");
-        self.note_refused(connection, refused.to_string());
+        match refused {
+            Refused::Frozen(freeze) => self.note_frozen(connection, freeze),
+            refused => self.note_refused(connection, refused.to_string()),
+        }
     }
 
     fn note_full(&self, subject: &Subject, flow: &Flow, full: Full) {
@@ -383,14 +411,35 @@ impl Intake {
     }
 
     fn note_refused(&self, connection: Connection, reason: String) {
-        // It is refused whether or not the log takes it; the daemon's own log has it too.
-        if let Err(error) = self.log.note(What::ConnectionRefused {
+        self.note(What::ConnectionRefused {
             connection,
             rule: None,
+            frozen: false,
             reason,
-        }) {
+        });
+    }
+
+    fn note(&self, what: What) {
+        // It is refused whether or not the log takes it; the daemon's own log has it too.
+        if let Err(error) = self.log.note(what) {
             tracing::error!(%error, "cannot write the enforcement log");
         }
+    }
+}
+
+fn flow(
+    origin: &Origin,
+    resource: Option<&Resource>,
+    hosts: Vec<String>,
+    unclear: Option<String>,
+) -> Flow {
+    Flow {
+        session: SessionId::new(uuid::Uuid::now_v7().to_string()),
+        client: ClientAddr(origin.source_addr()),
+        destination: OriginalDst(origin.destination_addr()),
+        resource: resource.map(|resource| resource.name.clone()),
+        hosts,
+        unclear,
     }
 }
 

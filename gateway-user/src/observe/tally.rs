@@ -48,9 +48,13 @@ pub(super) fn add(tally: &mut Tally, what: &What) {
             );
         }
         What::ConnectionRefused {
-            connection, rule, ..
+            connection,
+            rule,
+            frozen,
+            ..
         } => {
             let why = match (rule, &connection.workload, &connection.resource) {
+                _ if *frozen => "frozen",
                 (Some(_), _, _) => "denied_by_rule",
                 (None, None, _) => "no_workload",
                 (None, _, None) => "no_resource",

@@ -204,6 +204,11 @@ fn every_ending_reads_back() {
         },
         SessionEnd::RecordingFailed { detail: detail() },
         SessionEnd::Stopped,
+        SessionEnd::Killed,
+        SessionEnd::Frozen { reason: None },
+        SessionEnd::Frozen {
+            reason: Some(detail()),
+        },
     ] {
         let event = Event::End(End {
             how,

@@ -44,6 +44,13 @@ pub struct Issued {
     key: CancelKey,
 }
 
+impl Issued {
+    /// What the key stands for.
+    pub fn target(&self) -> Option<Target> {
+        self.keys.lock().get(&self.key).cloned()
+    }
+}
+
 impl CancelKeys {
     /// From now on `key` stands for `target`, until the returned value is dropped.
     pub fn issue(&self, key: CancelKey, target: Target) -> Issued {

@@ -164,6 +164,7 @@ impl Evidence {
             } else {
                 let (connection, rule) = (self.connection.clone(), ask.rule.clone());
                 self.log.note(What::ConnectionRefused {
+                    frozen: false,
                     connection,
                     rule,
                     reason,

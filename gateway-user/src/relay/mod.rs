@@ -1,11 +1,12 @@
 //! Moves the bytes of one framed session and does what it asks for. The session decides; what
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
-//! `leg` is one side's socket with its TLS, `dial` the way to the server, `cancel` who may cancel
-//! what, `evidence` where events go. Streams that nobody looks into have a relay of their own, in
+//! `leg` is one side's socket with its TLS, `dial` the way to the server, `closing` the end, `cancel`
+//! who may cancel what, `evidence` where events go. Streams that nobody looks into have a relay of their own, in
 //! `opaque`; look-ups of names are answered in `dns`.
 
 pub mod cancel;
+mod closing;
 mod dial;
 pub mod dns;
 pub mod evidence;
@@ -85,7 +86,7 @@ pub struct Relay<'a> {
     client: Leg,
     server: Option<Leg>,
     evidence: Evidence,
-    guard: Guard,
+    guard: Arc<Guard>,
     route: Route,
     around: &'a Surroundings,
     /// What the client asked for by SNI.
@@ -106,7 +107,7 @@ impl std::fmt::Debug for Relay<'_> {
 /// What the relay has to stop pumping for.
 enum Turn {
     Act(Action),
-    Stop,
+    Stop(SessionEnd),
     Late,
     Policy,
     /// The client has said who it is: the deadline of its start is over.
@@ -130,7 +131,7 @@ impl<'a> Relay<'a> {
             client: Leg::new(client),
             server: None,
             evidence,
-            guard,
+            guard: Arc::new(guard),
             route,
             around,
             sni: None,
@@ -148,7 +149,7 @@ impl<'a> Relay<'a> {
                 starting = None;
             }
             match self.turn(&mut config, starting.as_mut()).await {
-                Turn::Stop => self.session.handle_stop(),
+                Turn::Stop(how) => self.session.handle_stop(&how),
                 Turn::Late => self
                     .session
                     .handle_timeout("the client to start its session"),
@@ -157,15 +158,28 @@ impl<'a> Relay<'a> {
                     self.session.handle_policy(engine);
                 }
                 Turn::Ready => {}
-                Turn::Act(Action::Dial) => self.dial().await,
-                Turn::Act(Action::StartTls(first)) => self.start_tls(first).await,
+                Turn::Act(Action::Dial) => {
+                    let guard = Arc::clone(&self.guard);
+                    // Who has to end does not wait for the peer.
+                    tokio::select! {
+                        how = guard.cancelled() => self.session.handle_stop(&how),
+                        () = self.dial() => {}
+                    }
+                }
+                Turn::Act(Action::StartTls(first)) => {
+                    let guard = Arc::clone(&self.guard);
+                    tokio::select! {
+                        how = guard.cancelled() => self.session.handle_stop(&how),
+                        () = self.start_tls(first) => {}
+                    }
+                }
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
                 Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
                 Turn::Act(Action::FinishServer) => self.finish_server().await,
                 Turn::Act(Action::Close(end)) => break end,
             }
         };
-        self.close().await;
+        self.close(&end).await;
         end
     }
 
@@ -206,7 +220,7 @@ impl<'a> Relay<'a> {
                 Some(action) => Turn::Act(action),
                 None => Turn::Ready,
             },
-            () = guard.cancelled() => Turn::Stop,
+            how = guard.cancelled() => Turn::Stop(how),
             () = late => Turn::Late,
             Ok(()) = config.changed() => Turn::Policy,
         }
@@ -316,44 +330,7 @@ impl<'a> Relay<'a> {
             tracing::warn!(session = %self.guard.info().session, "a cancel key is not one of this workload's");
             return;
         };
-        let request = self.framed.cancel_request(&target.real);
-        let protocol = self.framed.protocol();
-        let sending = cancel::send(&self.around.dialer, protocol, &target, request);
-        let sent = tokio::time::timeout(CLOSE_DEADLINE, sending).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            tracing::warn!(session = %self.guard.info().session, "a cancel request could not be delivered");
-        }
-    }
-
-    /// Sends what is left to both sides and brings the recording to disk.
-    async fn close(self) {
-        let Self {
-            mut session,
-            mut client,
-            server,
-            evidence,
-            ..
-        } = self;
-        let farewell = async {
-            std::future::poll_fn(|cx| client.poll_write(cx, session.outbox().to_client())).await?;
-            client.close().await
-        };
-        // A client that does not take its last words is left: there is nobody to tell.
-        let told = tokio::time::timeout(CLOSE_DEADLINE, farewell).await;
-        tracing::trace!(?told, "client closed");
-        if let Some(mut server) = server {
-            let goodbye = async {
-                std::future::poll_fn(|cx| server.poll_write(cx, session.outbox().to_server()))
-                    .await?;
-                server.close().await
-            };
-            let told = tokio::time::timeout(CLOSE_DEADLINE, goodbye).await;
-            tracing::trace!(?told, "server closed");
-        }
-        let closed = tokio::task::spawn_blocking(move || evidence.close()).await;
-        if !matches!(closed, Ok(Ok(()))) {
-            tracing::error!(?closed, "a recording could not be closed");
-        }
+        closing::abort(self.framed, &self.around.dialer, &target).await;
     }
 }
 

@@ -162,8 +162,12 @@ pub enum Fatal<'a> {
     Unrecorded,
     /// The workload has this many sessions, and may not have more.
     TooMany(usize),
-    /// The gateway stops, or an operator ended the session.
+    /// The gateway stops, or an operator let go of the agent.
     Stopped,
+    /// An operator ended this session.
+    Killed,
+    /// An operator froze the workload, perhaps with a reason.
+    Frozen(Option<&'a str>),
 }
 
 /// A peer said what the protocol does not have at this point. The text holds no peer bytes.

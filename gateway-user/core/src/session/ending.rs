@@ -63,9 +63,18 @@ impl Session {
         self.end(SessionEnd::Refused, Some(Fatal::TooMany(limit)));
     }
 
-    /// The gateway stops, or an operator ended the session.
-    pub fn handle_stop(&mut self) {
-        self.end(SessionEnd::Stopped, Some(Fatal::Stopped));
+    /// The gateway stops, or an operator ends the session. An operator who means this agent wants no
+    /// byte more to arrive: what waits for the server then is not sent.
+    pub fn handle_stop(&mut self, how: &SessionEnd) {
+        let last_words = match how {
+            SessionEnd::Killed => Fatal::Killed,
+            SessionEnd::Frozen { reason } => Fatal::Frozen(reason.as_deref()),
+            _ => Fatal::Stopped,
+        };
+        if how.is_switched_off() && !self.closed {
+            self.outbox.to_server().clear();
+        }
+        self.end(how.clone(), Some(last_words));
     }
 
     pub(super) fn violated(&mut self, error: &CodecError) {

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::{counted, ending, kind_word, span};
 use crate::observe::enforcement::{
-    Attachment, Connection, Datagrams, Denial, Entry, KernelEvent, Operator, Untold, What,
+    Attachment, Connection, Datagrams, Denial, Entry, KernelEvent, Operator, Switch, Untold, What,
 };
 
 /// Columns do not grow beyond this many characters.
@@ -91,6 +91,9 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::ConnectionRefused { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
         What::KernelRefused(event) | What::KernelPassed(event) => &event.workload,
+        What::WorkloadFrozen(switch)
+        | What::WorkloadThawed(switch)
+        | What::SessionKilled(switch) => return Some(switch.workload.as_str()),
         What::KernelMore { workload, .. } | What::RefusedMore { workload, .. } => workload,
         What::DatagramsPass(datagrams) | What::DatagramsEnd(datagrams) => {
             return Some(datagrams.workload.as_str());
@@ -129,6 +132,9 @@ fn row(what: &What) -> Row {
         }
         What::DaemonStopped { reason } => daemon("stopped", STRONG, line(reason).to_string()),
         What::Uninstalled { by } => uninstalled(*by),
+        What::WorkloadFrozen(switch) => switched("FROZEN", BAD, switch),
+        What::WorkloadThawed(switch) => switched("thawed", STRONG, switch),
+        What::SessionKilled(switch) => switched("KILLED", BAD, switch),
         What::PolicyLoaded {
             policy,
             file,
@@ -194,6 +200,7 @@ fn row(what: &What) -> Row {
             connection,
             rule,
             reason,
+            frozen: _,
         } => {
             let mut row = about(connection, "REFUSED", BAD, whose(connection));
             row.why = because(rule.as_ref(), reason);
@@ -242,6 +249,20 @@ fn uninstalled(by: Operator) -> Row {
     let what = "nothing is attached any more".to_owned();
     let mut row = daemon("UNINSTALLED", BAD, what);
     row.why = whom(Some(by)).trim_start().to_owned();
+    row
+}
+
+/// What an operator did to an agent.
+fn switched(verdict: &'static str, style: Style, switch: &Switch) -> Row {
+    let what = match &switch.session {
+        Some(session) => format!("session {}", line(session.as_str())),
+        None => "the whole workload".to_owned(),
+    };
+    let mut row = daemon(verdict, style, what);
+    row.workload = shown(Some(&switch.workload));
+    let by = whom(Some(switch.by)).trim_start().to_owned();
+    let why = switch.reason.as_ref().map(|why| line(why).to_string());
+    row.why = why.into_iter().chain([by]).collect::<Vec<_>>().join(", ");
     row
 }
 

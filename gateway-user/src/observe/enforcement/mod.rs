@@ -118,6 +118,12 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// An operator stops a workload: what it has open ends, what it opens is refused.
+    WorkloadFrozen(Switch),
+    /// An operator lets a frozen workload act again.
+    WorkloadThawed(Switch),
+    /// An operator ends one session.
+    SessionKilled(Switch),
     /// A connection was taken over and its resource allows the workload to speak.
     ConnectionOpened(Connection),
     /// A connection was taken over and passes, and nobody looks into it.
@@ -161,6 +167,9 @@ pub enum What {
         /// The rule that said so; none when nothing allowed it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rule: Option<RuleName>,
+        /// Whether it was because the workload is frozen.
+        #[serde(default, skip_serializing_if = "is_false")]
+        frozen: bool,
         /// Why.
         reason: String,
     },
@@ -350,6 +359,21 @@ pub struct Attachment {
     pub inside: Option<WorkloadName>,
 }
 
+/// A workload or session that an operator stopped, or a workload that may act again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// The session, where only one is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who did it.
+    pub by: Operator,
+}
+
 /// Who used the control socket, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operator {
@@ -357,6 +381,10 @@ pub struct Operator {
     pub uid: u32,
     /// The process.
     pub pid: u32,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The log file. Cheap to clone; all clones write to the same file.

@@ -83,6 +83,7 @@ fn all() -> Vec<What> {
         },
         What::ConnectionOpened(connection()),
         What::ConnectionRefused {
+            frozen: false,
             connection: connection(),
             rule: Some(RuleName::new("nobody")),
             reason: "not here".to_owned(),

@@ -121,7 +121,7 @@ impl Sessions {
     async fn watch(&self, asker: Asker, session: &Arc<Session>) {
         let Some(guard) = session.guard() else { return };
         let how = tokio::select! {
-            () = guard.cancelled() => SessionEnd::Stopped,
+            how = guard.cancelled() => how,
             () = session.idle() => SessionEnd::ClientClosed,
         };
         {

@@ -178,7 +178,7 @@ impl Rest<'_> {
         leg::tune_or_tell(&client);
         let server = tokio::select! {
             biased;
-            () = self.guard.cancelled() => Err(SessionEnd::Stopped),
+            how = self.guard.cancelled() => Err(how),
             dialed = dial::reach(&self.around.dialer, &mut self.way) => dialed.map_err(|error| {
                 SessionEnd::ServerFailed { detail: error.to_string() }
             }),
@@ -216,7 +216,7 @@ impl Rest<'_> {
             // The bytes come last: a busy stream uses up the turn that it has.
             let changed = tokio::select! {
                 biased;
-                () = guard.cancelled() => return Ending::Cut(SessionEnd::Stopped),
+                how = guard.cancelled() => return Ending::Cut(how),
                 changed = config.changed() => changed,
                 ending = std::future::poll_fn(|cx| {
                     let ending = pair.poll(cx);

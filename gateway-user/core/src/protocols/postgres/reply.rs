@@ -90,6 +90,12 @@ pub fn fatal(fatal: Fatal<'_>) -> Bytes {
             "57P01",
             "gateway: the session was ended by the gateway's operator",
         ),
+        Fatal::Killed => say("57P01", "gateway: an operator ended this session"),
+        Fatal::Frozen(reason) => {
+            let text = "gateway: this workload is frozen by an operator";
+            let text = reason.map_or_else(|| text.to_owned(), |why| format!("{text}: {why}"));
+            error("FATAL", "57P01", &text, None, None)
+        }
     }
 }
 

@@ -1,0 +1,69 @@
+//! How a relay ends: the last words to both sides, and the recording brought to disk.
+//!
+//! A server goes on with a statement whose client has left, and would finish it. Where an operator
+//! stopped the agent, it is asked to stop as well.
+
+use std::sync::Arc;
+
+use gateway_core::event::SessionEnd;
+use gateway_core::protocols::Framed;
+
+use super::cancel::{self, Issued, Target};
+use super::{CLOSE_DEADLINE, Relay};
+use crate::dialer::Dialer;
+
+impl Relay<'_> {
+    /// Ends it as `end` says.
+    pub(super) async fn close(self, end: &SessionEnd) {
+        let running = self.issued.as_ref().and_then(Issued::target);
+        let running = running.filter(|_| end.is_switched_off());
+        let (framed, dialer) = (self.framed, Arc::clone(&self.around.dialer));
+        let abort = async {
+            if let Some(target) = running {
+                abort(framed, &dialer, &target).await;
+            }
+        };
+        tokio::join!(self.say_goodbye(), abort);
+    }
+
+    /// Sends what is left to both sides and brings the recording to disk.
+    async fn say_goodbye(self) {
+        let Self {
+            mut session,
+            mut client,
+            server,
+            evidence,
+            ..
+        } = self;
+        let farewell = async {
+            std::future::poll_fn(|cx| client.poll_write(cx, session.outbox().to_client())).await?;
+            client.close().await
+        };
+        // A client that does not take its last words is left: there is nobody to tell.
+        let told = tokio::time::timeout(CLOSE_DEADLINE, farewell).await;
+        tracing::trace!(?told, "client closed");
+        if let Some(mut server) = server {
+            let goodbye = async {
+                std::future::poll_fn(|cx| server.poll_write(cx, session.outbox().to_server()))
+                    .await?;
+                server.close().await
+            };
+            let told = tokio::time::timeout(CLOSE_DEADLINE, goodbye).await;
+            tracing::trace!(?told, "server closed");
+        }
+        let closed = tokio::task::spawn_blocking(move || evidence.close()).await;
+        if !matches!(closed, Ok(Ok(()))) {
+            tracing::error!(?closed, "a recording could not be closed");
+        }
+    }
+}
+
+/// Asks the server to stop what it does for a session.
+pub(super) async fn abort(framed: &dyn Framed, dialer: &Dialer, target: &Target) {
+    let request = framed.cancel_request(&target.real);
+    let sending = cancel::send(dialer, framed.protocol(), target, request);
+    let sent = tokio::time::timeout(CLOSE_DEADLINE, sending).await;
+    if !matches!(sent, Ok(Ok(()))) {
+        tracing::warn!(workload = %target.workload, "a cancel request could not be delivered");
+    }
+}
