@@ -4,7 +4,7 @@
 //! drifts by more than what is measured. `plan` says what is measured, `stand` sets up the ways
 //! to the server, `pgbench` and `idle` measure, `report` tells. `connect` is what the kernel side adds
 //! to a connection and `relay` what an uninspected stream loses: their clients are in `load`, their
-//! servers in `target`.
+//! servers in `target`. `policy` is what a decision takes.
 
 mod connect;
 mod cpu;
@@ -12,6 +12,7 @@ mod idle;
 pub(crate) mod load;
 mod pgbench;
 mod plan;
+mod policy;
 mod relay;
 mod report;
 mod rounds;
@@ -41,6 +42,8 @@ enum What {
     Connect(rounds::Options),
     /// An uninspected stream: direct, copied by tokio, and through the gateway
     Relay(rounds::Options),
+    /// Decisions: by the number of rules, with conditions, and with conditions that mean harm
+    Policy,
 }
 
 /// How long and how much.
@@ -92,6 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Postgres(options) => postgres(options),
         What::Connect(options) => connect::run(options),
         What::Relay(options) => relay::run(options),
+        What::Policy => policy::run(),
     }
 }
 

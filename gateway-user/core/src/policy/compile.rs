@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::diagnostic::{Diagnostic, Level};
 use super::engine::{Grant, Inventory};
-use super::index::Index;
+use super::index::{Index, Sought};
 use super::matching::{Condition, Matching, resolve};
 use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
@@ -61,20 +61,18 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The rules of this effect that may be about a verb, given as its bit, and a workload; in the
-    /// order of the file.
+    /// The rules of this effect that may be about what is sought, in the order of the file.
     pub(super) fn about(
         &self,
         effect: Effect,
-        verb: u128,
-        workload: &WorkloadName,
-    ) -> impl Iterator<Item = &Rule> {
+        sought: &Sought<'_>,
+    ) -> impl Iterator<Item = &Rule> + use<'_> {
         let [denies, allows] = &self.index;
         let (rules, index) = match effect {
             Effect::Deny => (&self.denies, denies),
             Effect::Allow => (&self.allows, allows),
         };
-        let places = index.places(verb, workload);
+        let places = index.places(sought);
         places.filter_map(|place| rules.get(place))
     }
 }
@@ -179,7 +177,10 @@ pub(super) fn compile(
         }
     }
     for table in tables.values_mut() {
-        table.index = [Index::of(&table.denies), Index::of(&table.allows)];
+        table.index = [
+            Index::of(&table.denies, Quantifier::Any, &table.slots),
+            Index::of(&table.allows, Quantifier::All, &table.slots),
+        ];
     }
     if diagnostics.iter().all(|it| it.level == Level::Warning) {
         diagnostics.extend(review(&tables, rules));

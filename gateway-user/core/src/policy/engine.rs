@@ -13,10 +13,11 @@ use toml::Spanned;
 use super::compile::{Rule, Slots, Table, compile};
 use super::decision::{Decision, Permit, Verdict};
 use super::diagnostic::{Diagnostic, Level};
+use super::index::Sought;
 use super::matching::Condition;
 use super::model::{Effect, Mode, RuleSpec};
 use super::pattern::{Quantifier, Truth};
-use super::when::{Known, When};
+use super::when::{Known, Steps, When};
 use crate::descriptor::Protocol;
 use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
 use crate::flow::{Flow, OriginalDst};
@@ -161,6 +162,7 @@ impl Engine {
             groups,
             resource,
             facts,
+            steps: Steps::new(),
         })
     }
 
@@ -250,9 +252,18 @@ pub(super) struct Case<'a> {
     groups: &'a [GroupName],
     resource: &'a ResourceName,
     facts: &'a Facts,
+    steps: Steps,
 }
 
 impl<'a> Case<'a> {
+    /// The same case, before anything of it has been decided.
+    pub(super) fn afresh(&self) -> Self {
+        Self {
+            steps: Steps::new(),
+            ..*self
+        }
+    }
+
     /// The rules for the resource.
     pub(super) fn table(&self) -> &'a Table {
         self.table
@@ -288,16 +299,13 @@ impl<'a> Case<'a> {
 
     /// Decides on one unit, or with `None` on the start of the session.
     pub(super) fn unit(&self, unit: Option<&FactSet>) -> Outcome<'a> {
-        let bit = match (unit, self.table.slots.verb) {
-            (Some(unit), Some((slot, _))) => self.table.slots.bit(unit.fact(slot)),
-            _ => u128::MAX,
-        };
         if self.unread(unit) && !self.table.allows.iter().any(|rule| rule.unread) {
             // Every deny rule might match it; the plain reason helps more than one of theirs.
             return Outcome::Refused(self.nothing_allows(unit));
         }
+        let sought = self.sought(unit);
         let mut observed = None;
-        for rule in self.table.about(Effect::Deny, bit, self.workload) {
+        for rule in self.table.about(Effect::Deny, &sought) {
             if self.covers(rule) && self.holds(rule, unit) {
                 let refusal = denied_by(rule);
                 match rule.mode {
@@ -306,7 +314,7 @@ impl<'a> Case<'a> {
                 }
             }
         }
-        let allows = self.table.about(Effect::Allow, bit, self.workload);
+        let allows = self.table.about(Effect::Allow, &sought);
         let mut allows = allows.filter(|rule| self.covers(rule) && self.holds(rule, unit));
         let Some(first) = allows.next() else {
             return Outcome::Refused(self.nothing_allows(unit));
@@ -324,6 +332,20 @@ impl<'a> Case<'a> {
                     observed,
                 }
             }
+        }
+    }
+
+    /// What rules are looked for by.
+    pub(super) fn sought<'b>(&'b self, unit: Option<&'b FactSet>) -> Sought<'b> {
+        let verb = match (unit, self.table.slots.verb) {
+            (Some(unit), Some((slot, _))) => self.table.slots.bit(unit.fact(slot)),
+            _ => u128::MAX,
+        };
+        Sought {
+            verb,
+            workload: self.workload,
+            groups: self.groups,
+            unit,
         }
     }
 
@@ -396,6 +418,7 @@ impl<'a> Case<'a> {
             unit,
             workload: self.workload,
             groups: self.groups,
+            steps: &self.steps,
         }
     }
 

@@ -188,7 +188,7 @@ fn unit(case: &Case<'_>, unit: Option<&FactSet>, known: &FactSet) -> UnitExplana
         facts: facts
             .filter_map(|(slot, attribute)| Some((attribute.name, Value::of(known.fact(slot))?)))
             .collect(),
-        ruled: Ruled::of(case.unit(unit).decision(table.mode)),
+        ruled: Ruled::of(case.afresh().unit(unit).decision(table.mode)),
         rules: rules(table)
             .map(|rule| Considered {
                 rule: rule.name.clone(),
@@ -201,6 +201,7 @@ fn unit(case: &Case<'_>, unit: Option<&FactSet>, known: &FactSet) -> UnitExplana
 }
 
 fn not_because(case: &Case<'_>, rule: &Rule, unit: Option<&FactSet>) -> Option<NotBecause> {
+    let case = &case.afresh();
     if !case.covers(rule) {
         return Some(NotBecause::Subject);
     }

@@ -1,93 +1,334 @@
 //! `Index`: which rules may be about an action, found without looking at each.
 //!
-//! A bit for each rule, by the verb and by the workload: a policy of a thousand rules costs little
-//! more than the few of them that remain. It only leaves out rules that could not hold; whether one
-//! does is still asked of the rule.
+//! A bit for each rule: by workload, by group, by verb, and by the values that rules write out, such
+//! as the names of tables. A rule that writes a pattern where others write a name is looked at
+//! whatever the name is. So a policy of a thousand rules costs little more than the few of them that
+//! remain, and nothing is allocated to find those.
+//!
+//! INVARIANT: only rules that could not hold are left out; whether one does is still asked of the
+//! rule. Checked by a property test in `tests/indexing`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
-use super::compile::Rule;
-use crate::ids::WorkloadName;
+use super::compile::{Rule, Slots};
+use super::matching::Condition;
+use super::pattern::{NamePattern, Pattern, Quantifier, TextPattern};
+use crate::facts::{Fact, FactSet, Scope};
+use crate::glob::Glob;
+use crate::ids::{GroupName, WorkloadName};
 
 /// One bit for each rule, in their order.
 type Bits = Box<[u64]>;
 
-/// Most values of a fact that are told apart.
+/// Most values of the closed fact that are told apart.
 const MAX_VALUES: usize = 128;
 
-/// The rules of one kind for one resource, by verb and by workload.
+/// From how many rules on that write out values of a fact these are told apart.
+const WORTH: usize = 4;
+
+/// What rules are looked for by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sought<'a> {
+    /// The verb's bit, or all bits if it is none of the list.
+    pub(super) verb: u128,
+    pub(super) workload: &'a WorkloadName,
+    pub(super) groups: &'a [GroupName],
+    /// None at the start of a session.
+    pub(super) unit: Option<&'a FactSet>,
+}
+
+/// The rules of one kind for one resource.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// By the place of the verb in its closed list.
     verbs: Box<[Bits]>,
-    /// Of workloads that some rule names: those and the ones for any.
-    workloads: HashMap<WorkloadName, Bits>,
-    /// The rules for any workload.
-    any: Bits,
+    workloads: Named<WorkloadName>,
+    groups: Named<GroupName>,
+    values: Box<[Values]>,
+}
+
+/// Rules by a name that they write out.
+#[derive(Debug)]
+struct Named<T> {
+    /// For each name that a rule writes out: these rules, and the rest.
+    by_name: HashMap<T, Bits>,
+    /// The rules that write out none.
+    rest: Bits,
+}
+
+/// Rules by the values of one fact.
+#[derive(Debug)]
+struct Values {
+    slot: usize,
+    /// Of several values of a list, whether all must be among a rule's.
+    quantifier: Quantifier,
+    named: Named<Box<str>>,
 }
 
 impl Index {
-    pub(super) fn of(rules: &[Rule]) -> Self {
-        let bits = |has: &dyn Fn(&Rule) -> bool| -> Bits {
-            rules
-                .chunks(64)
-                .map(|chunk| {
-                    let chunk = chunk.iter().enumerate();
-                    chunk.fold(0, |bits, (place, rule)| {
-                        bits | u64::from(has(rule)) << place
-                    })
-                })
-                .collect()
-        };
-        let names = rules.iter().filter_map(|rule| rule.workloads.as_deref());
-        let names: BTreeSet<&WorkloadName> = names.flatten().collect();
-        let workloads = names.into_iter().map(|name| {
-            let has = |rule: &Rule| {
-                let names = rule.workloads.as_deref();
-                names.is_none_or(|names| names.binary_search(name).is_ok())
-            };
-            (name.clone(), bits(&has))
+    /// Of rules that want so many of a list's values.
+    pub(super) fn of(rules: &[Rule], quantifier: Quantifier, slots: &Slots) -> Self {
+        let verbs = (0..MAX_VALUES).map(|verb| {
+            let about = |(_, rule): &(usize, &Rule)| rule.values >> verb & 1 == 1;
+            let mut bits = none(rules.len());
+            let rules = rules.iter().enumerate().filter(about);
+            rules.for_each(|(place, _)| put(&mut bits, place));
+            bits
         });
+        let workloads = rules.iter().map(|rule| rule.workloads.as_deref());
+        let groups = rules.iter().map(|rule| rule.groups.as_deref());
+        let verb = slots.verb.map(|(slot, _)| slot);
         Self {
-            verbs: (0..MAX_VALUES)
-                .map(|verb| bits(&|rule| rule.values >> verb & 1 == 1))
-                .collect(),
-            workloads: workloads.collect(),
-            any: bits(&|rule| rule.workloads.is_none()),
+            verbs: verbs.collect(),
+            workloads: Named::of(workloads.map(|names| names.map(<[_]>::to_vec))),
+            groups: Named::of(groups.map(|names| names.map(<[_]>::to_vec))),
+            values: values(rules, quantifier, verb),
         }
     }
 
-    /// The places of the rules that may be about a verb, given as its bit or all bits if it is none
-    /// of the list, and a workload; in order.
-    pub(super) fn places(
-        &self,
-        verb: u128,
-        workload: &WorkloadName,
-    ) -> impl Iterator<Item = usize> {
-        let by_workload = self.workloads.get(workload).unwrap_or(&self.any);
-        let place = usize::try_from(verb.trailing_zeros()).ok();
-        let by_verb = place.filter(|_| verb.count_ones() == 1);
-        let by_verb = by_verb.and_then(|place| self.verbs.get(place));
-        by_workload
-            .iter()
-            .enumerate()
-            .flat_map(move |(chunk, bits)| {
-                let of_verb =
-                    by_verb.map_or(u64::MAX, |all| all.get(chunk).copied().unwrap_or_default());
-                set(bits & of_verb).map(move |place| chunk * 64 + place)
-            })
+    /// The places of the rules that may be about what is sought, in order.
+    pub(super) fn places(&self, sought: &Sought<'_>) -> Places {
+        let mut words = Words::of(self.workloads.get(sought.workload));
+        let place = usize::try_from(sought.verb.trailing_zeros()).ok();
+        let place = place.filter(|_| sought.verb.count_ones() == 1);
+        if let Some(bits) = place.and_then(|place| self.verbs.get(place)) {
+            words.keep(bits);
+        }
+        self.groups.keep_any(sought.groups, &mut words);
+        if let Some(unit) = sought.unit {
+            for values in &self.values {
+                values.keep(unit.fact(values.slot), &mut words);
+            }
+        }
+        Places { words, chunk: 0 }
     }
 }
 
-/// The places of the bits that are set.
-fn set(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = usize::try_from(bits.trailing_zeros())
-            .ok()
-            .filter(|_| bits != 0)?;
-        bits &= bits - 1;
-        Some(place)
-    })
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self {
+            by_name: HashMap::new(),
+            rest: Bits::default(),
+        }
+    }
+}
+
+impl<T: Clone + Eq + Hash + Ord> Named<T> {
+    /// Of what each rule writes out, in order; none for one that does not.
+    fn of(rules: impl Iterator<Item = Option<Vec<T>>> + Clone) -> Self {
+        let count = rules.clone().count();
+        let mut rest = none(count);
+        let mut places: BTreeMap<T, Vec<usize>> = BTreeMap::new();
+        for (place, names) in rules.enumerate() {
+            match names {
+                None => put(&mut rest, place),
+                Some(names) => {
+                    for name in names {
+                        places.entry(name).or_default().push(place);
+                    }
+                }
+            }
+        }
+        let with_rest = |places: Vec<usize>| {
+            let mut bits = rest.clone();
+            places.into_iter().for_each(|place| put(&mut bits, place));
+            bits
+        };
+        Self {
+            by_name: places
+                .into_iter()
+                .map(|(name, places)| (name, with_rest(places)))
+                .collect(),
+            rest,
+        }
+    }
+
+    fn get<Q: Eq + Hash + ?Sized>(&self, name: &Q) -> &Bits
+    where
+        T: std::borrow::Borrow<Q>,
+    {
+        self.by_name.get(name).unwrap_or(&self.rest)
+    }
+
+    /// Leaves the rules for one of these names, and the rest.
+    fn keep_any<'a, Q: Eq + Hash + ?Sized + 'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a Q>,
+        words: &mut Words,
+    ) where
+        T: std::borrow::Borrow<Q>,
+    {
+        if self.by_name.is_empty() {
+            return;
+        }
+        let mut any = Words::of(&self.rest);
+        for name in names {
+            if let Some(bits) = self.by_name.get(name) {
+                any.add(bits);
+            }
+        }
+        words.keep(any.as_slice());
+    }
+}
+
+impl Values {
+    /// Leaves the rules that a fact may match.
+    fn keep(&self, fact: &Fact, words: &mut Words) {
+        match fact {
+            // No value is among a rule's.
+            Fact::Absent => words.keep(&self.named.rest),
+            Fact::Text(text) => words.keep(self.named.get(&**text)),
+            Fact::Texts(texts) => self.keep_list(texts.iter().map(|text| &**text), words),
+            Fact::Names(names) => self.keep_list(names.iter().map(|name| &*name.name), words),
+            // It may be any value.
+            Fact::Unknown | Fact::Flag(_) | Fact::Number(_) => {}
+        }
+    }
+
+    fn keep_list<'a>(&self, values: impl ExactSizeIterator<Item = &'a str>, words: &mut Words) {
+        match self.quantifier {
+            Quantifier::All if values.len() > 0 => {
+                for value in values {
+                    words.keep(self.named.get(value));
+                }
+            }
+            // Of an empty list nothing matches but `[]` and `not`, which are of the rest.
+            Quantifier::All | Quantifier::Any => self.named.keep_any(values, words),
+        }
+    }
+}
+
+/// The facts of which enough rules write out values, but for the closed one.
+fn values(rules: &[Rule], quantifier: Quantifier, verb: Option<usize>) -> Box<[Values]> {
+    let conditions = rules.iter().flat_map(|rule| &rule.conditions);
+    let slots: BTreeSet<usize> = conditions
+        .map(|condition| condition.slot)
+        .filter(|slot| Some(*slot) != verb)
+        .collect();
+    let by_slot = slots.into_iter().filter_map(|slot| {
+        let written = rules.iter().map(|rule| {
+            let mut conditions = rule.conditions.iter();
+            conditions.find_map(|it| written(it).filter(|_| it.slot == slot))
+        });
+        let is_worth_it = written.clone().flatten().count() >= WORTH;
+        is_worth_it.then(|| Values {
+            slot,
+            quantifier,
+            named: Named::of(written),
+        })
+    });
+    by_slot.collect()
+}
+
+/// The values or last parts of names one of which a fact must have, where a condition writes all of
+/// them out.
+fn written(condition: &Condition) -> Option<Vec<Box<str>>> {
+    let exact = |glob: &Glob| match glob {
+        Glob::Exact(text) => Some(text.clone()),
+        Glob::Any | Glob::Wild(_) => None,
+    };
+    match (&condition.pattern, condition.scope) {
+        (Pattern::Text(patterns), Scope::Action) => {
+            let texts = patterns.iter().map(|pattern| match pattern {
+                TextPattern::Glob(glob) => exact(glob),
+                TextPattern::Regex(_) => None,
+            });
+            texts.collect()
+        }
+        (Pattern::Names(patterns), Scope::Action) => {
+            let names = patterns.iter().map(|pattern| match pattern {
+                NamePattern::Parts { name, .. } => exact(name),
+                NamePattern::Regex(_) => None,
+            });
+            names.collect()
+        }
+        _ => None,
+    }
+}
+
+/// No rule of so many.
+fn none(count: usize) -> Bits {
+    vec![0; count.div_ceil(64)].into()
+}
+
+fn put(bits: &mut Bits, place: usize) {
+    if let Some(word) = bits.get_mut(place / 64) {
+        *word |= 1 << (place % 64);
+    }
+}
+
+/// Words of bits that are there for a moment: on the stack, for up to 2,048 rules.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "to be on the stack is what it is for"
+)]
+enum Words {
+    Few([u64; FEW], usize),
+    Many(Vec<u64>),
+}
+
+const FEW: usize = 32;
+
+impl Words {
+    fn of(bits: &[u64]) -> Self {
+        let mut few = [0; FEW];
+        match few.get_mut(..bits.len()) {
+            Some(words) => {
+                words.copy_from_slice(bits);
+                Self::Few(few, bits.len())
+            }
+            None => Self::Many(bits.to_vec()),
+        }
+    }
+
+    fn as_slice(&self) -> &[u64] {
+        match self {
+            Self::Few(words, count) => words.get(..*count).unwrap_or_default(),
+            Self::Many(words) => words,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u64] {
+        match self {
+            Self::Few(words, count) => words.get_mut(..*count).unwrap_or_default(),
+            Self::Many(words) => words,
+        }
+    }
+
+    fn keep(&mut self, bits: &[u64]) {
+        let words = self.as_mut_slice().iter_mut();
+        words.zip(bits).for_each(|(word, bits)| *word &= bits);
+    }
+
+    fn add(&mut self, bits: &[u64]) {
+        let words = self.as_mut_slice().iter_mut();
+        words.zip(bits).for_each(|(word, bits)| *word |= bits);
+    }
+}
+
+/// The places of the bits that are set, in order.
+#[derive(Debug)]
+pub(super) struct Places {
+    words: Words,
+    chunk: usize,
+}
+
+impl Iterator for Places {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            let word = self.words.as_mut_slice().get_mut(self.chunk)?;
+            if *word != 0 {
+                let place = usize::try_from(word.trailing_zeros()).ok()?;
+                *word &= *word - 1;
+                return Some(self.chunk * 64 + place);
+            }
+            self.chunk += 1;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,11 +337,18 @@ mod tests {
 
     #[test]
     fn places_of_bits() {
-        let check = |bits: u64, expected: &[usize]| {
-            assert_eq!(set(bits).collect::<Vec<_>>(), expected);
+        let check = |bits: &[u64], expected: &[usize]| {
+            let places = Places {
+                words: Words::of(bits),
+                chunk: 0,
+            };
+            assert_eq!(places.collect::<Vec<_>>(), expected);
         };
-        check(0, &[]);
-        check(1, &[0]);
-        check(1 << 63 | 5, &[0, 2, 63]);
+        check(&[], &[]);
+        check(&[0, 0], &[]);
+        check(&[1, 2], &[0, 65]);
+        check(&[1 << 63 | 5], &[0, 2, 63]);
+        let many: Vec<u64> = (0..40).map(|n| u64::from(n == 39)).collect();
+        check(&many, &[39 * 64]);
     }
 }

@@ -213,7 +213,7 @@ impl NamePattern {
                 schema: schemas,
                 name: names,
             } => names.matches(name) && schemas.matches(schema),
-            Self::Regex(regex) => regex.is_match(&format!("{schema}.{name}")),
+            Self::Regex(regex) => with_schema(schema, name, |text| regex.is_match(text)),
         }
     }
 
@@ -226,6 +226,27 @@ impl NamePattern {
             } => Truth::Yes,
             Self::Parts { .. } | Self::Regex(_) => Truth::Maybe,
         }
+    }
+}
+
+/// Longest `schema.name` that is put together on the stack: two of PostgreSQL's names and a dot.
+const STACK: usize = 127;
+
+/// Does something with `schema.name`.
+pub(super) fn with_schema<T>(schema: &str, name: &str, of: impl FnOnce(&str) -> T) -> T {
+    let mut buffer = [0_u8; STACK];
+    let len = schema.len() + 1 + name.len();
+    let parts = schema.bytes().chain([b'.']).chain(name.bytes());
+    let text = buffer.get_mut(..len).and_then(|buffer| {
+        buffer
+            .iter_mut()
+            .zip(parts)
+            .for_each(|(to, from)| *to = from);
+        std::str::from_utf8(buffer).ok()
+    });
+    match text {
+        Some(text) => of(text),
+        None => of(&format!("{schema}.{name}")),
     }
 }
 

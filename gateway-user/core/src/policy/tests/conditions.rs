@@ -198,23 +198,40 @@ fn at_the_start_of_a_session_what_is_done_is_still_to_come() {
     check("sql.application_name == 'x'", UNKNOWN);
 }
 
+/// A statement of so many tables.
+fn tables(count: usize) -> Stage {
+    let name = |n: usize| crate::facts::Name {
+        schema: crate::facts::Schema::In("public".into()),
+        name: format!("t{n}").into(),
+    };
+    let mut unit = unknown(true);
+    let names = (0..count).map(name).collect();
+    unit.set(attributes::TABLE, Fact::Names(names));
+    Stage::Action([unit].into())
+}
+
 #[test]
 fn long_lists_are_not_looked_into() {
-    let names = |count: usize| {
-        let name = |n: usize| crate::facts::Name {
-            schema: crate::facts::Schema::In("public".into()),
-            name: format!("t{n}").into(),
-        };
-        let mut unit = unknown(true);
-        unit.set(
-            attributes::TABLE,
-            Fact::Names((0..count).map(name).collect()),
-        );
-        Stage::Action([unit].into())
-    };
     let when = "sql.table.all(t, t.startsWith('public.'))";
-    assert_eq!(holds(when, &names(1000)), YES);
-    assert_eq!(holds(when, &names(1001)), UNKNOWN);
+    assert_eq!(holds(when, &tables(1000)), YES);
+    assert_eq!(holds(when, &tables(1001)), UNKNOWN);
+}
+
+#[test]
+fn what_is_left_when_the_steps_are_used_up_is_not_known() {
+    let each_in_each = |times: usize| {
+        let parts = vec!["t in sql.table"; times].join(" && ");
+        format!("sql.table.all(t, {parts})")
+    };
+    assert_eq!(holds(&each_in_each(1), &tables(500)), YES);
+    assert_eq!(holds(&each_in_each(100), &tables(500)), UNKNOWN);
+    // What does not hang on it is still known.
+    let no = format!("sql.user == 'nobody' && {}", each_in_each(100));
+    assert_eq!(holds(&no, &tables(500)), NO);
+    let large = [r"t.matches('^public[.]t\\w{1,9}$')"; 9].join(" && ");
+    let large = format!("sql.table.all(t, {large})");
+    assert_eq!(holds(&large, &tables(2)), YES);
+    assert_eq!(holds(&large, &tables(1000)), UNKNOWN);
 }
 
 #[test]

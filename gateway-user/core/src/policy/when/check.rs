@@ -5,12 +5,15 @@ use std::ops::Range;
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
-use regex::{Regex, RegexBuilder};
+use regex::RegexBuilder;
 
-use super::{List, Number, Order, Parsed, Relation, Slot, Test, Text, When};
+use super::{Expression, List, Number, Order, Parsed, Relation, Slot, Test, Text, When};
 use crate::facts::{Attribute, Scope, Type};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::matching::{MAX_REGEX, slot_of};
+
+/// A compiled regular expression of this size, in bytes, takes a step for each byte of text.
+const SMALL_REGEX: usize = MAX_REGEX / 256;
 
 /// What can be called, for whoever called something else.
 const FUNCTIONS: &str =
@@ -377,12 +380,25 @@ impl Checker<'_> {
         }
     }
 
-    fn regex(&mut self, expr: &IdedExpr) -> Checked<Regex> {
+    fn regex(&mut self, expr: &IdedExpr) -> Checked<Expression> {
         let Text::Is(source) = self.text(expr)? else {
             return self.wrong(expr, "a regular expression is written out", "");
         };
-        let built = RegexBuilder::new(&source).size_limit(MAX_REGEX).build();
-        built.or_else(|_| self.wrong(expr, "this regular expression cannot be used", ""))
+        // How large it is, the library tells by the limits that it is within.
+        let within = |weight: &u64| {
+            let limit = usize::try_from(*weight).ok()?.checked_mul(SMALL_REGEX)?;
+            let built = RegexBuilder::new(&source).size_limit(limit).build();
+            let regex = built.ok()?;
+            Some(Expression {
+                regex,
+                weight: *weight,
+            })
+        };
+        let found = [1, 4, 16, 64, 256].iter().find_map(within);
+        found.map_or_else(
+            || self.wrong(expr, "this regular expression cannot be used", ""),
+            Ok,
+        )
     }
 }
 

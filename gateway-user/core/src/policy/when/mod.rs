@@ -10,6 +10,7 @@
 mod check;
 mod truth;
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
 use std::thread;
@@ -59,6 +60,47 @@ pub(super) struct Known<'a> {
     pub(super) unit: Option<&'a FactSet>,
     pub(super) workload: &'a WorkloadName,
     pub(super) groups: &'a [GroupName],
+    /// What is left to do.
+    pub(super) steps: &'a Steps,
+}
+
+/// How much conditions may do for one decision, so that none of them holds up the thread that decides:
+/// each part of one that is looked at is a step, for each value of a list, and a regular expression
+/// takes more. When they are used up, nothing more is known.
+#[derive(Clone, Debug)]
+pub(super) struct Steps(Cell<u64>);
+
+impl Steps {
+    /// Of a decision. What is usual takes less than 20 for each condition and statement, and
+    /// statements come in thousands; a million is some ten milliseconds.
+    pub(super) const ALL: u64 = 1_000_000;
+
+    /// None has been taken.
+    pub(super) fn new() -> Self {
+        Self(Cell::new(Self::ALL))
+    }
+
+    /// Takes some, if they are left.
+    fn take(&self, steps: u64) -> bool {
+        let left = self.0.get().checked_sub(steps);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
+}
+
+/// A regular expression, with what it may cost.
+#[derive(Clone, Debug)]
+struct Expression {
+    regex: Regex,
+    /// Steps for each byte that it is held against.
+    weight: u64,
+}
+
+impl Expression {
+    fn steps(&self, text: &str) -> u64 {
+        let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        bytes.saturating_add(1).saturating_mul(self.weight)
+    }
 }
 
 /// A fact's slot, with the set that it is in.
@@ -84,7 +126,7 @@ enum Test {
     Agree(Box<[Test; 2]>),
     Numbers(Order, Number, Number),
     Texts(Relation, Text, Text),
-    Matches(Text, Regex),
+    Matches(Text, Expression),
     NumberIn(Number, Box<[Number]>),
     TextIn(Text, List),
     /// `….all(x, …)`.

@@ -2,19 +2,23 @@
 //!
 //! What cannot be known and what does not exist are the same here: a comparison with it is `Maybe`.
 //! `&&` is the least of its sides and `||` the greatest, so that `has(x) && x` is never more than
-//! what is known; CEL calls that absorbing errors.
-
-use std::borrow::Cow;
+//! what is known; CEL calls that absorbing errors. What is left when the steps are used up is not known
+//! either. Nothing is allocated.
 
 use super::{Known, List, Number, Order, Relation, Slot, Test, Text};
 use crate::facts::{Fact, FactSet, Name, Schema, Scope};
-use crate::policy::pattern::Truth;
+use crate::policy::pattern::{Truth, with_schema};
 
 /// Most values of a list that are looked at; of a longer one nothing is known.
 const MAX_VALUES: usize = 1000;
 
-/// One value of a list: the texts that it may be; none if it could be any.
-type Value<'a> = Vec<Cow<'a, str>>;
+/// Bytes of a text that are looked at in a step.
+const TEXT_PER_STEP: usize = 64;
+
+/// How the values of a list are put together where all have to be.
+const ALL: (Truth, fn(Truth, Truth) -> Truth) = (Truth::Yes, Ord::min);
+/// And where one is enough.
+const ANY: (Truth, fn(Truth, Truth) -> Truth) = (Truth::No, Ord::max);
 
 pub(super) fn truth(test: &Test, known: &Known<'_>) -> Truth {
     let state = State {
@@ -33,6 +37,9 @@ struct State<'a> {
 
 impl<'a> State<'a> {
     fn test(&self, test: &Test) -> Truth {
+        if !self.known.steps.take(1) {
+            return Truth::Maybe;
+        }
         match test {
             Test::Is(is) => (*is).into(),
             Test::Flag(slot) => match self.fact(*slot) {
@@ -80,8 +87,8 @@ impl<'a> State<'a> {
                 },
             ),
             Test::Texts(relation, left, right) => compare(
-                self.text(left),
-                self.text(right),
+                self.text(left).filter(|text| self.reads(text)),
+                self.text(right).filter(|text| self.reads(text)),
                 |left, right| match relation {
                     Relation::Equal => left == right,
                     Relation::Starts => left.starts_with(right),
@@ -89,86 +96,84 @@ impl<'a> State<'a> {
                     Relation::Contains => left.contains(right),
                 },
             ),
-            Test::Matches(text, regex) => match self.text(text) {
-                Some(text) => regex.is_match(text).into(),
-                None => Truth::Maybe,
+            Test::Matches(text, expression) => match self.text(text) {
+                Some(text) if self.known.steps.take(expression.steps(text)) => {
+                    expression.regex.is_match(text).into()
+                }
+                _ => Truth::Maybe,
             },
             Test::NumberIn(number, numbers) => {
                 let number = self.number(number);
-                let same = |other| compare(number, self.number(other), |left, right| left == right);
+                let same = |other| {
+                    let other = self.number(other).filter(|_| self.known.steps.take(1));
+                    compare(number, other, |left, right| left == right)
+                };
                 numbers.iter().map(same).max().unwrap_or(Truth::No)
             }
             Test::TextIn(text, list) => {
                 let text = self.text(text);
-                let same = self.each(list, |state| {
-                    compare(text, state.element, |left, right| left == right)
-                });
-                same.map_or(Truth::Maybe, |all| {
-                    all.into_iter().max().unwrap_or(Truth::No)
-                })
+                let same = |state: State<'_>| {
+                    let other = state.element.filter(|_| state.known.steps.take(1));
+                    compare(text, other, |left, right| left == right)
+                };
+                self.over(list, ANY, same)
             }
-            Test::Every(list, test) => {
-                let all = self.each(list, |state| state.test(test));
-                all.map_or(Truth::Maybe, |all| {
-                    all.into_iter().min().unwrap_or(Truth::Yes)
-                })
-            }
-            Test::Some(list, test) => {
-                let all = self.each(list, |state| state.test(test));
-                all.map_or(Truth::Maybe, |all| {
-                    all.into_iter().max().unwrap_or(Truth::No)
-                })
-            }
+            Test::Every(list, test) => self.over(list, ALL, |state| state.test(test)),
+            Test::Some(list, test) => self.over(list, ANY, |state| state.test(test)),
         }
     }
 
-    /// What holds for each value of a list. Of a name that may be in several schemas that is certain
-    /// only if it is the same in each.
-    fn each(&self, list: &List, test: impl Fn(State<'_>) -> Truth) -> Option<Vec<Truth>> {
-        let values = self.values(list)?;
-        let truths = values.iter().map(|value| {
-            if value.is_empty() {
-                return test(State {
-                    known: self.known,
-                    element: None,
-                });
-            }
-            agreed(value.iter().map(|text| {
-                test(State {
-                    known: self.known,
-                    element: Some(text),
-                })
-            }))
-        });
-        Some(truths.collect())
-    }
-
-    fn values(&self, list: &'a List) -> Option<Vec<Value<'a>>> {
-        let certain = |text: &'a str| vec![Cow::Borrowed(text)];
-        let values: Vec<Value<'a>> = match list {
-            List::Of(texts) => texts
-                .iter()
-                .map(|text| {
-                    self.text(text)
-                        .map(|text| vec![Cow::Owned(text.to_owned())])
-                })
-                .map(Option::unwrap_or_default)
-                .collect(),
+    /// What holds for each value of a list, put together; `Maybe` where the values are not known.
+    fn over(
+        &self,
+        list: &List,
+        (empty, together): (Truth, fn(Truth, Truth) -> Truth),
+        test: impl Fn(State<'_>) -> Truth,
+    ) -> Truth {
+        if self.count(list).is_none() {
+            return Truth::Maybe;
+        }
+        let of = |element: Option<&str>| {
+            test(State {
+                known: self.known,
+                element,
+            })
+        };
+        let all = |truths: &mut dyn Iterator<Item = Truth>| truths.fold(empty, together);
+        match list {
+            List::Of(texts) => all(&mut texts.iter().map(|text| of(self.text(text)))),
             List::Groups => {
                 let groups = self.known.groups.iter();
-                groups.map(|group| certain(group.as_str())).collect()
+                all(&mut groups.map(|group| of(Some(group.as_str()))))
             }
             List::Fact(slot) => match self.fact(*slot) {
-                Fact::Absent => Vec::new(),
-                Fact::Texts(texts) => texts.iter().map(|text| certain(text)).collect(),
-                Fact::Names(names) if names.len() <= MAX_VALUES => {
-                    names.iter().map(written).collect()
+                Fact::Absent => empty,
+                Fact::Texts(texts) => all(&mut texts.iter().map(|text| of(Some(text)))),
+                Fact::Names(names) => all(&mut names.iter().map(|name| of_name(name, &of))),
+                _ => Truth::Maybe,
+            },
+        }
+    }
+
+    /// How many values a list has; none where that is not known or they are too many.
+    fn count(&self, list: &List) -> Option<usize> {
+        let (count, all) = match list {
+            List::Of(texts) => (texts.len(), texts.len()),
+            List::Groups => (self.known.groups.len(), self.known.groups.len()),
+            List::Fact(slot) => match self.fact(*slot) {
+                Fact::Absent => (0, 0),
+                Fact::Texts(texts) => (texts.len(), texts.len()),
+                Fact::Names(names) => {
+                    let schemas = names.iter().map(|name| match &name.schema {
+                        Schema::OneOf(schemas) => schemas.len().max(1),
+                        Schema::In(_) | Schema::Any => 1,
+                    });
+                    (names.len(), schemas.sum())
                 }
                 _ => return None,
             },
         };
-        let all: usize = values.iter().map(|value| value.len().max(1)).sum();
-        (all <= MAX_VALUES).then_some(values)
+        (all <= MAX_VALUES).then_some(count)
     }
 
     fn number(&self, number: &Number) -> Option<i128> {
@@ -179,9 +184,18 @@ impl<'a> State<'a> {
                 Fact::Number(number) => Some((*number).into()),
                 _ => None,
             },
-            Number::Length(text) => counted(self.text(text)?.chars().count()),
-            Number::Count(list) => counted(self.values(list)?.len()),
+            Number::Length(text) => {
+                let text = self.text(text).filter(|text| self.reads(text))?;
+                counted(text.chars().count())
+            }
+            Number::Count(list) => counted(self.count(list)?),
         }
+    }
+
+    /// Takes the steps for looking at a text from its beginning to its end.
+    fn reads(&self, text: &str) -> bool {
+        let steps = u64::try_from(text.len() / TEXT_PER_STEP).unwrap_or(u64::MAX);
+        self.known.steps.take(steps)
     }
 
     fn text<'b>(&'b self, text: &'b Text) -> Option<&'b str> {
@@ -205,13 +219,14 @@ impl<'a> State<'a> {
     }
 }
 
-/// `schema.name`, for each schema that it may be in.
-fn written(name: &Name) -> Value<'_> {
-    let within = |schema: &str| Cow::Owned(format!("{schema}.{}", name.name));
+/// What holds for a name. Where it may be in several schemas that is certain only if it is the same
+/// in each.
+fn of_name(name: &Name, of: &impl Fn(Option<&str>) -> Truth) -> Truth {
+    let within = |schema: &str| with_schema(schema, &name.name, |text| of(Some(text)));
     match &name.schema {
-        Schema::In(schema) => vec![within(schema)],
-        Schema::OneOf(schemas) => schemas.iter().map(|schema| within(schema)).collect(),
-        Schema::Any => Vec::new(),
+        Schema::In(schema) => within(schema),
+        Schema::OneOf(schemas) => agreed(schemas.iter().map(|schema| within(schema))),
+        Schema::Any => of(None),
     }
 }
 
