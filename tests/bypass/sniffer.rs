@@ -15,7 +15,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use crate::network::{Network, inside};
+use crate::network::{Network, OWN6, inside};
 
 /// Where nothing but the sniffer's own marks go.
 const MARKS: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 1);
@@ -138,8 +138,13 @@ fn read(frame: &[u8]) -> Sight {
             let to: [u8; 16] = ip[24..40].try_into().unwrap();
             // Multicast listener reports have an option before them.
             let options = if ip[6] == 0 { 8 } else { 0 };
-            let protocol = if ip[6] == 0 { ip[40] } else { ip[6] };
-            (protocol, Ipv6Addr::from(to).into(), &ip[40 + options..])
+            let protocol = if ip[6] == 0 && ip.len() > 48 {
+                ip[40]
+            } else {
+                ip[6]
+            };
+            let rest = ip.get(40 + options..).unwrap_or_default();
+            (protocol, Ipv6Addr::from(to).into(), rest)
         }
         // ARP. Other frames are nobody's, hence worth a look.
         [_, _, _, _, _, _, _, _, _, _, _, _, 0x08, 0x06, ..] => return Sight::Nothing,
@@ -157,12 +162,20 @@ fn read(frame: &[u8]) -> Sight {
         // What the host's kernel answers by itself to who calls: a reset where nobody listens, a bare
         // acknowledgement to who calls again too soon.
         (TCP, rest) if is_answer(rest) => return Sight::Nothing,
-        // Errors, routers and neighbours.
-        (ICMPV6, [1..=4 | 133..=136, ..]) => return Sight::Nothing,
-        // Who listens to which group: kernels have some of their own.
-        (IGMP, _) | (ICMPV6, [130..=132 | 143, ..]) => match by_group(frame) {
-            None => return Sight::Nothing,
-            whose => whose,
+        // Errors.
+        (ICMPV6, [1..=4, ..]) => return Sight::Nothing,
+        // Routers and neighbours, who ask with the highest hop limit (RFC 4861, 7.1). An agent cannot:
+        // raw sockets need CAP_NET_RAW, and the kernel lets ping sockets send echo requests only.
+        (ICMPV6, [133..=136, ..]) if frame[14 + 7] == 255 => return Sight::Nothing,
+        // Who listens to which group. The kernel says so by itself when an interface comes up. An agent
+        // cannot send such a report, for the same reason, but has the kernel send one that names a
+        // group of its choice: by joining it, or by an address that it gives to an interface.
+        (IGMP, _) | (ICMPV6, [130..=132 | 143, ..]) => match groups(protocol, rest) {
+            Some(groups) if groups.iter().all(|group| is_kernels_own(*group, frame)) => {
+                return Sight::Nothing;
+            }
+            Some(groups) => groups.into_iter().find_map(by_group),
+            None => None,
         },
         _ => by_address(to)
             .or_else(|| by_text(frame))
@@ -216,35 +229,84 @@ fn by_text(frame: &[u8]) -> Option<(u8, u8)> {
     Some((round.parse().ok()?, number.parse().ok()?))
 }
 
-/// Or tells of a group: 239.18.ROUND.NUMBER or `ff15:db8:ROUND::NUMBER`.
-fn by_group(frame: &[u8]) -> Option<(u8, u8)> {
-    let by_ipv4 = frame.windows(4).find_map(|bytes| match bytes {
-        [239, 18, round, number] => Some((*round, *number)),
-        _ => None,
-    });
-    by_ipv4.or_else(|| {
-        frame.windows(16).find_map(|bytes| match bytes {
+/// The groups that a report or query of IGMP (RFC 3376) or MLD (RFC 3810) names; none if it is cut
+/// off, or not one.
+fn groups(protocol: u8, message: &[u8]) -> Option<Vec<IpAddr>> {
+    const IGMP: u8 = 2;
+    let (size, records) = match (protocol, message.first()?) {
+        (IGMP, 0x22) => (4, true),
+        (IGMP, 0x11 | 0x12 | 0x16 | 0x17) => (4, false),
+        (_, 143) => (16, true),
+        (_, 130..=132) => (16, false),
+        _ => return None,
+    };
+    if !records {
+        // In IGMP behind four bytes, in MLD behind eight.
+        let start = if protocol == IGMP { 4 } else { 8 };
+        return Some(vec![address(message.get(start..start + size)?)?]);
+    }
+    let count = u16::from_be_bytes([*message.get(6)?, *message.get(7)?]);
+    let mut rest = message.get(8..)?;
+    let mut groups = Vec::new();
+    for _ in 0..count {
+        let (head, behind) = rest.split_at_checked(4 + size)?;
+        let sources = usize::from(u16::from_be_bytes([head[2], head[3]]));
+        groups.push(address(&head[4..])?);
+        rest = behind.get(sources * size + usize::from(head[1]) * 4..)?;
+    }
+    Some(groups)
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
+}
+
+/// Whether an interface of the host is in this group without anybody's doing: that of all nodes or
+/// routers, and those by which its neighbours ask for its addresses, of which one is [`OWN6`] and
+/// the other made of its hardware's (RFC 4291, 2.7.1 and appendix A).
+fn is_kernels_own(group: IpAddr, frame: &[u8]) -> bool {
+    let IpAddr::V6(group) = group else {
+        return matches!(group, IpAddr::V4(group) if matches!(group.octets(), [224, 0, 0, 1 | 2 | 22 | 106]));
+    };
+    let own: Ipv6Addr = OWN6.parse().unwrap();
+    let asked_by = |last: &[u8]| {
+        let mut solicited = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0).octets();
+        solicited[13..].copy_from_slice(last);
+        Ipv6Addr::from(solicited)
+    };
+    group == asked_by(&own.octets()[13..])
+        || group == asked_by(&frame[9..12])
+        || matches!(
+            group.segments(),
             [
-                0xff,
-                0x15,
-                0x0d,
-                0xb8,
-                0,
-                round,
+                0xff01 | 0xff02 | 0xff05,
                 0,
                 0,
                 0,
                 0,
                 0,
                 0,
-                0,
-                0,
-                0,
-                number,
-            ] => Some((*round, *number)),
+                1 | 2 | 0x16 | 0x6a
+            ]
+        )
+}
+
+/// Or tells of a group: 239.18.ROUND.NUMBER or `ff15:db8:ROUND::NUMBER`.
+fn by_group(group: IpAddr) -> Option<(u8, u8)> {
+    match group {
+        IpAddr::V4(group) => match group.octets() {
+            [239, 18, round, number] => Some((round, number)),
             _ => None,
-        })
-    })
+        },
+        IpAddr::V6(group) => match group.segments() {
+            [0xff15, 0xdb8, round, 0, 0, 0, 0, number] => {
+                Some((round.try_into().ok()?, number.try_into().ok()?))
+            }
+            _ => None,
+        },
+    }
 }
 
 /// Or has the address in its header's options.
@@ -254,4 +316,46 @@ fn by_header(frame: &[u8]) -> Option<(u8, u8)> {
         [198, 18, round, number] => Some((*round, *number)),
         _ => None,
     })
+}
+
+/// A multicast listener report of an interface with this hardware address.
+#[cfg(test)]
+fn report(hardware: [u8; 6], groups: &[Ipv6Addr]) -> Vec<u8> {
+    let mut frame = vec![0x33, 0x33, 0, 0, 0, 0x16];
+    frame.extend(hardware);
+    frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 0, 1]);
+    frame.extend("fe80::1".parse::<Ipv6Addr>().unwrap().octets());
+    frame.extend("ff02::16".parse::<Ipv6Addr>().unwrap().octets());
+    frame.extend([58, 0, 5, 2, 0, 0, 1, 0]);
+    frame.extend([143, 0, 0, 0, 0, 0, 0, u8::try_from(groups.len()).unwrap()]);
+    for group in groups {
+        frame.extend([4, 0, 0, 0]);
+        frame.extend(group.octets());
+    }
+    frame
+}
+
+#[test]
+fn what_an_interface_reports_by_itself_is_no_packet_of_an_attempt() {
+    // As an interface may have it by chance: with bytes that an IPv4 group has.
+    let hardware = [2, 0xef, 0x12, 0xef, 18, 7];
+    let group = |text: &str| text.parse::<Ipv6Addr>().unwrap();
+    let own = [
+        group("ff02::1:ff00:1"),
+        group("ff02::1:ffef:1207"),
+        group("ff02::2"),
+    ];
+    let whose = |groups: &[Ipv6Addr]| match read(&report(hardware, groups)) {
+        Sight::Packet(packet) => Some(packet.whose),
+        Sight::Nothing | Sight::Mark => None,
+    };
+    assert_eq!(whose(&own), None);
+    // What an attempt joins is seen, also among others, and a group that nobody knows.
+    assert_eq!(whose(&[own[0], group("ff15:db8:3::7")]), Some(Some((3, 7))));
+    assert_eq!(whose(&[group("ff02::1:ff12:3456")]), Some(None));
+    assert_eq!(whose(&[group("ff02::db8")]), Some(None));
+    // Cut off.
+    let mut frame = report(hardware, &own);
+    frame.truncate(90);
+    assert!(matches!(read(&frame), Sight::Packet(_)));
 }
