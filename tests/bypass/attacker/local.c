@@ -59,7 +59,7 @@ static void proxy_shared_port(void)
 	to4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	to4.sin_port = htons(getuid() ? 1081 : 1082);
 	/* Many of one's own, so that whoever looks for the one who listens finds one of these. */
-	for (int i = 0; i < 31; i++) {
+	for (int i = 0; i < 15; i++) {
 		int server = new_socket(AF_INET, SOCK_STREAM, 0);
 		option(server, SOL_SOCKET, SO_REUSEPORT, 1);
 		CHECK(bind(server, (void *)TO4));
