@@ -12,7 +12,8 @@ use toml::Spanned;
 use crate::descriptor::Protocol;
 use crate::event::{Event, Ruling};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
-use crate::ids::{PolicyDigest, ResourceName, SessionId, WorkloadName};
+use crate::held::{Answer, ApproverSet, HeldAction, Outcome};
+use crate::ids::{AskId, PolicyDigest, ResourceName, SessionId, WorkloadName};
 use crate::policy::engine::{Engine, Inventory, Resource};
 use crate::policy::model::{Mode, RuleSpec};
 use crate::protocols::{CodecOptions, Framed, GATHER_LIMIT, Side, TlsInfo};
@@ -40,6 +41,51 @@ pub struct Trace {
     pub actions: Vec<Action>,
     /// The most bytes that waited for the peers at one time.
     pub most_waiting: usize,
+    /// Bytes for the server when an action was held that nobody answered.
+    pub held_at: Option<usize>,
+}
+
+/// What people say to an action that is held, in conformance runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum People {
+    /// Nothing.
+    Silent,
+    /// Yes.
+    Agree,
+    /// No.
+    Refuse,
+    /// Yes, to an action that differs.
+    AgreeToAnother,
+}
+
+impl People {
+    fn answer(self, held: &HeldAction) -> Option<Answer> {
+        let approved = Outcome::Approved {
+            by: vec!["alice".to_owned()],
+            grant: None,
+        };
+        let refused = Outcome::Refused {
+            by: None,
+            reason: "no".to_owned(),
+        };
+        let (action, outcome) = match self {
+            Self::Silent => return None,
+            Self::Agree => (held.digest(), approved),
+            Self::Refuse => (held.digest(), refused),
+            Self::AgreeToAnother => {
+                let another = HeldAction {
+                    text: format!("{} ", held.text),
+                    ..held.clone()
+                };
+                (another.digest(), approved)
+            }
+        };
+        Some(Answer {
+            action,
+            request: None,
+            outcome,
+        })
+    }
 }
 
 /// The subject that acts in conformance runs.
@@ -90,6 +136,13 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
             mode: Mode::Enforce,
         }],
         workloads: vec![WorkloadName::new("agent")],
+        approvers: vec![ApproverSet {
+            name: "people".to_owned(),
+            users: vec!["alice".to_owned()],
+            groups: Vec::new(),
+            quorum: 1,
+            notify: Vec::new(),
+        }],
         ..Inventory::default()
     };
     let compiled = Engine::compile(&inventory, &rules.rule, PolicyDigest::new("test"));
@@ -104,30 +157,45 @@ pub fn run(
     options: &CodecOptions,
     engine: &Arc<Engine>,
     said: &[Said],
+    cut: impl FnMut(usize) -> usize,
+) -> Trace {
+    run_with(framed, options, engine, said, cut, People::Silent)
+}
+
+/// The same, where people answer what is held.
+pub fn run_with(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    engine: &Arc<Engine>,
+    said: &[Said],
     mut cut: impl FnMut(usize) -> usize,
+    people: People,
 ) -> Trace {
     let (subject, flow) = (Arc::new(subject()), Arc::new(flow()));
     let mut session = Session::new(framed, options, Arc::clone(engine), subject, flow, "test");
     let mut trace = Trace::default();
-    collect(&mut session, &mut trace, framed.protocol());
+    let collect = |session: &mut Session, trace: &mut Trace| {
+        collect(session, trace, framed.protocol(), people);
+    };
+    collect(&mut session, &mut trace);
     for (side, bytes) in said {
         let mut rest = bytes.as_slice();
         while !rest.is_empty() && session.wants_read(*side) {
             let (piece, after) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
             session.handle_bytes(*side, piece);
-            collect(&mut session, &mut trace, framed.protocol());
+            collect(&mut session, &mut trace);
             rest = after;
         }
     }
     session.handle_eof(Side::Server);
-    collect(&mut session, &mut trace, framed.protocol());
+    collect(&mut session, &mut trace);
     session.handle_eof(Side::Client);
-    collect(&mut session, &mut trace, framed.protocol());
+    collect(&mut session, &mut trace);
     trace
 }
 
 /// Empties the outbox as a relay does, until nothing moves. Handshakes succeed at once.
-fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol) {
+fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol, people: People) {
     loop {
         let outbox = session.outbox();
         let waiting = outbox.to_client().len() + outbox.to_server().len();
@@ -147,6 +215,12 @@ fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol) {
         };
         if matches!(action, Action::StartTls(_)) {
             session.handle_tls(Side::Client, &handshake(protocol));
+        }
+        if let Action::Hold(held) = &action {
+            match people.answer(held) {
+                Some(answer) => session.handle_answer(&answer),
+                None => trace.held_at = trace.held_at.or(Some(trace.to_server.len())),
+            }
         }
         trace.actions.push(action);
     }
@@ -245,6 +319,79 @@ pub fn questions_are_the_gateways_own(
     );
 }
 
+/// Law: while an action waits, nothing moves towards the server.
+///
+/// # Panics
+/// When the law is broken.
+pub fn nothing_moves_while_people_are_silent(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    holding: &Arc<Engine>,
+    said: &[Said],
+) {
+    let trace = run_with(framed, options, holding, said, |rest| rest, People::Silent);
+    if let Some(at) = trace.held_at {
+        assert_eq!(
+            at,
+            trace.to_server.len(),
+            "bytes reached the server while an action waited"
+        );
+    }
+    evidence_is_complete(&trace);
+}
+
+/// Law: what people agree to passes as if a rule had allowed it. `holding` holds what `allowing`
+/// allows.
+///
+/// # Panics
+/// When the law is broken.
+pub fn what_people_agree_to_passes(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    allowing: &Arc<Engine>,
+    holding: &Arc<Engine>,
+    said: &[Said],
+) {
+    let run = |engine, people| run_with(framed, options, engine, said, |rest| rest, people);
+    let (allowed, agreed) = (run(allowing, People::Silent), run(holding, People::Agree));
+    evidence_is_complete(&agreed);
+    // What cannot be shown whole is refused without asking anyone.
+    let cannot_be_shown = agreed.events.iter().any(|event| match event {
+        Event::Ask(ask) => ask.ruling == Ruling::Deny && ask.rule.is_some(),
+        _ => false,
+    });
+    if cannot_be_shown {
+        return;
+    }
+    assert_eq!(
+        allowed.to_server, agreed.to_server,
+        "the server hears other things"
+    );
+    assert_eq!(
+        allowed.to_client, agreed.to_client,
+        "the client hears other things"
+    );
+}
+
+/// Law: an approval of something else is worth as much as a refusal.
+///
+/// # Panics
+/// When the law is broken.
+pub fn an_approval_is_for_one_action(
+    framed: &dyn Framed,
+    options: &CodecOptions,
+    holding: &Arc<Engine>,
+    said: &[Said],
+) {
+    let run = |people| run_with(framed, options, holding, said, |rest| rest, people);
+    let (refused, another) = (run(People::Refuse), run(People::AgreeToAnother));
+    assert_eq!(
+        refused.to_server, another.to_server,
+        "another approval was taken"
+    );
+    evidence_is_complete(&refused);
+}
+
 /// Laws: a recording begins with `open` and ends with `end`, every ask in it has its own number and
 /// its ruling, `end` counts them right, and what is held in memory stays below the limit.
 ///
@@ -258,20 +405,28 @@ pub fn evidence_is_complete(trace: &Trace) {
     let Some(Event::End(end)) = trace.events.last() else {
         panic!("a recording ends with its end");
     };
-    let (mut allowed, mut denied) = (0, 0);
+    let (mut asks, mut allowed, mut denied, mut held) = (0, 0, 0, Vec::new());
+    let mut rule = |ask, ruling, held: &mut Vec<AskId>| match ruling {
+        Ruling::Allow => allowed += 1,
+        Ruling::Deny => denied += 1,
+        Ruling::Hold => held.push(ask),
+    };
     for event in &trace.events {
-        if let Event::Ask(ask) = event {
-            match ask.ruling {
-                Ruling::Allow => allowed += 1,
-                Ruling::Deny => denied += 1,
+        match event {
+            Event::Ask(ask) => {
+                asks += 1;
+                assert_eq!(ask.ask.0, asks, "asks are numbered from 1 without a gap");
+                rule(ask.ask, ask.ruling, &mut held);
             }
-            assert_eq!(
-                u64::from(ask.ask.0),
-                allowed + denied,
-                "asks are numbered from 1 without a gap"
-            );
+            Event::Answered(answered) => {
+                let waiting = held.iter().position(|ask| *ask == answered.ask);
+                held.swap_remove(waiting.expect("what is answered was held"));
+                rule(answered.ask, answered.ruling, &mut held);
+            }
+            _ => {}
         }
     }
+    assert!(held.is_empty(), "what was held has an end");
     assert_eq!(
         (end.allowed, end.denied),
         (allowed, denied),

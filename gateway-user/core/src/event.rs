@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::Fact;
 use crate::flow::{ClientAddr, OriginalDst};
-use crate::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId};
+use crate::held::{self, Answer, Withdrawal};
+use crate::ids::{
+    ActionDigest, AskId, GrantId, PolicyDigest, RequestId, ResourceName, RuleName, SessionId,
+};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 
@@ -25,6 +28,8 @@ pub enum Event {
     Tls(Tls),
     /// Something was asked for and decided.
     Ask(Ask),
+    /// People answered an ask that was held, or it waits no longer.
+    Answered(Answered),
     /// The server finished what an ask began.
     Outcome(Outcome),
     /// The server told the gateway what the judging of later asks depends on.
@@ -117,6 +122,8 @@ impl Value {
 pub enum Ruling {
     /// Let pass.
     Allow,
+    /// Waits until people decide.
+    Hold,
     /// Refused.
     Deny,
 }
@@ -154,12 +161,89 @@ pub struct Ask {
     /// In observe mode: the refusal that enforcing would have given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Refusal>,
+    /// What approvers decide on, when it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<ActionDigest>,
     /// Whether what it lets pass is not looked into: nothing more of the session is known.
     #[serde(default, skip_serializing_if = "is_false")]
     pub uninspected: bool,
     /// The policy that decided; given on the first ask and whenever it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyDigest>,
+}
+
+/// What became of an ask that was held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The ask.
+    pub ask: AskId,
+    /// The request that approvers saw; none where none was opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestId>,
+    /// Let pass, refused, or held again by a new policy.
+    pub ruling: Ruling,
+    /// What approvers decide on from now on, when it is held again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<ActionDigest>,
+    /// Those who decided, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// The grant that covered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+    /// The rule that decided, where a new policy did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleName>,
+    /// Why, when it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The policy that decided, where it is a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyDigest>,
+}
+
+impl Answered {
+    /// A ruling of which nothing more is known yet.
+    pub fn new(ask: AskId, ruling: Ruling) -> Self {
+        Self {
+            ask,
+            request: None,
+            ruling,
+            action: None,
+            by: Vec::new(),
+            grant: None,
+            rule: None,
+            reason: None,
+            policy: None,
+        }
+    }
+
+    /// What people said, for better or worse.
+    pub fn by_people(ask: AskId, answer: &Answer, refusal: Option<&Refusal>) -> Self {
+        let (by, grant) = match &answer.outcome {
+            held::Outcome::Approved { by, grant } => (by.clone(), grant.clone()),
+            held::Outcome::Refused { by, .. } => (by.iter().cloned().collect(), None),
+        };
+        let ruling = match refusal {
+            None => Ruling::Allow,
+            Some(_) => Ruling::Deny,
+        };
+        Self {
+            request: answer.request.clone(),
+            by,
+            grant,
+            reason: refusal.map(|it| it.reason.clone()),
+            ..Self::new(ask, ruling)
+        }
+    }
+
+    /// It waits no longer.
+    pub fn withdrawn(ask: AskId, why: Withdrawal) -> Self {
+        Self {
+            reason: Some(why.reason().to_owned()),
+            ..Self::new(ask, Ruling::Deny)
+        }
+    }
 }
 
 fn is_false(flag: &bool) -> bool {

@@ -59,6 +59,19 @@ name! {
     PolicyDigest
 }
 
+name! {
+    /// Names exactly one action: what an approval is for. SHA-256 in lower-case hexadecimal.
+    ActionDigest
+}
+name! {
+    /// An action that waits, or waited, until people decide; a UUID version 7.
+    RequestId
+}
+name! {
+    /// What people allowed beforehand; a UUID version 7.
+    GrantId
+}
+
 /// Numbers the asks of one session from 1; a result refers to its ask by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

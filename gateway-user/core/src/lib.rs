@@ -11,10 +11,12 @@
 pub mod conformance;
 pub mod cursor;
 pub mod descriptor;
+pub mod duration;
 pub mod event;
 pub mod facts;
 pub mod flow;
 pub mod glob;
+pub mod held;
 pub mod ids;
 pub mod policy;
 pub mod protocols;

@@ -125,9 +125,13 @@ impl Findings<'_> {
             );
         }
         let (workloads, resources, notify) = (workloads?, resources?, notify?);
+        let approvers = self.approvers(file.approvers, &notify)?;
         let digest = digest_of(self.source);
         let any_server = self.any_server_of_names(&resources);
-        let inventory = inventory(&workloads, &resources, any_server.as_ref(), &dns);
+        let inventory = Inventory {
+            approvers,
+            ..inventory(&workloads, &resources, any_server.as_ref(), &dns)
+        };
         let engine = match Engine::compile(&inventory, &file.rule, digest.clone()) {
             Ok((engine, warnings)) => {
                 self.list.extend(warnings);
@@ -270,6 +274,7 @@ fn inventory(
             .collect(),
         workloads: workloads.iter().map(|each| each.name.clone()).collect(),
         groups,
+        approvers: Vec::new(),
     }
 }
 

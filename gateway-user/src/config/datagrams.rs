@@ -52,7 +52,8 @@ impl Config {
                     rule: decision.rule,
                     observed: decision.observed,
                 }),
-                Verdict::Deny(_) => None,
+                // Datagrams cannot wait, and policy knows.
+                Verdict::Hold(_) | Verdict::Deny(_) => None,
             }
         });
         decided.collect()

@@ -29,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) resource: Vec<Resource>,
     #[serde(default)]
+    pub(super) approvers: Vec<Approvers>,
+    #[serde(default)]
     pub(super) rule: Vec<Spanned<RuleSpec>>,
     #[serde(default)]
     pub(super) notify: Vec<Notify>,
@@ -111,6 +113,19 @@ pub(super) struct Notify {
     pub(super) url: Option<Spanned<String>>,
     pub(super) url_file: Option<Spanned<PathBuf>>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approvers {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) users: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) groups: Vec<Spanned<String>>,
+    pub(super) quorum: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub(super) notify: Vec<Spanned<String>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]

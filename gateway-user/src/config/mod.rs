@@ -1,10 +1,11 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
 //! `file` is its shape as serde reads it, `check`, `workloads`, `resources` and `notify` turn that into [`Config`],
-//! `address` is what resources cover, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
+//! `address` is what resources cover, `approvers` who decides on what waits, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`, but for what only `rules` knows. What is done with the result is in `app`.
 
 pub mod address;
+mod approvers;
 mod check;
 pub mod datagrams;
 pub mod dns;

@@ -12,7 +12,8 @@ use gateway_core::ids::WorkloadName;
 use super::operations::{OperationError, Operations};
 use crate::config::datagrams::Passage;
 use crate::kernel::{CgroupId, DatagramDestination};
-use crate::observe::enforcement::{Datagrams, What};
+use crate::observe::enforcement::What;
+use crate::observe::enforcement::unseen::Datagrams;
 
 /// What each attached cgroup was allowed last.
 #[derive(Debug, Default)]

@@ -14,7 +14,8 @@ use gateway_core::ids::WorkloadName;
 
 use super::operations::Operations;
 use crate::kernel::{CgroupId, Sights};
-use crate::observe::enforcement::{KernelEvent, What};
+use crate::observe::enforcement::What;
+use crate::observe::enforcement::unseen::KernelEvent;
 
 /// What comes within this is gathered.
 const BREATH: Duration = Duration::from_secs(1);

@@ -296,6 +296,8 @@ impl Dialer {
                     .verdict
                 {
                     Verdict::Allow(_) => {}
+                    // It waits as a session, and the server hears nothing of it before.
+                    Verdict::Hold(_) => return Ruling::LetGo,
                     Verdict::Deny(refusal) => return Ruling::Bar(Some(stream.clone()), refusal),
                 }
             }

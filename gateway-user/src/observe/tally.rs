@@ -22,6 +22,8 @@ pub struct Counts {
     pub uninspected: BTreeMap<String, u64>,
     /// Connections that were refused as a whole, by why.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Asks that waited for people.
+    pub held: u64,
     /// Asks that would have been refused, had they been enforced.
     pub observed: u64,
     /// Sessions that ended, by how.
@@ -62,6 +64,7 @@ pub(super) fn add(tally: &mut Tally, what: &What) {
             };
             bump(of(tally, connection).refused.entry(why).or_default(), 1);
         }
+        What::AskHeld(denial) => bump(&mut of(tally, &denial.connection).held, 1),
         What::AskObserved(denial) => bump(&mut of(tally, &denial.connection).observed, 1),
         What::SessionEnded {
             connection,

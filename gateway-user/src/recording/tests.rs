@@ -74,6 +74,7 @@ fn ask(number: u32) -> Event {
         ruling: Ruling::Deny,
         rule: Some(RuleName::new("no-delete")),
         reason: Some("read only".to_owned()),
+        action: None,
         observed: Some(Refusal {
             rule: None,
             reason: "nothing allows it".to_owned(),

@@ -15,6 +15,7 @@ use gateway_core::protocols::CancelKey;
 
 use super::dial::{self, DialError, Way};
 use super::leg::Read;
+use super::{Relay, closing};
 use crate::dialer::Dialer;
 use crate::tls::upstream::Upstream;
 
@@ -78,6 +79,34 @@ impl CancelKeys {
 impl Drop for Issued {
     fn drop(&mut self) {
         self.keys.lock().remove(&self.key);
+    }
+}
+
+impl Relay<'_> {
+    /// From now on the client has a key of the gateway's.
+    pub(super) fn issue(&mut self, issued: CancelKey, real: CancelKey) {
+        let Some(upstream) = self.route.upstream.clone() else {
+            return;
+        };
+        let workload = self.guard.info().workload.clone();
+        let target = Target {
+            workload,
+            reach: self.route.way.reach,
+            upstream,
+            name: self.server_name().map(str::to_owned),
+            real,
+        };
+        self.issued = Some(self.around.cancel_keys.issue(issued, target));
+    }
+
+    /// Passes a cancel request on. Like the server, it never tells whether the key was right.
+    pub(super) async fn cancel(&mut self, key: &CancelKey) {
+        let workload = &self.guard.info().workload;
+        let Some(target) = self.around.cancel_keys.find(key, workload) else {
+            tracing::warn!(session = %self.guard.info().session, "a cancel key is not one of this workload's");
+            return;
+        };
+        closing::abort(self.framed, &self.around.dialer, &target).await;
     }
 }
 

@@ -78,6 +78,7 @@ impl Evidence {
             self.journal.append(&event, Timestamp::now());
             match &event {
                 Event::Ask(ask) => self.note(ask)?,
+                Event::Answered(answered) => self.note_answer(answered)?,
                 Event::End(end) => self.end = Some(end.clone()),
                 _ => {}
             }
@@ -156,7 +157,11 @@ impl Evidence {
                 What::ConnectionOpened(connection)
             })?;
         }
-        if ask.ruling == Ruling::Deny {
+        if ask.ruling == Ruling::Hold {
+            let reason = "it waits for an approval".to_owned();
+            let denial = self.denial(ask, ask.rule.clone(), reason);
+            self.log.note(What::AskHeld(denial))?;
+        } else if ask.ruling == Ruling::Deny {
             let reason = ask.reason.clone().unwrap_or_default();
             if self.opened {
                 self.log
@@ -173,6 +178,22 @@ impl Evidence {
         } else if let Some(refusal) = &ask.observed {
             let denial = self.denial(ask, refusal.rule.clone(), refusal.reason.clone());
             self.log.note(What::AskObserved(denial))?;
+        }
+        Ok(())
+    }
+
+    fn note_answer(&mut self, answered: &event::Answered) -> Result<(), EvidenceError> {
+        let connection = self.connection.clone();
+        self.log.note(What::AskAnswered {
+            connection: connection.clone(),
+            answered: answered.clone(),
+        })?;
+        if answered.ruling == Ruling::Allow && !self.opened {
+            // Only of what passes uninspected the whole session waits.
+            self.opened = true;
+            let rule = answered.rule.clone();
+            self.log
+                .note(What::PassedUninspected { connection, rule })?;
         }
         Ok(())
     }

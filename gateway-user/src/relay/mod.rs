@@ -21,14 +21,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use gateway_core::event::SessionEnd;
-use gateway_core::protocols::{CancelKey, Framed, Side};
+use gateway_core::held::{Answer, Outcome};
+use gateway_core::protocols::{Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use self::cancel::{CancelKeys, Issued, Target};
+use self::cancel::{CancelKeys, Issued};
 pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
@@ -173,6 +174,17 @@ impl<'a> Relay<'a> {
                         () = self.start_tls(first) => {}
                     }
                 }
+                Turn::Act(Action::Hold(held)) => {
+                    self.session.handle_answer(&Answer {
+                        action: held.action,
+                        request: None,
+                        outcome: Outcome::Refused {
+                            by: None,
+                            reason: "nobody can be asked for an approval".to_owned(),
+                        },
+                    });
+                }
+                Turn::Act(Action::Withdraw(_)) => {}
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
                 Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
                 Turn::Act(Action::FinishServer) => self.finish_server().await,
@@ -306,31 +318,6 @@ impl<'a> Relay<'a> {
             Ok(Err(error)) => session.handle_unreachable(&error.to_string()),
             Err(_) => session.handle_unreachable("it takes nothing more"),
         }
-    }
-
-    fn issue(&mut self, issued: CancelKey, real: CancelKey) {
-        let Some(upstream) = self.route.upstream.clone() else {
-            return;
-        };
-        let workload = self.guard.info().workload.clone();
-        let target = Target {
-            workload,
-            reach: self.route.way.reach,
-            upstream,
-            name: self.server_name().map(str::to_owned),
-            real,
-        };
-        self.issued = Some(self.around.cancel_keys.issue(issued, target));
-    }
-
-    /// Passes a cancel request on. Like the server, it never tells whether the key was right.
-    async fn cancel(&mut self, key: &CancelKey) {
-        let workload = &self.guard.info().workload;
-        let Some(target) = self.around.cancel_keys.find(key, workload) else {
-            tracing::warn!(session = %self.guard.info().session, "a cancel key is not one of this workload's");
-            return;
-        };
-        closing::abort(self.framed, &self.around.dialer, &target).await;
     }
 }
 

@@ -12,7 +12,10 @@ type Table = &'static [(u8, &'static [&'static str])];
 
 /// Words, nouns, experts and session are in `gateway-core`.
 const CORE: Table = &[
-    (1, &["ids", "secret", "cursor", "glob", "visible"]),
+    (
+        1,
+        &["ids", "secret", "cursor", "glob", "visible", "duration"],
+    ),
     (
         2,
         &[
@@ -21,6 +24,7 @@ const CORE: Table = &[
             "subject",
             "facts",
             "refusal",
+            "held",
             "event",
             "sql",
             "mask",

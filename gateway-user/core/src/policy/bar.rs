@@ -4,8 +4,9 @@
 //! It can be closed before it opens, as a firewall would. Everything else is for a session to
 //! begin with, and for [`Engine::decide`].
 
-use super::engine::{Engine, denied_by, is_about, no_session, not_a_resource};
+use super::engine::{Engine, is_about};
 use super::model::Mode;
+use super::outcome::{denied_by, no_session, not_a_resource};
 use crate::flow::OriginalDst;
 use crate::ids::{GroupName, ResourceName, WorkloadName};
 use crate::refusal::Refusal;
@@ -38,8 +39,9 @@ impl Engine {
         if let Some(rule) = barring {
             return Some(denied_by(rule));
         }
-        let mut allows = table.allows.iter();
-        let open = allows.any(|rule| is_about(rule, workload, groups));
+        let open = table
+            .openings()
+            .any(|rule| is_about(rule, workload, groups));
         (!open).then(|| no_session(workload, resource))
     }
 }

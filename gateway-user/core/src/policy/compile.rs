@@ -3,9 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 
+use super::demand::{demand, waiting};
 use super::diagnostic::{Diagnostic, Level};
 use super::engine::{Grant, Inventory};
 use super::index::{Index, Sought};
@@ -14,9 +16,10 @@ use super::model::{Effect, Globs, Mode, RuleSpec};
 use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
 use super::review::review;
 use super::when::{Parsed, When};
-use crate::descriptor::Protocol;
+use crate::descriptor::{Protocol, Shape};
 use crate::facts::{Attribute, Fact, Type};
 use crate::glob::Glob;
+use crate::held::Demand;
 use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
 
 /// A rule as it is for the resources of one protocol.
@@ -39,6 +42,8 @@ pub(super) struct Rule {
     pub(super) unread: bool,
     /// It holds only for who may use this resource.
     pub(super) of: Option<ResourceName>,
+    /// Of a rule that holds: who must agree.
+    pub(super) demand: Option<Arc<Demand>>,
 }
 
 impl Rule {
@@ -53,11 +58,14 @@ impl Rule {
 pub(super) struct Table {
     pub(super) mode: Mode,
     pub(super) attributes: &'static [Attribute],
+    /// How what is spoken is dealt with.
+    pub(super) shape: Shape,
     pub(super) slots: Slots,
     pub(super) denies: Vec<Rule>,
+    pub(super) approves: Vec<Rule>,
     pub(super) allows: Vec<Rule>,
-    /// Of the rules that deny, and of those that allow.
-    index: [Index; 2],
+    /// Of the rules that deny, of those that hold, and of those that allow.
+    index: [Index; 3],
 }
 
 impl Table {
@@ -67,13 +75,19 @@ impl Table {
         effect: Effect,
         sought: &Sought<'_>,
     ) -> impl Iterator<Item = &Rule> + use<'_> {
-        let [denies, allows] = &self.index;
+        let [denies, approves, allows] = &self.index;
         let (rules, index) = match effect {
             Effect::Deny => (&self.denies, denies),
+            Effect::Approve => (&self.approves, approves),
             Effect::Allow => (&self.allows, allows),
         };
         let places = index.places(sought);
         places.filter_map(|place| rules.get(place))
+    }
+
+    /// The rules by which something may pass, at once or after an approval.
+    pub(super) fn openings(&self) -> impl Iterator<Item = &Rule> {
+        self.approves.iter().chain(&self.allows)
     }
 }
 
@@ -131,18 +145,17 @@ pub(super) fn compile(
         .iter()
         .map(|resource| {
             let slots = Slots::of(resource.protocol.attributes);
-            let (denies, allows) = (Vec::new(), Vec::new());
-            (
-                resource.name.clone(),
-                Table {
-                    mode: resource.mode,
-                    attributes: resource.protocol.attributes,
-                    slots,
-                    denies,
-                    allows,
-                    index: Default::default(),
-                },
-            )
+            let table = Table {
+                mode: resource.mode,
+                attributes: resource.protocol.attributes,
+                shape: resource.protocol.shape,
+                slots,
+                denies: Vec::new(),
+                approves: Vec::new(),
+                allows: Vec::new(),
+                index: Default::default(),
+            };
+            (resource.name.clone(), table)
         })
         .collect();
     let mut names = HashSet::new();
@@ -179,6 +192,8 @@ pub(super) fn compile(
     for table in tables.values_mut() {
         table.index = [
             Index::of(&table.denies, Quantifier::Any, &table.slots),
+            // Those that hold are asked in both ways, of which this leaves more.
+            Index::of(&table.approves, Quantifier::Any, &table.slots),
             Index::of(&table.allows, Quantifier::All, &table.slots),
         ];
     }
@@ -203,6 +218,7 @@ fn granted(inventory: &Inventory, grant: &Grant) -> Option<Rule> {
         values: u128::MAX,
         unread: false,
         of: Some(grant.of.clone()),
+        demand: None,
     })
 }
 
@@ -258,6 +274,7 @@ fn one(
         }
     };
 
+    let demand = demand(spec, &inventory.approvers, diagnostics);
     let covered = inventory.resources.iter().filter(|resource| {
         resources
             .as_ref()
@@ -298,16 +315,18 @@ fn one(
             );
             known.then(|| {
                 let who = (workloads.clone(), groups.clone());
-                rule(spec, protocol, conditions, when.flatten(), who)
+                let rule = rule(spec, protocol, conditions, when.flatten(), who);
+                waiting(rule, demand.clone(), protocol, spec, diagnostics)
             })
         });
         let is_for_all = spec.resource.is_none() && spec.matching.is_none() && spec.when.is_none();
         let is_meant = !(is_for_all && inventory.unwritten.contains(&resource.name));
         if let (Some(rule), Some(table)) = (rule, tables.get_mut(&resource.name))
-            && (is_meant || rule.effect == Effect::Deny)
+            && (is_meant || spec.action == Effect::Deny)
         {
             match rule.effect {
                 Effect::Allow => table.allows.push(rule.clone()),
+                Effect::Approve => table.approves.push(rule.clone()),
                 Effect::Deny => table.denies.push(rule.clone()),
             }
         }
@@ -372,6 +391,7 @@ fn rule(
         when,
         unread,
         of: None,
+        demand: None,
     }
 }
 

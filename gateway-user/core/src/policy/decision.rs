@@ -1,5 +1,6 @@
 //! `Decision`: what policy says to one action, and the permit that opens the way to the server.
 
+use super::hold::Hold;
 use crate::ids::RuleName;
 use crate::refusal::Refusal;
 
@@ -13,7 +14,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// Mints a permit. Called where a decision or a granted hold is made, nowhere else.
+    /// Mints a permit. Called where a decision is made or a hold ends, nowhere else.
     pub(in crate::policy) fn mint() -> Self {
         Self { _minted: () }
     }
@@ -22,11 +23,13 @@ impl Permit {
     pub(crate) fn spend(self) {}
 }
 
-/// Pass or not.
+/// Pass, wait or not.
 #[derive(Debug)]
 pub enum Verdict {
     /// The action may go to the server, once.
     Allow(Permit),
+    /// People have to decide.
+    Hold(Hold),
     /// It may not.
     Deny(Refusal),
 }
@@ -34,10 +37,10 @@ pub enum Verdict {
 /// What policy says to one action.
 #[derive(Debug)]
 pub struct Decision {
-    /// Pass or not.
+    /// Pass, wait or not.
     pub verdict: Verdict,
     /// The rule that decided; none where nothing matched.
     pub rule: Option<RuleName>,
-    /// In observe mode: the refusal that enforcing would have given.
+    /// In observe mode: what enforcing would have refused or held, and why.
     pub observed: Option<Refusal>,
 }

@@ -1,26 +1,29 @@
 //! `Engine`: a policy that loaded, and what it decides.
 //!
-//! Order does not decide: a deny rule beats an allow rule, and what nothing allows is denied. What
-//! is not known counts against the one who asks: a deny rule matches where it might, an allow rule
-//! only where it surely does.
+//! Order does not decide: a deny rule beats one that holds for an approval, which beats an allow rule,
+//! and what nothing allows is denied. What is not known counts against the one who asks: a deny rule
+//! matches where it might, an allow rule only where it surely does. A rule that holds does so where it
+//! might match; what it surely matches may pass once people agree, without an allow rule.
 //!
-//! INVARIANT: more deny rules never allow more. Checked by a property test beside this file.
+//! INVARIANT: more deny rules never allow more, nor without people do more rules that hold. Checked by a property test beside this file.
 
 use std::collections::HashMap;
 
 use toml::Spanned;
 
-use super::compile::{Rule, Slots, Table, compile};
-use super::decision::{Decision, Permit, Verdict};
+use super::compile::{Rule, Table, compile};
+use super::decision::Decision;
 use super::diagnostic::{Diagnostic, Level};
 use super::index::Sought;
 use super::matching::Condition;
 use super::model::{Effect, Mode, RuleSpec};
+use super::outcome::{Outcome, add, denied_by, explain, held_by, no_session, not_a_resource};
 use super::pattern::{Quantifier, Truth};
 use super::when::{Known, Steps, When};
-use crate::descriptor::Protocol;
-use crate::facts::{Fact, FactSet, Facts, Name, Scope, Stage};
-use crate::flow::{Flow, OriginalDst};
+use crate::descriptor::{Protocol, Shape};
+use crate::facts::{Fact, FactSet, Facts, Scope, Stage};
+use crate::flow::Flow;
+use crate::held::ApproverSet;
 use crate::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -48,6 +51,8 @@ pub struct Inventory {
     /// Those of the resources that nobody wrote down. A rule that allows everything everywhere is
     /// not meant for them: one that allows something there names them or looks at a fact.
     pub unwritten: Vec<ResourceName>,
+    /// Those who can be asked.
+    pub approvers: Vec<ApproverSet>,
     /// What the configuration allows besides its rules.
     pub grants: Vec<Grant>,
     /// What rules mean that leave something open.
@@ -185,7 +190,7 @@ impl Engine {
         let about = |rule: &Rule| is_about(rule, workload, groups);
         let off = |rule: &Rule| rule.is_unconditional() && rule.mode == Mode::Enforce;
         let is_off = table.denies.iter().any(|rule| off(rule) && about(rule));
-        table.mode == Mode::Observe || !is_off && table.allows.iter().any(about)
+        table.mode == Mode::Observe || !is_off && table.openings().any(about)
     }
 }
 
@@ -199,34 +204,21 @@ pub(super) fn is_about(rule: &Rule, workload: &WorkloadName, groups: &[GroupName
     rule.workloads.as_deref().is_none_or(named) && rule.groups.as_deref().is_none_or(grouped)
 }
 
-/// What came of the rules, before a resource in observe mode lets pass what they refuse.
-pub(super) enum Outcome<'a> {
-    Allowed {
-        by: &'a Rule,
-        /// What enforcing every rule would have refused.
-        observed: Option<Refusal>,
-    },
-    Refused(Refusal),
+/// How certain it must be that a rule matches for it to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// It lets pass: surely.
+    Surely,
+    /// It stops: where it might.
+    Possibly,
 }
 
-impl Outcome<'_> {
-    pub(super) fn decision(self, mode: Mode) -> Decision {
-        match (self, mode) {
-            (Self::Allowed { by, observed }, _) => Decision {
-                verdict: Verdict::Allow(Permit::mint()),
-                rule: Some(by.name.clone()),
-                observed,
-            },
-            (Self::Refused(refusal), Mode::Enforce) => Decision {
-                rule: refusal.rule.clone(),
-                verdict: Verdict::Deny(refusal),
-                observed: None,
-            },
-            (Self::Refused(refusal), Mode::Observe) => Decision {
-                verdict: Verdict::Allow(Permit::mint()),
-                rule: refusal.rule.clone(),
-                observed: Some(refusal),
-            },
+impl Reading {
+    /// How a rule is read for what it mainly does.
+    pub(super) fn of(effect: Effect) -> Self {
+        match effect {
+            Effect::Allow => Self::Surely,
+            Effect::Approve | Effect::Deny => Self::Possibly,
         }
     }
 }
@@ -234,6 +226,8 @@ impl Outcome<'_> {
 /// What keeps a rule from holding.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Obstacle<'a> {
+    /// People are asked about what is done, and the session has only begun.
+    NothingDone,
     /// It allows what could not be read only if it says so.
     Unread,
     /// It denies by a fact that is not there before the session has begun.
@@ -269,44 +263,34 @@ impl<'a> Case<'a> {
         self.table
     }
 
-    /// Each unit must be allowed. A rule that denies one is told rather than that nothing allows
-    /// another.
+    /// Each unit must be allowed, by rules or by people. A rule that denies one is told rather than
+    /// that nothing allows another.
     fn units(&self, units: &[FactSet]) -> Outcome<'a> {
-        let mut first: Option<Outcome<'a>> = None;
+        let mut all: Option<Outcome<'a>> = None;
         for unit in units {
-            first = Some(match (first, self.unit(Some(unit))) {
-                (_, Outcome::Refused(refusal)) if refusal.rule.is_some() => {
-                    return Outcome::Refused(refusal);
-                }
-                (None, outcome) => outcome,
-                (Some(Outcome::Refused(refusal)), _) | (Some(_), Outcome::Refused(refusal)) => {
-                    Outcome::Refused(refusal)
-                }
-                (
-                    Some(Outcome::Allowed { by, observed }),
-                    Outcome::Allowed {
-                        observed: another, ..
-                    },
-                ) => Outcome::Allowed {
-                    by,
-                    observed: observed.or(another),
-                },
+            let outcome = self.unit(Some(unit));
+            if matches!(&outcome, Outcome::Refused(refusal) if refusal.rule.is_some()) {
+                return outcome;
+            }
+            all = Some(match all {
+                None => outcome,
+                Some(before) => before.and(outcome),
             });
         }
         // Codecs never ask about nothing; if one did, nothing would have been allowed.
-        first.unwrap_or_else(|| Outcome::Refused(self.nothing_allows(None)))
+        all.unwrap_or_else(|| Outcome::Refused(self.nothing_allows(None)))
     }
 
     /// Decides on one unit, or with `None` on the start of the session.
     pub(super) fn unit(&self, unit: Option<&FactSet>) -> Outcome<'a> {
-        if self.unread(unit) && !self.table.allows.iter().any(|rule| rule.unread) {
+        if self.unread(unit) && !self.table.openings().any(|rule| rule.unread) {
             // Every deny rule might match it; the plain reason helps more than one of theirs.
             return Outcome::Refused(self.nothing_allows(unit));
         }
         let sought = self.sought(unit);
         let mut observed = None;
         for rule in self.table.about(Effect::Deny, &sought) {
-            if self.covers(rule) && self.holds(rule, unit) {
+            if self.covers(rule) && self.holds(rule, Reading::Possibly, unit) {
                 let refusal = denied_by(rule);
                 match rule.mode {
                     Mode::Enforce => return Outcome::Refused(refusal),
@@ -314,11 +298,25 @@ impl<'a> Case<'a> {
                 }
             }
         }
+        let mut held: Vec<&Rule> = Vec::new();
+        for rule in self.table.about(Effect::Approve, &sought) {
+            if self.covers(rule) && self.asks(rule, unit) {
+                match rule.mode {
+                    Mode::Enforce => add(&mut held, rule),
+                    Mode::Observe => observed = observed.or_else(|| Some(held_by(rule))),
+                }
+            }
+        }
         let allows = self.table.about(Effect::Allow, &sought);
-        let mut allows = allows.filter(|rule| self.covers(rule) && self.holds(rule, unit));
+        let allows = allows.chain(self.table.about(Effect::Approve, &sought));
+        let surely = |rule: &&Rule| self.holds(rule, Reading::Surely, unit);
+        let mut allows = allows.filter(|rule| self.covers(rule) && surely(rule));
         let Some(first) = allows.next() else {
             return Outcome::Refused(self.nothing_allows(unit));
         };
+        if !held.is_empty() {
+            return Outcome::Held { by: held, observed };
+        }
         // A rule in observe mode allows, and what it alone allows is told.
         let enforced = std::iter::once(first)
             .chain(allows)
@@ -364,20 +362,37 @@ impl<'a> Case<'a> {
     }
 
     /// Whether the rule holds for what is to be decided.
-    fn holds(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
-        self.obstacle(rule, unit).is_none()
+    fn holds(&self, rule: &Rule, reading: Reading, unit: Option<&FactSet>) -> bool {
+        self.obstacle(rule, reading, unit).is_none()
     }
 
-    /// What keeps a rule that is about this subject from holding. Fails closed: a deny rule holds
-    /// where it might match; an allow rule only where it surely matches, and for what could not be
+    /// Whether a rule that holds for an approval does so here: where it might match, and wherever it
+    /// would let pass. Over an empty list `not` surely matches and still might not.
+    pub(super) fn asks(&self, rule: &Rule, unit: Option<&FactSet>) -> bool {
+        let holds = |reading| self.holds(rule, reading, unit);
+        !self.is_early(unit) && (holds(Reading::Possibly) || holds(Reading::Surely))
+    }
+
+    /// Whether nothing is done yet that people could be asked about: of a stream that is not looked
+    /// into it is the beginning.
+    fn is_early(&self, unit: Option<&FactSet>) -> bool {
+        unit.is_none() && self.table.shape != Shape::Stream
+    }
+
+    /// What keeps a rule that is about this subject from holding. Fails closed: what stops holds
+    /// where it might match; what lets pass only where it surely matches, and for what could not be
     /// read only if it says so.
     pub(super) fn obstacle<'b>(
         &'b self,
         rule: &'b Rule,
+        reading: Reading,
         unit: Option<&'b FactSet>,
     ) -> Option<Obstacle<'b>> {
-        if rule.effect == Effect::Allow && self.unread(unit) && !rule.unread {
+        if reading == Reading::Surely && self.unread(unit) && !rule.unread {
             return Some(Obstacle::Unread);
+        }
+        if self.is_early(unit) && rule.effect == Effect::Approve && reading == Reading::Possibly {
+            return Some(Obstacle::NothingDone);
         }
         let unmatched = rule.conditions.iter().find_map(|condition| {
             let fact = match (condition.scope, unit) {
@@ -385,28 +400,33 @@ impl<'a> Case<'a> {
                 (Scope::Action, Some(unit)) => unit.fact(condition.slot),
                 // At the start of the session what is done is still to come.
                 (Scope::Action, None) => {
-                    return match rule.effect {
-                        Effect::Allow => None,
-                        Effect::Deny => Some(Obstacle::TooEarly(condition)),
+                    return match reading {
+                        Reading::Surely => None,
+                        Reading::Possibly => Some(Obstacle::TooEarly(condition)),
                     };
                 }
             };
-            let holds = match rule.effect {
-                Effect::Allow => condition.pattern.matches(fact, Quantifier::All) == Truth::Yes,
-                Effect::Deny => condition.pattern.matches(fact, Quantifier::Any) != Truth::No,
+            let holds = match reading {
+                Reading::Surely => condition.pattern.matches(fact, Quantifier::All) == Truth::Yes,
+                Reading::Possibly => condition.pattern.matches(fact, Quantifier::Any) != Truth::No,
             };
             (!holds).then_some(Obstacle::Fact(condition, fact))
         });
-        unmatched.or_else(|| self.untrue(rule, unit).map(Obstacle::When))
+        unmatched.or_else(|| self.untrue(rule, reading, unit).map(Obstacle::When))
     }
 
     /// The rule's condition, where that keeps it from holding.
-    fn untrue<'b>(&'b self, rule: &'b Rule, unit: Option<&'b FactSet>) -> Option<&'b When> {
+    fn untrue<'b>(
+        &'b self,
+        rule: &'b Rule,
+        reading: Reading,
+        unit: Option<&'b FactSet>,
+    ) -> Option<&'b When> {
         let when = rule.when.as_ref()?;
         let known = self.known(unit);
-        let holds = match rule.effect {
-            Effect::Allow => when.allows(&known),
-            Effect::Deny => when.denies(&known),
+        let holds = match reading {
+            Reading::Surely => when.allows(&known),
+            Reading::Possibly => when.denies(&known),
         };
         (!holds).then_some(when)
     }
@@ -430,69 +450,4 @@ impl<'a> Case<'a> {
         };
         Refusal { rule: None, reason }
     }
-}
-
-/// The refusal of a destination that no resource covers.
-pub(super) fn not_a_resource(destination: OriginalDst) -> Refusal {
-    let reason = format!("{} is not a resource of this gateway", destination.0);
-    Refusal { rule: None, reason }
-}
-
-/// The refusal of a session that no rule allows.
-pub(super) fn no_session(workload: &WorkloadName, resource: &ResourceName) -> Refusal {
-    let reason = format!("no rule allows workload {workload} on {resource}");
-    Refusal { rule: None, reason }
-}
-
-/// The refusal by a rule.
-pub(super) fn denied_by(rule: &Rule) -> Refusal {
-    let reason = rule
-        .reason
-        .clone()
-        .unwrap_or_else(|| "denied by policy".to_owned());
-    Refusal {
-        rule: Some(rule.name.clone()),
-        reason,
-    }
-}
-
-/// Most names of a list that a refusal tells.
-const NAMES_TOLD: usize = 3;
-
-/// Such as `no rule allows delete on public.orders`.
-fn explain(unit: &FactSet, slots: Slots) -> String {
-    if slots
-        .parsed
-        .is_some_and(|slot| *unit.fact(slot) != Fact::Flag(true))
-    {
-        return "the statement could not be understood".to_owned();
-    }
-    let verb = match slots.verb.map(|(slot, _)| unit.fact(slot)) {
-        Some(Fact::Text(verb)) => verb,
-        _ => "this",
-    };
-    let told = slots
-        .objects
-        .into_iter()
-        .flatten()
-        .find_map(|slot| match unit.fact(slot) {
-            Fact::Names(names) => tell(names),
-            _ => None,
-        });
-    match told {
-        Some(names) => format!("no rule allows {verb} on {names}"),
-        None => format!("no rule allows {verb}"),
-    }
-}
-
-fn tell(names: &[Name]) -> Option<String> {
-    let mut told: Vec<String> = names
-        .iter()
-        .take(NAMES_TOLD)
-        .map(ToString::to_string)
-        .collect();
-    if names.len() > NAMES_TOLD {
-        told.push(format!("{} more", names.len() - NAMES_TOLD));
-    }
-    (!told.is_empty()).then(|| told.join(", "))
 }

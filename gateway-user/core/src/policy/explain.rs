@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::compile::{Rule, Table};
 use super::decision::{Decision, Verdict};
-use super::engine::{Case, Engine, Obstacle};
+use super::engine::{Case, Engine, Obstacle, Reading};
 use super::matching::Condition;
 use super::model::{Effect, Mode};
 use super::pattern::Truth;
@@ -57,7 +57,8 @@ pub struct UnitExplanation {
     /// What is decided on this unit alone.
     #[serde(flatten)]
     pub ruled: Ruled,
-    /// The rules for the resource, those that deny first, each kind in the order of the file.
+    /// The rules for the resource: those that deny, those that hold, those that allow, each kind in
+    /// the order of the file.
     pub rules: Vec<Considered>,
 }
 
@@ -73,6 +74,10 @@ pub struct Considered {
     /// What keeps it from holding; none where it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_because: Option<NotBecause>,
+    /// Of one that holds for an approval: what keeps it from letting pass, once that is given, by
+    /// itself and without a rule that allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_not_because: Option<NotBecause>,
 }
 
 /// What keeps a rule from holding.
@@ -81,6 +86,8 @@ pub struct Considered {
 pub enum NotBecause {
     /// It is about others than this workload.
     Subject,
+    /// People are asked about what is done, and the session has only begun.
+    NothingDone,
     /// The statement could not be read, and the rule does not say that it allows such.
     Unread,
     /// It denies by this fact, which is not there before the session has begun.
@@ -110,6 +117,7 @@ impl fmt::Display for NotBecause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Subject => f.write_str("it is about others than this workload"),
+            Self::NothingDone => f.write_str("it is asked when something is done in the session"),
             Self::Unread => f.write_str(
                 "the statement could not be read, and the rule does not say `parsed = false`",
             ),
@@ -133,6 +141,7 @@ impl Ruled {
     fn of(decision: Decision) -> Self {
         let (ruling, reason) = match decision.verdict {
             Verdict::Allow(_) => (Ruling::Allow, None),
+            Verdict::Hold(_) => (Ruling::Hold, None),
             Verdict::Deny(refusal) => (Ruling::Deny, Some(refusal.reason)),
         };
         Self {
@@ -174,7 +183,7 @@ impl Engine {
 }
 
 fn rules(table: &Table) -> impl Iterator<Item = &Rule> {
-    table.denies.iter().chain(&table.allows)
+    table.denies.iter().chain(table.openings())
 }
 
 fn name(rule: &Rule) -> RuleName {
@@ -194,13 +203,21 @@ fn unit(case: &Case<'_>, unit: Option<&FactSet>, known: &FactSet) -> UnitExplana
                 rule: rule.name.clone(),
                 action: rule.effect,
                 mode: rule.mode,
-                not_because: not_because(case, rule, unit),
+                not_because: not_because(case, rule, Reading::of(rule.effect), unit),
+                opens_not_because: (rule.effect == Effect::Approve)
+                    .then(|| not_because(case, rule, Reading::Surely, unit))
+                    .flatten(),
             })
             .collect(),
     }
 }
 
-fn not_because(case: &Case<'_>, rule: &Rule, unit: Option<&FactSet>) -> Option<NotBecause> {
+fn not_because(
+    case: &Case<'_>,
+    rule: &Rule,
+    reading: Reading,
+    unit: Option<&FactSet>,
+) -> Option<NotBecause> {
     let case = &case.afresh();
     if !case.covers(rule) {
         return Some(NotBecause::Subject);
@@ -209,7 +226,11 @@ fn not_because(case: &Case<'_>, rule: &Rule, unit: Option<&FactSet>) -> Option<N
         let attribute = case.table().attributes.get(condition.slot);
         attribute.map_or("", |attribute| attribute.name)
     };
-    Some(match case.obstacle(rule, unit)? {
+    if reading == Reading::Possibly && rule.effect == Effect::Approve && case.asks(rule, unit) {
+        return None;
+    }
+    Some(match case.obstacle(rule, reading, unit)? {
+        Obstacle::NothingDone => NotBecause::NothingDone,
         Obstacle::Unread => NotBecause::Unread,
         Obstacle::TooEarly(condition) => NotBecause::TooEarly {
             fact: named(condition),
@@ -217,7 +238,7 @@ fn not_because(case: &Case<'_>, rule: &Rule, unit: Option<&FactSet>) -> Option<N
         Obstacle::Fact(condition, fact) => NotBecause::Fact {
             fact: named(condition),
             pattern: condition.pattern.to_string(),
-            is: is(rule, condition, fact),
+            is: is(reading, condition, fact),
         },
         Obstacle::When(when) => NotBecause::When {
             condition: when.to_string(),
@@ -230,7 +251,7 @@ fn not_because(case: &Case<'_>, rule: &Rule, unit: Option<&FactSet>) -> Option<N
 const NAMES_TOLD: usize = 5;
 
 /// What the fact is, after "but".
-fn is(rule: &Rule, condition: &Condition, fact: &Fact) -> String {
+fn is(reading: Reading, condition: &Condition, fact: &Fact) -> String {
     match fact {
         Fact::Absent => "there is none".to_owned(),
         Fact::Unknown => "its value is not known".to_owned(),
@@ -240,8 +261,8 @@ fn is(rule: &Rule, condition: &Condition, fact: &Fact) -> String {
         Fact::Number(number) => format!("it is {number}"),
         Fact::Names(names) => {
             let fits = |name: &Name| condition.pattern.name(name) == Truth::Yes;
-            // An allow rule wants all of them to match, a deny rule is content with one.
-            let amiss = |name: &&Name| rule.effect == Effect::Deny || !fits(name);
+            // What lets pass wants all of them to match, what stops is content with one.
+            let amiss = |name: &&Name| reading == Reading::Possibly || !fits(name);
             told(names.iter().filter(amiss).map(whole))
         }
     }

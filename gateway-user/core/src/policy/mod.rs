@@ -1,7 +1,8 @@
 //! Policy: from rules to decisions. `model` is the source, `compile` checks and resolves it with
-//! the patterns of `pattern` and the conditions of `when`, and says by `diagnostic` what is wrong,
+//! the patterns of `pattern`, the conditions of `when` and what `demand` says of approvers, and says by `diagnostic` what is wrong,
 //! `review` finds rules that never take effect, `engine` decides with the rules that `index` finds,
-//! `decision` is what comes out; `bar` knows before there is a session that none could begin. Nothing
+//! `decision` is what comes out,
+//! with `hold` where people decide, by way of `outcome`; `bar` knows before there is a session that none could begin. Nothing
 //! here fails at run time: a policy that loads decides everything. `explain` says why, with patterns
 //! in the words of `notation`, for facts from a connection or from a `draft`.
 
@@ -10,13 +11,16 @@ pub mod diagnostic;
 pub mod draft;
 pub mod engine;
 pub mod explain;
+pub mod hold;
 pub mod model;
 
 mod bar;
 mod compile;
+mod demand;
 mod index;
 mod matching;
 mod notation;
+mod outcome;
 mod pattern;
 mod review;
 #[cfg(test)]

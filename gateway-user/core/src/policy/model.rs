@@ -31,8 +31,14 @@ pub struct RuleSpec {
     /// Whether it takes effect.
     #[serde(default)]
     pub mode: Mode,
-    /// Why; shown to the agent by a refusal.
+    /// Why; shown to the agent by a refusal, and to approvers.
     pub reason: Option<Spanned<String>>,
+    /// Of a rule that approves: the names of those who must agree.
+    pub approvers: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Whether they are asked one after the other.
+    pub in_order: Option<Spanned<bool>>,
+    /// How long an action waits for them.
+    pub timeout: Option<Spanned<String>>,
 }
 
 impl RuleSpec {
@@ -53,7 +59,9 @@ impl RuleSpec {
 pub enum Effect {
     /// Lets pass, unless another rule denies.
     Allow,
-    /// Refuses, whatever other rules allow.
+    /// Holds until people decide, whatever other rules allow; what it surely matches may pass then.
+    Approve,
+    /// Refuses, whatever other rules allow or hold.
     Deny,
 }
 

@@ -10,17 +10,18 @@ use super::model::{Mode, RuleSpec};
 use super::pattern::Pattern;
 use crate::ids::ResourceName;
 
-/// A warning for each allow rule that is refused wherever it applies.
+/// A warning for each rule that lets pass, at once or after an approval, and is refused wherever it
+/// applies.
 pub(super) fn review(
     tables: &HashMap<ResourceName, Table>,
     rules: &[Spanned<RuleSpec>],
 ) -> Vec<Diagnostic> {
-    // For each allow rule and each resource it is for: the rule that refuses all of it.
+    // For each such rule and each resource it is for: the rule that refuses all of it.
     let mut refused_by: HashMap<&str, Vec<Option<&Rule>>> = HashMap::new();
     for table in tables.values() {
         let enforced = table.denies.iter().filter(|it| it.mode == Mode::Enforce);
         let denies: Vec<_> = enforced.map(|rule| (rule, told(rule))).collect();
-        for rule in &table.allows {
+        for rule in table.openings() {
             let wanted = told(rule);
             let by = denies.iter().find(|(deny, denied)| {
                 covers(deny, rule) && decides(deny) && denied.is_subset(&wanted)

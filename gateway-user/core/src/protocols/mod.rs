@@ -17,6 +17,7 @@ use bytes::Bytes;
 use crate::descriptor::Protocol;
 use crate::event::{Found, Outcome, ServerError};
 use crate::facts::Facts;
+use crate::held::Shown;
 use crate::ids::AskId;
 use crate::refusal::Refusal;
 
@@ -96,6 +97,8 @@ pub struct Ask {
 pub enum Then {
     /// Goes to the server.
     Forward,
+    /// Goes to the server, where nothing runs by it: what runs it later is asked for again.
+    Prepare,
     /// Opens the connection to the server, then goes there.
     Dial,
     /// Goes nowhere: the gateway cancels what the key names.
@@ -116,7 +119,8 @@ pub enum Step {
     Replace(usize, Bytes),
     /// So many bytes are answered to the side that they came from.
     Answer(usize, Bytes),
-    /// An action needs a decision: the next call is [`Codec::allowed`] or [`Codec::refused`].
+    /// An action needs a decision: nothing more of the client is read before [`Codec::allowed`],
+    /// [`Codec::refused`] or [`Codec::cancelled`]; of the server it may be.
     Ask(Box<Ask>),
     /// So many bytes ask for TLS with the client, and this answers them; then the handshake
     /// follows. Where the length is 0 the input is already the handshake's first message.
@@ -211,11 +215,21 @@ pub trait Codec: Send {
     /// The peer that is to blame.
     fn next(&mut self, side: Side, input: &[u8]) -> Result<Option<Step>, CodecError>;
 
+    /// What the last ask would run, whole and as people read it; `frame` is its frame. Nothing where
+    /// that cannot be shown whole.
+    fn shown(&self, frame: &[u8]) -> Option<Shown>;
+
+    /// A word to a client that waits for the decision on its last ask, if there is a way to say it.
+    fn waiting(&self, note: &str) -> Option<Bytes>;
+
     /// The last ask was let pass and is this one.
     fn allowed(&mut self, ask: AskId);
 
     /// The last ask was refused: from now on the codec keeps client and server in step.
     fn refused(&mut self, ask: AskId, refusal: &Refusal);
+
+    /// The client itself cancelled the last ask while it waited for its decision.
+    fn cancelled(&mut self, ask: AskId);
 
     /// Bytes for the client whose turn has come.
     fn answer(&mut self) -> Option<Bytes>;

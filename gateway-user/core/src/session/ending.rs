@@ -5,6 +5,7 @@
 use super::Session;
 use super::outbox::Action;
 use crate::event::SessionEnd;
+use crate::held::Withdrawal;
 use crate::protocols::{CodecError, Fatal};
 
 impl Session {
@@ -20,6 +21,7 @@ impl Session {
 
     /// The client's connection failed.
     pub fn handle_client_failure(&mut self, detail: &str) {
+        self.withdraw(Withdrawal::ClientGone);
         if self.finishing {
             // It has left, as it said; what the server still answers is for the recording.
             self.outbox.to_client().clear();
@@ -100,6 +102,7 @@ impl Session {
         if self.closed {
             return;
         }
+        self.withdraw(Withdrawal::SessionEnded);
         self.closed = true;
         // In the middle of a frame of the server's there is no way to say anything.
         if let Some(bytes) = last_words

@@ -10,10 +10,10 @@
 
 use super::record::{self, Asked};
 use crate::descriptor::Protocol;
-use crate::event::{End, Event, Open, SessionEnd};
+use crate::event::{Answered, End, Event, Open, Ruling, SessionEnd};
 use crate::facts::Facts;
 use crate::flow::Flow;
-use crate::ids::{AskId, PolicyDigest};
+use crate::ids::{ActionDigest, AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Verdict};
 use crate::policy::engine::Engine;
 use crate::subject::Subject;
@@ -77,38 +77,71 @@ impl Ledger {
         request: &Request,
         judge: impl FnOnce(Decision) -> Decision,
     ) -> (AskId, Decision, Event) {
-        let decision = judge(engine.decide(subject, flow, &request.facts));
+        let mut decision = judge(engine.decide(subject, flow, &request.facts));
+        if let Verdict::Hold(hold) = decision.verdict {
+            // Whoever asks this way cannot wait, and policy knows. Fails closed all the same.
+            decision.verdict = Verdict::Deny(hold.refuse("it cannot wait for an approval"));
+        }
         let asked = Asked {
             facts: &request.facts,
             request: request.word,
             text: request.text.as_deref().map(str::as_bytes),
             of: None,
         };
-        let (id, event) = self.decided(asked, &decision, engine.digest());
+        let (id, event) = self.decided(asked, &decision, engine.digest(), None);
         (id, decision, event)
     }
 
-    /// Counts a decision by `policy`, which is named when it is new, and gives its event.
+    /// Counts a decision by `policy`, which is named when it is new, and gives its event. `action` is
+    /// what people decide on, when they have to.
     pub(super) fn decided(
         &mut self,
         asked: Asked<'_>,
         decision: &Decision,
         policy: &PolicyDigest,
+        action: Option<ActionDigest>,
     ) -> (AskId, Event) {
-        self.asks = self.asks.saturating_add(1);
-        let count = match decision.verdict {
-            Verdict::Allow(_) => &mut self.allowed,
-            Verdict::Deny(_) => &mut self.denied,
+        let id = self.next();
+        self.asks = id.0;
+        self.count(match decision.verdict {
+            Verdict::Allow(_) => Ruling::Allow,
+            Verdict::Hold(_) => Ruling::Hold,
+            Verdict::Deny(_) => Ruling::Deny,
+        });
+        let policy = self.new_policy(policy);
+        let event = record::ask(id, asked, decision, self.protocol, policy, action);
+        (id, Event::Ask(event))
+    }
+
+    /// Counts what became of an ask that was held, and gives its event.
+    pub(super) fn answered(&mut self, answered: Answered) -> Event {
+        self.count(answered.ruling);
+        Event::Answered(answered)
+    }
+
+    fn count(&mut self, ruling: Ruling) {
+        let count = match ruling {
+            Ruling::Allow => &mut self.allowed,
+            Ruling::Deny => &mut self.denied,
+            // It counts when it is answered.
+            Ruling::Hold => return,
         };
         *count = count.saturating_add(1);
+    }
+
+    /// The policy's name, if it was not told before.
+    pub(super) fn new_policy(&mut self, policy: &PolicyDigest) -> Option<PolicyDigest> {
         let is_new = self.told_policy.as_ref() != Some(policy);
         let policy = is_new.then(|| policy.clone());
         if policy.is_some() {
             self.told_policy.clone_from(&policy);
         }
-        let id = AskId(self.asks);
-        let event = record::ask(id, asked, decision, self.protocol, policy);
-        (id, Event::Ask(event))
+        policy
+    }
+
+    /// The number of the next ask.
+    pub(super) fn next(&self) -> AskId {
+        AskId(self.asks.saturating_add(1))
     }
 
     /// Whether anything has been asked.

@@ -6,6 +6,7 @@
 //! protocols without a codec have the [`ledger`] only.
 
 mod ending;
+mod hold;
 mod inbound;
 pub mod ledger;
 pub mod opaque;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::hold::Held;
 use self::inbound::{Inbound, Rest};
 use self::ledger::Ledger;
 use self::outbox::{Action, Outbox};
@@ -24,11 +26,14 @@ use crate::descriptor::Protocol;
 use crate::event::{Event, Leg, SessionEnd, Tls};
 use crate::facts::Stage;
 use crate::flow::Flow;
-use crate::policy::decision::Verdict;
+use crate::held::{HeldAction, Withdrawal};
+use crate::ids::AskId;
+use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
 use crate::protocols::{
     Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Report, Side, Step, Then, TlsInfo,
 };
+use crate::refusal::Refusal;
 use crate::subject::Subject;
 
 /// Bytes that may wait for a peer before nothing more is taken from whoever makes them.
@@ -45,6 +50,10 @@ pub struct Session {
     server: Inbound,
     outbox: Outbox,
     ledger: Ledger,
+    /// The ask that waits until people decide: nothing more is taken from the client before.
+    held: Option<Held>,
+    /// A word to the client whose turn has not come.
+    notice: Option<Bytes>,
     /// A handshake with the client is under way: what it sends belongs to that.
     handshaking: bool,
     /// The server has been asked for.
@@ -86,6 +95,8 @@ impl Session {
             server: Inbound::default(),
             outbox,
             ledger,
+            held: None,
+            notice: None,
             handshaking: false,
             dialed: false,
             finishing: false,
@@ -162,6 +173,7 @@ impl Session {
     /// The client has nothing more to say. What it asked for before still runs to its end on the
     /// server, and that end is recorded.
     fn finish(&mut self) {
+        self.withdraw(Withdrawal::ClientGone);
         if !self.dialed {
             return self.end(SessionEnd::ClientClosed, None);
         }
@@ -191,9 +203,10 @@ impl Session {
         }
     }
 
-    /// Takes a new policy for everything that is asked from now on.
+    /// Takes a new policy for everything that is asked from now on, and for what waits.
     pub fn handle_policy(&mut self, engine: Arc<Engine>) {
         self.engine = engine;
+        self.decide_again();
     }
 
     /// Reads on both sides until neither gets further: an answer of the server may be what a
@@ -265,7 +278,7 @@ impl Session {
     }
 
     fn may_step(&mut self, side: Side) -> bool {
-        let unheard = self.finishing && side == Side::Client;
+        let unheard = side == Side::Client && (self.finishing || self.held.is_some());
         !(self.closed || self.handshaking || unheard || self.is_full())
     }
 
@@ -379,40 +392,66 @@ impl Session {
     /// Puts an ask to policy, records what it said, and does it.
     fn decide(&mut self, ask: Ask, head: &[u8]) {
         let decision = self.engine.decide(&self.subject, &self.flow, &ask.facts);
+        let (decision, action) = self.people(decision, &ask, head);
         let asked = Asked {
             facts: &ask.facts,
             request: ask.request,
             text: ask.text.as_deref(),
             of: ask.of,
         };
-        let (id, event) = self.ledger.decided(asked, &decision, self.engine.digest());
+        let named = action.as_ref().map(|it| it.action.clone());
+        let (id, event) = self
+            .ledger
+            .decided(asked, &decision, self.engine.digest(), named);
         self.outbox.record(event);
-        let whole_session = matches!(ask.facts.stage, Stage::Connect);
-        match decision.verdict {
-            Verdict::Allow(permit) => {
-                self.codec.allowed(id);
-                match ask.then {
-                    Then::Cancel(key) => {
-                        self.outbox.act(Action::Cancel(key));
-                        self.end(SessionEnd::ClientClosed, None);
-                        return;
-                    }
-                    Then::Dial => {
-                        self.dialed = true;
-                        self.outbox.act(Action::Dial);
-                    }
-                    Then::Forward => {}
-                }
-                self.client.rest = Rest::ToServer(self.outbox.forward(head, ask.len, permit));
+        self.enact(id, ask, head, decision, action);
+    }
+
+    /// Does what was decided.
+    fn enact(
+        &mut self,
+        id: AskId,
+        ask: Ask,
+        head: &[u8],
+        decision: Decision,
+        action: Option<Box<HeldAction>>,
+    ) {
+        match (decision.verdict, action) {
+            (Verdict::Allow(permit), _) => self.pass_on(id, ask, head, permit),
+            (Verdict::Hold(hold), Some(action)) => self.hold(id, ask, head, hold, action),
+            (Verdict::Hold(hold), None) => {
+                let refusal = hold.refuse("it cannot wait for an approval");
+                self.turn_down(id, &ask, head, &refusal);
             }
-            Verdict::Deny(refusal) => {
-                self.client.rest = Rest::Nowhere(ask.len.saturating_sub(head.len()));
-                if whole_session {
-                    self.end(SessionEnd::Refused, Some(Fatal::Refused(&refusal)));
-                }
-                self.codec.refused(id, &refusal);
-            }
+            (Verdict::Deny(refusal), _) => self.turn_down(id, &ask, head, &refusal),
         }
+    }
+
+    /// Does what was let pass.
+    fn pass_on(&mut self, id: AskId, ask: Ask, head: &[u8], permit: Permit) {
+        self.codec.allowed(id);
+        match ask.then {
+            Then::Cancel(key) => {
+                self.outbox.act(Action::Cancel(key));
+                self.end(SessionEnd::ClientClosed, None);
+                return;
+            }
+            Then::Dial => {
+                self.dialed = true;
+                self.outbox.act(Action::Dial);
+            }
+            Then::Forward | Then::Prepare => {}
+        }
+        self.client.rest = Rest::ToServer(self.outbox.forward(head, ask.len, permit));
+    }
+
+    /// Refuses it in the client's language.
+    fn turn_down(&mut self, id: AskId, ask: &Ask, head: &[u8], refusal: &Refusal) {
+        self.client.rest = Rest::Nowhere(ask.len.saturating_sub(head.len()));
+        if matches!(ask.facts.stage, Stage::Connect) {
+            self.end(SessionEnd::Refused, Some(Fatal::Refused(refusal)));
+        }
+        self.codec.refused(id, refusal);
     }
 
     /// Sends what the codec has to say itself, and records what the server finished.
@@ -436,6 +475,11 @@ impl Session {
             && let Some(bytes) = self.codec.answer()
         {
             self.outbox.reply(&bytes);
+        }
+        if self.server.rest.is_done()
+            && let Some(notice) = self.notice.take()
+        {
+            self.outbox.reply(&notice);
         }
     }
 }

@@ -4,11 +4,15 @@
 //! server, and the events. What moves the bytes and counts them is the relay.
 
 use super::ledger::Ledger;
-use super::record::Asked;
-use crate::event::{Event, SessionEnd};
+use super::record::{Asked, named};
+use crate::event::{Answered, Event, SessionEnd};
+use crate::facts::Facts;
 use crate::flow::Flow;
+use crate::held::{Answer, HeldAction, Withdrawal};
+use crate::ids::{ActionDigest, AskId};
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
+use crate::policy::hold::{Bound, Hold};
 use crate::protocols::opaque::{TCP, to_destination};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -21,6 +25,19 @@ const REQUEST: &str = "connect";
 pub struct Stream {
     ledger: Ledger,
     events: Vec<Event>,
+    /// Waits until people decide.
+    held: Option<(AskId, Bound)>,
+}
+
+/// Whether the stream may begin, or go on.
+#[derive(Debug)]
+pub enum Gate {
+    /// It may.
+    Open(Permit),
+    /// Not before people have decided on this.
+    Waits(Box<HeldAction>),
+    /// It may not.
+    Shut,
 }
 
 impl Stream {
@@ -30,6 +47,7 @@ impl Stream {
         Self {
             ledger,
             events: vec![open],
+            held: None,
         }
     }
 
@@ -45,9 +63,71 @@ impl Stream {
 
     /// Asks policy whether the stream may begin, or go on. The flow's resource has to be a stream
     /// itself: facts mean nothing to the rules of another protocol.
-    pub fn decide(&mut self, engine: &Engine, subject: &Subject, flow: &Flow) -> Option<Permit> {
-        let decision = engine.decide(subject, flow, &to_destination(flow.destination.0));
-        self.record(decision, engine, flow)
+    pub fn decide(&mut self, engine: &Engine, subject: &Subject, flow: &Flow) -> Gate {
+        self.withdraw(Withdrawal::PolicyChanged);
+        let facts = to_destination(flow.destination.0);
+        let Decision {
+            mut verdict,
+            rule,
+            observed,
+        } = engine.decide(subject, flow, &facts);
+        let mut action = None;
+        if let Verdict::Hold(hold) = verdict {
+            action = self.action(engine, subject, flow, &facts, &hold);
+            verdict = match &action {
+                Some(_) => Verdict::Hold(hold),
+                None => Verdict::Deny(hold.refuse("it cannot wait for an approval")),
+            };
+        }
+        let decision = Decision {
+            verdict,
+            rule,
+            observed,
+        };
+        self.record(decision, engine, flow, action)
+    }
+
+    /// What people decided on the stream that waits; nothing where none does any more.
+    pub fn answer(&mut self, answer: &Answer) -> Option<Permit> {
+        let (ask, bound) = self.held.take()?;
+        let resolved = bound.resolve(answer);
+        let answered = Answered::by_people(ask, answer, resolved.as_ref().err());
+        self.events.push(self.ledger.answered(answered));
+        resolved.ok()
+    }
+
+    /// Nobody needs an answer any more.
+    pub fn withdraw(&mut self, why: Withdrawal) {
+        if let Some((ask, _)) = self.held.take() {
+            let answered = Answered::withdrawn(ask, why);
+            self.events.push(self.ledger.answered(answered));
+        }
+    }
+
+    fn action(
+        &self,
+        engine: &Engine,
+        subject: &Subject,
+        flow: &Flow,
+        facts: &Facts,
+        hold: &Hold,
+    ) -> Option<Box<HeldAction>> {
+        let action = HeldAction {
+            action: ActionDigest::new(""),
+            session: flow.session.clone(),
+            ask: self.ledger.next(),
+            subject: subject.clone(),
+            resource: flow.resource.clone()?,
+            protocol: TCP.name.to_owned(),
+            request: REQUEST.to_owned(),
+            text: format!("{REQUEST} {}", flow.destination.0),
+            parameters: Vec::new(),
+            connection: named(&facts.connection, TCP.attributes),
+            units: Vec::new(),
+            policy: engine.digest().clone(),
+            demands: hold.demands(),
+        };
+        Some(Box::new(action.sealed()))
     }
 
     /// Refuses it for a reason that is no rule's.
@@ -61,27 +141,41 @@ impl Stream {
             observed: None,
         };
         // A refusal has no permit to give.
-        let _none = self.record(decision, engine, flow);
+        let _shut = self.record(decision, engine, flow, None);
     }
 
     /// The session ended; bytes are what reached the server and the client.
     pub fn end(&mut self, how: SessionEnd, bytes_in: u64, bytes_out: u64) {
+        self.withdraw(Withdrawal::SessionEnded);
         self.events
             .push(self.ledger.end(how, (bytes_in, bytes_out)));
     }
 
-    fn record(&mut self, decision: Decision, engine: &Engine, flow: &Flow) -> Option<Permit> {
+    fn record(
+        &mut self,
+        decision: Decision,
+        engine: &Engine,
+        flow: &Flow,
+        action: Option<Box<HeldAction>>,
+    ) -> Gate {
         let asked = Asked {
             facts: &to_destination(flow.destination.0),
             request: REQUEST,
             text: None,
             of: None,
         };
-        let (_, event) = self.ledger.decided(asked, &decision, engine.digest());
+        let digest = action.as_ref().map(|it| it.action.clone());
+        let (ask, event) = self
+            .ledger
+            .decided(asked, &decision, engine.digest(), digest);
         self.events.push(event);
-        match decision.verdict {
-            Verdict::Allow(permit) => Some(permit),
-            Verdict::Deny(_) => None,
+        match (decision.verdict, action) {
+            (Verdict::Allow(permit), _) => Gate::Open(permit),
+            (Verdict::Hold(hold), Some(action)) => {
+                self.held = Some((ask, hold.bind(&action)));
+                Gate::Waits(action)
+            }
+            (Verdict::Hold(_) | Verdict::Deny(_), _) => Gate::Shut,
         }
     }
 }
@@ -155,12 +249,12 @@ mod tests {
     #[track_caller]
     fn check(rules: &str, mode: Mode, expected: Ruling) -> Ask {
         let mut stream = Stream::new(&subject(), &flow(), "0");
-        let permit = stream.decide(&engine(rules, mode), &subject(), &flow());
+        let gate = stream.decide(&engine(rules, mode), &subject(), &flow());
         let Some(Event::Ask(ask)) = stream.events().pop() else {
             panic!("a decision is recorded");
         };
         assert_eq!(ask.ruling, expected, "{ask:?}");
-        assert_eq!(permit.is_some(), expected == Ruling::Allow);
+        assert_eq!(matches!(gate, Gate::Open(_)), expected == Ruling::Allow);
         assert_eq!(ask.uninspected, expected == Ruling::Allow);
         ask
     }
@@ -195,8 +289,14 @@ mod tests {
     fn a_new_policy_is_asked_again() {
         let mut stream = Stream::new(&subject(), &flow(), "0");
         let (old, new) = (engine(ALLOW, Mode::Enforce), engine("", Mode::Enforce));
-        assert!(stream.decide(&old, &subject(), &flow()).is_some());
-        assert!(stream.decide(&new, &subject(), &flow()).is_none());
+        assert!(matches!(
+            stream.decide(&old, &subject(), &flow()),
+            Gate::Open(_)
+        ));
+        assert!(matches!(
+            stream.decide(&new, &subject(), &flow()),
+            Gate::Shut
+        ));
         assert_eq!(stream.asked(), (1, 1));
         stream.refuse(&new, &flow(), "it is inspected now");
         assert_eq!(stream.asked(), (1, 2));

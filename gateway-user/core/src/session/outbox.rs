@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::descriptor::Protocol;
 use crate::event::{Event, SessionEnd};
+use crate::held::{HeldAction, Withdrawal};
 use crate::policy::decision::Permit;
 use crate::protocols::CancelKey;
 
@@ -23,6 +24,10 @@ pub enum Action {
     /// Send what is waiting for the client, then do the server's side of a TLS handshake with it.
     /// These bytes of the handshake have been read already.
     StartTls(Bytes),
+    /// Have people decide on this; the answer goes to the session.
+    Hold(Box<HeldAction>),
+    /// What was held needs no answer any more.
+    Withdraw(Withdrawal),
     /// Cancel what runs under this key, if it belongs to the same workload.
     Cancel(CancelKey),
     /// From now on `issued` stands for `real` on this session's server.

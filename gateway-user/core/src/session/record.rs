@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::descriptor::{Protocol, Shape};
 use crate::event::{self, Ruling, Value};
 use crate::facts::{Attribute, FactSet, Facts, Stage};
-use crate::ids::{AskId, PolicyDigest};
+use crate::ids::{ActionDigest, AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Verdict};
 
 /// What was asked for.
@@ -28,10 +28,12 @@ pub(super) fn ask(
     decision: &Decision,
     protocol: &Protocol,
     policy: Option<PolicyDigest>,
+    action: Option<ActionDigest>,
 ) -> event::Ask {
     let attributes = protocol.attributes;
     let (ruling, reason) = match &decision.verdict {
         Verdict::Allow(_) => (Ruling::Allow, None),
+        Verdict::Hold(_) => (Ruling::Hold, None),
         Verdict::Deny(refusal) => (Ruling::Deny, Some(refusal.reason.clone())),
     };
     let (connection, units) = match &ask.facts.stage {
@@ -58,12 +60,13 @@ pub(super) fn ask(
         rule: decision.rule.clone(),
         reason,
         observed: decision.observed.clone(),
+        action,
         uninspected: ruling == Ruling::Allow && protocol.shape == Shape::Stream,
         policy,
     }
 }
 
-fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
+pub(super) fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
     let values = attributes
         .iter()
         .enumerate()

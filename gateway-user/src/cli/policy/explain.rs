@@ -181,6 +181,7 @@ pub(super) fn print(out: &mut impl Write, config: &Config, answer: &Answer<'_>) 
 fn ruling(ruled: &Ruled) -> String {
     let (style, word) = match (ruled.ruling, &ruled.observed) {
         (Ruling::Deny, _) => (BAD, "DENIED"),
+        (Ruling::Hold, _) => (DOUBTFUL, "waits for an approval"),
         (Ruling::Allow, Some(_)) => (DOUBTFUL, "passes, being observed"),
         (Ruling::Allow, None) => (GOOD, "allowed"),
     };
@@ -230,9 +231,18 @@ fn print_rule(
     }
     match (&rule.not_because, rule.action) {
         (None, Effect::Allow) => write!(out, "  {GOOD}allows{GOOD:#}")?,
+        (None, Effect::Approve) => write!(out, "  {DOUBTFUL}holds for an approval{DOUBTFUL:#}")?,
         (None, Effect::Deny) => write!(out, "  {BAD}denies{BAD:#}")?,
         (Some(why), Effect::Allow) => write!(out, "  does not allow: {}", line(&why.to_string()))?,
+        (Some(why), Effect::Approve) => write!(out, "  does not hold: {}", line(&why.to_string()))?,
         (Some(why), Effect::Deny) => write!(out, "  does not deny: {}", line(&why.to_string()))?,
+    }
+    if let (None, Some(why)) = (&rule.not_because, &rule.opens_not_because) {
+        write!(
+            out,
+            ", and by itself lets nothing pass: {}",
+            line(&why.to_string())
+        )?;
     }
     if rule.mode == Mode::Observe {
         write!(out, " {DOUBTFUL}(observed only){DOUBTFUL:#}")?;

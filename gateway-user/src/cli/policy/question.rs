@@ -45,6 +45,8 @@ pub(super) struct Answer<'a> {
 pub(super) enum Upshot {
     /// It passes.
     Allow,
+    /// It waits until people decide.
+    Approve,
     /// It is refused.
     Deny,
     /// It passes because something only observes.
@@ -59,6 +61,7 @@ impl Upshot {
     pub(super) fn from(ruling: Ruling, observed: Option<&Refusal>) -> Self {
         match (ruling, observed) {
             (Ruling::Deny, _) => Self::Deny,
+            (Ruling::Hold, _) => Self::Approve,
             (Ruling::Allow, Some(_)) => Self::Observe,
             (Ruling::Allow, None) => Self::Allow,
         }

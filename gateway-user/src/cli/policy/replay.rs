@@ -195,6 +195,7 @@ impl Replayed {
 fn word(upshot: Upshot) -> String {
     match upshot {
         Upshot::Allow => format!("{GOOD}allowed{GOOD:#}"),
+        Upshot::Approve => format!("{DOUBTFUL}held{DOUBTFUL:#}"),
         Upshot::Deny => format!("{BAD}DENIED{BAD:#}"),
         Upshot::Observe => format!("{DOUBTFUL}would deny{DOUBTFUL:#}"),
     }

@@ -27,7 +27,8 @@ A case says who does what where, and what is expected:
   connection = { user = \"app\" }           # facts of the connection; others are not known
   statement = \"SELECT * FROM orders\"      # or facts = { … }; neither: the start of a session
   search_path = [\"public\"]                # the default; [] if it is not known
-  expect = \"allow\"                        # or \"deny\", or \"observe\": passes, and enforcing would not
+  expect = \"allow\"                        # or \"deny\", \"approve\": waits for people, or
+                                        # \"observe\": passes, and enforcing would not
   rule = \"read-shop\"                      # optional: the rule that decides
 
 Exits with 1 if a case is not as expected.";
@@ -209,6 +210,7 @@ fn print(out: &mut impl Write, config: &Config, judged: &[Judged<'_>]) -> io::Re
     for case in &failed {
         let expected = match case.expected {
             Upshot::Allow => "pass",
+            Upshot::Approve => "wait for an approval",
             Upshot::Deny => "be denied",
             Upshot::Observe => "pass by being observed only",
         };

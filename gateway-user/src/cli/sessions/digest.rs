@@ -73,21 +73,28 @@ impl Digest {
                 self.open = Some(open);
             }
             Event::Ask(ask) => {
-                match ask.ruling {
-                    Ruling::Allow => self.allowed += 1,
-                    Ruling::Deny => self.denied += 1,
-                }
+                self.count(ask.ruling);
                 self.observed += u64::from(ask.observed.is_some());
                 if !ask.connection.is_empty() {
                     self.connection = ask.connection;
                 }
             }
+            Event::Answered(answered) => self.count(answered.ruling),
             Event::Outcome(outcome) => {
                 self.rows += outcome.rows;
                 self.affected += outcome.affected;
             }
             Event::End(end) => self.end = Some(end.how),
             Event::Tls(_) | Event::Found(_) | Event::Server(_) => {}
+        }
+    }
+
+    fn count(&mut self, ruling: Ruling) {
+        match ruling {
+            Ruling::Allow => self.allowed += 1,
+            Ruling::Deny => self.denied += 1,
+            // It counts when it is answered.
+            Ruling::Hold => {}
         }
     }
 

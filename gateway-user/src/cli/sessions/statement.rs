@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use gateway_core::event::{Ask, Event, Leg, Outcome, Ruling, ServerError, Value};
+use gateway_core::event::{Answered, Ask, Event, Leg, Outcome, Ruling, ServerError, Value};
 use jiff::Timestamp;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, block, line};
@@ -27,6 +27,7 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
             writeln!(out, "{DIM}{at}  TLS {leg}: {version}, {cipher}{DIM:#}")
         }
         Event::Ask(ask) => print_ask(out, &at, ask),
+        Event::Answered(answered) => print_answered(out, &at, answered),
         Event::Outcome(outcome) => print_outcome(out, &at, outcome),
         Event::Found(found) => {
             for (name, value) in &found.facts {
@@ -65,6 +66,7 @@ fn told(value: &Value) -> String {
 fn print_ask(out: &mut impl Write, at: &str, ask: &Ask) -> io::Result<()> {
     let (style, word) = match (ask.ruling, &ask.observed) {
         (Ruling::Deny, _) => (BAD, "DENIED"),
+        (Ruling::Hold, _) => (DOUBTFUL, "held"),
         (Ruling::Allow, Some(_)) => (DOUBTFUL, "would deny"),
         (Ruling::Allow, None) if ask.uninspected => (DOUBTFUL, "passed uninspected"),
         (Ruling::Allow, None) => (GOOD, "allowed"),
@@ -92,6 +94,31 @@ fn print_ask(out: &mut impl Write, at: &str, ask: &Ask) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn print_answered(out: &mut impl Write, at: &str, answered: &Answered) -> io::Result<()> {
+    let (style, word) = match answered.ruling {
+        Ruling::Allow => (GOOD, "approved"),
+        Ruling::Hold => (DOUBTFUL, "held again"),
+        Ruling::Deny => (BAD, "DENIED"),
+    };
+    write!(out, "{at}  #{} {style}{word}{style:#}", answered.ask.0)?;
+    if !answered.by.is_empty() {
+        write!(out, " by {}", line(&answered.by.join(", ")))?;
+    }
+    if let Some(grant) = &answered.grant {
+        write!(out, " {DIM}under grant {}{DIM:#}", line(grant.as_str()))?;
+    }
+    if let Some(rule) = &answered.rule {
+        write!(out, " {DIM}by rule {}{DIM:#}", line(rule.as_str()))?;
+    }
+    if let Some(reason) = &answered.reason {
+        write!(out, ": {}", line(reason))?;
+    }
+    if let Some(request) = &answered.request {
+        write!(out, " {DIM}(request {}){DIM:#}", line(request.as_str()))?;
+    }
+    writeln!(out)
 }
 
 fn print_outcome(out: &mut impl Write, at: &str, outcome: &Outcome) -> io::Result<()> {

@@ -7,16 +7,14 @@ use anstyle::Style;
 use gateway_core::ids::{RuleName, WorkloadName};
 use jiff::tz::TimeZone;
 
+use super::ask;
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::{counted, ending, kind_word, span};
-use crate::observe::enforcement::{
-    Attachment, Connection, Datagrams, Denial, Entry, KernelEvent, Operator, Switch, Untold, What,
-};
+use crate::observe::enforcement::unseen::{Datagrams, KernelEvent};
+use crate::observe::enforcement::{Attachment, Connection, Entry, Operator, Switch, Untold, What};
 
 /// Columns do not grow beyond this many characters.
 const COLUMN_MAX: usize = 24;
-/// Names of tables shown of one denial.
-const TABLES_MAX: usize = 4;
 
 /// The widths of the columns so far.
 #[derive(Debug)]
@@ -38,13 +36,13 @@ impl Default for Layout {
 }
 
 /// What an entry says, cut into columns.
-struct Row {
+pub(super) struct Row {
     verdict: &'static str,
     style: Style,
     workload: String,
     resource: String,
     what: String,
-    why: String,
+    pub(super) why: String,
 }
 
 impl Layout {
@@ -98,7 +96,10 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         What::DatagramsPass(datagrams) | What::DatagramsEnd(datagrams) => {
             return Some(datagrams.workload.as_str());
         }
-        What::AskDenied(denial) | What::AskObserved(denial) => &denial.connection.workload,
+        What::AskDenied(denial) | What::AskObserved(denial) | What::AskHeld(denial) => {
+            &denial.connection.workload
+        }
+        What::AskAnswered { connection, .. } => &connection.workload,
         What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
         | What::DaemonStopped { .. }
@@ -201,13 +202,14 @@ fn row(what: &What) -> Row {
             rule,
             reason,
             frozen: _,
-        } => {
-            let mut row = about(connection, "REFUSED", BAD, whose(connection));
-            row.why = because(rule.as_ref(), reason);
-            row
-        }
-        What::AskDenied(denial) => denied("DENIED", BAD, denial),
-        What::AskObserved(denial) => denied("would deny", DOUBTFUL, denial),
+        } => ask::refused(connection, rule.as_ref(), reason),
+        What::AskDenied(denial) => ask::denied("DENIED", BAD, denial),
+        What::AskObserved(denial) => ask::denied("would deny", DOUBTFUL, denial),
+        What::AskHeld(denial) => ask::denied("held", DOUBTFUL, denial),
+        What::AskAnswered {
+            connection,
+            answered,
+        } => ask::answer(connection, answered),
         What::SessionEnded {
             connection,
             how,
@@ -309,7 +311,12 @@ fn whom(by: Option<Operator>) -> String {
         .unwrap_or_default()
 }
 
-fn about(connection: &Connection, verdict: &'static str, style: Style, what: String) -> Row {
+pub(super) fn about(
+    connection: &Connection,
+    verdict: &'static str,
+    style: Style,
+    what: String,
+) -> Row {
     Row {
         verdict,
         style,
@@ -391,23 +398,6 @@ fn datagrams(verdict: &'static str, style: Style, datagrams: &Datagrams) -> Row 
     }
 }
 
-fn denied(verdict: &'static str, style: Style, denial: &Denial) -> Row {
-    let verbs = denial.verbs.join(", ");
-    let mut tables: Vec<&str> = denial.tables.iter().map(String::as_str).collect();
-    let more = tables.len().saturating_sub(TABLES_MAX);
-    tables.truncate(TABLES_MAX);
-    let mut what = line(&verbs).to_string();
-    if !tables.is_empty() {
-        what = format!("{what} {}", line(&tables.join(", ")));
-    }
-    if more > 0 {
-        what = format!("{what} and {more} more");
-    }
-    let mut row = about(&denial.connection, verdict, style, what);
-    row.why = because(denial.rule.as_ref(), &denial.reason);
-    row
-}
-
 fn shown(name: Option<&impl ToString>) -> String {
     match name {
         Some(name) => line(&name.to_string()).to_string(),
@@ -415,7 +405,7 @@ fn shown(name: Option<&impl ToString>) -> String {
     }
 }
 
-fn whose(connection: &Connection) -> String {
+pub(super) fn whose(connection: &Connection) -> String {
     let destination = shown(connection.destination.as_ref());
     let comm = shown(connection.comm.as_ref());
     match connection.pid {
@@ -424,7 +414,7 @@ fn whose(connection: &Connection) -> String {
     }
 }
 
-fn because(rule: Option<&RuleName>, reason: &str) -> String {
+pub(super) fn because(rule: Option<&RuleName>, reason: &str) -> String {
     match rule {
         Some(rule) => format!("rule {}: {}", line(rule.as_str()), line(reason)),
         None => line(reason).to_string(),

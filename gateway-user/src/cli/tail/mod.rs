@@ -1,8 +1,9 @@
 //! `gateway tail`: the enforcement log, as it is written.
 //!
-//! How an entry reads is in `entry`; the log itself is made in `observe`. Follows the file across
+//! How an entry reads is in `entry` and `ask`; the log itself is made in `observe`. Follows the file across
 //! rotation by looking at it five times a second, which needs no watch that could be lost.
 
+mod ask;
 mod entry;
 mod follow;
 

@@ -3,9 +3,10 @@
 //! Never the text of a statement: that is in the session's recording, which this names. Written by
 //! intake, relay and control; read by `gateway tail` and by whatever ships logs. Rotation is left
 //! to logrotate and the like: move the file and send SIGHUP, which calls
-//! [`EnforcementLog::reopen`].
+//! [`EnforcementLog::reopen`]. What never comes to the daemon is in `unseen`; `pace` keeps floods out.
 
 mod pace;
+pub mod unseen;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -15,13 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway_common::origin::Origin;
-use gateway_core::event::SessionEnd;
+use gateway_core::event::{Answered, SessionEnd};
 use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
-use gateway_core::refusal::Refusal;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::pace::{Pace, Turn};
+use self::unseen::{Datagrams, KernelEvent};
 use super::tally::{self, Tally};
 
 /// One line.
@@ -175,6 +176,17 @@ pub enum What {
     },
     /// Somebody was to be told of a request for approval, and was not.
     NoticeLost(Untold),
+    /// Something asked for waits until people decide.
+    AskHeld(Denial),
+    /// They decided, or it waits no longer.
+    AskAnswered {
+        /// On which connection.
+        #[serde(flatten)]
+        connection: Connection,
+        /// What was decided, and by whom.
+        #[serde(flatten)]
+        answered: Answered,
+    },
     /// Something asked for was refused.
     AskDenied(Denial),
     /// Something asked for would have been refused, had the rule or resource been enforced.
@@ -287,57 +299,6 @@ pub struct Untold {
     pub attempts: u32,
     /// Why it did not arrive.
     pub reason: String,
-}
-
-/// Datagrams that a rule lets pass.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Datagrams {
-    /// Who may send them.
-    pub workload: WorkloadName,
-    /// The attached cgroup's id.
-    pub cgroup: u64,
-    /// Where they go.
-    pub resource: ResourceName,
-    /// The rule that allows it; none where a resource in observe mode lets them pass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<RuleName>,
-    /// The networks and ports.
-    pub addresses: Vec<String>,
-    /// The refusal that enforcing would have given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed: Option<Refusal>,
-}
-
-/// What the kernel programs did by themselves. They tell of the same thing once a minute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KernelEvent {
-    /// Whose; none where the attached cgroup is nobody's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub workload: Option<WorkloadName>,
-    /// The attached cgroup's id.
-    pub cgroup: u64,
-    /// What happened, such as `refused_quic`; docs/coverage.md lists them.
-    pub kind: String,
-    /// Where it should have gone, where there is such a thing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub destination: Option<SocketAddr>,
-    /// The process; for dropped packets the one that made the socket.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid: Option<u32>,
-    /// Its user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uid: Option<u32>,
-    /// Its own name for itself: a label, never evidence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comm: Option<String>,
-    /// The resource, of datagrams that a rule lets pass.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<ResourceName>,
-    /// The rule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<RuleName>,
-    /// How often within a second.
-    pub times: u64,
 }
 
 /// A cgroup that was attached or detached.

@@ -115,6 +115,8 @@ impl Dns {
         let limit = query.limit(transport);
         let permit = match verdict {
             Verdict::Deny(refusal) => return Some(query.refused(&refusal.reason).write(limit)),
+            // No look-up waits, and policy knows; the ledger has made a refusal of it.
+            Verdict::Hold(_) => return None,
             Verdict::Allow(permit) => permit,
         };
         let found = self.resolver.look_up(&query, permit).await;
@@ -212,7 +214,7 @@ impl Dns {
         {
             refusal.reason = format!("no rule allows to look up {name} ({kind})");
         }
-        if matches!(decision.verdict, Verdict::Deny(_)) {
+        if !matches!(decision.verdict, Verdict::Allow(_)) {
             return decision;
         }
         let now = self.start.elapsed();

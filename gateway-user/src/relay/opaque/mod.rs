@@ -14,8 +14,9 @@ use std::sync::Arc;
 use gateway_core::descriptor::Shape;
 use gateway_core::event::SessionEnd;
 use gateway_core::flow::Flow;
+use gateway_core::held::{Answer, Outcome};
 use gateway_core::policy::decision::Permit;
-use gateway_core::session::opaque::Stream;
+use gateway_core::session::opaque::{Gate, Stream};
 use gateway_core::subject::Subject;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -162,7 +163,18 @@ impl Rest<'_> {
                 stream.refuse(&config.engine, &self.flow, &reason);
                 None
             }
-            _ => stream.decide(&config.engine, &self.subject, &self.flow),
+            _ => match stream.decide(&config.engine, &self.subject, &self.flow) {
+                Gate::Open(permit) => Some(permit),
+                Gate::Waits(held) => stream.answer(&Answer {
+                    action: held.action,
+                    request: None,
+                    outcome: Outcome::Refused {
+                        by: None,
+                        reason: "nobody can be asked for an approval".to_owned(),
+                    },
+                }),
+                Gate::Shut => None,
+            },
         }
     }
 

@@ -7,7 +7,28 @@ use crate::policy::draft::Draft;
 use crate::policy::explain::{Considered, Explanation, UnitExplanation};
 use crate::policy::model::{Effect, Tree};
 
-const POLICIES: [&str; 3] = [SHOP, HARSH, TRIAL];
+const POLICIES: [&str; 4] = [SHOP, HARSH, TRIAL, WAITING];
+
+const WAITING: &str = r#"
+    [[rule]]
+    name = "reads"
+    action = "allow"
+    match = { kind = ["read", "write"] }
+    [[rule]]
+    name = "writes-wait"
+    action = "approve"
+    approvers = ["owners"]
+    match = { kind = ["write", "schema"] }
+    [[rule]]
+    name = "public-waits"
+    action = "approve"
+    approvers = ["security"]
+    match = { table = "public.*" }
+    [[rule]]
+    name = "no-catalog"
+    action = "deny"
+    match = { table = "pg_catalog.*" }
+"#;
 
 const HARSH: &str = r#"
     [[rule]]
@@ -78,11 +99,16 @@ fn follows(unit: &UnitExplanation) -> Ruling {
     let denied = held
         .clone()
         .any(|rule| rule.action == Effect::Deny && rule.mode == Mode::Enforce);
+    let waits = held
+        .clone()
+        .any(|rule| rule.action == Effect::Approve && rule.mode == Mode::Enforce);
     let allowed = held.any(|rule| rule.action == Effect::Allow);
-    if allowed && !denied {
-        Ruling::Allow
-    } else {
-        Ruling::Deny
+    let mut rules = unit.rules.iter();
+    let opened = rules.any(|it| it.action == Effect::Approve && it.opens_not_because.is_none());
+    match (denied, allowed || opened) {
+        (true, _) | (false, false) => Ruling::Deny,
+        (false, true) if waits => Ruling::Hold,
+        (false, true) => Ruling::Allow,
     }
 }
 
@@ -107,6 +133,7 @@ fn explanations_say_what_is_decided() {
                 let decided = decide(&engine, workload, "orders-db", stage.clone());
                 let (ruling, reason) = match &decided.verdict {
                     Verdict::Allow(_) => (Ruling::Allow, None),
+                    Verdict::Hold(_) => (Ruling::Hold, None),
                     Verdict::Deny(refusal) => (Ruling::Deny, Some(&refusal.reason)),
                 };
                 assert_eq!(explained.ruled.ruling, ruling, "{sql}");
@@ -118,8 +145,11 @@ fn explanations_say_what_is_decided() {
                     assert_eq!(unit.ruled.ruling, follows(unit), "{sql}: {unit:#?}");
                 }
                 let all = explained.units.iter();
-                let every = all.map(follows).all(|ruling| ruling == Ruling::Allow);
-                assert_eq!(every, ruling == Ruling::Allow, "{sql}");
+                let each: Vec<Ruling> = all.map(follows).collect();
+                let whole = [Ruling::Deny, Ruling::Hold]
+                    .into_iter()
+                    .find(|it| each.contains(it));
+                assert_eq!(whole.unwrap_or(Ruling::Allow), ruling, "{sql}");
                 seen += 1;
             }
         }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::policy::compile::Rule;
+use crate::policy::engine::Reading;
 use crate::policy::index::Sought;
 use crate::policy::model::Effect;
 use crate::sql::postgres::VERBS;
@@ -17,11 +18,15 @@ pub(super) fn many() -> String {
             "['update', 'delete']",
             "{ not = 'drop' }",
         ][n % 4];
-        let action = if n % 7 == 3 { "deny" } else { "allow" };
+        let action = match n % 14 {
+            3 => "action = 'deny'",
+            10 => "action = 'approve'\napprovers = ['owners']",
+            _ => "action = 'allow'",
+        };
         let who = ["", "workload = 'planner'", "workload = 'w*'"][n % 3];
         let table = ["a", "b", "*", "public.*", "t?", "pg_catalog.*"][n / 4 % 6];
         format!(
-            "[[rule]]\nname = 'r{n}'\naction = '{action}'\n{who}\n\
+            "[[rule]]\nname = 'r{n}'\n{action}\n{who}\n\
              match = {{ verb = {verb}, table = '{table}', statements = {} }}\n",
             1 + n % 2
         )
@@ -59,9 +64,14 @@ fn any_rule() -> impl Strategy<Value = String> {
     ]);
     let over = prop::sample::select(vec!["table", "table", "function", "write", "setting"]);
     let who = prop::sample::select(vec!["", "workload = 'planner'\n", "group = 'agents'\n"]);
-    let rule = (prop::bool::ANY, who, verb, over, names(), prop::bool::ANY);
-    rule.prop_map(|(allow, who, verb, over, names, observe)| {
-        let action = if allow { "allow" } else { "deny" };
+    let action = prop::sample::select(vec![
+        "allow",
+        "allow",
+        "approve'\napprovers = ['owners']\nreason = '",
+        "deny",
+    ]);
+    let rule = (action, who, verb, over, names(), prop::bool::ANY);
+    rule.prop_map(|(action, who, verb, over, names, observe)| {
         let mode = if observe { "observe" } else { "enforce" };
         let names = if over == "setting" {
             "['search_path', 'role']"
@@ -112,12 +122,20 @@ proptest! {
         let table = case.table();
         for unit in units.iter().map(Some).chain([None]) {
             let sought = case.sought(unit);
-            for (effect, all) in [(Effect::Deny, &table.denies), (Effect::Allow, &table.allows)] {
+            for (effect, all) in [
+                (Effect::Deny, &table.denies),
+                (Effect::Approve, &table.approves),
+                (Effect::Allow, &table.allows),
+            ] {
                 let found: Vec<&Rule> = table.about(effect, &sought).collect();
                 let mut places = found.iter().map(|rule| all.iter().position(|it| std::ptr::eq(it, *rule)));
                 prop_assert!(places.by_ref().is_sorted());
                 for rule in all {
-                    let holds = case.covers(rule) && case.obstacle(rule, unit).is_none();
+                    let holds = case.covers(rule)
+                        && match effect {
+                            Effect::Approve => case.asks(rule, unit),
+                            _ => case.obstacle(rule, Reading::of(effect), unit).is_none(),
+                        };
                     let is_found = found.iter().any(|it| std::ptr::eq(*it, rule));
                     prop_assert!(is_found || !holds, "{} is left out of {text}", rule.name);
                 }
@@ -170,6 +188,7 @@ fn rules_are_found_by_verb_and_workload() {
             for workload in ["planner", "writer", "stranger"].map(WorkloadName::new) {
                 for (effect, rules) in [
                     (Effect::Deny, &table.denies),
+                    (Effect::Approve, &table.approves),
                     (Effect::Allow, &table.allows),
                 ] {
                     let is_about = |rule: &&Rule| {

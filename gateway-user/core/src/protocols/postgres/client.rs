@@ -38,6 +38,7 @@ struct Request {
     text: Option<Bytes>,
     of: Option<AskId>,
     units: Arc<[FactSet]>,
+    then: Then,
 }
 
 impl PostgresCodec {
@@ -155,6 +156,7 @@ impl PostgresCodec {
                 text,
                 of: None,
                 units,
+                then: Then::Forward,
             },
         )))
     }
@@ -168,12 +170,10 @@ impl PostgresCodec {
         let whole = gather == head.len;
         let name = body.cstr().ok_or(CUT)?;
         let text = statement_text(&mut body, whole)?;
-        if whole {
-            let types = body.u16().ok_or(CUT)?;
-            if body.rest().len() != usize::from(types) * 4 {
-                return Err(CUT);
-            }
-        }
+        let types = match whole {
+            true => parameter_types(&mut body)?,
+            false => Box::default(),
+        };
         let script = self.script(text, whole)?;
         let Some(units) = self.resolve(&script) else {
             return Ok(self.wait_for_server());
@@ -183,7 +183,9 @@ impl PostgresCodec {
         let session = self.session();
         let draft = Prepared {
             ask: None,
-            text: Some(text.clone()),
+            // Of one that is not held whole nothing is known.
+            text: whole.then(|| text.clone()),
+            types,
             session,
             script,
             units: Arc::clone(&units),
@@ -197,6 +199,7 @@ impl PostgresCodec {
                 text: Some(text),
                 of: None,
                 units,
+                then: Then::Prepare,
             },
         )))
     }
@@ -232,6 +235,7 @@ impl PostgresCodec {
                 text: None,
                 of,
                 units,
+                then: Then::Forward,
             },
         )))
     }
@@ -291,6 +295,7 @@ impl PostgresCodec {
                         text: None,
                         of: None,
                         units,
+                        then: Then::Forward,
                     };
                     return Ok(Some(self.ask(head, head.len, request)));
                 }
@@ -314,6 +319,7 @@ impl PostgresCodec {
                     text: None,
                     of: None,
                     units,
+                    then: Then::Forward,
                 };
                 Ok(Some(self.ask(head, head.len, request)))
             }
@@ -363,6 +369,7 @@ impl PostgresCodec {
                 text: None,
                 of: None,
                 units,
+                then: Then::Forward,
             },
         )))
     }
@@ -373,6 +380,7 @@ impl PostgresCodec {
             text,
             of,
             units,
+            then,
         } = request;
         let facts = Facts {
             stage: Stage::Action(units),
@@ -385,7 +393,7 @@ impl PostgresCodec {
             request,
             text,
             of,
-            then: Then::Forward,
+            then,
         }))
     }
 
@@ -438,7 +446,7 @@ impl PostgresCodec {
 }
 
 /// Whether what the script does depends on what names stand for when it runs.
-fn refers_to_names(script: &Script) -> bool {
+pub(super) fn refers_to_names(script: &Script) -> bool {
     script
         .effects
         .iter()
@@ -458,36 +466,14 @@ fn named(units: Arc<[FactSet]>, name: &[u8]) -> Arc<[FactSet]> {
     units.into()
 }
 
-impl Prepared {
-    /// What no name the gateway knows stands for.
-    fn unknown() -> Self {
-        let script = Script::unread();
-        let units: Arc<[FactSet]> = Arc::new([script::unknown(true)]);
-        Self {
-            ask: None,
-            text: None,
-            session: Session::default(),
-            script,
-            units,
-        }
-    }
-
-    /// Prepared by SQL's `PREPARE` in a script.
-    pub(super) fn by_sql(ask: AskId, by: &Script, units: Arc<[FactSet]>) -> Self {
-        let session = Session {
-            search_path: by.search_path.clone(),
-            ..Session::default()
-        };
-        Self {
-            ask: Some(ask),
-            units,
-            session,
-            ..Self::unknown()
-        }
-    }
+/// The text of a statement up to its NUL; of a message that is too long to be held, its beginning.
+/// The types that a `Parse` declares for its parameters, which end it.
+fn parameter_types(body: &mut Cursor<'_>) -> Result<Box<[u32]>, CodecError> {
+    let count = body.u16().ok_or(CUT)?;
+    let types: Option<Box<[u32]>> = (0..count).map(|_| body.u32()).collect();
+    types.filter(|_| body.rest().is_empty()).ok_or(CUT)
 }
 
-/// The text of a statement up to its NUL; of a message that is too long to be held, its beginning.
 fn statement_text<'a>(body: &mut Cursor<'a>, whole: bool) -> Result<&'a [u8], CodecError> {
     match body.cstr() {
         Some(text) => Ok(text),

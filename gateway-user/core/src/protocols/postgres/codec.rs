@@ -14,8 +14,10 @@ use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
 use super::reply;
 use super::script::{self, Effect, Script};
+use super::shown;
 use super::startup::Startup;
 use crate::facts::FactSet;
+use crate::held::Shown;
 use crate::ids::AskId;
 use crate::protocols::{Codec, CodecError, CodecOptions, Fatal, Report, Side, Step, TlsInfo};
 use crate::refusal::Refusal;
@@ -173,6 +175,19 @@ impl PostgresCodec {
         self.session.clone()
     }
 
+    /// What was asked for is answered with this error.
+    fn turn_down(&mut self, error: Bytes) {
+        match self.asked.take() {
+            Some(Asked::Query(..) | Asked::Call(_)) => {
+                self.pipeline.push(Pending::RefusedQuery(error));
+            }
+            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..)) => {
+                self.refuse_extended(error);
+            }
+            Some(Asked::Connect | Asked::Cancel) | None => self.phase = Phase::Over,
+        }
+    }
+
     /// The refused message was part of the extended protocol: what follows it up to `Sync` is
     /// skipped, and the error comes out after the answers to what went before.
     fn refuse_extended(&mut self, error: Bytes) {
@@ -193,7 +208,10 @@ impl PostgresCodec {
 
 impl Codec for PostgresCodec {
     fn next(&mut self, side: Side, input: &[u8]) -> Result<Option<Step>, CodecError> {
-        debug_assert!(self.asked.is_none(), "the last ask has no decision yet");
+        debug_assert!(
+            side == Side::Server || self.asked.is_none(),
+            "the last ask has no decision yet"
+        );
         if input.is_empty() {
             return Ok(None);
         }
@@ -208,6 +226,20 @@ impl Codec for PostgresCodec {
             (Side::Server, Phase::Authenticating) => self.server_authenticating(input),
             (Side::Server, Phase::Ready) => self.server_ready(input),
         }
+    }
+
+    fn shown(&self, frame: &[u8]) -> Option<Shown> {
+        match self.asked.as_ref()? {
+            Asked::Query(script, _) => shown::query(script, frame),
+            Asked::Bind(_, prepared) => shown::bound(prepared, frame),
+            // What these run is known by its kind alone.
+            Asked::Execute(..) | Asked::Call(_) => None,
+            Asked::Connect | Asked::Cancel | Asked::Parse(..) => None,
+        }
+    }
+
+    fn waiting(&self, note: &str) -> Option<Bytes> {
+        matches!(self.phase, Phase::Ready).then(|| reply::notice(note))
     }
 
     fn allowed(&mut self, ask: AskId) {
@@ -252,16 +284,11 @@ impl Codec for PostgresCodec {
     }
 
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
-        match self.asked.take() {
-            Some(Asked::Query(..) | Asked::Call(_)) => {
-                self.pipeline
-                    .push(Pending::RefusedQuery(reply::refusal("ERROR", refusal)));
-            }
-            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..)) => {
-                self.refuse_extended(reply::refusal("ERROR", refusal));
-            }
-            Some(Asked::Connect | Asked::Cancel) | None => self.phase = Phase::Over,
-        }
+        self.turn_down(reply::refusal("ERROR", refusal));
+    }
+
+    fn cancelled(&mut self, _ask: AskId) {
+        self.turn_down(reply::cancelled());
     }
 
     fn answer(&mut self) -> Option<Bytes> {

@@ -3,7 +3,7 @@
 //! `wire` knows the frames, `client` and `server` what they mean in each direction, `startup` what
 //! comes before a session is ready, `pipeline` and `names` what is under way and what names stand
 //! for, `path` in which schemas names without one are looked for, `reply` what the gateway says
-//! itself, `script` what a statement asks for, `attributes` which facts a rule can match. The
+//! itself, `shown` what people see of a statement that waits for them, `script` what a statement asks for, `attributes` which facts a rule can match. The
 //! conversation's state is in `codec`.
 
 pub mod attributes;
@@ -17,6 +17,7 @@ pub mod reply;
 pub mod script;
 mod server;
 mod shape;
+mod shown;
 mod startup;
 pub mod wire;
 

@@ -41,6 +41,8 @@ pub(super) struct Prepared {
     /// Its text, where it came by the protocol's `Parse`: the server reads it anew when the session
     /// it runs in has changed.
     pub(super) text: Option<Bytes>,
+    /// The types that `Parse` declared for its parameters; 0 is one that it left to the server.
+    pub(super) types: Box<[u32]>,
     /// How its text was read.
     pub(super) session: Session,
     /// What was read.
@@ -50,10 +52,38 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// What no name the gateway knows stands for.
+    pub(super) fn unknown() -> Self {
+        let script = Script::unread();
+        let units: Arc<[FactSet]> = Arc::new([script::unknown(true)]);
+        Self {
+            ask: None,
+            text: None,
+            types: Box::default(),
+            session: Session::default(),
+            script,
+            units,
+        }
+    }
+
+    /// Prepared by SQL's `PREPARE` in a script.
+    pub(super) fn by_sql(ask: AskId, by: &Script, units: Arc<[FactSet]>) -> Self {
+        let session = Session {
+            search_path: by.search_path.clone(),
+            ..Session::default()
+        };
+        Self {
+            ask: Some(ask),
+            units,
+            session,
+            ..Self::unknown()
+        }
+    }
+
     /// About how many bytes of memory it takes.
     pub(super) fn bytes(&self) -> usize {
         let text = self.text.as_ref().map_or(0, Bytes::len);
-        text + self.script.bytes() + script::bytes(&self.units)
+        text + self.types.len() * 4 + self.script.bytes() + script::bytes(&self.units)
     }
 }
 

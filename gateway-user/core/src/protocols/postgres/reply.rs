@@ -31,6 +31,17 @@ pub fn error(
     detail: Option<&str>,
     hint: Option<&str>,
 ) -> Bytes {
+    message(b'E', &fields(severity, code, message_text, detail, hint))
+}
+
+/// The fields that errors and notices have.
+fn fields(
+    severity: &str,
+    code: &str,
+    message_text: &str,
+    detail: Option<&str>,
+    hint: Option<&str>,
+) -> Vec<u8> {
     let mut body = Vec::with_capacity(message_text.len() + 64);
     let mut field = |tag: u8, text: &str| {
         body.push(tag);
@@ -49,7 +60,7 @@ pub fn error(
     }
     field(b'R', "gateway");
     body.push(0);
-    message(b'E', &body)
+    body
 }
 
 /// `ErrorResponse` for an action that policy refused.
@@ -65,6 +76,18 @@ pub fn refusal(severity: &str, refusal: &Refusal) -> Bytes {
         ),
     };
     error(severity, INSUFFICIENT_PRIVILEGE, &text, Some(&detail), None)
+}
+
+/// `ErrorResponse` for what the client cancelled while it waited, in the server's words.
+pub fn cancelled() -> Bytes {
+    let text = "canceling statement due to user request";
+    error("ERROR", "57014", text, None, None)
+}
+
+/// `NoticeResponse`.
+pub fn notice(text: &str) -> Bytes {
+    let body = fields("NOTICE", "00000", &format!("gateway: {text}"), None, None);
+    message(b'N', &body)
 }
 
 /// `ErrorResponse` for what ends the session.

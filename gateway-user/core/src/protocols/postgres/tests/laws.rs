@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::talk::{client, engine, nothing, options, server, working};
 use crate::conformance::{
-    Said, chunking_changes_nothing, evidence_is_complete, nothing_passes_without_permit,
-    questions_are_the_gateways_own, run,
+    Said, an_approval_is_for_one_action, chunking_changes_nothing, evidence_is_complete,
+    nothing_moves_while_people_are_silent, nothing_passes_without_permit,
+    questions_are_the_gateways_own, run, what_people_agree_to_passes,
 };
 use crate::protocols::postgres::Postgres;
 use crate::protocols::postgres::path::QUESTION;
@@ -111,6 +112,17 @@ fn opening() -> impl Strategy<Value = Vec<Said>> {
     })
 }
 
+/// An engine with one rule for all.
+fn everything(action: &str) -> std::sync::Arc<crate::policy::engine::Engine> {
+    let by = match action {
+        "approve" => "approvers = ['people']",
+        _ => "",
+    };
+    engine(&format!(
+        "[[rule]]\nname = 'all'\naction = '{action}'\n{by}"
+    ))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -135,6 +147,25 @@ proptest! {
     #[test]
     fn nothing_reaches_a_server_that_policy_does_not_allow(said in conversation()) {
         nothing_passes_without_permit(&Postgres::default(), &options(ClientTls::Refuse), &nothing(), &said);
+    }
+
+    #[test]
+    fn nothing_moves_while_an_action_waits(said in conversation()) {
+        let options = options(ClientTls::Refuse);
+        nothing_moves_while_people_are_silent(&Postgres::default(), &options, &everything("approve"), &said);
+    }
+
+    #[test]
+    fn an_approval_lets_pass_what_it_is_for(said in conversation()) {
+        let options = options(ClientTls::Refuse);
+        let (allowing, holding) = (everything("allow"), everything("approve"));
+        what_people_agree_to_passes(&Postgres::default(), &options, &allowing, &holding, &said);
+    }
+
+    #[test]
+    fn and_nothing_else(said in conversation()) {
+        let options = options(ClientTls::Refuse);
+        an_approval_is_for_one_action(&Postgres::default(), &options, &everything("approve"), &said);
     }
 
     #[test]

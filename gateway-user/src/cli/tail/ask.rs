@@ -1,0 +1,56 @@
+//! Entries about what was asked for in a session.
+
+use anstyle::Style;
+use gateway_core::event::{Answered, Ruling};
+use gateway_core::ids::RuleName;
+
+use super::entry::{Row, about, because, whose};
+use crate::cli::printable::{BAD, DOUBTFUL, GOOD, line};
+use crate::observe::enforcement::{Connection, Denial};
+
+/// Names of tables shown of one denial.
+const TABLES_MAX: usize = 4;
+
+pub(super) fn denied(verdict: &'static str, style: Style, denial: &Denial) -> Row {
+    let verbs = denial.verbs.join(", ");
+    let mut tables: Vec<&str> = denial.tables.iter().map(String::as_str).collect();
+    let more = tables.len().saturating_sub(TABLES_MAX);
+    tables.truncate(TABLES_MAX);
+    let mut what = line(&verbs).to_string();
+    if !tables.is_empty() {
+        what = format!("{what} {}", line(&tables.join(", ")));
+    }
+    if more > 0 {
+        what = format!("{what} and {more} more");
+    }
+    let mut row = about(&denial.connection, verdict, style, what);
+    row.why = because(denial.rule.as_ref(), &denial.reason);
+    row
+}
+
+/// What became of what was held.
+pub(super) fn answer(connection: &Connection, answered: &Answered) -> Row {
+    let (verdict, style) = match answered.ruling {
+        Ruling::Allow => ("approved", GOOD),
+        Ruling::Hold => ("held again", DOUBTFUL),
+        Ruling::Deny => ("DENIED", BAD),
+    };
+    let mut what = format!("#{}", answered.ask.0);
+    if !answered.by.is_empty() {
+        what = format!("{what} by {}", line(&answered.by.join(", ")));
+    }
+    let mut row = about(connection, verdict, style, what);
+    if let Some(reason) = &answered.reason {
+        row.why = because(answered.rule.as_ref(), reason);
+    } else if let Some(grant) = &answered.grant {
+        row.why = format!("under grant {}", line(grant.as_str()));
+    }
+    row
+}
+
+/// A connection that was refused as a whole.
+pub(super) fn refused(connection: &Connection, rule: Option<&RuleName>, reason: &str) -> Row {
+    let mut row = about(connection, "REFUSED", BAD, whose(connection));
+    row.why = because(rule, reason);
+    row
+}
