@@ -14,6 +14,8 @@ mod confined;
 #[cfg(test)]
 mod connects;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod drivers;

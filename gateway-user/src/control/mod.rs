@@ -1,6 +1,7 @@
 //! Control: what operators ask of the daemon, over a Unix socket, and the state behind it.
 //!
-//! `api` is the language, `client` speaks it for the command line, `server` hears it, `operations`,
+//! `api` is the language, `client` speaks it for the command line, `server` hears it on its
+//! `routes`, `operations`,
 //! `runs` and `status` do it by way of `hooks`, `attachments` knows which cgroup is which workload,
 //! `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
 //! tells the kernel what it lets pass by itself, `sights` operators of what it did by
@@ -21,6 +22,7 @@ mod hooks;
 pub mod metrics;
 pub mod operations;
 pub mod peer;
+mod routes;
 pub mod runs;
 pub mod server;
 pub mod sights;

@@ -6,24 +6,22 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequest, Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{ConnectInfo, FromRequest, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use gateway_core::ids::WorkloadName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
-use super::api::{AttachRequest, FreezeRequest, Problem, RunRequest};
-use super::metrics;
+use super::api::Problem;
 use super::operations::{OperationError, Operations};
 use super::peer::{OPERATORS, Peer, operators};
+use super::routes;
 use crate::kernel::CgroupId;
 
 /// Why the socket could not be opened.
@@ -38,7 +36,7 @@ pub struct SocketError {
 ///
 /// The caller holds the runtime directory's lock, so a socket that is there already is a dead
 /// daemon's and is replaced.
-pub fn listen(path: &std::path::Path) -> Result<StdUnixListener, SocketError> {
+pub fn listen(path: &Path) -> Result<StdUnixListener, SocketError> {
     let open = || -> io::Result<StdUnixListener> {
         // Made under another name and moved when its rights are set, so that at no moment anybody
         // else can connect.
@@ -76,18 +74,7 @@ pub async fn serve(
 }
 
 fn routes(operations: Arc<Operations>) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/coverage", get(coverage))
-        .route("/v1/metrics", get(numbers))
-        .route("/v1/attachments", get(attachments).post(attach))
-        .route("/v1/attachments/{cgroup}", delete(detach))
-        .route("/v1/runs", post(start_run))
-        .route("/v1/runs/{id}", delete(end_run))
-        .route("/v1/freezes", get(freezes).post(freeze))
-        .route("/v1/freezes/{workload}", delete(thaw))
-        .route("/v1/sessions/{session}", delete(kill))
-        .route("/v1/reload", post(reload))
+    routes::router()
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn_with_state(
@@ -98,7 +85,7 @@ fn routes(operations: Arc<Operations>) -> Router {
 }
 
 async fn only_operators(
-    State(operations): Shared,
+    State(operations): State<Arc<Operations>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,
@@ -123,102 +110,19 @@ async fn only_operators(
 async fn unknown(request: Request) -> Response {
     let problem = Problem {
         error: format!("there is no {} {}", request.method(), request.uri().path()),
-        help: Some("docs/control.md lists what there is".to_owned()),
+        help: Some("GET /v1/openapi.json and docs/control.md list what there is".to_owned()),
     };
     (StatusCode::NOT_FOUND, Json(problem)).into_response()
 }
 
-type Shared = State<Arc<Operations>>;
-
-async fn status(State(operations): Shared) -> Response {
-    perform(move || operations.status()).await
-}
-
-async fn coverage(State(operations): Shared) -> Response {
-    perform(move || operations.coverage()).await
-}
-
-async fn numbers(State(operations): Shared) -> Response {
-    let make = move || operations.metrics();
-    answer(make, |text| {
-        let kind = [(header::CONTENT_TYPE, metrics::MEDIA_TYPE)];
-        (kind, text).into_response()
-    })
-    .await
-}
-
-async fn attachments(State(operations): Shared) -> Response {
-    perform(move || operations.attached()).await
-}
-
-async fn attach(
-    State(operations): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(request): Body<AttachRequest>,
-) -> Response {
-    perform(move || operations.attach(&request, peer)).await
-}
-
-async fn detach(
-    State(operations): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Id(id): Id,
-) -> Response {
-    perform(move || operations.detach(id, peer)).await
-}
-
-async fn start_run(
-    State(operations): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(request): Body<RunRequest>,
-) -> Response {
-    perform(move || operations.start_run(&request, peer)).await
-}
-
-async fn end_run(State(operations): Shared, Id(id): Id) -> Response {
-    perform(move || operations.end_run(id)).await
-}
-
-async fn freezes(State(operations): Shared) -> Response {
-    perform(move || operations.freezes()).await
-}
-
-async fn freeze(
-    State(operations): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Body(request): Body<FreezeRequest>,
-) -> Response {
-    perform(move || operations.freeze(&request, peer)).await
-}
-
-async fn thaw(
-    State(operations): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(workload): Path<String>,
-) -> Response {
-    perform(move || operations.thaw(&WorkloadName::new(workload), peer)).await
-}
-
-async fn kill(
-    State(operations): Shared,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    Path(session): Path<String>,
-) -> Response {
-    perform(move || operations.kill(&session, peer)).await
-}
-
-async fn reload(State(operations): Shared, ConnectInfo(peer): ConnectInfo<Peer>) -> Response {
-    perform(move || operations.reload(Some(peer))).await
-}
-
 /// Runs an operation where it may block, and puts its outcome into an answer.
-async fn perform<T: Serialize + Send + 'static>(
+pub(super) async fn perform<T: Serialize + Send + 'static>(
     operation: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
 ) -> Response {
     answer(operation, |outcome| Json(outcome).into_response()).await
 }
 
-async fn answer<T: Send + 'static>(
+pub(super) async fn answer<T: Send + 'static>(
     operation: impl FnOnce() -> Result<T, OperationError> + Send + 'static,
     form: impl FnOnce(T) -> Response,
 ) -> Response {
@@ -273,7 +177,7 @@ fn problem(error: &OperationError) -> Problem {
 }
 
 /// A JSON body; what is wrong with one is told as a [`Problem`].
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Response;
@@ -293,7 +197,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// The cgroup id at the end of the path.
-struct Id(CgroupId);
+pub(super) struct Id(pub(super) CgroupId);
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Id {
     type Rejection = Response;
