@@ -66,14 +66,65 @@ pub struct Name {
     pub name: Box<str>,
 }
 
-/// `schema.name`, or `name` alone where the schema is uncertain.
+/// `schema.name`, or `name` alone where the schema is uncertain. A part that has a dot or a quotation
+/// mark in it is quoted as SQL does, so that it cannot pass for two.
 impl std::fmt::Display for Name {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Schema::In(schema) = &self.schema {
-            write!(f, "{schema}.")?;
+            write_part(f, schema)?;
+            f.write_str(".")?;
         }
-        f.write_str(&self.name)
+        write_part(f, &self.name)
     }
+}
+
+fn write_part(f: &mut std::fmt::Formatter<'_>, part: &str) -> std::fmt::Result {
+    match part.contains(['.', '"']) {
+        true => write!(f, "\"{}\"", part.replace('"', "\"\"")),
+        false => f.write_str(part),
+    }
+}
+
+impl Name {
+    /// Reads what it is written as. A name alone could be in any schema.
+    pub fn read(text: &str) -> Self {
+        let (first, rest) = split_part(text);
+        match rest {
+            Some(rest) => Self {
+                schema: Schema::In(first.into()),
+                name: match rest.starts_with('"') {
+                    true => split_part(rest).0.into(),
+                    false => rest.into(),
+                },
+            },
+            None => Self {
+                schema: Schema::Any,
+                name: first.into(),
+            },
+        }
+    }
+}
+
+/// The first part and what follows its dot; everything, where it is not quoted and there is no dot.
+fn split_part(text: &str) -> (String, Option<&str>) {
+    let Some(inside) = text.strip_prefix('"') else {
+        return match text.split_once('.') {
+            Some((first, rest)) => (first.to_owned(), Some(rest)),
+            None => (text.to_owned(), None),
+        };
+    };
+    let mut part = String::new();
+    let mut left = inside.chars();
+    while let Some(c) = left.next() {
+        if c == '"' && !left.as_str().starts_with('"') {
+            break;
+        }
+        if c == '"' {
+            left.next();
+        }
+        part.push(c);
+    }
+    (part, left.as_str().strip_prefix('.'))
 }
 
 /// The value in one slot.
@@ -139,4 +190,30 @@ pub struct Facts {
     pub stage: Stage,
     /// Facts of [`Scope::Connection`]; slots of the other scope are absent.
     pub connection: Arc<FactSet>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(schema: Option<&str>, name: &str, written: &str) {
+        let name = Name {
+            schema: schema.map_or(Schema::Any, |schema| Schema::In(schema.into())),
+            name: name.into(),
+        };
+        assert_eq!(name.to_string(), written);
+        assert_eq!(Name::read(written), name);
+    }
+
+    #[test]
+    fn names_are_read_back_as_they_were() {
+        check(None, "orders", "orders");
+        check(Some("public"), "orders", "public.orders");
+        check(None, "public.orders", "\"public.orders\"");
+        check(Some("a.b"), "c", "\"a.b\".c");
+        check(Some("a"), "b.c", "a.\"b.c\"");
+        check(Some("a\"b"), "\"", "\"a\"\"b\".\"\"\"\"");
+        check(Some(""), "", ".");
+        check(None, "Orders of 2026", "Orders of 2026");
+    }
 }

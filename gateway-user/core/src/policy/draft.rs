@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::diagnostic::Diagnostic;
 use super::matching::slot_of;
 use super::model::Tree;
-use crate::facts::{Attribute, Fact, FactSet, Facts, Name, Schema, Scope, Stage, Type};
+use crate::facts::{Attribute, Fact, FactSet, Facts, Name, Scope, Stage, Type};
 
 /// Facts by name, for a protocol.
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ fn fact(value: &Tree, ty: Type) -> Option<Fact> {
         (Tree::Text(text), Type::Number) => Fact::Number(text.parse().ok()?),
         (Tree::Flag(flag), Type::Flag) => Fact::Flag(*flag),
         (Tree::Number(number), Type::Number) => Fact::Number(u64::try_from(*number).ok()?),
-        (Tree::Text(text), Type::Names) => Fact::Names([name(text)].into()),
+        (Tree::Text(text), Type::Names) => Fact::Names([Name::read(text)].into()),
         (Tree::Text(text), Type::Texts) => Fact::Texts([text.as_str().into()].into()),
         (Tree::List(items), Type::Names | Type::Texts) => {
             let texts = items.iter().map(|item| match item.get_ref() {
@@ -129,24 +129,10 @@ fn fact(value: &Tree, ty: Type) -> Option<Fact> {
             });
             let texts = texts.collect::<Option<Vec<_>>>()?;
             match ty {
-                Type::Names => Fact::Names(texts.into_iter().map(name).collect()),
+                Type::Names => Fact::Names(texts.into_iter().map(Name::read).collect()),
                 _ => Fact::Texts(texts.into_iter().map(Into::into).collect()),
             }
         }
         _ => return None,
     })
-}
-
-/// `schema.name`, or a name that could be in any schema.
-fn name(text: &str) -> Name {
-    match text.split_once('.') {
-        Some((schema, name)) => Name {
-            schema: Schema::In(schema.into()),
-            name: name.into(),
-        },
-        None => Name {
-            schema: Schema::Any,
-            name: text.into(),
-        },
-    }
 }
