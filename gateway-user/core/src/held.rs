@@ -163,6 +163,10 @@ pub enum Withdrawal {
     PolicyChanged,
     /// The session ended.
     SessionEnded,
+    /// The daemon ended.
+    DaemonGone,
+    /// Nothing could be written down any more, so it was refused.
+    Unrecorded,
 }
 
 impl Withdrawal {
@@ -173,6 +177,8 @@ impl Withdrawal {
             Self::Cancelled => "the client cancelled it while it waited for an approval",
             Self::PolicyChanged => "the policy changed while it waited for an approval",
             Self::SessionEnded => "the session ended while it waited for an approval",
+            Self::DaemonGone => "the gateway stopped while it waited for an approval",
+            Self::Unrecorded => "approvals cannot be written down",
         }
     }
 }

@@ -8,6 +8,7 @@
 //! list of dependencies in `cargo xtask tidy`.
 #![forbid(unsafe_code)]
 
+pub mod approvals;
 pub mod conformance;
 pub mod cursor;
 pub mod descriptor;

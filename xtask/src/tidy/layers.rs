@@ -30,7 +30,7 @@ const CORE: Table = &[
             "mask",
         ],
     ),
-    (3, &["protocols", "policy"]),
+    (3, &["protocols", "policy", "approvals"]),
     (4, &["session"]),
     (5, &["conformance"]),
 ];
