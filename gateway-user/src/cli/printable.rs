@@ -51,6 +51,21 @@ pub(super) fn json(line: &str) -> String {
     safe
 }
 
+/// A text as TOML writes it, in one line and safe to print.
+pub(super) fn toml_string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            letter if is_hidden(letter) => out.push_str(&format!("\\U{:08X}", u32::from(letter))),
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
 /// See [`line`] and [`block`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Printable<'a> {
@@ -113,6 +128,15 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&safe).unwrap(),
             value
         );
+    }
+
+    #[test]
+    fn toml_stays_what_it_was() {
+        let text = "a\"\\b\n\u{9b}2J\u{202e}\u{e0041}ä\0";
+        let written = toml_string(text);
+        assert!(!written.chars().any(is_hidden), "{written}");
+        let read: toml::Table = toml::from_str(&format!("it = {written}")).unwrap();
+        assert_eq!(read["it"].as_str(), Some(text));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! `gateway policy`: what the rules do, without a daemon and without a connection.
 //!
-//! `question` turns what a person writes into what policy is asked; each command has its own file,
+//! `question` turns what a person writes into what policy is asked, `recorded` what a session did; each command has its own file,
 //! but for `check`, which is `config check`'s. What is decided and why is `gateway_core::policy`'s.
 
 mod docs;
 mod explain;
 mod question;
+mod recorded;
 mod replay;
+mod suggest;
 mod test;
 #[cfg(test)]
 mod tests;
@@ -50,6 +52,9 @@ Example:
     /// Say what of recorded sessions a policy would decide differently
     #[command(after_help = replay::HELP)]
     Replay(replay::ReplayArgs),
+    /// Suggest rules that allow what recorded sessions did
+    #[command(after_help = suggest::HELP)]
+    Suggest(suggest::SuggestArgs),
     /// Print the facts that rules can look at
     #[command(after_help = "\
 Example:
@@ -64,6 +69,7 @@ pub(super) fn run(places: &Places, args: PolicyArgs) -> anyhow::Result<ExitCode>
         Command::Check(args) => check::run(config, About::Rules, &args),
         Command::Docs(args) => docs::run(&args),
         Command::Replay(args) => on_deep_stack(|| replay::run(places, &args)),
+        Command::Suggest(args) => on_deep_stack(|| suggest::run(places, &args)),
         Command::Test(args) => on_deep_stack(|| test::run(config, &args)),
         Command::Explain(args) => on_deep_stack(|| explain::run(config, &args)),
     };
