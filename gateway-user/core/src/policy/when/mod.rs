@@ -72,7 +72,7 @@ pub(super) struct Steps(Cell<u64>);
 
 impl Steps {
     /// Of a decision. What is usual takes less than 20 for each condition and statement, and
-    /// statements come in thousands; a million is some ten milliseconds.
+    /// statements come in thousands; a million is some tens of milliseconds.
     pub(super) const ALL: u64 = 1_000_000;
 
     /// None has been taken.
