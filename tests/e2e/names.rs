@@ -1,10 +1,12 @@
 //! Look-ups of names: decided by name, answered as the host would, recorded; and resources that are
 //! known by their hosts' names.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use gateway_tests::dnsmasq::Dnsmasq;
 use gateway_tests::gateway::Gateway;
+use gateway_tests::namespace::Namespace;
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::programs::{find, said};
 use gateway_tests::wait;
@@ -12,6 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::stage::{agent, agent_fails, client, gateway, psql_to, server};
+use crate::workloads::Cgroup;
 
 /// Where agents ask: nobody is there, so what is answered was answered by the gateway.
 const NOBODY: &str = "198.18.255.53";
@@ -342,15 +345,41 @@ fn address_of_two_resources_is_whose_name_was_looked_up() {
 fn names_are_looked_up_from_a_network_of_loopback_alone() {
     let names = names();
     let gateway = gateway(&policy(&names, "").rule("names", "allow", NAMES));
+    // The first question, asked once.
     let dig = dig(&["+short", "+notcp", "db.internal"]);
-    // The first question comes before there is a resolver in that namespace.
-    let again = "until \"$@\" | grep '^127'; do sleep 0.1; done";
-    let mut shell = client("/bin/sh");
-    shell.args(["-c", again, "sh"]);
-    shell.arg(dig.get_program()).args(dig.get_args());
     let isolated = ["--as", "agent", "--user", "nobody", "--isolate"];
-    let ran = crate::stage::direct(&gateway.run_with(&isolated, &shell));
-    assert_eq!(said(&ran).trim(), "127.0.0.1", "{}", gateway.output());
+    for _ in 0..3 {
+        let ran = crate::stage::direct(&gateway.run_with(&isolated, &dig));
+        assert_eq!(said(&ran).trim(), "127.0.0.1", "{}", gateway.output());
+    }
+}
+
+#[test]
+fn first_question_from_a_container_is_answered() {
+    let names = names();
+    let gateway = gateway(&policy(&names, "").rule("names", "allow", NAMES));
+    let (namespace, cgroup) = (Namespace::new().unwrap(), Cgroup::new("asking"));
+    let attach = ["attach", "--as", "agent", "--cgroup", cgroup.name()];
+    gateway.ask(attach).unwrap();
+    let dig = dig(&["+short", "+notcp", "db.internal"]);
+    let mut container = namespace.command().unwrap();
+    container.args(["sh", "-c", "read go; exec \"$@\"", "sh"]);
+    container.arg(dig.get_program()).args(dig.get_args());
+    let mut container = cgroup.enter(&mut container);
+    let container = container.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut container = container.spawn().unwrap();
+    // Nothing came from there yet.
+    wait::until("the daemon is there", || {
+        let told = gateway.output();
+        Ok(told
+            .contains("serving another network namespace")
+            .then_some(()))
+    })
+    .unwrap();
+    container.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let said = container.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert_eq!(said.trim(), "127.0.0.1", "{}", gateway.output());
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::kernel::HeldConnects;
 pub(super) const OPENED: usize = 16;
 /// How often what is over is looked for: connects that nobody came for, namespaces without agents.
 const SWEEP: Duration = Duration::from_secs(2);
+/// First pause after a cgroup was attached, which often is before its first process is in it; the
+/// next ones are twice as long each time, up to `SWEEP`.
+const LOOK_AHEAD: Duration = Duration::from_millis(10);
 /// Wait after a failed accept: running out of descriptors ends when sessions do.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
@@ -112,6 +115,30 @@ pub(super) async fn sweep_task(dialer: Arc<Dialer>, stopped: watch::Receiver<boo
                 ?failed,
                 "cannot look for connects and namespaces that are over"
             ),
+        }
+    }
+}
+
+/// Looks for network namespaces of agents ahead of their connects and questions.
+pub(super) async fn ahead_task(
+    dialer: Arc<Dialer>,
+    mut attached: watch::Receiver<()>,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut pause = Duration::ZERO;
+    let mut stop = std::pin::pin!(until(stopped));
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            changed = attached.changed() => match changed {
+                Ok(()) => pause = LOOK_AHEAD,
+                // The daemon stops.
+                Err(_) => return,
+            },
+            () = tokio::time::sleep(pause) => pause = (2 * pause).clamp(LOOK_AHEAD, SWEEP),
+        }
+        if let Err(error) = dialer.look_ahead().await {
+            tracing::warn!(%error, "cannot look for network namespaces of agents");
         }
     }
 }

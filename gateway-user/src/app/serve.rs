@@ -171,6 +171,12 @@ fn serve_agents(
     }
     tasks.spawn(accepting::elsewhere_task(openings, intake, stopped.clone()));
     tasks.spawn(accepting::sweep_task(Arc::clone(&dialer), stopped.clone()));
+    let attached = parts.attachments.changes();
+    tasks.spawn(accepting::ahead_task(
+        Arc::clone(&dialer),
+        attached,
+        stopped.clone(),
+    ));
     // The last of all: from here on connects that are held get their answers.
     if let Some(held) = parts.kernel.held() {
         tasks.spawn(accepting::dial_task(dialer, held, stopped.clone()));

@@ -18,6 +18,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use gateway_core::ids::WorkloadName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::kernel::{CgroupId, Closing};
 
@@ -118,6 +119,7 @@ pub fn adopt_file(runtime: &Path) -> io::Result<()> {
 pub struct Attachments {
     file: PathBuf,
     table: RwLock<BTreeMap<CgroupId, Attachment>>,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,6 +139,7 @@ impl Attachments {
         Ok(Self {
             file,
             table: RwLock::new(table),
+            changed: watch::Sender::new(()),
         })
     }
 
@@ -155,6 +158,11 @@ impl Attachments {
     /// All attachments, by cgroup id.
     pub fn all(&self) -> Vec<Attachment> {
         self.read().values().cloned().collect()
+    }
+
+    /// Tells of each change to come.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Adds an attachment, or replaces the one of the same cgroup, and keeps it.
@@ -181,6 +189,7 @@ impl Attachments {
         edit(&mut next);
         store(&self.file, &next)?;
         *table = next;
+        self.changed.send_replace(());
         Ok(())
     }
 

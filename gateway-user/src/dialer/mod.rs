@@ -176,6 +176,14 @@ impl Dialer {
         self.namespaces.sweep()
     }
 
+    /// Serves the network namespaces that agents are in before anything comes from there: a question
+    /// cannot be held, and would be refused.
+    pub async fn look_ahead(&self) -> Result<(), KernelError> {
+        let attached = self.attachments.all().into_iter();
+        let attached: Vec<_> = attached.map(|one| (one.cgroup, one.path)).collect();
+        self.namespaces.look_ahead(attached).await
+    }
+
     fn hear(self: &Arc<Self>, held: Held) {
         if held.origin.protocol == IPPROTO_UDP {
             return self.hear_question(held.origin);
@@ -205,7 +213,7 @@ impl Dialer {
         };
         let dialer = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = dialer.namespaces.serve(&origin).await {
+            if let Err(error) = dialer.namespaces.serve_origin(&origin).await {
                 tracing::warn!(%error, "no look-ups in a network namespace");
             }
             drop(turn);
@@ -215,7 +223,7 @@ impl Dialer {
     /// Finds out what becomes of a connect.
     async fn answer(&self, held: &Held) {
         let origin = &held.origin;
-        if let Err(error) = self.namespaces.serve(origin).await {
+        if let Err(error) = self.namespaces.serve_origin(origin).await {
             // There is no way to tell the agent, whose `connect` will time out.
             self.note(origin, None, unruled(error.to_string()));
             return self.table.done(origin);

@@ -9,13 +9,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway_common::origin::Origin;
 use tokio::sync::{mpsc, watch};
 
 use super::shares::{Turn, Turns};
-use crate::kernel::{CgroupId, Foothold, Icmp, Kernel, KernelError, NetnsId};
+use crate::kernel::{CgroupId, Foothold, Icmp, Inhabited, Kernel, KernelError, NetnsId};
 
 /// So many namespaces are served at a time, shared by the agents; each has a few descriptors.
 /// Connects from more are held until others are gone.
@@ -83,12 +84,47 @@ impl Namespaces {
     }
 
     /// Serves the namespace that a connection comes from, unless it is served.
-    pub(super) async fn serve(&self, origin: &Origin) -> Result<(), NamespaceError> {
-        let id = NetnsId(origin.netns);
+    pub(super) async fn serve_origin(&self, origin: &Origin) -> Result<(), NamespaceError> {
+        let (id, attached) = (NetnsId(origin.netns), CgroupId(origin.attached));
+        self.serve(id, attached, [origin.tid, origin.tgid]).await
+    }
+
+    /// Serves those that processes of these attached cgroups are in.
+    pub(super) async fn look_ahead(
+        &self,
+        attached: Vec<(CgroupId, PathBuf)>,
+    ) -> Result<(), KernelError> {
+        let kernel = Arc::clone(&self.kernel);
+        let looking = tokio::task::spawn_blocking(move || kernel.inhabited(&attached));
+        // It is not cancelled and does not panic; what is not found now is found later.
+        let Ok(found) = looking.await else {
+            return Ok(());
+        };
+        for Inhabited {
+            id,
+            attached,
+            process,
+        } in found?
+        {
+            // Its loopback device may not be up yet, or never be.
+            if let Err(error) = self.serve(id, attached, [process, process]).await {
+                tracing::debug!(%error, netns = id.0, "no listeners ahead in a network namespace");
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves namespace `id`, in which one of these threads of an attached cgroup is, unless it is
+    /// served.
+    async fn serve(
+        &self,
+        id: NetnsId,
+        attached: CgroupId,
+        threads: [u32; 2],
+    ) -> Result<(), NamespaceError> {
         if id == self.own {
             return Ok(());
         }
-        let attached = CgroupId(origin.attached);
         if let Some(place) = self.find(id) {
             place.used_by(attached);
             return Ok(());
@@ -101,7 +137,6 @@ impl Namespaces {
         let turn = self.turns.take(attached.0);
         let turn = turn.ok_or(NamespaceError::TooMany)?;
         let kernel = Arc::clone(&self.kernel);
-        let threads = [origin.tid, origin.tgid];
         let opened = tokio::task::spawn_blocking(move || {
             let foothold = kernel.enter(id, threads)?;
             kernel.mark_listener(foothold.listeners.v4.as_fd())?;
@@ -145,7 +180,7 @@ impl Namespaces {
         self.lock().insert(id, place);
         tracing::info!(
             netns = id.0,
-            pid = origin.tgid,
+            pid = threads[1],
             "serving another network namespace"
         );
         Ok(())

@@ -54,7 +54,7 @@ pub use held::HeldConnects;
 pub use hook::Hook;
 pub use keeper::{Duty, Side};
 pub use maps::{Counters, Covered, DatagramDestination, Sights};
-pub use netns::{Foothold, NetnsId};
+pub use netns::{Foothold, Inhabited, NetnsId};
 pub use unreachable::{Icmp, Unreachable};
 
 use bpffs::{Bpffs, Folders};

@@ -3,7 +3,7 @@
 //! A thread that has entered another namespace is never used for anything else, so it is made for
 //! the purpose and ends. It needs privileges, which the keeper has; the sockets do not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
@@ -11,11 +11,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::cgroup::CgroupId;
 use super::error::KernelError;
 use super::keeper::{Request, descriptors};
 use super::listeners::{self, Listeners};
@@ -24,6 +26,12 @@ use super::resolvers::{self, Resolvers};
 use super::syscall;
 use super::unreachable::Icmp;
 use super::{Kernel, Privileges};
+
+/// So many new namespaces of an attached cgroup are looked into at a time: the next look has the
+/// others, and what an agent makes without end does not keep the keeper from its work.
+const NEW_AT_A_TIME: usize = 4;
+/// A namespace's loopback device gets its address of IPv6 a moment after that of IPv4.
+const COMING_UP: Duration = Duration::from_millis(10);
 
 /// `SO_NETNS_COOKIE`: names a network namespace until the next boot.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +51,17 @@ pub struct Foothold {
     pub resolvers: Resolvers,
     /// For the agents of that namespace.
     pub icmp: Icmp,
+}
+
+/// A network namespace in which an agent was found.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inhabited {
+    /// The namespace.
+    pub id: NetnsId,
+    /// The agent's attached cgroup.
+    pub attached: CgroupId,
+    /// Its process.
+    pub process: u32,
 }
 
 /// A network namespace that is held open.
@@ -104,6 +123,21 @@ impl Kernel {
         }
     }
 
+    /// Namespaces other than ours that were not entered, with a process of one of these attached
+    /// cgroups in each; not all at once where there are many.
+    pub fn inhabited(
+        &self,
+        attached: &[(CgroupId, PathBuf)],
+    ) -> Result<Vec<Inhabited>, KernelError> {
+        match &self.privileges {
+            Privileges::Here(here) => here
+                .namespaces
+                .inhabited(attached)
+                .map_err(|error| KernelError::os("looking for agents' network namespaces", error)),
+            Privileges::Asked(keeper) => keeper.ask(&Request::Inhabited(attached.to_vec())),
+        }
+    }
+
     /// Closes a network namespace that was entered.
     pub fn leave_netns(&self, id: NetnsId) -> Result<(), KernelError> {
         match &self.privileges {
@@ -137,12 +171,13 @@ impl NetnsTable {
         for thread in threads {
             match Netns::of_thread(*thread) {
                 Ok(netns) if netns.id == id => {
-                    let foothold = within(&netns.file, || {
-                        Ok::<_, io::Error>(Foothold {
-                            listeners: listeners::open(port).map_err(io::Error::other)?,
-                            resolvers: resolvers::open(port).map_err(io::Error::other)?,
-                            icmp: Icmp::open()?,
-                        })
+                    let foothold = within(&netns.file, || match Foothold::open(port) {
+                        Ok(early) if early.listeners.v6.is_none() => {
+                            drop(early);
+                            std::thread::sleep(COMING_UP);
+                            Foothold::open(port)
+                        }
+                        opened => opened,
                     })??;
                     self.lock().insert(id, netns);
                     return Ok(foothold);
@@ -184,6 +219,35 @@ impl NetnsTable {
         Ok(cgroups.iter().any(|path| netns.is_used_in(path)))
     }
 
+    /// See [`Kernel::inhabited`].
+    pub(super) fn inhabited(&self, attached: &[(CgroupId, PathBuf)]) -> io::Result<Vec<Inhabited>> {
+        let mut known: HashSet<_> = self.lock().values().map(|netns| netns.inode).collect();
+        known.insert(inode(&fs::metadata("/proc/self/ns/net")?));
+        let mut found = Vec::new();
+        for (attached, path) in attached {
+            let mut looked = 0;
+            each_process(path, &mut |process| {
+                // One that ended meanwhile is in none.
+                let Ok(metadata) = fs::metadata(format!("/proc/{process}/ns/net")) else {
+                    return true;
+                };
+                if !known.insert(inode(&metadata)) {
+                    return true;
+                }
+                if let Ok(netns) = Netns::of_thread(process) {
+                    found.push(Inhabited {
+                        id: netns.id,
+                        attached: *attached,
+                        process,
+                    });
+                }
+                looked += 1;
+                looked < NEW_AT_A_TIME
+            });
+        }
+        Ok(found)
+    }
+
     /// Closes namespace `id`.
     pub(super) fn leave(&self, id: NetnsId) {
         self.lock().remove(&id);
@@ -193,6 +257,38 @@ impl NetnsTable {
         // Single insertions and removals: a poisoned map is still a good one.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Foothold {
+    /// Opens everything in the namespace of this thread.
+    fn open(port: u16) -> io::Result<Self> {
+        Ok(Self {
+            listeners: listeners::open(port).map_err(io::Error::other)?,
+            resolvers: resolvers::open(port).map_err(io::Error::other)?,
+            icmp: Icmp::open()?,
+        })
+    }
+}
+
+/// Calls `look` with each process of the cgroup at `path` and those below, as long as it says so.
+fn each_process(path: &Path, look: &mut impl FnMut(u32) -> bool) -> bool {
+    // A cgroup that is gone has no processes, and neither has one that cannot be read.
+    let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    let mut processes = processes.lines().filter_map(|line| line.parse().ok());
+    processes.all(&mut *look) && children(path).all(|child| each_process(&child, look))
+}
+
+/// The cgroups in the one at `path`.
+fn children(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+}
+
+/// By which a namespace's file is told from others.
+fn inode(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 fn unknown() -> io::Error {
@@ -208,7 +304,7 @@ impl Netns {
         Ok(Self {
             id,
             file,
-            inode: (metadata.dev(), metadata.ino()),
+            inode: inode(&metadata),
         })
     }
 
@@ -219,15 +315,12 @@ impl Netns {
         if threads.lines().any(|thread| self.has_thread(thread)) {
             return true;
         }
-        let children = fs::read_dir(path).into_iter().flatten().flatten();
-        children
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .any(|entry| self.is_used_in(&entry.path()))
+        children(path).any(|child| self.is_used_in(&child))
     }
 
     fn has_thread(&self, thread: &str) -> bool {
         fs::metadata(format!("/proc/{thread}/ns/net"))
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.inode)
+            .is_ok_and(|found| inode(&found) == self.inode)
     }
 }
 

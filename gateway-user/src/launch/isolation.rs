@@ -1,13 +1,21 @@
 //! A network namespace with nothing but loopback: whatever the hooks did or did not do, nothing
-//! could leave. The daemon's listeners are made in it when the first connection comes.
+//! could leave. The daemon's listeners and resolver are made in it before the command starts.
 
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
 };
+
+/// How long the daemon's resolver is waited for, and the pause between two looks.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(2);
+/// Where names are looked up.
+const DNS: u16 = 53;
 
 /// `RTM_NEWLINK` for interface 1, which is always loopback, with `IFF_UP` (rtnetlink(7)).
 const LOOPBACK_UP: Request = Request {
@@ -59,6 +67,20 @@ pub(super) fn enter() -> io::Result<()> {
     let mut answer = [0; 128];
     let length = recv(route.as_raw_fd(), &mut answer, MsgFlags::empty())?;
     acknowledged(answer.get(..length).unwrap_or_default())
+}
+
+/// Waits until the daemon serves the namespace, so that not even the first question is refused. To be
+/// called in the run's cgroup: there its hooks refuse to connect a datagram socket to port 53 as
+/// long as there is no resolver, and tell the daemon that one is missed. Nothing is sent.
+///
+/// Goes on after a while all the same: without the daemon the command reaches nothing, and is told.
+pub(super) fn await_daemon() -> io::Result<()> {
+    let question = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let deadline = Instant::now() + PATIENCE;
+    while question.connect((Ipv4Addr::LOCALHOST, DNS)).is_err() && Instant::now() < deadline {
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }
 
 /// `struct nlmsgerr` after the header: 0, or a negated error number.

@@ -101,6 +101,7 @@ impl Launch {
         view::enter(self)?;
         if self.network == Network::Isolated {
             isolation::enter().map_err(LaunchError::Isolation)?;
+            isolation::await_daemon().map_err(LaunchError::Isolation)?;
         }
         privileges::give_up(&self.user, CapabilitySet::empty()).map_err(|source| {
             LaunchError::Privileges {

@@ -57,6 +57,8 @@ pub(super) enum Request {
     },
     /// [`Kernel::is_used`].
     IsUsed { id: NetnsId, cgroups: Vec<PathBuf> },
+    /// [`Kernel::inhabited`].
+    Inhabited(Vec<(CgroupId, PathBuf)>),
     /// [`Kernel::leave_netns`].
     LeaveNetns(NetnsId),
 }
@@ -216,6 +218,7 @@ impl Duty {
                 told(Ok(()))
             }
             Request::IsUsed { id, cgroups } => told(kernel.is_used(id, &cgroups)),
+            Request::Inhabited(attached) => told(kernel.inhabited(&attached)),
             Request::LeaveNetns(id) => told(kernel.leave_netns(id)),
         }
     }
