@@ -1,9 +1,10 @@
 //! Conversations: what a client and a server say, and what has to come out on both sides.
 //!
-//! `talk` is the language they are written in; `simple`, `extended`, `startup`, `names` and `laws`
+//! `talk` is the language they are written in; `simple`, `extended`, `holds`, `startup`, `names` and `laws`
 //! hold them by topic.
 
 mod extended;
+mod holds;
 mod laws;
 mod names;
 mod path;
