@@ -327,12 +327,12 @@ impl PostgresCodec {
     }
 
     fn describe(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
-        body.u8()
-            .filter(|kind| matches!(kind, b'S' | b'P'))
-            .ok_or(CUT)?;
-        body.cstr().filter(|_| body.rest().is_empty()).ok_or(CUT)?;
+        let kind = body.u8().filter(|kind| matches!(kind, b'S' | b'P'));
+        let kind = kind.ok_or(CUT)?;
+        let name = body.cstr().filter(|_| body.rest().is_empty()).ok_or(CUT)?;
         self.sent_since_ready = true;
-        self.pipeline.push(Pending::Describe);
+        let statement = (kind == b'S').then(|| server_name(name).into());
+        self.pipeline.push(Pending::Describe(statement));
         Ok(Some(Step::Pass(head.len)))
     }
 

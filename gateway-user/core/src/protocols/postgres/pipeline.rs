@@ -41,7 +41,8 @@ pub(super) struct Prepared {
     /// Its text, where it came by the protocol's `Parse`: the server reads it anew when the session
     /// it runs in has changed.
     pub(super) text: Option<Bytes>,
-    /// The types that `Parse` declared for its parameters; 0 is one that it left to the server.
+    /// The types of its parameters, as the server described them or else as `Parse` declared them; 0 is
+    /// one that was left to the server.
     pub(super) types: Box<[u32]>,
     /// How its text was read.
     pub(super) session: Session,
@@ -109,8 +110,8 @@ pub(super) enum Pending {
     Parse(Box<[u8]>, Arc<Prepared>),
     /// `Bind`: `BindComplete`.
     Bind(Box<[u8]>, Arc<Bound>),
-    /// `Describe`: `RowDescription` or `NoData`.
-    Describe,
+    /// `Describe`: `RowDescription` or `NoData`. Of a statement its name, as the server cuts it.
+    Describe(Option<Box<[u8]>>),
     /// `Execute`: `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`. The script is the
     /// statement's, where it is known.
     Execute(Tally, Option<Arc<Script>>),

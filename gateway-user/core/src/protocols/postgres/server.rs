@@ -33,7 +33,7 @@ impl PostgresCodec {
         }
         let gather = match head.tag {
             b'E' => head.len.min(ERROR_GATHER),
-            b'C' | b'Z' | b'S' | b'G' | b'W' => head.len.min(GATHER_LIMIT),
+            b'C' | b'Z' | b'S' | b'G' | b'W' | b't' => head.len.min(GATHER_LIMIT),
             _ => 0,
         };
         let Some(message) = input.get(..gather) else {
@@ -44,7 +44,7 @@ impl PostgresCodec {
             b'D' | b'd' | b'V' => self.data(head),
             b'1' | b'2' | b'3' => self.confirmed(),
             b'T' | b'n' => {
-                if matches!(self.pipeline.head(), Some(Pending::Describe)) {
+                if matches!(self.pipeline.head(), Some(Pending::Describe(_))) {
                     self.pipeline.pop();
                 }
             }
@@ -63,9 +63,10 @@ impl PostgresCodec {
                 return self.ready(head, status).map(Some);
             }
             b'S' => self.reported(body),
-            // Copying out begins and ends; parameters of a statement; notices, notifications;
-            // authentication and version during start-up.
-            b'H' | b'c' | b't' | b'N' | b'A' | b'R' | b'K' | b'v' => {}
+            b't' => self.described(body),
+            // Copying out begins and ends; notices, notifications; authentication and version during
+            // start-up.
+            b'H' | b'c' | b'N' | b'A' | b'R' | b'K' | b'v' => {}
             _ => return Err(CodecError::Server("sent a message of unknown type")),
         }
         Ok(Some(Step::Pass(head.len)))
@@ -100,6 +101,27 @@ impl PostgresCodec {
                 self.cursors.forget(&name);
             }
             _ => {}
+        }
+    }
+
+    /// `ParameterDescription`: the types of a statement's parameters, for people who are shown them.
+    fn described(&mut self, mut body: Cursor<'_>) {
+        let Some(Pending::Describe(Some(name))) = self.pipeline.head() else {
+            return;
+        };
+        let Some(prepared) = self.statements.known(name) else {
+            return;
+        };
+        let count = body.u16().unwrap_or(0);
+        let types: Box<[u32]> = (0..count).map_while(|_| body.u32()).collect();
+        if types != prepared.types {
+            let prepared = Prepared {
+                types,
+                ..Prepared::clone(&prepared)
+            };
+            let bytes = prepared.bytes();
+            let name = name.clone();
+            self.statements.confirm(&name, Arc::new(prepared), bytes);
         }
     }
 

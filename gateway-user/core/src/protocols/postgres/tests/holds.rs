@@ -186,6 +186,29 @@ fn a_prepared_statement_waits_when_it_is_bound() {
 }
 
 #[test]
+fn binary_values_are_read_by_the_types_that_the_server_described() {
+    let mut talk = Talk::ready(waiting());
+    talk.client(&client::parse("s", "DELETE FROM orders WHERE id = $1"));
+    talk.client(&client::describe("s"));
+    talk.client(&client::sync());
+    talk.server(&server::parsed());
+    talk.server(b"t\0\0\0\x0a\0\x01\0\0\0\x17");
+    talk.server(b"n\0\0\0\x04");
+    talk.server(&server::ready(b'I'));
+    talk.client(b"B\0\0\0\x17\0s\0\0\x01\0\x01\0\x01\0\0\0\x04\0\0\0\x2a\0\0");
+    let action = held(&mut talk);
+    let [parameter] = action.parameters.as_slice() else {
+        panic!("there is one: {:?}", action.parameters);
+    };
+    assert_eq!(parameter.declared.as_deref(), Some("int4"));
+    assert_eq!(parameter.reads.as_deref(), Some("42"));
+    assert_eq!(
+        parameter.value,
+        ParameterValue::Bytes("0000002a".to_owned())
+    );
+}
+
+#[test]
 fn a_refused_bind_skips_to_sync() {
     let mut talk = Talk::ready(waiting());
     talk.client(&client::parse("", "DELETE FROM orders"));
