@@ -1,6 +1,6 @@
 //! From the file's shape to a [`Config`]: every value is checked, and all that is wrong is told at
-//! once, but for text that is not TOML of the right shape, where the first place counts. Workloads
-//! and resources are checked in files of their own.
+//! once, but for text that is not TOML, where the first place counts. Workloads and resources are
+//! checked in files of their own.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,9 +13,8 @@ use gateway_core::policy::diagnostic::{Diagnostic, Level};
 use gateway_core::policy::engine::{self, Engine, Inventory};
 use toml::Spanned;
 
-use super::nearest::nearest;
 use super::report::{Report, place};
-use super::{Config, ConfigError, Daemon, Dns, Log, Recording, Resource, Workload, file};
+use super::{Config, ConfigError, Daemon, Dns, Log, Recording, Resource, Workload, file, shape};
 
 const DEFAULT_PORT: u16 = 15001;
 const DEFAULT_STATE: &str = "/var/lib/gateway";
@@ -32,13 +31,10 @@ pub(super) fn check(path: &Path, source: String) -> Result<(Config, Option<Repor
         source: &source,
         list: Vec::new(),
     };
-    let config = match toml::from_str::<file::File>(&source) {
-        Ok(file) => findings.config(path, file),
-        Err(error) => {
-            findings.list.push(shape_error(&error));
-            None
-        }
-    };
+    let shape = shape::read::<file::File>(&source);
+    findings.list.extend(shape.mistakes);
+    // With a mistake of shape it is looked at for what else is wrong, and not used.
+    let config = shape.file.and_then(|file| findings.config(path, file));
     let list = findings.list;
     match config {
         Some(config) if list.iter().all(|finding| finding.level == Level::Warning) => {
@@ -49,33 +45,6 @@ pub(super) fn check(path: &Path, source: String) -> Result<(Config, Option<Repor
             let report = Report::new(path.to_owned(), &source, list);
             Err(ConfigError::Invalid(report))
         }
-    }
-}
-
-/// What serde said, in words for people, with the name that may have been meant.
-fn shape_error(error: &toml::de::Error) -> Diagnostic {
-    // Serde and toml put names into back quotes: first the one found, then those known.
-    let mut names = error.message().split('`').skip(1).step_by(2);
-    let unknown = error.message().starts_with("unknown ");
-    let meant = names
-        .next()
-        .filter(|_| unknown)
-        .and_then(|found| nearest(found, names));
-    let message = error
-        .message()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .replace("unknown field", "unknown setting")
-        .replace("unknown variant", "unknown value")
-        .replace("missing field", "missing setting")
-        .replace("expected u16", "expected a number from 0 to 65535")
-        .replace("expected usize", "expected a number that is not negative");
-    Diagnostic {
-        level: Level::Error,
-        span: error.span().unwrap_or(0..0),
-        message,
-        help: meant.map(|name| format!("did you mean `{name}`?")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
-//! `file` is its shape as serde reads it, `check`, `workloads`, `resources` and `notify` turn that into [`Config`],
+//! `file` is its shape, `shape` reads it by serde, `check`, `workloads`, `resources` and `notify` turn that into [`Config`],
 //! `address` is what resources cover, `approvers` who decides on what waits, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`, but for what only `rules` knows. What is done with the result is in `app`.
 
@@ -17,6 +17,7 @@ pub mod report;
 mod resources;
 mod rules;
 pub mod selector;
+mod shape;
 mod workloads;
 
 use std::io;

@@ -85,17 +85,105 @@ error: unclosed table, expected `]`
 #[test]
 fn unknown_setting() {
     check_error(
-        "[daemon]\nprot = 15001",
+        &format!("{RESOURCE}[daemon]\nprot = 15001"),
         r#"
 error: unknown setting `prot`, expected one of `port`, `state`, `runtime`, `workers`, `user`
- --> gateway.toml:2:1
+ --> gateway.toml:6:1
   |
-2 | prot = 15001
+6 | prot = 15001
   | ^^^^
   |
   = help: did you mean `port`?
 "#,
     );
+}
+
+/// Line and message of everything that is wrong with a file.
+#[track_caller]
+fn mistakes(source: &str) -> Vec<(usize, String)> {
+    let ConfigError::Invalid(report) = load(source).unwrap_err() else {
+        panic!("it can be read");
+    };
+    let findings = report.findings();
+    findings
+        .map(|finding| (finding.line, finding.message))
+        .collect()
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let source = "\
+[daemon]
+prot = 15001
+workers = \"two\"
+[recordings]
+directory = \"/a\"
+[[resource]]
+nmae = \"a\"
+protocol = \"postgres\"
+upstream = { tls = \"verify_full\", ca = \"/b\" }
+[[workload]]
+name = \"b\"
+groups = [\"c\", 7]
+[[rule]]
+name = \"d\"
+action = \"alow\"
+";
+    let found = mistakes(source);
+    for (line, start) in [
+        (2, "unknown setting `prot`"),
+        (3, "invalid type: string \"two\""),
+        (4, "unknown setting `recordings`"),
+        (6, "missing setting `name`"),
+        (7, "unknown setting `nmae`"),
+        (9, "unknown setting `ca`"),
+        (9, "unknown value `verify_full`"),
+        (12, "invalid type: integer `7`"),
+        (15, "unknown value `alow`"),
+    ] {
+        let is_told = |it: &&(usize, String)| it.0 == line && it.1.starts_with(start);
+        let told = found.iter().filter(is_told).count();
+        assert_eq!(told, 1, "line {line}: {start}\n{found:#?}");
+    }
+    assert_eq!(found.len(), 9, "{found:#?}");
+}
+
+#[test]
+fn beside_settings_that_do_not_exist_values_are_checked_too() {
+    let source = "[daemon]\nprot = 1\nport = 0\nuser = \"a\"\nusre = \"b\"\n[[resource]]\n\
+        name = \"a b\"\nprotocol = \"postgres\"\naddresses = [\"10.0.0.5:5432\"]\n";
+    let lines: Vec<usize> = mistakes(source).into_iter().map(|it| it.0).collect();
+    assert_eq!(lines, [2, 3, 5, 7]);
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_at_its_first_place() {
+    assert_eq!(mistakes("[daemon]\nport = = 1\nuser = = 2\n").len(), 1);
+}
+
+/// Whatever is put in between, every setting that does not exist is told.
+#[test]
+fn no_unknown_setting_hides_another() {
+    let pieces = [
+        "[daemon]\nqqq = 1\n",
+        "[log]\nqqq = { a = [1, { b = 2 }] }\n",
+        "[qqq.a.b]\nc = 1\n",
+        "[[workload]]\nname = \"w\"\nqqq.a = 1\n",
+        "[[rule]]\nname = \"r\"\naction = \"allow\"\nqqq = [[1]]\n",
+    ];
+    for chosen in 1_u32..1 << pieces.len() {
+        let pieces = (0..).zip(pieces).filter(|(bit, _)| chosen >> bit & 1 == 1);
+        let source: String = pieces.map(|(_, piece)| piece).collect();
+        let found = mistakes(&source);
+        let unknown = found
+            .iter()
+            .filter(|it| it.1.starts_with("unknown setting `qqq`"));
+        assert_eq!(
+            unknown.count(),
+            chosen.count_ones() as usize,
+            "{source}\n{found:#?}"
+        );
+    }
 }
 
 #[test]
@@ -211,12 +299,12 @@ error: 10.1.7.0/24:5432 overlaps with 10.1.0.0/16:5432 of resource `b`
 
 #[test]
 fn findings_for_machines_have_places() {
-    let ConfigError::Invalid(report) = load("[daemon]\nprot = 1").unwrap_err() else {
+    let ConfigError::Invalid(report) = load("[daemon]\nport = -1").unwrap_err() else {
         panic!("expected findings");
     };
     let findings: Vec<_> = report.findings().collect();
     assert_eq!(findings.len(), 1);
-    assert_eq!((findings[0].line, findings[0].column), (2, 1));
+    assert_eq!((findings[0].line, findings[0].column), (2, 8));
 }
 
 #[test]
