@@ -106,7 +106,6 @@ children! {
     MergeSupportFunc { xpr } [msftype, msfcollid, location]
     NamedArgExpr { xpr, arg } [name, argnumber, location]
     BoolExpr { xpr, args } [boolop, location]
-    SubLink { xpr, testexpr, oper_name, subselect } [sub_link_type, sub_link_id, location]
     CaseExpr { xpr, arg, args, defresult } [casetype, casecollid, location]
     CaseWhen { xpr, expr, result } [location]
     RowExpr { xpr, args, colnames } [row_typeid, row_format, location]
@@ -126,10 +125,7 @@ children! {
     CurrentOfExpr { xpr } [cvarno, cursor_name, cursor_param]
     JoinExpr { larg, rarg, using_clause, quals } [jointype, is_natural, join_using_alias, alias,
         rtindex]
-    TypeName { names, typmods, array_bounds } [type_oid, setof, pct_type, typemod, location]
-    ColumnRef { fields } [location]
     ParamRef {} [number, location]
-    AExpr { name, lexpr, rexpr } [kind, rexpr_list_start, rexpr_list_end, location]
     TypeCast { arg, type_name } [location]
     CollateClause { arg, collname } [location]
     RoleSpec {} [roletype, rolename, location]
@@ -138,7 +134,6 @@ children! {
     AArrayExpr { elements } [list_start, list_end, location]
     ResTarget { indirection, val } [name, location]
     MultiAssignRef { source } [colno, ncolumns]
-    SortBy { node, use_op } [sortby_dir, sortby_nulls, location]
     WindowDef { partition_clause, order_clause, start_offset, end_offset } [name, refname,
         frame_options, location]
     RangeSubselect { subquery } [lateral, alias]

@@ -1,10 +1,10 @@
 //! PostgreSQL's SQL, read with PostgreSQL's own grammar.
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
-//! say where nodes have children, `queries`, `relations`, `statements` and `definitions` what the nodes mean,
+//! say where nodes have children, `queries`, `relations`, `names`, `statements` and `definitions` what the nodes mean,
 //! `verbs` what a command is called, `path` where names are looked for, `catalog` what the server has
 //! built in. `unit` is the result,
-//! `bounds` what is not tried, and `stack` the place where all this happens.
+//! `bounds` what is not tried, `probe` how much a statement would touch, and `stack` the place where all this happens.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
 //! look into the body of a function or behind a view.
@@ -14,7 +14,9 @@ mod catalog;
 mod clauses;
 mod commands;
 mod definitions;
+mod names;
 mod path;
+pub mod probe;
 mod queries;
 mod relations;
 mod stack;

@@ -5,7 +5,7 @@
 //! with a stack for whatever the grammar lets through. Which it is depends on the length alone,
 //! not on an idea of how SQL can nest.
 
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -60,6 +60,25 @@ pub(super) fn shallow(text: &[u8]) -> bool {
         within = letter;
     }
     true
+}
+
+/// Does `work` on `text` once, where the stack suffices: for what is done rarely, on a thread that ends
+/// with it.
+#[expect(
+    clippy::disallowed_types,
+    reason = "the size of the stack is a matter of reading, and no caller has one of this size"
+)]
+pub(super) fn once<T: Send>(text: &str, work: impl FnOnce() -> Option<T> + Send) -> Option<T> {
+    // A panic in the library would be a bug of its own; here it means "not understood".
+    let work = || catch_unwind(AssertUnwindSafe(work)).unwrap_or_default();
+    if shallow(text.as_bytes()) {
+        return work();
+    }
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().stack_size(DEEP);
+        let reader = builder.name("gateway-sql".to_owned());
+        reader.spawn_scoped(scope, work).ok()?.join().ok()?
+    })
 }
 
 fn idle() -> std::sync::MutexGuard<'static, Vec<Reader>> {

@@ -7,6 +7,7 @@
 //! their fields without `..`, so that a grammar with more of either does not compile; nodes that
 //! the raw grammar never makes lose the unit's facts.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use pg_query::protobuf;
@@ -62,6 +63,17 @@ impl<T: Walk> Walk for Box<T> {
     }
 }
 
+/// What statements name beside relations and functions, without schemas.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Operators.
+    pub(super) operators: BTreeSet<String>,
+    /// Types.
+    pub(super) types: BTreeSet<String>,
+    /// What is behind a dot: a column, or where there is none a function of the row before it.
+    pub(super) fields: BTreeSet<String>,
+}
+
 /// The state of a walk over all statements of one text.
 #[derive(Debug)]
 pub(super) struct Walker {
@@ -78,6 +90,8 @@ pub(super) struct Walker {
     depth: u32,
     taken_over: usize,
     overflowed: bool,
+    /// What else is named, where somebody asks for it.
+    seen: Option<Seen>,
 }
 
 impl Walker {
@@ -93,6 +107,28 @@ impl Walker {
             depth: 0,
             taken_over: 0,
             overflowed: false,
+            seen: None,
+        }
+    }
+
+    /// Also notes what [`Seen`] has.
+    pub(super) fn watch(&mut self) {
+        self.seen = Some(Seen::default());
+    }
+
+    /// What was seen since [`Walker::watch`].
+    pub(super) fn take_seen(&mut self) -> Option<Seen> {
+        self.seen.take()
+    }
+
+    /// Notes the name that is last in a list of strings in one of the sets of [`Seen`].
+    pub(super) fn see(
+        &mut self,
+        names: &[protobuf::Node],
+        set: impl FnOnce(&mut Seen) -> &mut BTreeSet<String>,
+    ) {
+        if let (Some(seen), Some(name)) = (&mut self.seen, names.last().and_then(string)) {
+            set(seen).insert(name.to_owned());
         }
     }
 
