@@ -20,6 +20,7 @@ pub mod glob;
 pub mod held;
 pub mod ids;
 pub mod policy;
+pub mod preview;
 pub mod protocols;
 pub mod refusal;
 pub mod secret;

@@ -1,5 +1,6 @@
 //! `Notice`: what people are told of one request for approval. Made by whoever watches the requests.
 
+use gateway_core::preview::Preview;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub struct Notice {
     pub expires: Timestamp,
     /// Names of the targets that are told.
     pub targets: Vec<String>,
+    /// How much it would touch, as far as the server could tell.
+    pub preview: Option<Preview>,
     /// What is asked for.
     pub matter: Matter,
 }
@@ -69,7 +72,7 @@ pub struct Matter {
     /// The rules that want it approved.
     pub demands: Vec<Demanded>,
     /// The statement or command, whole.
-    pub text: Option<String>,
+    pub text: String,
     /// Its parameters; none is a NULL.
     pub parameters: Vec<Option<String>>,
     /// All that is known of it, for programs.
@@ -104,7 +107,7 @@ impl Notice {
     pub(super) fn weight(&self) -> usize {
         let matter = &self.matter;
         let parameters = matter.parameters.iter().flatten();
-        let text = matter.text.as_ref().map_or(0, String::len);
+        let text = matter.text.len();
         let once = text + parameters.map(String::len).sum::<usize>();
         // The whole has the same texts again, and facts about them.
         2 * once + 4096

@@ -12,6 +12,7 @@ use super::moment::Moment;
 use super::request::{Request, State, Vote};
 use crate::held::Answer;
 use crate::ids::{AskId, GrantId, RequestId, SessionId};
+use crate::preview::Preview;
 
 /// What has to be written down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,13 @@ pub enum Change {
         request: RequestId,
         /// What they said.
         vote: Vote,
+    },
+    /// The server told how much a request would touch.
+    Previewed {
+        /// Which one.
+        request: RequestId,
+        /// What it told.
+        preview: Preview,
     },
     /// A request was decided, or waits no longer.
     Closed {
@@ -107,6 +115,8 @@ pub enum Notice {
     Opened(Arc<Request>),
     /// Somebody voted; it may be the turn of others now.
     Voted(Arc<Request>),
+    /// The server told how much it would touch.
+    Previewed(Arc<Request>),
     /// A request was decided, or waits no longer.
     Closed(Arc<Request>),
     /// A grant was made.

@@ -4,6 +4,7 @@ use super::person::Person;
 use super::scope::Scope;
 use crate::held::{HeldAction, Withdrawal};
 use crate::ids::{ActionDigest, AskId, GrantId, RequestId, SessionId};
+use crate::preview::Preview;
 
 /// What the desk is told.
 #[derive(Clone, Debug)]
@@ -26,6 +27,13 @@ pub enum Command {
     },
     /// Somebody says no.
     Refuse(Ballot),
+    /// The server told how much a request would touch.
+    Preview {
+        /// The request.
+        request: RequestId,
+        /// What it told.
+        preview: Preview,
+    },
     /// Nobody waits for the answer any more.
     Withdraw {
         /// The request.

@@ -8,6 +8,7 @@ use super::quorum::Progress;
 use super::scope::Scope;
 use crate::held::{HeldAction, Withdrawal};
 use crate::ids::{GrantId, RequestId};
+use crate::preview::Preview;
 
 /// An action that waits, or waited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub struct Request {
     pub opened: Moment,
     /// Until when people may decide.
     pub deadline: Moment,
+    /// How much it would touch, as far as the server could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// Votes, in the order that they were given.
     pub votes: Vec<Vote>,
     /// What became of it.

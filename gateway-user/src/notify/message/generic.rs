@@ -15,6 +15,7 @@ pub(super) fn message(target: &str, notice: &Notice) -> Value {
         "time": notice.time,
         "opened": notice.opened,
         "expires": notice.expires,
+        "preview": notice.preview,
         "action": notice.matter.whole,
     });
     if let (Some(message), Ok(Value::Object(about))) =

@@ -1,5 +1,6 @@
 //! What there is to say of a request, for people: before it is put into any format.
 
+use gateway_core::preview::Preview;
 use gateway_core::visible::is_hidden;
 
 use crate::notify::notice::{About, Demanded, Notice};
@@ -63,6 +64,9 @@ impl<'a> Sheet<'a> {
         if let Some(more @ 1..) = matter.demands.len().checked_sub(LIST) {
             fields.push(("Rule", format!("and {more} more that want it approved")));
         }
+        if let Some(preview) = &notice.preview {
+            fields.push(("Preview", in_words(preview)));
+        }
         fields.push(("Request", clip(&notice.request)));
         fields.push(("Opened", format!("{:.0}", notice.opened)));
         let mut answer = Vec::new();
@@ -83,7 +87,7 @@ impl<'a> Sheet<'a> {
                 clip(&matter.resource)
             ),
             fields,
-            statement: matter.text.as_deref().unwrap_or_default(),
+            statement: &matter.text,
             parameters: parameters(&matter.parameters),
             show: format!("gateway approvals show {}", clip(&notice.request)),
             digest: &matter.digest,
@@ -127,6 +131,20 @@ fn outcome(about: &About) -> (&'static str, Option<String>) {
         ),
         About::Withdrawn { reason } => ("Withdrawn", Some(clip(reason))),
     }
+}
+
+fn in_words(preview: &Preview) -> String {
+    let Preview {
+        estimate_rows,
+        counted_rows,
+        note,
+    } = preview;
+    let rows = |count: u64| format!("{count} row{}", if count == 1 { "" } else { "s" });
+    let counted = counted_rows.map(|count| format!("{} counted", rows(count)));
+    let estimate = estimate_rows.map(|count| format!("about {} by the plan", rows(count)));
+    let note = note.as_deref().map(clip);
+    let parts: Vec<_> = [counted, estimate, note].into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 fn rule(demanded: &Demanded) -> String {

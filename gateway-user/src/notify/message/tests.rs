@@ -1,5 +1,6 @@
 //! What reaches people, whatever an agent wrote: all of it as text, and no cut that is not told.
 
+use gateway_core::preview::Preview;
 use gateway_core::visible::is_hidden;
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ pub(crate) fn notice(text: &str) -> Notice {
         opened: "2026-01-31T09:00:00Z".parse().unwrap(),
         expires: "2026-01-31T09:15:00Z".parse().unwrap(),
         targets: vec!["ops".to_owned()],
+        preview: None,
         matter: Matter {
             digest: "ab".repeat(32),
             workload: "planner".to_owned(),
@@ -32,7 +34,7 @@ pub(crate) fn notice(text: &str) -> Notice {
                 reason: "deletes are looked at".to_owned(),
                 approvers: vec!["data-owners".to_owned()],
             }],
-            text: Some(text.to_owned()),
+            text: text.to_owned(),
             parameters: vec![Some("7".to_owned()), None],
             whole: json!({"text": text}),
         },
@@ -277,6 +279,41 @@ fn long_statements_say_what_is_missing() {
                 "{hidden}"
             );
         }
+    }
+}
+
+#[test]
+fn previews_are_told() {
+    let mut notice = notice("DELETE FROM t");
+    for (estimate_rows, counted_rows, note, expected) in [
+        (
+            Some(120),
+            Some(1),
+            None,
+            "1 row counted; about 120 rows by the plan",
+        ),
+        (
+            Some(7),
+            None,
+            Some("not counted: it took too long"),
+            "about 7 rows by the plan; not counted: it took too long",
+        ),
+        (None, None, Some("not available: x"), "not available: x"),
+    ] {
+        notice.preview = Some(Preview {
+            estimate_rows,
+            counted_rows,
+            note: note.map(str::to_owned),
+        });
+        for kind in [Kind::Slack, Kind::Teams] {
+            let said = texts(&message(kind, &notice)).concat();
+            assert!(said.contains(&format!("Preview: {expected}")), "{said}");
+        }
+        let message = message(Kind::Generic, &notice);
+        assert_eq!(
+            message["preview"],
+            serde_json::to_value(&notice.preview).unwrap()
+        );
     }
 }
 

@@ -10,6 +10,7 @@ use crate::approvals::person::{Person, Seat};
 use crate::approvals::request::{Request, State};
 use crate::held::{Demand, HeldAction, Withdrawal};
 use crate::ids::{AskId, GrantId, RequestId, SessionId};
+use crate::preview::Preview;
 
 impl Desk {
     /// What a command changes.
@@ -25,6 +26,7 @@ impl Desk {
                 grant,
             } => self.approve(ballot, scope, grant, now),
             Command::Refuse(ballot) => self.refuse(ballot, now),
+            Command::Preview { request, preview } => Ok(self.preview(request, preview)),
             Command::Withdraw { request, why } => Ok(self.withdraw(&request, why, now)),
             Command::Finished {
                 grant,
@@ -65,11 +67,21 @@ impl Desk {
                 action,
                 opened: now,
                 deadline: now.after(timeout),
+                preview: None,
                 votes: Vec::new(),
                 state: State::Open,
                 closed: None,
             }),
         }])
+    }
+
+    /// A preview is for those who decide: once, and only while it waits.
+    fn preview(&self, request: RequestId, preview: Preview) -> Vec<Change> {
+        let waits = self.open.get(&request);
+        match waits.filter(|it| it.preview.is_none()) {
+            Some(_) => vec![Change::Previewed { request, preview }],
+            None => Vec::new(),
+        }
     }
 
     /// The grant by which an action may pass: one that lasts before one that is used up by it.

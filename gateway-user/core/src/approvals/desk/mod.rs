@@ -23,6 +23,7 @@ use super::moment::Moment;
 use super::request::{Request, State, Vote};
 use crate::held::{Answer, HeldAction, Outcome, ParameterValue};
 use crate::ids::{AskId, GrantId, RequestId, SessionId, WorkloadName};
+use crate::preview::Preview;
 
 /// What a request weighs besides what the agent chose of it, in bytes; roughly.
 const FRAME: usize = 1 << 10;
@@ -149,6 +150,7 @@ impl Desk {
         match change {
             Change::Opened { request } => self.opened(*request),
             Change::Voted { request, vote } => self.voted(&request, vote),
+            Change::Previewed { request, preview } => self.previewed(&request, preview),
             Change::Closed { request, at, state } => self.closed(&request, at, state),
             Change::Granted { grant } => self.granted(*grant),
             Change::Used { grant, used } => self.used(&grant, &used),
@@ -175,6 +177,14 @@ impl Desk {
         };
         Arc::make_mut(request).votes.push(vote);
         vec![Effect::Notice(Notice::Voted(Arc::clone(request)))]
+    }
+
+    fn previewed(&mut self, id: &RequestId, preview: Preview) -> Vec<Effect> {
+        let Some(request) = self.open.get_mut(id) else {
+            return Vec::new();
+        };
+        Arc::make_mut(request).preview = Some(preview);
+        vec![Effect::Notice(Notice::Previewed(Arc::clone(request)))]
     }
 
     fn closed(&mut self, id: &RequestId, at: Moment, state: State) -> Vec<Effect> {

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::approvals::request::State;
 use crate::held::Withdrawal;
+use crate::preview::Preview;
 
 /// What may happen.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ enum Deed {
     Refuse(usize, usize),
     /// Votes for another action than the request's.
     Mistake(usize, usize),
+    Preview(usize),
     Withdraw(usize, usize),
     Finish(usize, u64),
     EndSession(usize),
@@ -43,6 +45,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         8 => (at.clone(), 0..PEOPLE.len(), 0..SCOPES).prop_map(|(at, who, scope)| Deed::Approve(at, who, scope)),
         1 => (at.clone(), 0..PEOPLE.len()).prop_map(|(at, who)| Deed::Refuse(at, who)),
         1 => (at.clone(), 0..PEOPLE.len()).prop_map(|(at, who)| Deed::Mistake(at, who)),
+        1 => at.clone().prop_map(Deed::Preview),
         2 => (at.clone(), 0..3_usize).prop_map(|(at, why)| Deed::Withdraw(at, why)),
         2 => (at.clone(), 0..6_u64).prop_map(|(at, rows)| Deed::Finish(at, rows)),
         1 => (0..3_usize).prop_map(Deed::EndSession),
@@ -216,6 +219,8 @@ impl Model {
                     other => prop_assert!(false, "a vote by {other:?}"),
                 }
             }
+            // It never has a say.
+            Change::Previewed { .. } => {}
             Change::Granted { grant } => {
                 let known = &self.requests[&grant.request];
                 let for_workload = known.all_said(|it| matches!(it, Scope::Workload(_)));
@@ -380,6 +385,10 @@ impl World {
                     grant: GrantId::new(self.office.id()),
                 }
             }
+            Deed::Preview(at) => Command::Preview {
+                request: pick(at)?,
+                preview: Preview::unavailable("x"),
+            },
             Deed::Withdraw(at, why) => {
                 let whys = [
                     Withdrawal::ClientGone,

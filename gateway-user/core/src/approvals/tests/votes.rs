@@ -1,8 +1,10 @@
 //! Whose votes count, and for what.
 
 use super::*;
+use crate::approvals::change::Notice;
 use crate::approvals::request::State;
 use crate::held::Withdrawal;
+use crate::preview::Preview;
 
 #[test]
 fn one_who_is_asked_lets_it_pass_once() {
@@ -104,6 +106,30 @@ fn a_vote_is_for_what_was_looked_at() {
         grant,
     });
     assert_eq!(told.unwrap_err(), Objection::OtherAction(request));
+}
+
+#[test]
+fn a_preview_comes_once_and_changes_nothing_else() {
+    let mut office = Office::new();
+    let (request, _) = office.open(action());
+    let preview = |rows| Command::Preview {
+        request: request.clone(),
+        preview: Preview {
+            estimate_rows: Some(rows),
+            ..Preview::default()
+        },
+    };
+    let effects = office.tell(preview(7)).unwrap();
+    let [Effect::Notice(Notice::Previewed(told))] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(told.preview.as_ref().unwrap().estimate_rows, Some(7));
+    assert!(office.tell(preview(8)).unwrap().is_empty());
+    let before = office.desk.request(&request).unwrap();
+    assert_eq!(before.preview, told.preview);
+    let effects = office.approve(&request, person("alice"), Scope::Once);
+    assert!(passes(&effects.unwrap()));
+    assert!(office.tell(preview(9)).unwrap().is_empty());
 }
 
 #[test]

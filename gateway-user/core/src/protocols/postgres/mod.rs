@@ -17,7 +17,7 @@ pub mod reply;
 pub mod script;
 mod server;
 mod shape;
-mod shown;
+pub mod shown;
 mod startup;
 pub mod wire;
 

@@ -84,29 +84,46 @@ fn parameter(body: &mut Cursor<'_>, format: u16, declared: u32) -> Option<Parame
     })
 }
 
-/// The name of a type, by its number in `pg_type`.
+/// Common types, by their numbers in `pg_type`, which are the same everywhere.
+const TYPES: [(u32, &str); 17] = [
+    (16, "bool"),
+    (17, "bytea"),
+    (20, "int8"),
+    (21, "int2"),
+    (23, "int4"),
+    (25, "text"),
+    (114, "json"),
+    (700, "float4"),
+    (701, "float8"),
+    (1042, "bpchar"),
+    (1043, "varchar"),
+    (1082, "date"),
+    (1114, "timestamp"),
+    (1184, "timestamptz"),
+    (1700, "numeric"),
+    (2950, "uuid"),
+    (3802, "jsonb"),
+];
+/// What others are called: this and the number.
+const OTHER: &str = "type ";
+
+/// What the type of a parameter is called, by its number.
 fn name(oid: u32) -> Option<String> {
-    Some(match oid {
-        0 => return None,
-        16 => "bool".to_owned(),
-        17 => "bytea".to_owned(),
-        20 => "int8".to_owned(),
-        21 => "int2".to_owned(),
-        23 => "int4".to_owned(),
-        25 => "text".to_owned(),
-        114 => "json".to_owned(),
-        700 => "float4".to_owned(),
-        701 => "float8".to_owned(),
-        1042 => "bpchar".to_owned(),
-        1043 => "varchar".to_owned(),
-        1082 => "date".to_owned(),
-        1114 => "timestamp".to_owned(),
-        1184 => "timestamptz".to_owned(),
-        1700 => "numeric".to_owned(),
-        2950 => "uuid".to_owned(),
-        3802 => "jsonb".to_owned(),
-        oid => format!("type {oid}"),
-    })
+    let known = TYPES.iter().find(|(number, _)| *number == oid);
+    match (oid, known) {
+        (0, _) => None,
+        (_, Some((_, name))) => Some((*name).to_owned()),
+        (oid, None) => Some(format!("{OTHER}{oid}")),
+    }
+}
+
+/// The number of the type of a parameter, by what it is called.
+pub fn type_number(name: &str) -> Option<u32> {
+    let known = TYPES.iter().find(|(_, known)| *known == name);
+    match known {
+        Some((number, _)) => Some(*number),
+        None => name.strip_prefix(OTHER)?.parse().ok(),
+    }
 }
 
 /// What a binary value of a common type says.
@@ -129,6 +146,14 @@ fn read(oid: u32, bytes: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn types_are_found_by_what_they_are_called() {
+        for oid in [16, 25, 3802, 1, 99_999] {
+            assert_eq!(type_number(&name(oid).unwrap()), Some(oid));
+        }
+        assert_eq!(type_number("nothing"), None);
+    }
 
     #[test]
     fn values_that_are_read() {

@@ -125,7 +125,6 @@ children! {
     CurrentOfExpr { xpr } [cvarno, cursor_name, cursor_param]
     JoinExpr { larg, rarg, using_clause, quals } [jointype, is_natural, join_using_alias, alias,
         rtindex]
-    ParamRef {} [number, location]
     TypeCast { arg, type_name } [location]
     CollateClause { arg, collname } [location]
     RoleSpec {} [roletype, rolename, location]

@@ -1,4 +1,4 @@
-//! Nodes that name something beside relations and functions: operators, types and fields.
+//! Nodes that name something beside relations and functions: operators, types, fields and parameters.
 //!
 //! What they name is noted only where somebody asks for it, see `Seen`; their children always are
 //! walked.
@@ -89,5 +89,15 @@ impl Walk for protobuf::ColumnRef {
             walker.see(fields, |seen| &mut seen.fields);
         }
         fields.walk(walker);
+    }
+}
+
+impl Walk for protobuf::ParamRef {
+    fn walk(&self, walker: &mut Walker) {
+        let Self {
+            number,
+            location: _,
+        } = self;
+        walker.see_parameter(*number);
     }
 }

@@ -45,6 +45,8 @@ pub struct Selected {
     pub explain: String,
     /// The query for their number.
     pub count: String,
+    /// The parameters that these have of those of the statement, by number from 1.
+    pub parameters: Vec<usize>,
 }
 
 /// Reads `text`, or says why nothing can be asked about it.
@@ -66,12 +68,7 @@ fn read(text: &str) -> Result<Probe, &'static str> {
         return Err("it is not a single statement");
     };
     let node = raw.stmt.as_deref().ok_or("it is empty")?;
-    let session = Session {
-        search_path: SearchPath::Unknown,
-        strings: Strings::Standard,
-        ..Session::default()
-    };
-    let mut walker = Walker::new(&session, 1);
+    let mut walker = Walker::new(&unqualified(), 1);
     walker.watch();
     walker.top(|walker| statement(node, walker));
     let seen = walker.take_seen().unwrap_or_default();
@@ -109,6 +106,15 @@ fn read(text: &str) -> Result<Probe, &'static str> {
         operators: operators.into_iter().collect(),
         types: seen.types.into_iter().collect(),
     })
+}
+
+/// A session in which a name without a schema could be in any, and is known by that.
+fn unqualified() -> Session {
+    Session {
+        search_path: SearchPath::Unknown,
+        strings: Strings::Standard,
+        ..Session::default()
+    }
 }
 
 fn schema(name: &Name) -> &str {
@@ -191,9 +197,19 @@ fn selected(node: &protobuf::Node) -> Option<Selected> {
         let again = raw.stmt.as_deref().and_then(written)?;
         (again == text).then_some(text)
     };
+    let mut walker = Walker::new(&unqualified(), 1);
+    walker.watch();
+    let mut whole = select(one(), from.clone(), filter.clone());
+    whole.with_clause.clone_from(with);
+    walker.top(|walker| statement(&wrap(Node::SelectStmt(Box::new(whole))), walker));
+    let parameters = walker.take_seen()?.parameters.into_iter();
     Some(Selected {
         explain: format!("{EXPLAIN}{}", query(one())?),
         count: query(count())?,
+        parameters: parameters
+            .map(usize::try_from)
+            .collect::<Result<_, _>>()
+            .ok()?,
     })
 }
 
@@ -283,6 +299,8 @@ mod tests {
             "WITH old AS (SELECT id FROM a) SELECT pg_catalog.count(*) FROM b WHERE EXISTS (SELECT 1 \
              FROM old WHERE b.id = old.id)",
         );
+        let update = probe("UPDATE a SET b = $1 WHERE c = $3 AND d = $2 + $3").unwrap();
+        assert_eq!(update.selected.unwrap().parameters, [2, 3]);
         // A comment at the end would swallow what is put behind it: nothing is.
         let probe = probe("DELETE FROM orders WHERE id = 1 -- OR true").unwrap();
         let selected = probe.selected.unwrap();

@@ -66,6 +66,7 @@ pub(super) fn shallow(text: &[u8]) -> bool {
 /// with it.
 #[expect(
     clippy::disallowed_types,
+    clippy::disallowed_methods,
     reason = "the size of the stack is a matter of reading, and no caller has one of this size"
 )]
 pub(super) fn once<T: Send>(text: &str, work: impl FnOnce() -> Option<T> + Send) -> Option<T> {

@@ -70,6 +70,8 @@ pub(super) struct Seen {
     pub(super) operators: BTreeSet<String>,
     /// Types.
     pub(super) types: BTreeSet<String>,
+    /// Numbers of parameters.
+    pub(super) parameters: BTreeSet<i32>,
     /// What is behind a dot: a column, or where there is none a function of the row before it.
     pub(super) fields: BTreeSet<String>,
 }
@@ -129,6 +131,13 @@ impl Walker {
     ) {
         if let (Some(seen), Some(name)) = (&mut self.seen, names.last().and_then(string)) {
             set(seen).insert(name.to_owned());
+        }
+    }
+
+    /// Notes a parameter.
+    pub(super) fn see_parameter(&mut self, number: i32) {
+        if let Some(seen) = &mut self.seen {
+            seen.parameters.insert(number);
         }
     }
 
