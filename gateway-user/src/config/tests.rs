@@ -179,8 +179,8 @@ fn no_unknown_setting_hides_another() {
             .iter()
             .filter(|it| it.1.starts_with("unknown setting `qqq`"));
         assert_eq!(
-            unknown.count(),
-            chosen.count_ones() as usize,
+            u32::try_from(unknown.count()).unwrap(),
+            chosen.count_ones(),
             "{source}\n{found:#?}"
         );
     }
