@@ -34,6 +34,8 @@ pub enum Change {
     Previewed {
         /// Which one.
         request: RequestId,
+        /// When.
+        at: Moment,
         /// What it told.
         preview: Preview,
     },

@@ -26,7 +26,7 @@ impl Desk {
                 grant,
             } => self.approve(ballot, scope, grant, now),
             Command::Refuse(ballot) => self.refuse(ballot, now),
-            Command::Preview { request, preview } => Ok(self.preview(request, preview)),
+            Command::Preview { request, preview } => Ok(self.preview(request, preview, now)),
             Command::Withdraw { request, why } => Ok(self.withdraw(&request, why, now)),
             Command::Finished {
                 grant,
@@ -76,10 +76,14 @@ impl Desk {
     }
 
     /// A preview is for those who decide: once, and only while it waits.
-    fn preview(&self, request: RequestId, preview: Preview) -> Vec<Change> {
+    fn preview(&self, request: RequestId, preview: Preview, at: Moment) -> Vec<Change> {
         let waits = self.open.get(&request);
         match waits.filter(|it| it.preview.is_none()) {
-            Some(_) => vec![Change::Previewed { request, preview }],
+            Some(_) => vec![Change::Previewed {
+                request,
+                at,
+                preview,
+            }],
             None => Vec::new(),
         }
     }

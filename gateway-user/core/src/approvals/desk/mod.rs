@@ -150,7 +150,9 @@ impl Desk {
         match change {
             Change::Opened { request } => self.opened(*request),
             Change::Voted { request, vote } => self.voted(&request, vote),
-            Change::Previewed { request, preview } => self.previewed(&request, preview),
+            Change::Previewed {
+                request, preview, ..
+            } => self.previewed(&request, preview),
             Change::Closed { request, at, state } => self.closed(&request, at, state),
             Change::Granted { grant } => self.granted(*grant),
             Change::Used { grant, used } => self.used(&grant, &used),
