@@ -1,10 +1,12 @@
 //! Conversations: what a client and a server say, and what has to come out on both sides.
 //!
-//! `talk` is the language they are written in; `simple`, `extended`, `holds`, `startup`, `names` and `laws`
+//! `talk` is the language they are written in; `simple`, `extended`, `holds`, `interleavings` with `deeds`, `startup`, `names` and `laws`
 //! hold them by topic.
 
+mod deeds;
 mod extended;
 mod holds;
+mod interleavings;
 mod laws;
 mod names;
 mod path;
