@@ -23,6 +23,7 @@ mod drivers;
 mod earlier;
 #[cfg(test)]
 mod evidence;
+mod examples;
 #[cfg(test)]
 mod found_path;
 #[cfg(test)]
