@@ -12,6 +12,7 @@
 
 mod admission;
 mod app;
+mod approvals;
 mod cli;
 mod config;
 mod confine;

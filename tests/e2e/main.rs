@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod addresses;
 #[cfg(test)]
+mod approving;
+#[cfg(test)]
 mod cancelling;
 #[cfg(test)]
 mod closed;

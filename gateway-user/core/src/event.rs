@@ -362,12 +362,20 @@ pub enum SessionEnd {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// It ran something by an approval, and that ended.
+    ApprovalEnded {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl SessionEnd {
-    /// Whether an operator stopped the agent in what it did, so that nothing of it is to go on.
+    /// Whether people stopped the agent in what it did, so that nothing of it is to go on.
     pub fn is_switched_off(&self) -> bool {
-        matches!(self, Self::Killed | Self::Frozen { .. })
+        matches!(
+            self,
+            Self::Killed | Self::Frozen { .. } | Self::ApprovalEnded { .. }
+        )
     }
 
     /// Its name, as in recordings.
@@ -385,6 +393,7 @@ impl SessionEnd {
             Self::Stopped => "stopped",
             Self::Killed => "killed",
             Self::Frozen { .. } => "frozen",
+            Self::ApprovalEnded { .. } => "approval_ended",
         }
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, User, access};
 
 use super::AppError;
+use crate::approvals;
 use crate::config::Config;
 use crate::confine::{self, Confinement, Landlock};
 use crate::control::{attachments, frozen};
@@ -73,13 +74,14 @@ pub(super) fn hand_over(config: &Config, user: &User) -> Result<(), DescentError
     let recordings = &config.recording.directory;
     let own = attachments::folder(&config.daemon.runtime);
     let kept = frozen::folder(&config.daemon.state);
-    for folder in [recordings, &own, &kept] {
+    let approvals = approvals::folder(&config.daemon.state);
+    for folder in [recordings, &own, &kept, &approvals] {
         let failed = failed(user, folder);
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.and_then(|()| give(folder, user)).map_err(failed)?;
     }
     attachments::adopt_file(&config.daemon.runtime).map_err(failed(user, &own))?;
-    for folder in [&own, &kept] {
+    for folder in [&own, &kept, &approvals] {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
             give(&path, user).map_err(failed(user, &path))?;
@@ -110,6 +112,7 @@ fn failed(user: &User, path: &Path) -> impl FnOnce(io::Error) -> DescentError {
 pub(super) fn descend(config: &Config, user: User, keeps_bpf: bool) -> Result<(), AppError> {
     let own = attachments::folder(&config.daemon.runtime);
     let kept = frozen::folder(&config.daemon.state);
+    let approvals = approvals::folder(&config.daemon.state);
     let log = config.log.file.parent().unwrap_or(Path::new("/"));
     let recordings = &config.recording.directory;
     let confinement = Confinement {
@@ -118,6 +121,7 @@ pub(super) fn descend(config: &Config, user: User, keeps_bpf: bool) -> Result<()
             recordings.clone(),
             own.clone(),
             kept.clone(),
+            approvals.clone(),
             log.to_owned(),
         ],
         keeps_bpf,
@@ -133,6 +137,7 @@ pub(super) fn descend(config: &Config, user: User, keeps_bpf: bool) -> Result<()
         ("write to", recordings.as_path(), writes),
         ("write to", own.as_path(), writes),
         ("write to", kept.as_path(), writes),
+        ("write to", approvals.as_path(), writes),
         ("write", config.log.file.as_path(), AccessFlags::W_OK),
         // Read again at each reload.
         ("read", config.path.as_path(), AccessFlags::R_OK),

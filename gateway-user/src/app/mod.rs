@@ -21,10 +21,14 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use gateway_core::approvals::desk::Limits;
+use gateway_core::event::SessionEnd;
+use gateway_core::ids::SessionId;
 use jiff::Timestamp;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::User;
 
+use crate::approvals::{self, Approvals};
 use crate::config::{self, Config, ConfigError};
 use crate::control::attachments::{self, Attachments, AttachmentsError};
 use crate::control::frozen::{self, Frozen, FrozenError};
@@ -77,6 +81,14 @@ pub enum AppError {
     /// Making table and hooks agree.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// What approvals keep.
+    #[error("cannot use {}: {source}", path.display())]
+    Approvals {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: approvals::StoreError,
+    },
     /// The gateway's own certificates.
     #[error(transparent)]
     Authority(#[from] AuthorityError),
@@ -115,6 +127,7 @@ struct Parts {
     resolvers: Resolvers,
     attachments: Arc<Attachments>,
     frozen: Frozen,
+    approvals: Approvals,
     live: Live,
     authority: Arc<Authority>,
     log: EnforcementLog,
@@ -216,6 +229,8 @@ fn prepare_daemon(
     let given = given(daemon, &authority)?;
     let control = server::listen(&daemon.runtime.join("control.sock"))?;
     descent::descend(&config, user, kernel::needs_cap_bpf())?;
+    let live = Live::default();
+    let approvals = approvals(daemon, &live)?;
     Ok(Parts {
         mount: CgroupMount::find()?,
         in_force: Arc::new(InForce::new(file, config)),
@@ -224,13 +239,30 @@ fn prepare_daemon(
         resolvers,
         attachments: Arc::new(attachments),
         frozen,
-        live: Live::default(),
+        approvals,
+        live,
         authority: Arc::new(authority),
         notifier: notices::notifier(&log),
         log,
         given,
         control,
         _lock: lock,
+    })
+}
+
+/// Starts what keeps approvals. What runs by one that ends is ended with its session.
+fn approvals(daemon: &config::Daemon, live: &Live) -> Result<Approvals, AppError> {
+    let folder = approvals::folder(&daemon.state);
+    let live = live.clone();
+    let end = move |session: &SessionId, reason: &str| {
+        let reason = reason.to_owned();
+        // One that has ended by itself needs no more.
+        live.end_session(session, &SessionEnd::ApprovalEnded { reason });
+    };
+    let started = Approvals::start(&folder, Limits::default(), Box::new(end));
+    started.map_err(|source| AppError::Approvals {
+        path: approvals::Store::file(&folder),
+        source,
     })
 }
 

@@ -23,6 +23,7 @@ use super::hooks::detached_line;
 use super::peer::Peer;
 use super::runs::{Given, Runs};
 use super::status::describe;
+use crate::approvals::Approvals;
 use crate::config::datagrams::Passage;
 use crate::config::nearest::nearest;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
@@ -154,6 +155,8 @@ pub struct Parts {
     pub attachments: Arc<Attachments>,
     /// Who is frozen.
     pub frozen: Frozen,
+    /// What waits for people, and what they let pass.
+    pub approvals: Approvals,
     /// What is open.
     pub live: Live,
     /// The configuration.

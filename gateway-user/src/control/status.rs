@@ -84,6 +84,7 @@ impl Operations {
         let mut problems = self.health().problems();
         problems.extend(self.following().problems());
         problems.extend(self.parts().notifier.problems());
+        problems.extend(self.parts().approvals.problem());
         for Attached { path, closing, .. } in attachments {
             if let (Some(path), Some(problem)) = (path, &closing.problem) {
                 problems.push(format!("{}: {problem}", path.display()));

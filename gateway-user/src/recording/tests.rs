@@ -210,6 +210,7 @@ fn every_ending_reads_back() {
         SessionEnd::Frozen {
             reason: Some(detail()),
         },
+        SessionEnd::ApprovalEnded { reason: detail() },
     ] {
         let event = Event::End(End {
             how,

@@ -12,6 +12,7 @@ pub mod dns;
 pub mod evidence;
 mod leg;
 pub mod opaque;
+mod wait;
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +22,6 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use gateway_core::event::SessionEnd;
-use gateway_core::held::{Answer, Outcome};
 use gateway_core::protocols::{Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
@@ -34,6 +34,9 @@ pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
 use self::opaque::Pipes;
+use self::wait::{Running, Wait};
+use crate::approvals::Approvals;
+use crate::approvals::ticket::Word;
 use crate::config::Config;
 use crate::dialer::Dialer;
 use crate::live::Guard;
@@ -65,6 +68,8 @@ pub struct Surroundings {
     pub names: Names,
     /// What uninspected streams are moved through.
     pub pipes: Pipes,
+    /// Where actions wait for people.
+    pub approvals: Approvals,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
 }
@@ -93,6 +98,7 @@ pub struct Relay<'a> {
     /// What the client asked for by SNI.
     sni: Option<String>,
     issued: Option<Issued>,
+    wait: Wait,
     /// When what waits to be written is written.
     due: Option<Pin<Box<Sleep>>>,
 }
@@ -111,6 +117,10 @@ enum Turn {
     Stop(SessionEnd),
     Late,
     Policy,
+    /// Something is said to what waits for people.
+    Word(Word),
+    /// Something that passed by a grant is over.
+    Over,
     /// The client has said who it is: the deadline of its start is over.
     Ready,
 }
@@ -137,6 +147,7 @@ impl<'a> Relay<'a> {
             around,
             sni: None,
             issued: None,
+            wait: Wait::new(&around.approvals),
             due: None,
         }
     }
@@ -174,24 +185,30 @@ impl<'a> Relay<'a> {
                         () = self.start_tls(first) => {}
                     }
                 }
-                Turn::Act(Action::Hold(held)) => {
-                    self.session.handle_answer(&Answer {
-                        action: held.action,
-                        request: None,
-                        outcome: Outcome::Refused {
-                            by: None,
-                            reason: "nobody can be asked for an approval".to_owned(),
-                        },
-                    });
+                Turn::Word(Word::Waits {
+                    request,
+                    until,
+                    asked,
+                }) => {
+                    let note = wait::note(request, until, &asked);
+                    self.session.handle_waiting(&note);
                 }
-                Turn::Act(Action::Withdraw(_)) => {}
+                Turn::Word(Word::Answered(answer)) => {
+                    self.wait.answered(&answer);
+                    self.session.handle_answer(&answer);
+                }
+                Turn::Over => self.wait.tell(),
+                Turn::Act(Action::Hold(held)) => self.wait.begin(*held),
+                Turn::Act(Action::Withdraw(why)) => self.wait.withdraw(why),
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
                 Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
                 Turn::Act(Action::FinishServer) => self.finish_server().await,
                 Turn::Act(Action::Close(end)) => break end,
             }
         };
+        let wait = std::mem::replace(&mut self.wait, Wait::new(&self.around.approvals));
         self.close(&end).await;
+        wait.end().await;
         end
     }
 
@@ -214,14 +231,17 @@ impl<'a> Relay<'a> {
             client,
             server,
             evidence,
+            wait,
             due,
             ..
         } = self;
+        let (ticket, running) = wait.parts();
         let mut pump = Pump {
             session,
             client,
             server,
             evidence,
+            running,
             due,
             guard,
         };
@@ -229,12 +249,15 @@ impl<'a> Relay<'a> {
         tokio::select! {
             biased;
             action = std::future::poll_fn(|cx| pump.poll(cx, was_starting)) => match action {
-                Some(action) => Turn::Act(action),
-                None => Turn::Ready,
+                Pumped::Act(action) => Turn::Act(action),
+                Pumped::Ready => Turn::Ready,
+                Pumped::Over => Turn::Over,
             },
             how = guard.cancelled() => Turn::Stop(how),
             () = late => Turn::Late,
+            // Before what people say: they may have said it under another policy.
             Ok(()) = config.changed() => Turn::Policy,
+            word = Wait::next(ticket) => Turn::Word(word),
         }
     }
 
@@ -321,28 +344,40 @@ impl<'a> Relay<'a> {
     }
 }
 
+/// What the pump stops for.
+enum Pumped {
+    Act(Action),
+    /// The session got ready, which ends the deadline of its start.
+    Ready,
+    /// Something that passed by a grant is over.
+    Over,
+}
+
 /// The part of a relay that is polled.
 struct Pump<'a> {
     session: &'a mut Session,
     client: &'a mut Leg,
     server: &'a mut Option<Leg>,
     evidence: &'a mut Evidence,
+    running: &'a mut Running,
     due: &'a mut Option<Pin<Box<Sleep>>>,
     guard: &'a Guard,
 }
 
 impl Pump<'_> {
-    /// Records, sends and reads until nothing moves. `Some` is something to do; `None` says that
-    /// the session got ready, which ends the deadline of its start.
-    fn poll(&mut self, cx: &mut Context<'_>, was_starting: bool) -> Poll<Option<Action>> {
+    /// Records, sends and reads until nothing moves or there is something to do.
+    fn poll(&mut self, cx: &mut Context<'_>, was_starting: bool) -> Poll<Pumped> {
         loop {
             self.record();
             let mut moved = self.send(cx);
             if let Some(action) = self.session.outbox().action() {
-                return Poll::Ready(Some(action));
+                return Poll::Ready(Pumped::Act(action));
             }
             if was_starting && self.session.is_ready() {
-                return Poll::Ready(None);
+                return Poll::Ready(Pumped::Ready);
+            }
+            if self.running.is_over() {
+                return Poll::Ready(Pumped::Over);
             }
             moved |= self.read(cx, Side::Client);
             moved |= self.read(cx, Side::Server);
@@ -360,6 +395,7 @@ impl Pump<'_> {
         if events.is_empty() {
             return;
         }
+        self.running.note(events);
         let taken = self.evidence.take(events);
         self.check(taken);
         if self.evidence.waiting() == Waiting::Urgent {

@@ -172,6 +172,8 @@ pub enum Fatal<'a> {
     Killed,
     /// An operator froze the workload, perhaps with a reason.
     Frozen(Option<&'a str>),
+    /// It ran something by an approval that ended, for this reason.
+    ApprovalEnded(&'a str),
 }
 
 /// A peer said what the protocol does not have at this point. The text holds no peer bytes.

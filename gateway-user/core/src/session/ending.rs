@@ -71,6 +71,7 @@ impl Session {
         let last_words = match how {
             SessionEnd::Killed => Fatal::Killed,
             SessionEnd::Frozen { reason } => Fatal::Frozen(reason.as_deref()),
+            SessionEnd::ApprovalEnded { reason } => Fatal::ApprovalEnded(reason),
             _ => Fatal::Stopped,
         };
         if how.is_switched_off() && !self.closed {

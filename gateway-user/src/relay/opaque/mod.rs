@@ -3,9 +3,11 @@
 //!
 //! No TLS is ended and nothing is read: who, where to, by which rule and how much is all that is
 //! recorded. `pair` is the two sockets, `direction` moves the bytes one way, `pipe` is what splice(2)
-//! moves them through. The decisions are in `gateway_core::session::opaque`.
+//! moves them through, `hold` waits until people decide. The decisions are in
+//! `gateway_core::session::opaque`.
 
 mod direction;
+mod hold;
 mod pair;
 mod pipe;
 
@@ -14,7 +16,6 @@ use std::sync::Arc;
 use gateway_core::descriptor::Shape;
 use gateway_core::event::SessionEnd;
 use gateway_core::flow::Flow;
-use gateway_core::held::{Answer, Outcome};
 use gateway_core::policy::decision::Permit;
 use gateway_core::session::opaque::{Gate, Stream};
 use gateway_core::subject::Subject;
@@ -47,12 +48,16 @@ struct Rest<'a> {
     evidence: Evidence,
     guard: Guard,
     around: &'a Surroundings,
+    /// Whether people were ever asked about it.
+    was_held: bool,
 }
 
 /// Why a stream did not begin or go on.
 enum Stopped {
-    /// Policy refused it.
+    /// Policy refused it, or people did.
     Refused,
+    /// It ended while it waited for people.
+    Ended(SessionEnd),
     /// It could not be recorded.
     Unrecorded(EvidenceError),
 }
@@ -67,6 +72,7 @@ impl Stopped {
     fn end(self) -> SessionEnd {
         match self {
             Self::Refused => SessionEnd::Refused,
+            Self::Ended(how) => how,
             Self::Unrecorded(error) => SessionEnd::RecordingFailed {
                 detail: error.to_string(),
             },
@@ -95,6 +101,7 @@ impl<'a> Opaque<'a> {
                 evidence,
                 guard,
                 around,
+                was_held: false,
             },
         }
     }
@@ -107,8 +114,8 @@ impl<'a> Opaque<'a> {
             mut rest,
         } = self;
         let mut config = rest.around.config.clone();
-        let now = Arc::clone(&config.borrow_and_update());
-        let (how, traffic) = match rest.permit(&mut stream, &now) {
+        let permit = rest.permit(&mut stream, &mut config, Some(&client)).await;
+        let (how, traffic) = match permit {
             Ok(permit) => rest.join(&mut stream, client, permit, &mut config).await,
             Err(stopped) => {
                 reset(client);
@@ -123,25 +130,45 @@ impl<'a> Opaque<'a> {
 }
 
 impl Rest<'_> {
-    /// Asks the policy now in force, and records what it says before anything else happens. Fails
-    /// closed: what is not recorded does not pass.
-    fn permit(&mut self, stream: &mut Stream, config: &Config) -> Result<Permit, Stopped> {
-        let permit = self.judge(stream, config);
+    /// Asks the policy now in force, and people where it says so. Not before they have answered does
+    /// anything pass, also of a stream that was open already.
+    async fn permit(
+        &mut self,
+        stream: &mut Stream,
+        config: &mut watch::Receiver<Arc<Config>>,
+        client: Option<&TcpStream>,
+    ) -> Result<Permit, Stopped> {
+        loop {
+            let now = Arc::clone(&config.borrow_and_update());
+            let gate = self.judge(stream, &now);
+            self.record(stream)?;
+            match gate {
+                Gate::Open(permit) => return Ok(permit),
+                Gate::Shut => return Err(Stopped::Refused),
+                Gate::Waits(action) => {
+                    if let Some(permit) = self.wait(stream, *action, config, client).await? {
+                        return Ok(permit);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fails closed: what is not recorded does not pass.
+    fn record(&mut self, stream: &mut Stream) -> Result<(), EvidenceError> {
         self.evidence.take(stream.events())?;
-        self.evidence.flush()?;
-        self.guard.counters().set(stream.asked(), (0, 0));
-        permit.ok_or(Stopped::Refused)
+        self.evidence.flush()
     }
 
     /// What was a stream when it began may be something else in the configuration now in force.
-    fn judge(&mut self, stream: &mut Stream, config: &Config) -> Option<Permit> {
+    fn judge(&mut self, stream: &mut Stream, config: &Config) -> Gate {
         let Some(workload) = config.workload(&self.subject.workload) else {
             let reason = format!(
                 "workload {} is not in the configuration",
                 self.subject.workload
             );
             stream.refuse(&config.engine, &self.flow, &reason);
-            return None;
+            return Gate::Shut;
         };
         self.subject.groups = Arc::clone(&workload.groups);
         let resource = match self
@@ -152,7 +179,7 @@ impl Rest<'_> {
             Ok(resource) => resource,
             Err(unclear) => {
                 stream.refuse(&config.engine, &self.flow, &unclear.why);
-                return None;
+                return Gate::Shut;
             }
         };
         self.flow.resource = resource.map(|resource| resource.name.clone());
@@ -161,20 +188,9 @@ impl Rest<'_> {
                 let (name, protocol) = (&resource.name, resource.protocol.name);
                 let reason = format!("{name} is inspected now, as {protocol}: connect again");
                 stream.refuse(&config.engine, &self.flow, &reason);
-                None
+                Gate::Shut
             }
-            _ => match stream.decide(&config.engine, &self.subject, &self.flow) {
-                Gate::Open(permit) => Some(permit),
-                Gate::Waits(held) => stream.answer(&Answer {
-                    action: held.action,
-                    request: None,
-                    outcome: Outcome::Refused {
-                        by: None,
-                        reason: "nobody can be asked for an approval".to_owned(),
-                    },
-                }),
-                Gate::Shut => None,
-            },
+            _ => stream.decide(&config.engine, &self.subject, &self.flow),
         }
     }
 
@@ -239,9 +255,8 @@ impl Rest<'_> {
             if changed.is_err() {
                 return Ending::Cut(SessionEnd::Stopped);
             }
-            let now = Arc::clone(&config.borrow_and_update());
             // Not a permit to begin: the one that was used up goes on.
-            if let Err(stopped) = self.permit(stream, &now) {
+            if let Err(stopped) = self.permit(stream, config, None).await {
                 return Ending::Cut(stopped.end());
             }
         }
@@ -249,7 +264,13 @@ impl Rest<'_> {
 
     /// Records the end and brings the recording to disk.
     async fn close(self, stream: &mut Stream) {
-        let Self { mut evidence, .. } = self;
+        let Self {
+            mut evidence,
+            flow,
+            around,
+            was_held,
+            ..
+        } = self;
         if evidence.take(stream.events()).is_err() {
             // The recording takes nothing more; the enforcement log still tells of the end.
             evidence.take_end(stream.events());
@@ -257,6 +278,9 @@ impl Rest<'_> {
         let closed = tokio::task::spawn_blocking(move || evidence.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::error!(?closed, "a recording could not be closed");
+        }
+        if was_held && let Err(error) = around.approvals.session_ended(flow.session).await {
+            tracing::warn!(%error, "a session with approvals ended, and that is not written down");
         }
     }
 }

@@ -114,6 +114,7 @@ pub fn fatal(fatal: Fatal<'_>) -> Bytes {
             "gateway: the session was ended by the gateway's operator",
         ),
         Fatal::Killed => say("57P01", "gateway: an operator ended this session"),
+        Fatal::ApprovalEnded(why) => say("57P01", &format!("gateway: {why}")),
         Fatal::Frozen(reason) => {
             let text = "gateway: this workload is frozen by an operator";
             let text = reason.map_or_else(|| text.to_owned(), |why| format!("{text}: {why}"));
