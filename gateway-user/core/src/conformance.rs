@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use jiff::Timestamp;
+
 use crate::descriptor::Protocol;
 use crate::event::{Event, Ruling};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
@@ -150,6 +152,9 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
     Arc::new(engine)
 }
 
+/// What the clock says all the time.
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// Runs a session over what is said, each saying cut into pieces as `cut` wants: it is given what
 /// is left and says how much of it comes next (at least 1).
 pub fn run(
@@ -182,7 +187,7 @@ pub fn run_with(
         let mut rest = bytes.as_slice();
         while !rest.is_empty() && session.wants_read(*side) {
             let (piece, after) = rest.split_at(cut(rest.len()).clamp(1, rest.len()));
-            session.handle_bytes(*side, piece);
+            session.handle_bytes(*side, piece, NOW);
             collect(&mut session, &mut trace);
             rest = after;
         }
@@ -208,7 +213,7 @@ fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol, people
             .extend_from_slice(&outbox.to_server().split());
         trace.events.append(outbox.events());
         let Some(action) = outbox.action() else {
-            if !session.resume() {
+            if !session.resume(NOW) {
                 return;
             }
             continue;
@@ -218,7 +223,7 @@ fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol, people
         }
         if let Action::Hold(held) = &action {
             match people.answer(held) {
-                Some(answer) => session.handle_answer(&answer),
+                Some(answer) => session.handle_answer(&answer, NOW),
                 None => trace.held_at = trace.held_at.or(Some(trace.to_server.len())),
             }
         }

@@ -7,6 +7,7 @@ mod counting;
 mod rules;
 
 use gateway_core::policy::decision::Verdict;
+use jiff::Timestamp;
 
 use self::counting::{Counting, allocations};
 
@@ -23,7 +24,14 @@ fn what_is_allowed_allocates_nothing() {
         let engine = rules::policy(count, conditions);
         for sql in rules::ALLOWED {
             let asked = rules::asked(sql);
-            let decide = || engine.decide(&asked.subject, &asked.flow, &asked.facts);
+            let decide = || {
+                engine.decide(
+                    &asked.subject,
+                    &asked.flow,
+                    &asked.facts,
+                    Timestamp::UNIX_EPOCH,
+                )
+            };
             // Regular expressions make their room when they are first used on a thread.
             assert!(matches!(decide().verdict, Verdict::Allow(_)), "{sql}");
             let before = allocations();
@@ -32,7 +40,12 @@ fn what_is_allowed_allocates_nothing() {
             drop(decision);
         }
         let refused = rules::asked(rules::REFUSED);
-        let decision = engine.decide(&refused.subject, &refused.flow, &refused.facts);
+        let decision = engine.decide(
+            &refused.subject,
+            &refused.flow,
+            &refused.facts,
+            Timestamp::UNIX_EPOCH,
+        );
         assert!(matches!(decision.verdict, Verdict::Deny(_)));
         // That the count counts.
         let before = allocations();

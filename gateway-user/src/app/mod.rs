@@ -14,6 +14,7 @@ mod serve;
 mod settings;
 mod stopping;
 mod supervisor;
+mod times;
 
 use std::io;
 use std::os::fd::AsFd;

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::accepting::{self, accept_task};
 use super::notices::deliver_task;
 use super::stopping::{Turns, until};
-use super::{AppError, Parts, supervisor};
+use super::{AppError, Parts, supervisor, times};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
 use crate::control::{server, sights};
@@ -89,6 +89,11 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     ));
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
     tasks.spawn(sights::tell(Arc::clone(&operations)));
+    tasks.spawn(times::keep_task(
+        Arc::clone(&parts.in_force),
+        Arc::clone(&operations),
+        stopped.clone(),
+    ));
     // It outlives the sessions, whose ends it tells of.
     let (all_told, telling) = watch::channel(false);
     let subscribed = parts.in_force.subscribe();
@@ -262,7 +267,7 @@ fn note(parts: &Parts, what: What) -> Result<(), AppError> {
 }
 
 /// Runs operations where they may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     operations: &Arc<Operations>,
     work: impl FnOnce(&Operations) -> T + Send + 'static,
 ) -> T {

@@ -4,9 +4,12 @@
 use gateway_core::descriptor::Shape;
 use gateway_core::facts::Facts;
 use gateway_core::ids::{ResourceName, RuleName, WorkloadName};
+use gateway_core::policy::actor::Actor;
 use gateway_core::policy::decision::Verdict;
 use gateway_core::protocols::opaque;
 use gateway_core::refusal::Refusal;
+
+use jiff::Timestamp;
 
 use super::Config;
 use super::address::Prefix;
@@ -33,8 +36,8 @@ pub fn facts_of(to: &Prefix) -> Facts {
 }
 
 impl Config {
-    /// The datagrams that the workload of this name may send; none for one that is not there.
-    pub fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {
+    /// The datagrams that the workload of this name may send now; none for one that is not there.
+    pub fn datagrams(&self, workload: &WorkloadName, now: Timestamp) -> Vec<Passage> {
         let Some(workload) = self.workload(workload) else {
             return Vec::new();
         };
@@ -43,8 +46,8 @@ impl Config {
         let prefixes = datagrams.flat_map(|it| it.addresses.iter().map(move |to| (&it.name, *to)));
         let decided = prefixes.filter_map(|(resource, to)| {
             let facts = facts_of(&to);
-            let (name, groups) = (&workload.name, &workload.groups);
-            let decision = self.engine.decide_for(name, groups, resource, &facts);
+            let actor = Actor::new(&workload.name, &workload.groups);
+            let decision = self.engine.decide_for(&actor, resource, &facts, now);
             match decision.verdict {
                 Verdict::Allow(_) => Some(Passage {
                     resource: resource.clone(),

@@ -141,6 +141,8 @@ pub trait Settings: Send + Sync {
     fn protocol(&self, resource: &ResourceName) -> Option<&'static str>;
     /// Which datagrams a workload may send.
     fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage>;
+    /// Has all that was decided for longer decided again, by the same configuration.
+    fn renew(&self);
     /// Reads the file again; the error is for people and means that nothing changed.
     fn reload(&self) -> Result<Reloaded, String>;
 }
@@ -371,6 +373,14 @@ impl Operations {
                 Err(OperationError::Configuration(error))
             }
         }
+    }
+
+    /// Has everything decided again that was decided for longer, because the time of a rule has begun or
+    /// ended.
+    pub fn renew(&self) {
+        let _change = self.changing();
+        self.parts.settings.renew();
+        self.allow_all_datagrams();
     }
 
     pub(super) fn started(&self) -> Timestamp {

@@ -21,9 +21,11 @@ use gateway_common::origin::Origin;
 use gateway_core::descriptor::Shape;
 use gateway_core::flow::OriginalDst;
 use gateway_core::ids::ResourceName;
+use gateway_core::policy::actor::Actor;
 use gateway_core::policy::decision::Verdict;
 use gateway_core::protocols::opaque;
 use gateway_core::refusal::Refusal;
+use jiff::Timestamp;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -289,18 +291,26 @@ impl Dialer {
             Err(_unclear) => return Ruling::LetGo,
         };
         let resource_name = resource.map(|one| &one.name);
-        let destination = OriginalDst(destination);
-        if let Some(refusal) = config.engine.bars(name, groups, destination, resource_name) {
+        let (destination, now) = (OriginalDst(destination), Timestamp::now());
+        if let Some(refusal) = config
+            .engine
+            .bars(name, groups, destination, resource_name, now)
+        {
             return Ruling::Bar(resource_name.cloned(), refusal);
         }
         match resource.map(|one| (one.protocol.shape, &one.name)) {
             // The gateway answers itself, whoever was asked.
             Some((Shape::Terminated, _)) => return Ruling::LetGo,
+            // What process it is, is known to intake.
+            Some((Shape::Stream, stream)) if config.engine.looks_at_process(stream) => {
+                return Ruling::LetGo;
+            }
             Some((Shape::Stream, stream)) => {
+                let actor = Actor::new(name, groups);
                 let facts = opaque::to_destination(destination.0);
                 match config
                     .engine
-                    .decide_for(name, groups, stream, &facts)
+                    .decide_for(&actor, stream, &facts, now)
                     .verdict
                 {
                     Verdict::Allow(_) => {}

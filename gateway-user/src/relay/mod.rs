@@ -25,6 +25,7 @@ use gateway_core::event::SessionEnd;
 use gateway_core::protocols::{Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
+use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
@@ -167,7 +168,7 @@ impl<'a> Relay<'a> {
                     .handle_timeout("the client to start its session"),
                 Turn::Policy => {
                     let engine = Arc::clone(&config.borrow_and_update().engine);
-                    self.session.handle_policy(engine);
+                    self.session.handle_policy(engine, Timestamp::now());
                 }
                 Turn::Ready => {}
                 Turn::Act(Action::Dial) => {
@@ -195,7 +196,7 @@ impl<'a> Relay<'a> {
                 }
                 Turn::Word(Word::Answered(answer)) => {
                     self.wait.answered(&answer);
-                    self.session.handle_answer(&answer);
+                    self.session.handle_answer(&answer, Timestamp::now());
                 }
                 Turn::Over => self.wait.tell(),
                 Turn::Act(Action::Hold(held)) => self.wait.begin(*held),
@@ -435,7 +436,7 @@ impl Pump<'_> {
             self.session.handle_unreachable(&error.to_string());
             return true;
         }
-        self.session.resume()
+        self.session.resume(Timestamp::now())
     }
 
     /// Reads once from `side` if the session wants it; says whether something came.
@@ -454,9 +455,9 @@ impl Pump<'_> {
         let take = |bytes: &[u8]| {
             if side == Side::Client && session.may_take_long(bytes.len(), LONG) {
                 // Others on this thread need not wait for the grammar.
-                tokio::task::block_in_place(|| session.handle_bytes(side, bytes));
+                tokio::task::block_in_place(|| session.handle_bytes(side, bytes, Timestamp::now()));
             } else {
-                session.handle_bytes(side, bytes);
+                session.handle_bytes(side, bytes, Timestamp::now());
             }
         };
         match leg.poll_read(cx, take) {

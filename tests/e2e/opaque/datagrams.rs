@@ -12,7 +12,7 @@ use super::{Running, logged};
 use crate::stage::{agent, client, gateway};
 
 /// A server that answers `pong`; it ends with the test process.
-fn server() -> u16 {
+pub(super) fn server() -> u16 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = socket.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -24,7 +24,7 @@ fn server() -> u16 {
     port
 }
 
-fn ping(port: u16, how: &str) -> Command {
+pub(super) fn ping(port: u16, how: &str) -> Command {
     let mut command = client(find("python3").unwrap());
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/e2e/clients/datagrams.py");
     command.args([file, "127.0.0.1", &port.to_string(), how]);

@@ -4,6 +4,7 @@
 mod coverage;
 mod datagrams;
 mod peer;
+mod times;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

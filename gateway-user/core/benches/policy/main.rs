@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use gateway_core::policy::decision::Verdict;
 use gateway_core::policy::engine::Engine;
+use jiff::Timestamp;
 
 use self::counting::{Counting, allocations};
 use self::rules::{ALLOWED, Asked, CONDITIONS, REFUSED, asked, engine, policy};
@@ -73,7 +74,12 @@ fn row(rules: &str, conditions: &str, engine: &Engine, all: &[Asked]) {
 
 fn decide(engine: &Engine, asked: &Asked) {
     let asked = black_box(asked);
-    let decision = engine.decide(&asked.subject, &asked.flow, &asked.facts);
+    let decision = engine.decide(
+        &asked.subject,
+        &asked.flow,
+        &asked.facts,
+        Timestamp::UNIX_EPOCH,
+    );
     black_box(matches!(decision.verdict, Verdict::Allow(_)));
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::compile::Rule;
 use super::diagnostic::Diagnostic;
 use super::model::{Effect, RuleSpec};
+use super::table::Rule;
 use crate::descriptor::{Protocol, Shape};
 use crate::duration;
 use crate::held::{ApproverSet, Demand};

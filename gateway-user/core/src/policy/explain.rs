@@ -7,17 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::compile::{Rule, Table};
+use super::actor::Actor;
+use super::case::{Case, Obstacle, Reading};
 use super::decision::{Decision, Verdict};
-use super::engine::{Case, Engine, Obstacle, Reading};
+use super::engine::Engine;
 use super::matching::Condition;
 use super::model::{Effect, Mode};
 use super::pattern::Truth;
+use super::table::{Rule, Table};
 use crate::event::{Ruling, Value};
 use crate::facts::{Fact, FactSet, Facts, Name, Schema, Stage};
-use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
+use crate::ids::{ResourceName, RuleName};
 use crate::refusal::Refusal;
 
 /// What is decided, without the permit that opens the way.
@@ -71,6 +74,9 @@ pub struct Considered {
     pub action: Effect,
     /// Whether that takes effect.
     pub mode: Mode,
+    /// The times at which it is there; none means always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub during: Option<String>,
     /// What keeps it from holding; none where it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_because: Option<NotBecause>,
@@ -111,6 +117,13 @@ pub enum NotBecause {
         /// Whether it is known to be false.
         known: bool,
     },
+    /// It is there at other times.
+    Outside {
+        /// At these.
+        during: String,
+        /// The time that was asked for, in the zone of the first of these.
+        now: String,
+    },
 }
 
 impl fmt::Display for NotBecause {
@@ -133,6 +146,9 @@ impl fmt::Display for NotBecause {
                 condition,
                 known: false,
             } => write!(f, "it is not known whether {condition}"),
+            Self::Outside { during, now } => {
+                write!(f, "it is there {during} only, and it is {now}")
+            }
         }
     }
 }
@@ -157,12 +173,12 @@ impl Engine {
     /// Explains what [`Engine::decide_for`] decides; nothing for a resource that is not there.
     pub fn explain(
         &self,
-        workload: &WorkloadName,
-        groups: &[GroupName],
+        actor: &Actor<'_>,
         resource: &ResourceName,
         facts: &Facts,
+        now: Timestamp,
     ) -> Option<Explanation> {
-        let case = self.case(workload, groups, resource, facts)?;
+        let case = self.case(actor, resource, facts, now)?;
         let units = match &facts.stage {
             Stage::Connect => vec![unit(&case, None, &facts.connection)],
             Stage::Action(units) => units
@@ -170,20 +186,17 @@ impl Engine {
                 .map(|facts| unit(&case, Some(facts), facts))
                 .collect(),
         };
-        let mut elsewhere: BTreeSet<RuleName> = self.tables().flat_map(rules).map(name).collect();
-        for rule in rules(case.table()) {
+        let mut elsewhere: BTreeSet<RuleName> =
+            self.tables().flat_map(Table::rules).map(name).collect();
+        for rule in case.table().rules() {
             elsewhere.remove(&rule.name);
         }
         Some(Explanation {
-            ruled: Ruled::of(self.decide_for(workload, groups, resource, facts)),
+            ruled: Ruled::of(self.decide_for(actor, resource, facts, now)),
             units,
             elsewhere,
         })
     }
-}
-
-fn rules(table: &Table) -> impl Iterator<Item = &Rule> {
-    table.denies.iter().chain(table.openings())
 }
 
 fn name(rule: &Rule) -> RuleName {
@@ -198,11 +211,13 @@ fn unit(case: &Case<'_>, unit: Option<&FactSet>, known: &FactSet) -> UnitExplana
             .filter_map(|(slot, attribute)| Some((attribute.name, Value::of(known.fact(slot))?)))
             .collect(),
         ruled: Ruled::of(case.afresh().unit(unit).decision(table.mode)),
-        rules: rules(table)
+        rules: table
+            .rules()
             .map(|rule| Considered {
                 rule: rule.name.clone(),
                 action: rule.effect,
                 mode: rule.mode,
+                during: rule.during.as_ref().map(ToString::to_string),
                 not_because: not_because(case, rule, Reading::of(rule.effect), unit),
                 opens_not_because: (rule.effect == Effect::Approve)
                     .then(|| not_because(case, rule, Reading::Surely, unit))
@@ -243,6 +258,10 @@ fn not_because(
         Obstacle::When(when) => NotBecause::When {
             condition: when.to_string(),
             known: when.truth(&case.known(unit)) == Truth::No,
+        },
+        Obstacle::Outside(during) => NotBecause::Outside {
+            during: during.to_string(),
+            now: during.told(case.now()),
         },
     })
 }

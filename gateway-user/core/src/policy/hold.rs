@@ -37,6 +37,11 @@ impl Hold {
         self.demands.iter().map(|it| Demand::clone(it)).collect()
     }
 
+    /// Every rule that holds it.
+    pub fn rules(&self) -> impl Iterator<Item = &RuleName> {
+        self.demands.iter().map(|demand| &demand.rule)
+    }
+
     /// The first rule that holds it.
     pub fn rule(&self) -> Option<&RuleName> {
         self.demands.first().map(|demand| &demand.rule)

@@ -11,9 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-use super::compile::{Rule, Slots};
 use super::matching::Condition;
 use super::pattern::{NamePattern, Pattern, Quantifier, TextPattern};
+use super::table::{Rule, Slots};
 use crate::facts::{Fact, FactSet, Scope};
 use crate::glob::Glob;
 use crate::ids::{GroupName, WorkloadName};

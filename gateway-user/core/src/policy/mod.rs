@@ -1,11 +1,13 @@
-//! Policy: from rules to decisions. `model` is the source, `compile` checks and resolves it with
-//! the patterns of `pattern`, the conditions of `when` and what `demand` says of approvers, and says by `diagnostic` what is wrong,
-//! `review` finds rules that never take effect, `engine` decides with the rules that `index` finds,
-//! `decision` is what comes out,
-//! with `hold` where people decide, by way of `outcome`; `bar` knows before there is a session that none could begin. Nothing
-//! here fails at run time: a policy that loads decides everything. `explain` says why, with patterns
-//! in the words of `notation`, for facts from a connection or from a `draft`.
+//! Policy: from rules to decisions. `model` is the source, `compile` makes a `table` of it for each
+//! resource, with the patterns of `pattern`, the conditions of `when`, the times of `during` and what
+//! `demand` says of approvers, and says by `diagnostic` what is wrong; `review` finds rules that never
+//! take effect. `engine` decides on what an `actor` does: a `case` with the rules that `index` finds has
+//! an `outcome`, and `decision` is what comes out, with `hold` where people decide; `bar` knows before
+//! there is a session that none could begin. Nothing here fails at run time: a policy that loads decides
+//! everything. `explain` says why, with patterns in the words of `notation`, for facts from a connection
+//! or from a `draft`.
 
+pub mod actor;
 pub mod decision;
 pub mod diagnostic;
 pub mod draft;
@@ -15,14 +17,17 @@ pub mod hold;
 pub mod model;
 
 mod bar;
+mod case;
 mod compile;
 mod demand;
+mod during;
 mod index;
 mod matching;
 mod notation;
 mod outcome;
 mod pattern;
 mod review;
+mod table;
 #[cfg(test)]
 mod tests;
 mod when;

@@ -28,6 +28,8 @@ pub struct RuleSpec {
     pub matching: Option<Spanned<Tree>>,
     /// A condition in CEL, beside the patterns; left out, none.
     pub when: Option<Spanned<String>>,
+    /// The times at which it is there; left out, always.
+    pub during: Option<Spanned<Tree>>,
     /// Whether it takes effect.
     #[serde(default)]
     pub mode: Mode,
@@ -48,6 +50,7 @@ impl RuleSpec {
         let spans = globs.into_iter().flatten().map(Spanned::span);
         let spans = spans.chain(self.matching.as_ref().map(Spanned::span));
         let spans = spans.chain(self.when.as_ref().map(Spanned::span));
+        let spans = spans.chain(self.during.as_ref().map(Spanned::span));
         let name = self.name.span();
         spans.fold(name, |all, it| all.start.min(it.start)..all.end.max(it.end))
     }

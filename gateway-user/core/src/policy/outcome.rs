@@ -1,10 +1,10 @@
 //! `Outcome`: what comes of the rules for an action, before the resource's mode; and the words of what
 //! is refused.
 
-use super::compile::{Rule, Slots};
 use super::decision::{Decision, Permit, Verdict};
 use super::hold::Hold;
 use super::model::Mode;
+use super::table::{Rule, Slots};
 use crate::facts::{Fact, FactSet, Name};
 use crate::flow::OriginalDst;
 use crate::ids::{ResourceName, WorkloadName};

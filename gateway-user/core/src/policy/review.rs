@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use toml::Spanned;
 
-use super::compile::{Rule, Table};
 use super::diagnostic::Diagnostic;
 use super::model::{Mode, RuleSpec};
 use super::pattern::Pattern;
+use super::table::{Rule, Table};
 use crate::ids::ResourceName;
 
 /// A warning for each rule that lets pass, at once or after an approval, and is refused wherever it
@@ -57,6 +57,7 @@ fn told(rule: &Rule) -> BTreeSet<String> {
     conditions
         .map(|condition| format!("{} {}", condition.slot, condition.pattern))
         .chain(rule.when.iter().map(|when| format!("when {when}")))
+        .chain(rule.during.iter().map(|during| format!("during {during}")))
         .collect()
 }
 

@@ -4,13 +4,15 @@
 //! its leaving is noticed. What the server says goes on. The ask ends in one of four ways: people
 //! answer, the client cancels it or leaves, a new policy decides, or the session ends.
 
+use jiff::Timestamp;
+
 use super::Session;
 use super::outbox::Action;
 use super::record::named;
 use crate::event::{Answered, Ruling};
 use crate::facts::Stage;
 use crate::held::{Answer, HeldAction, HoldNote, Shown, Withdrawal};
-use crate::ids::{ActionDigest, AskId};
+use crate::ids::{ActionDigest, AskId, RuleName};
 use crate::policy::decision::{Decision, Verdict};
 use crate::policy::hold::{Bound, Hold};
 use crate::protocols::{Ask, Then};
@@ -27,6 +29,8 @@ pub(super) struct Held {
     /// Its whole frame.
     frame: Box<[u8]>,
     bound: Bound,
+    /// Every rule that holds it.
+    rules: Vec<RuleName>,
 }
 
 impl Session {
@@ -45,7 +49,8 @@ impl Session {
 
     /// Takes what people decided. One that comes too late or is for something else changes nothing
     /// for the better: only the action that waits can pass by it.
-    pub fn handle_answer(&mut self, answer: &Answer) {
+    pub fn handle_answer(&mut self, answer: &Answer, now: Timestamp) {
+        self.now = now;
         let Some(held) = self.held.take() else {
             return;
         };
@@ -54,6 +59,7 @@ impl Session {
             ask,
             frame,
             bound,
+            rules: _,
         } = held;
         let resolved = bound.resolve(answer);
         self.note(Answered::by_people(id, answer, resolved.as_ref().err()));
@@ -66,7 +72,8 @@ impl Session {
 
     /// The client cancels what it runs. Says whether that was what waits, so that there is nothing on
     /// the server to cancel.
-    pub fn handle_cancel(&mut self) -> bool {
+    pub fn handle_cancel(&mut self, now: Timestamp) -> bool {
+        self.now = now;
         let Some(id) = self.take_back(Withdrawal::Cancelled) else {
             return false;
         };
@@ -86,6 +93,18 @@ impl Session {
         }
     }
 
+    /// Whether what waits would wait for the same people by the policy now.
+    pub(super) fn waits_as_before(&self) -> bool {
+        let Some(held) = &self.held else {
+            return true;
+        };
+        let (facts, rules) = (&held.ask.facts, &held.rules);
+        let decision = self
+            .engine
+            .decide(&self.subject, &self.flow, facts, self.now);
+        matches!(decision.verdict, Verdict::Hold(hold) if hold.rules().eq(rules))
+    }
+
     /// Has the policy that is in force now decide on what waits.
     pub(super) fn decide_again(&mut self) {
         let Some(held) = self.held.take() else {
@@ -93,7 +112,9 @@ impl Session {
         };
         let Held { id, ask, frame, .. } = held;
         self.outbox.act(Action::Withdraw(Withdrawal::PolicyChanged));
-        let decision = self.engine.decide(&self.subject, &self.flow, &ask.facts);
+        let decision = self
+            .engine
+            .decide(&self.subject, &self.flow, &ask.facts, self.now);
         let (decision, mut action) = self.people(decision, &ask, &frame);
         if let Some(action) = &mut action {
             action.ask = id;
@@ -184,6 +205,7 @@ impl Session {
             id,
             ask,
             frame: frame.into(),
+            rules: hold.rules().cloned().collect(),
             bound: hold.bind(&action),
         });
         self.outbox.act(Action::Hold(action));

@@ -8,6 +8,8 @@
 //! WISH: that what such an adapter sends on was allowed. The
 //! [`Permit`](crate::policy::decision::Permit) that it takes where it sends is by its own discipline.
 
+use jiff::Timestamp;
+
 use super::record::{self, Asked};
 use crate::descriptor::Protocol;
 use crate::event::{Answered, End, Event, Open, Ruling, SessionEnd};
@@ -75,9 +77,10 @@ impl Ledger {
         flow: &Flow,
         engine: &Engine,
         request: &Request,
+        now: Timestamp,
         judge: impl FnOnce(Decision) -> Decision,
     ) -> (AskId, Decision, Event) {
-        let mut decision = judge(engine.decide(subject, flow, &request.facts));
+        let mut decision = judge(engine.decide(subject, flow, &request.facts, now));
         if let Verdict::Hold(hold) = decision.verdict {
             // Whoever asks this way cannot wait, and policy knows. Fails closed all the same.
             decision.verdict = Verdict::Deny(hold.refuse("it cannot wait for an approval"));

@@ -16,6 +16,7 @@ mod record;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use self::hold::Held;
 use self::inbound::{Inbound, Rest};
@@ -44,6 +45,8 @@ pub struct Session {
     protocol: &'static Protocol,
     codec: Box<dyn Codec>,
     engine: Arc<Engine>,
+    /// The time by which is decided: that of whatever was taken last.
+    now: Timestamp,
     subject: Arc<Subject>,
     flow: Arc<Flow>,
     client: Inbound,
@@ -89,6 +92,7 @@ impl Session {
             protocol: framed.protocol(),
             codec: framed.codec(options),
             engine,
+            now: Timestamp::MIN,
             subject,
             flow,
             client: Inbound::default(),
@@ -146,14 +150,16 @@ impl Session {
     }
 
     /// Takes what `side` sent.
-    pub fn handle_bytes(&mut self, side: Side, bytes: &[u8]) {
+    pub fn handle_bytes(&mut self, side: Side, bytes: &[u8], now: Timestamp) {
+        self.now = now;
         self.read(side, bytes);
         self.settle(side);
     }
 
     /// Goes on with what was left when the outbox was full; to be called after some of it was sent.
     /// Says whether that made a difference.
-    pub fn resume(&mut self) -> bool {
+    pub fn resume(&mut self, now: Timestamp) -> bool {
+        self.now = now;
         let held = self.client.len() + self.server.len();
         if held > 0 && !self.closed {
             self.settle(Side::Client);
@@ -203,10 +209,16 @@ impl Session {
         }
     }
 
-    /// Takes a new policy for everything that is asked from now on, and for what waits.
-    pub fn handle_policy(&mut self, engine: Arc<Engine>) {
+    /// Takes a new policy for everything that is asked from now on, and for what waits. The same one
+    /// again means that the time of some rule has begun or ended: what waits goes on waiting unless
+    /// that makes a difference to it.
+    pub fn handle_policy(&mut self, engine: Arc<Engine>, now: Timestamp) {
+        self.now = now;
+        let is_new = !Arc::ptr_eq(&self.engine, &engine);
         self.engine = engine;
-        self.decide_again();
+        if is_new || !self.waits_as_before() {
+            self.decide_again();
+        }
     }
 
     /// Reads on both sides until neither gets further: an answer of the server may be what a
@@ -391,7 +403,9 @@ impl Session {
 
     /// Puts an ask to policy, records what it said, and does it.
     fn decide(&mut self, ask: Ask, head: &[u8]) {
-        let decision = self.engine.decide(&self.subject, &self.flow, &ask.facts);
+        let decision = self
+            .engine
+            .decide(&self.subject, &self.flow, &ask.facts, self.now);
         let (decision, action) = self.people(decision, &ask, head);
         let asked = Asked {
             facts: &ask.facts,

@@ -3,13 +3,15 @@
 //! Like [`super::Session`] a machine without I/O: it makes the permit that opens the way to the
 //! server, and the events. What moves the bytes and counts them is the relay.
 
+use jiff::Timestamp;
+
 use super::ledger::Ledger;
 use super::record::{Asked, named};
 use crate::event::{Answered, Event, SessionEnd};
 use crate::facts::Facts;
 use crate::flow::Flow;
 use crate::held::{Answer, HeldAction, Withdrawal};
-use crate::ids::{ActionDigest, AskId};
+use crate::ids::{ActionDigest, AskId, RuleName};
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
 use crate::policy::hold::{Bound, Hold};
@@ -26,7 +28,18 @@ pub struct Stream {
     ledger: Ledger,
     events: Vec<Event>,
     /// Waits until people decide.
-    held: Option<(AskId, Bound)>,
+    held: Option<Held>,
+    /// What people have agreed to, and the rules that asked them: it goes on by that when the time of
+    /// another rule begins or ends.
+    approved: Option<(Answer, Vec<RuleName>)>,
+}
+
+#[derive(Debug)]
+struct Held {
+    ask: AskId,
+    bound: Bound,
+    /// Every rule that holds it.
+    rules: Vec<RuleName>,
 }
 
 /// Whether the stream may begin, or go on.
@@ -48,6 +61,7 @@ impl Stream {
             ledger,
             events: vec![open],
             held: None,
+            approved: None,
         }
     }
 
@@ -63,20 +77,35 @@ impl Stream {
 
     /// Asks policy whether the stream may begin, or go on. The flow's resource has to be a stream
     /// itself: facts mean nothing to the rules of another protocol.
-    pub fn decide(&mut self, engine: &Engine, subject: &Subject, flow: &Flow) -> Gate {
+    pub fn decide(
+        &mut self,
+        engine: &Engine,
+        subject: &Subject,
+        flow: &Flow,
+        now: Timestamp,
+    ) -> Gate {
         self.withdraw(Withdrawal::PolicyChanged);
         let facts = to_destination(flow.destination.0);
         let Decision {
             mut verdict,
             rule,
             observed,
-        } = engine.decide(subject, flow, &facts);
+        } = engine.decide(subject, flow, &facts, now);
         let mut action = None;
         if let Verdict::Hold(hold) = verdict {
             action = self.action(engine, subject, flow, &facts, &hold);
-            verdict = match &action {
-                Some(_) => Verdict::Hold(hold),
+            verdict = match action.take() {
                 None => Verdict::Deny(hold.refuse("it cannot wait for an approval")),
+                Some(shown) => match self.agreed(&hold, &shown) {
+                    Some(answer) => match hold.bind(&shown).resolve(answer) {
+                        Ok(permit) => Verdict::Allow(permit),
+                        Err(refusal) => Verdict::Deny(refusal),
+                    },
+                    None => {
+                        action = Some(shown);
+                        Verdict::Hold(hold)
+                    }
+                },
             };
         }
         let decision = Decision {
@@ -89,8 +118,9 @@ impl Stream {
 
     /// What people decided on the stream that waits; nothing where none does any more.
     pub fn answer(&mut self, answer: &Answer) -> Option<Permit> {
-        let (ask, bound) = self.held.take()?;
+        let Held { ask, bound, rules } = self.held.take()?;
         let resolved = bound.resolve(answer);
+        self.approved = resolved.is_ok().then(|| (answer.clone(), rules));
         let answered = Answered::by_people(ask, answer, resolved.as_ref().err());
         self.events.push(self.ledger.answered(answered));
         resolved.ok()
@@ -98,10 +128,17 @@ impl Stream {
 
     /// Nobody needs an answer any more.
     pub fn withdraw(&mut self, why: Withdrawal) {
-        if let Some((ask, _)) = self.held.take() {
+        if let Some(Held { ask, .. }) = self.held.take() {
             let answered = Answered::withdrawn(ask, why);
             self.events.push(self.ledger.answered(answered));
         }
+    }
+
+    /// The answer by which people have agreed to this, if the same rules ask them.
+    fn agreed(&self, hold: &Hold, shown: &HeldAction) -> Option<&Answer> {
+        let (answer, rules) = self.approved.as_ref()?;
+        let is_same = answer.action == shown.action && hold.rules().eq(rules);
+        is_same.then_some(answer)
     }
 
     fn action(
@@ -172,7 +209,11 @@ impl Stream {
         match (decision.verdict, action) {
             (Verdict::Allow(permit), _) => Gate::Open(permit),
             (Verdict::Hold(hold), Some(action)) => {
-                self.held = Some((ask, hold.bind(&action)));
+                self.held = Some(Held {
+                    ask,
+                    rules: hold.rules().cloned().collect(),
+                    bound: hold.bind(&action),
+                });
                 Gate::Waits(action)
             }
             (Verdict::Hold(_) | Verdict::Deny(_), _) => Gate::Shut,
@@ -188,10 +229,13 @@ mod tests {
     use crate::event::{Ask, Ruling};
     use crate::flow::{ClientAddr, OriginalDst};
     use crate::ids::{GroupName, PolicyDigest, ResourceName, SessionId, WorkloadName};
+    use crate::policy::actor::Actor;
     use crate::policy::engine::{Inventory, Resource};
     use crate::policy::model::{Mode, RuleSpec};
     use crate::protocols::opaque::{UDP, to_network};
     use crate::subject::Process;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
     #[derive(serde::Deserialize)]
     struct File {
@@ -249,7 +293,7 @@ mod tests {
     #[track_caller]
     fn check(rules: &str, mode: Mode, expected: Ruling) -> Ask {
         let mut stream = Stream::new(&subject(), &flow(), "0");
-        let gate = stream.decide(&engine(rules, mode), &subject(), &flow());
+        let gate = stream.decide(&engine(rules, mode), &subject(), &flow(), NOW);
         let Some(Event::Ask(ask)) = stream.events().pop() else {
             panic!("a decision is recorded");
         };
@@ -290,11 +334,11 @@ mod tests {
         let mut stream = Stream::new(&subject(), &flow(), "0");
         let (old, new) = (engine(ALLOW, Mode::Enforce), engine("", Mode::Enforce));
         assert!(matches!(
-            stream.decide(&old, &subject(), &flow()),
+            stream.decide(&old, &subject(), &flow(), NOW),
             Gate::Open(_)
         ));
         assert!(matches!(
-            stream.decide(&new, &subject(), &flow()),
+            stream.decide(&new, &subject(), &flow(), NOW),
             Gate::Shut
         ));
         assert_eq!(stream.asked(), (1, 1));
@@ -317,8 +361,9 @@ mod tests {
         let metrics = |rules: &str| {
             let (workload, resource) = (WorkloadName::new("planner"), ResourceName::new("metrics"));
             let groups = [GroupName::new("agents")];
+            let actor = Actor::new(&workload, &groups);
             let engine = engine(rules, Mode::Enforce);
-            let decision = engine.decide_for(&workload, &groups, &resource, &to_network(8125));
+            let decision = engine.decide_for(&actor, &resource, &to_network(8125), NOW);
             matches!(decision.verdict, Verdict::Allow(_))
         };
         assert!(metrics(&format!("{ALLOW}match = {{ port = 8125 }}")));

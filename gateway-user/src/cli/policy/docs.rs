@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use gateway_core::descriptor::Protocol;
 use gateway_core::facts::{Attribute, Scope};
+use gateway_core::policy::actor;
 use gateway_core::protocols::reference::{reference, word};
 use gateway_core::protocols::registry::PROTOCOLS;
 use serde_json::json;
@@ -29,6 +30,11 @@ pub(super) fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
         let all: serde_json::Map<_, _> = protocols
             .iter()
             .map(|it| (it.name.to_owned(), for_machines(it)))
+            .chain(
+                args.protocol
+                    .is_none()
+                    .then(|| ("conditions".to_owned(), of_actors())),
+            )
             .collect();
         serde_json::to_writer_pretty(&mut out, &all)?;
         writeln!(out)?;
@@ -39,7 +45,17 @@ pub(super) fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
         format!("## Facts of {}\n\n{parts}\n", protocol.name)
     });
     write!(out, "{}", pages.collect::<Vec<_>>().join("\n"))?;
+    if args.protocol.is_none() {
+        let facts = actor::reference();
+        write!(out, "\n## Facts of who acts, in conditions\n\n{facts}\n")?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn of_actors() -> serde_json::Value {
+    let fact =
+        |(name, ty, doc): (&str, &str, &str)| json!({ "name": name, "type": ty, "doc": doc });
+    actor::FACTS.into_iter().map(fact).collect()
 }
 
 fn for_machines(protocol: &Protocol) -> serde_json::Value {

@@ -9,10 +9,11 @@ use gateway_core::descriptor::Shape;
 use gateway_core::event::{Ruling, Value};
 use gateway_core::policy::explain::{Considered, Ruled, UnitExplanation};
 use gateway_core::policy::model::{Effect, Mode, Tree};
+use jiff::Timestamp;
 use serde_json::json;
 use toml::Spanned;
 
-use super::question::{Answer, Question};
+use super::question::{Answer, Process, Question};
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::config::Config;
 
@@ -26,6 +27,7 @@ Examples:
                                                may it connect at all?
   gateway policy explain --as planner --resource cache 10.0.0.7:6379
   gateway policy explain --as planner --resource dns 'db.internal aaaa'
+  gateway policy explain --as planner --resource orders-db --at 2026-03-29T02:30:00+01:00 'TABLE a'
   gateway policy explain --as planner --resource orders-db --fact parsed=true \\
       --fact verb=select --fact 'table=[\"public.orders\"]'";
 
@@ -62,6 +64,11 @@ pub(super) struct ExplainArgs {
         default_value = "public"
     )]
     search_path: Vec<String>,
+    #[command(flatten)]
+    process: Process,
+    /// When, such as 2026-03-29T02:30:00+01:00 [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
     /// Write one JSON object
     #[arg(long)]
     json: bool,
@@ -98,6 +105,8 @@ impl ExplainArgs {
             text: self.statement.clone(),
             facts: given.chain(self.facts.iter().cloned()).collect(),
             search_path: (path != [""]).then_some(path),
+            process: self.process.clone(),
+            at: self.at.unwrap_or_else(Timestamp::now),
         }
     }
 }
@@ -243,6 +252,9 @@ fn print_rule(
             ", and by itself lets nothing pass: {}",
             line(&why.to_string())
         )?;
+    }
+    if let (Some(during), None) = (&rule.during, &rule.not_because) {
+        write!(out, " {DIM}({during}){DIM:#}")?;
     }
     if rule.mode == Mode::Observe {
         write!(out, " {DOUBTFUL}(observed only){DOUBTFUL:#}")?;

@@ -1,15 +1,20 @@
 //! `Question`: what a person wants to know of the policy, and the facts that it is asked with.
 
+use std::net::SocketAddr;
+
 use anyhow::Context as _;
+use clap::Args;
 use gateway_core::descriptor::Shape;
 use gateway_core::event::Ruling;
 use gateway_core::facts::{Facts, Stage};
+use gateway_core::policy::actor::Actor;
 use gateway_core::policy::draft::Draft;
 use gateway_core::policy::explain::{Explanation, Ruled};
 use gateway_core::policy::model::Tree;
 use gateway_core::protocols::request;
 use gateway_core::refusal::Refusal;
 use gateway_core::sql::postgres::SearchPath;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
@@ -27,6 +32,31 @@ pub(super) struct Question {
     pub(super) facts: Vec<(String, Tree)>,
     /// Where the server looks for names without a schema; none means that it is not known.
     pub(super) search_path: Option<Vec<String>>,
+    /// What process it is.
+    pub(super) process: Process,
+    /// When.
+    pub(super) at: Timestamp,
+}
+
+/// What is known of the process that acts, and of where it wants to go.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Process {
+    /// User id of the process
+    #[arg(long, value_name = "ID")]
+    uid: Option<u32>,
+    /// Its group id
+    #[arg(long, value_name = "ID")]
+    gid: Option<u32>,
+    /// Its executable
+    #[arg(long, value_name = "PATH")]
+    exe: Option<String>,
+    /// Its cgroup, below the cgroup v2 mount
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<String>,
+    /// Where it connected to
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    destination: Option<SocketAddr>,
 }
 
 /// A question, with the answer.
@@ -74,10 +104,21 @@ impl Question {
         let workload = self.workload(config)?;
         let resource = self.resource(config)?;
         let facts = self.facts(resource)?;
+        let process = &self.process;
+        let said = self.text.as_ref().and_then(|text| text.parse().ok());
+        let passes = resource.protocol.shape == Shape::Stream;
+        let actor = Actor {
+            uid: process.uid,
+            gid: process.gid,
+            exe: process.exe.as_deref(),
+            cgroup: process.cgroup.as_deref(),
+            destination: process.destination.or(said.filter(|_| passes)),
+            ..Actor::new(&workload.name, &workload.groups)
+        };
         let explain = |facts: &Facts| {
             let engine = &config.engine;
             engine
-                .explain(&workload.name, &workload.groups, &resource.name, facts)
+                .explain(&actor, &resource.name, facts, self.at)
                 .context("the policy does not know the resource")
         };
         if resource.protocol.shape == Shape::Framed {

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use clap::Args;
 use gateway_core::event::{Ask, Event, Ruling};
 use gateway_core::ids::AskId;
+use gateway_core::policy::actor::Actor;
 use gateway_core::policy::explain::Ruled;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::question::Upshot;
@@ -97,18 +99,19 @@ impl Replayed {
     fn add(&mut self, config: &Config, id: &str, path: &Path) -> anyhow::Result<()> {
         let mut session = None;
         for read in Reader::open(path)? {
-            match (read?.event, &mut session) {
+            let line = read?;
+            match (line.event, &mut session) {
                 (Event::Open(open), none @ None) => *none = Some(Session::new(open)?),
                 (Event::Found(found), Some(session)) => session.found(&found),
-                (Event::Ask(ask), Some(session)) => self.ask(config, id, session, ask),
+                (Event::Ask(ask), Some(session)) => self.ask(config, id, session, ask, line.time),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    fn ask(&mut self, config: &Config, id: &str, session: &mut Session, ask: Ask) {
-        let Some(ruled) = judge(config, session, &ask) else {
+    fn ask(&mut self, config: &Config, id: &str, session: &mut Session, ask: Ask, at: Timestamp) {
+        let Some(ruled) = judge(config, session, &ask, at) else {
             self.not_judged += 1;
             return;
         };
@@ -177,7 +180,7 @@ fn word(upshot: Upshot) -> String {
 }
 
 /// What would be decided now; nothing if that cannot be told.
-fn judge(config: &Config, session: &mut Session, ask: &Ask) -> Option<Ruled> {
+fn judge(config: &Config, session: &mut Session, ask: &Ask, at: Timestamp) -> Option<Ruled> {
     let facts = session.facts(ask);
     let open = &session.open;
     // The resource that covers its destination now.
@@ -194,10 +197,10 @@ fn judge(config: &Config, session: &mut Session, ask: &Ask) -> Option<Ruled> {
     };
     let workload = config.workload(&open.subject.workload);
     let groups = workload.map_or(&open.subject.groups, |workload| &workload.groups);
-    let (engine, workload) = (&config.engine, &open.subject.workload);
-    Some(
-        engine
-            .explain(workload, groups, &resource.name, &facts?)?
-            .ruled,
-    )
+    let actor = Actor {
+        groups,
+        ..Actor::of(&open.subject, open.destination)
+    };
+    let explained = config.engine.explain(&actor, &resource.name, &facts?, at);
+    Some(explained?.ruled)
 }

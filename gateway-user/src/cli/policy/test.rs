@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use gateway_core::policy::model::Tree;
+use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::explain;
-use super::question::{Answer, Question, Upshot};
+use super::question::{Answer, Process, Question, Upshot};
 use crate::cli::failure::Failure;
 use crate::cli::printable::{BAD, DIM, GOOD, STRONG, line};
 use crate::config::Config;
@@ -30,6 +31,8 @@ A case says who does what where, and what is expected:
   expect = \"allow\"                        # or \"deny\", \"approve\": waits for people, or
                                         # \"observe\": passes, and enforcing would not
   rule = \"read-shop\"                      # optional: the rule that decides
+  at = \"2026-03-29T02:30:00+01:00\"        # optional: when; else --at, else now
+  process = { uid = 1000 }                # optional; also gid, exe, cgroup, destination
 
 Exits with 1 if a case is not as expected.";
 
@@ -39,6 +42,9 @@ pub(super) struct TestArgs {
     /// Files of cases [default: the configuration's name, ending in `.test.toml`]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// When it is, for cases that do not say so [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
     /// Write one JSON object
     #[arg(long)]
     json: bool,
@@ -63,6 +69,9 @@ struct Case {
     search_path: Option<Vec<String>>,
     expect: Upshot,
     rule: Option<String>,
+    at: Option<Timestamp>,
+    #[serde(default)]
+    process: Process,
 }
 
 /// What came of a case.
@@ -81,9 +90,10 @@ pub(super) fn run(config: &Path, args: &TestArgs) -> anyhow::Result<ExitCode> {
         [] => vec![beside(&config.path)?],
         files => files.to_vec(),
     };
+    let now = args.at.unwrap_or_else(Timestamp::now);
     let mut judged = Vec::new();
     for file in &files {
-        judged.extend(judge(&config, file)?);
+        judged.extend(judge(&config, file, now)?);
     }
     if judged.is_empty() {
         // A pipeline must not take nothing for a success.
@@ -117,7 +127,7 @@ fn beside(config: &Path) -> anyhow::Result<PathBuf> {
     Err(Failure::new(message).help(help).into())
 }
 
-fn judge<'a>(config: &'a Config, path: &Path) -> anyhow::Result<Vec<Judged<'a>>> {
+fn judge<'a>(config: &'a Config, path: &Path, now: Timestamp) -> anyhow::Result<Vec<Judged<'a>>> {
     let shown = path.display();
     let source = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     let file: File = toml::from_str(&source).map_err(|error| {
@@ -130,13 +140,13 @@ fn judge<'a>(config: &'a Config, path: &Path) -> anyhow::Result<Vec<Judged<'a>>>
         let case = case.into_inner();
         let (line, _) = place(&source, case.workload.span().start);
         let at = format!("{shown}:{line}");
-        case.judge(config, at.clone()).with_context(|| at)
+        case.judge(config, at.clone(), now).with_context(|| at)
     });
     cases.collect()
 }
 
 impl Case {
-    fn judge(self, config: &Config, place: String) -> anyhow::Result<Judged<'_>> {
+    fn judge(self, config: &Config, place: String, now: Timestamp) -> anyhow::Result<Judged<'_>> {
         let mut facts = Vec::new();
         for table in [self.connection, self.facts].into_iter().flatten() {
             flatten("", table, &mut facts);
@@ -150,6 +160,8 @@ impl Case {
             text: self.statement,
             facts,
             search_path: (!path.is_empty()).then_some(path),
+            process: self.process,
+            at: self.at.unwrap_or(now),
         };
         if let Some(name) = &self.rule
             && config.rules.iter().all(|rule| rule.name.as_str() != name)
@@ -272,7 +284,8 @@ expect = "allow"
         let stage = Stage::new();
         let path = stage.path("cases.toml");
         std::fs::write(&path, cases).unwrap();
-        let judged = judge(&stage.config, &path).map_err(|error| format!("{error:#}"))?;
+        let judged =
+            judge(&stage.config, &path, Timestamp::now()).map_err(|error| format!("{error:#}"))?;
         let mut out = Vec::new();
         print(&mut out, &stage.config, &judged).unwrap();
         let text = String::from_utf8(out).unwrap();

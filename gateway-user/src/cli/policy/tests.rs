@@ -208,6 +208,50 @@ fn look_ups_are_asked_by_name_and_type() {
 }
 
 #[test]
+fn who_and_when_are_asked_for_too() {
+    let stage = Stage::new();
+    let path = stage.path("timed.toml");
+    let rules = r#"
+[[rule]]
+name = "office"
+action = "allow"
+resource = "orders-db"
+match = { verb = "select" }
+when = "subject.uid == 1000 && subject.exe.startsWith('/usr/') && flow.destination.endsWith(':5432')"
+during = { days = "mon-fri", from = "09:00", to = "17:00", zone = "Europe/Berlin" }
+"#;
+    std::fs::write(&path, format!("{POLICY}{rules}")).unwrap();
+    let stage = Stage {
+        config: Config::load(&path).unwrap().0,
+        ..stage
+    };
+    let ask = |more: &[&str]| {
+        let all = ["--resource", "orders-db", "--user", "x", "SELECT 1"];
+        stage.explain(&[&all, more].concat()).unwrap()
+    };
+    let who = ["--uid", "1000", "--exe", "/usr/bin/psql"];
+    let to = ["--destination", "10.0.0.5:5432"];
+    let noon = ["--at", "2026-11-26T12:00:00+01:00"];
+    let night = ["--at", "2026-11-26T20:00:00+01:00"];
+    let all = ask(&[&who[..], &to, &noon].concat());
+    assert!(all.starts_with("allowed by rule office: planner"), "{all}");
+    assert!(
+        all.contains("allows (mon-fri 09:00-17:00 Europe/Berlin)\n"),
+        "{all}"
+    );
+    let late = ask(&[&who[..], &to, &night].concat());
+    let why = "it is there mon-fri 09:00-17:00 Europe/Berlin only, and it is thu 2026-11-26 20:00";
+    assert!(late.starts_with("DENIED") && late.contains(why), "{late}");
+    let unknown = ask(&[&who[..2], &to, &noon].concat());
+    assert!(
+        unknown.contains("it is not known whether subject.uid"),
+        "{unknown}"
+    );
+    let other = ask(&[&["--uid", "0"], &to[..], &noon].concat());
+    assert!(other.contains("it is not true that subject.uid"), "{other}");
+}
+
+#[test]
 fn the_check_of_rules_tells_of_rules_only() {
     let stage = Stage::new();
     let path = stage.path("other.toml");

@@ -17,6 +17,7 @@ use gateway_core::policy::engine::Engine;
 use gateway_core::protocols::dns::PROTOCOL;
 use gateway_core::session::ledger::{Ledger, Request};
 use gateway_core::subject::Subject;
+use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::admission::Place;
@@ -191,9 +192,14 @@ impl Session {
             traffic,
         } = &mut *state;
         let open = open.as_mut().ok_or(Ended)?;
-        let (id, decision, event) =
-            open.ledger
-                .ask(&self.subject, &self.flow, engine, request, judge);
+        let (id, decision, event) = open.ledger.ask(
+            &self.subject,
+            &self.flow,
+            engine,
+            request,
+            Timestamp::now(),
+            judge,
+        );
         *used = Instant::now();
         traffic.0 = traffic.0.saturating_add(count(bytes));
         if matches!(decision.verdict, Verdict::Allow(_)) {

@@ -19,6 +19,7 @@ use gateway_core::flow::Flow;
 use gateway_core::policy::decision::Permit;
 use gateway_core::session::opaque::{Gate, Stream};
 use gateway_core::subject::Subject;
+use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -190,7 +191,7 @@ impl Rest<'_> {
                 stream.refuse(&config.engine, &self.flow, &reason);
                 Gate::Shut
             }
-            _ => stream.decide(&config.engine, &self.subject, &self.flow),
+            _ => stream.decide(&config.engine, &self.subject, &self.flow, Timestamp::now()),
         }
     }
 

@@ -205,7 +205,7 @@ fn beginning(protocol: &'static Protocol, rule: &str, unwritten: bool) -> (Strin
         stage: Stage::Connect,
         connection: Arc::new(FactSet::new(protocol.attributes)),
     };
-    let decision = engine.decide(&subject("planner"), &flow(Some("it")), &facts);
+    let decision = engine.decide(&subject("planner"), &flow(Some("it")), &facts, NOW);
     (told(&decision), warnings.len())
 }
 

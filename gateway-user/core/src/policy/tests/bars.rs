@@ -4,6 +4,15 @@ use super::*;
 use crate::refusal::Refusal;
 
 pub(super) fn bars(engine: &Engine, workload: &str, resource: &str) -> Option<Refusal> {
+    bars_at(engine, workload, resource, NOW)
+}
+
+pub(super) fn bars_at(
+    engine: &Engine,
+    workload: &str,
+    resource: &str,
+    now: Timestamp,
+) -> Option<Refusal> {
     let (subject, flow) = (subject(workload), flow(Some(resource)));
     let resource = flow.resource.as_ref();
     engine.bars(
@@ -11,6 +20,7 @@ pub(super) fn bars(engine: &Engine, workload: &str, resource: &str) -> Option<Re
         &subject.groups,
         flow.destination,
         resource,
+        now,
     )
 }
 

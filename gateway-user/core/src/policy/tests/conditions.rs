@@ -73,6 +73,46 @@ fn conditions_look_at_facts() {
 }
 
 #[test]
+fn conditions_look_at_the_process() {
+    check("subject.uid == 1 && subject.gid == 1", "BEGIN", YES);
+    check("subject.uid in [0, 2]", "BEGIN", NO);
+    check("subject.cgroup.startsWith('/agents')", "BEGIN", YES);
+    check("flow.destination == '10.0.0.9:5432'", "BEGIN", YES);
+    check("flow.destination.endsWith(':5433')", "BEGIN", NO);
+    // Its executable could not be read.
+    check("subject.exe == '/usr/bin/psql'", "BEGIN", UNKNOWN);
+    check("subject.exe != '/usr/bin/psql'", "BEGIN", UNKNOWN);
+    check("subject.exe == 'x' || subject.uid == 1", "BEGIN", YES);
+    // It is known from the start.
+    let at_start = |when: &str| holds(when, &Stage::Connect);
+    assert_eq!(at_start("subject.uid == 1"), YES);
+    assert_eq!(at_start("subject.exe == 'x'"), UNKNOWN);
+}
+
+#[test]
+fn of_whom_nothing_is_known_conditions_on_the_process_are_unknown() {
+    let allowed = |rules: &str| {
+        let engine = engine(rules);
+        let subject = subject("planner");
+        let actor = Actor::new(&subject.workload, &subject.groups);
+        let facts = Facts {
+            stage: Stage::Connect,
+            connection: connection(),
+        };
+        let resource = ResourceName::new("orders-db");
+        assert!(engine.looks_at_process(&resource));
+        let decision = engine.decide_for(&actor, &resource, &facts, NOW);
+        matches!(decision.verdict, Verdict::Allow(_))
+    };
+    assert!(!allowed(&with("allow", "subject.uid == 1")));
+    let all = "[[rule]]\nname = \"all\"\naction = \"allow\"\n";
+    let deny = with("deny", "subject.uid == 0");
+    assert!(!allowed(&format!("{all}{deny}")));
+    let plain = engine(&with("allow", "subject.workload == 'x'"));
+    assert!(!plain.looks_at_process(&ResourceName::new("orders-db")));
+}
+
+#[test]
 fn conditions_go_over_lists() {
     let public = "sql.table.all(t, t.startsWith('public.'))";
     check(public, "SELECT FROM a, b", YES);
@@ -336,7 +376,8 @@ fn explanations_tell_of_conditions() {
             stage: Stage::Action(units),
             connection: connection(),
         };
-        let explained = engine.explain(&subject.workload, &subject.groups, &resource, &facts);
+        let actor = Actor::new(&subject.workload, &subject.groups);
+        let explained = engine.explain(&actor, &resource, &facts, NOW);
         let rules = &explained.unwrap().units[0].rules;
         let told = rules.iter().map(|rule| match &rule.not_because {
             Some(why) => why.to_string(),
@@ -371,6 +412,7 @@ fn a_condition_keeps_a_deny_rule_from_being_for_all() {
         &planner.groups,
         to.destination,
         to.resource.as_ref(),
+        NOW,
     );
     assert!(barred.is_none());
 }

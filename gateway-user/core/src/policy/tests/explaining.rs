@@ -88,7 +88,8 @@ fn explain(engine: &Engine, workload: &str, resource: &str, stage: Stage) -> Exp
     };
     let subject = subject(workload);
     let resource = ResourceName::new(resource);
-    let explained = engine.explain(&subject.workload, &subject.groups, &resource, &facts);
+    let actor = Actor::new(&subject.workload, &subject.groups);
+    let explained = engine.explain(&actor, &resource, &facts, NOW);
     explained.unwrap()
 }
 
@@ -235,7 +236,7 @@ fn drafts_know_what_they_are_given() {
     let allowed = |more: &str| {
         let engine = engine(&format!("{rules}{more} }}"));
         let subject = subject("planner");
-        let decision = engine.decide(&subject, &flow(Some("users-db")), &facts);
+        let decision = engine.decide(&subject, &flow(Some("users-db")), &facts, NOW);
         matches!(decision.verdict, Verdict::Allow(_))
     };
     assert!(allowed(""));

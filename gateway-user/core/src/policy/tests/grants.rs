@@ -1,7 +1,7 @@
 //! What comes with a resource: its host's name may be looked up by who may use it; and what an
 //! allow rule stands for that leaves a fact open.
 
-use super::{File, flow, subject};
+use super::{File, NOW, flow, subject};
 use crate::ids::{PolicyDigest, ResourceName, WorkloadName};
 use crate::policy::decision::Verdict;
 use crate::policy::diagnostic::Diagnostic;
@@ -47,7 +47,7 @@ fn check(rules: &str, workload: &str, name: &str, kind: u8, expected: (bool, Opt
         class: 1,
     };
     let facts = dns::query::facts_of(&question);
-    let decision = engine.decide(&subject(workload), &flow(Some("dns")), &facts);
+    let decision = engine.decide(&subject(workload), &flow(Some("dns")), &facts, NOW);
     let is_allowed = matches!(decision.verdict, Verdict::Allow(_));
     let rule = decision.rule.as_ref().map(|rule| rule.as_str());
     assert_eq!(

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::compile::Rule;
-use crate::policy::engine::Reading;
+use crate::policy::case::Reading;
 use crate::policy::index::Sought;
 use crate::policy::model::Effect;
+use crate::policy::table::Rule;
 use crate::sql::postgres::VERBS;
 
 /// More rules than fit into a word of bits.
@@ -117,7 +117,8 @@ proptest! {
         let subject = subject(workload);
         let resource = ResourceName::new("orders-db");
         let facts = Facts { stage: Stage::Action(Arc::clone(&units)), connection: connection() };
-        let case = engine.case(&subject.workload, &subject.groups, &resource, &facts);
+        let actor = Actor::new(&subject.workload, &subject.groups);
+        let case = engine.case(&actor, &resource, &facts, NOW);
         let case = case.unwrap();
         let table = case.table();
         for unit in units.iter().map(Some).chain([None]) {
@@ -164,7 +165,8 @@ fn rules_are_found_by_table() {
             stage: Stage::Action(Arc::clone(&units)),
             connection: connection(),
         };
-        let case = engine.case(&subject.workload, &subject.groups, &resource, &facts);
+        let actor = Actor::new(&subject.workload, &subject.groups);
+        let case = engine.case(&actor, &resource, &facts, NOW);
         let case = case.unwrap();
         let sought = case.sought(units.first());
         let of = |effect| case.table().about(effect, &sought);

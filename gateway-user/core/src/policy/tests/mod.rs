@@ -1,11 +1,12 @@
 //! Tables of rules and what they decide on statements; `approving` for what waits for people, `bars` for what is refused before it begins,
-//! `conditions` for `when`, `grants` for what is allowed besides rules, `laws` for any rules,
+//! `conditions` for `when`, `during` for when rules are there, `grants` for what is allowed besides rules, `laws` for any rules,
 //! `loading` for what is found when a policy is loaded, `patterns` for what they match, `indexing` for which rules are looked at, and
 //! `explaining` for why it decides so.
 
 mod approving;
 mod bars;
 mod conditions;
+mod during;
 mod explaining;
 mod grants;
 mod indexing;
@@ -15,9 +16,11 @@ mod patterns;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::actor::Actor;
 use super::decision::{Decision, Verdict};
 use super::diagnostic::{Diagnostic, Level};
 use super::engine::{Engine, Inventory, Resource};
@@ -31,6 +34,9 @@ use crate::protocols::postgres::attributes::{self, ATTRIBUTES};
 use crate::protocols::postgres::script::{Script, unknown};
 use crate::sql::postgres::{SearchPath, Session};
 use crate::subject::{Process, Subject};
+
+/// A Thursday.
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 #[derive(Deserialize)]
 struct File {
@@ -120,7 +126,7 @@ fn decide(engine: &Engine, workload: &str, resource: &str, stage: Stage) -> Deci
         stage,
         connection: connection(),
     };
-    engine.decide(&subject(workload), &flow(Some(resource)), &facts)
+    engine.decide(&subject(workload), &flow(Some(resource)), &facts, NOW)
 }
 
 /// A decision in one line: `allow RULE`, or `deny [RULE:] REASON`, and what was observed.
@@ -316,7 +322,7 @@ fn who_and_where() {
         stage: Stage::Connect,
         connection: connection(),
     };
-    let nowhere = engine.decide(&subject("planner"), &flow(None), &facts);
+    let nowhere = engine.decide(&subject("planner"), &flow(None), &facts, NOW);
     assert_eq!(
         told(&nowhere),
         "deny 10.0.0.9:5432 is not a resource of this gateway"

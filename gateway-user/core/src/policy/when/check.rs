@@ -58,12 +58,14 @@ pub(super) fn check(
         diagnostics,
         element: None,
         acts: false,
+        process: false,
     };
     let test = checker.test(&parsed.tree).ok()?;
     Some(When {
         source: parsed.source.clone(),
         test,
         acts: checker.acts,
+        process: checker.process,
     })
 }
 
@@ -75,6 +77,7 @@ struct Checker<'a> {
     /// What `all` or `exists` calls the value at hand.
     element: Option<String>,
     acts: bool,
+    process: bool,
 }
 
 impl Checker<'_> {
@@ -166,6 +169,18 @@ impl Checker<'_> {
             "subject.workload" => return Ok(Typed::Text(Text::Workload)),
             "subject.groups" => return Ok(Typed::List(List::Groups)),
             _ => {}
+        }
+        let of_process = match name {
+            "subject.uid" => Some(Typed::Number(Number::Uid)),
+            "subject.gid" => Some(Typed::Number(Number::Gid)),
+            "subject.exe" => Some(Typed::Text(Text::Exe)),
+            "subject.cgroup" => Some(Typed::Text(Text::Cgroup)),
+            "flow.destination" => Some(Typed::Text(Text::Destination)),
+            _ => None,
+        };
+        if let Some(typed) = of_process {
+            self.process = true;
+            return Ok(typed);
         }
         let (slot, ty) = self.slot(name)?;
         Ok(match ty {

@@ -10,7 +10,7 @@
 mod check;
 mod truth;
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::ops::Range;
 use std::thread;
@@ -21,10 +21,10 @@ use cel::parser::Parser;
 use regex::Regex;
 use toml::Spanned;
 
+use super::actor::Actor;
 use super::diagnostic::Diagnostic;
 use super::pattern::Truth;
 use crate::facts::{Attribute, FactSet, Scope};
-use crate::ids::{GroupName, WorkloadName};
 
 /// Longest condition, in bytes.
 const MAX_BYTES: usize = 4096;
@@ -50,6 +50,8 @@ pub(super) struct When {
     test: Test,
     /// Whether it looks at facts that are not there before the session has begun.
     acts: bool,
+    /// Whether it looks at what process it is that acts.
+    process: bool,
 }
 
 /// What a condition is held against.
@@ -58,8 +60,9 @@ pub(super) struct Known<'a> {
     pub(super) connection: &'a FactSet,
     /// None at the start of a session.
     pub(super) unit: Option<&'a FactSet>,
-    pub(super) workload: &'a WorkloadName,
-    pub(super) groups: &'a [GroupName],
+    pub(super) actor: &'a Actor<'a>,
+    /// Where the actor wanted to go, as text.
+    pub(super) destination: &'a OnceCell<String>,
     /// What is left to do.
     pub(super) steps: &'a Steps,
 }
@@ -154,6 +157,8 @@ enum Relation {
 enum Number {
     Is(i128),
     Fact(Slot),
+    Uid,
+    Gid,
     /// How many letters.
     Length(Text),
     /// How many values.
@@ -165,6 +170,9 @@ enum Text {
     Is(Box<str>),
     Fact(Slot),
     Workload,
+    Exe,
+    Cgroup,
+    Destination,
     /// The value at hand of `all` or `exists`.
     Element,
 }
@@ -255,6 +263,11 @@ impl When {
     /// Whether what it looks at is still to come.
     pub(super) fn is_early(&self, known: &Known<'_>) -> bool {
         self.acts && known.unit.is_none()
+    }
+
+    /// Whether it looks at what process it is that acts.
+    pub(super) fn looks_at_process(&self) -> bool {
+        self.process
     }
 
     /// Whether it is true, as far as that is known.

@@ -3,7 +3,7 @@
 //! What cannot be known and what does not exist are the same here: a comparison with it is `Maybe`.
 //! `&&` is the least of its sides and `||` the greatest, so that `has(x) && x` is never more than
 //! what is known; CEL calls that absorbing errors. What is left when the steps are used up is not known
-//! either. Nothing is allocated.
+//! either. Nothing is allocated but the text of a destination.
 
 use super::{Known, List, Number, Order, Relation, Slot, Test, Text};
 use crate::facts::{Fact, FactSet, Name, Schema, Scope};
@@ -143,7 +143,7 @@ impl<'a> State<'a> {
         match list {
             List::Of(texts) => all(&mut texts.iter().map(|text| of(self.text(text)))),
             List::Groups => {
-                let groups = self.known.groups.iter();
+                let groups = self.known.actor.groups.iter();
                 all(&mut groups.map(|group| of(Some(group.as_str()))))
             }
             List::Fact(slot) => match self.fact(*slot) {
@@ -159,7 +159,7 @@ impl<'a> State<'a> {
     fn count(&self, list: &List) -> Option<usize> {
         let (count, all) = match list {
             List::Of(texts) => (texts.len(), texts.len()),
-            List::Groups => (self.known.groups.len(), self.known.groups.len()),
+            List::Groups => (self.known.actor.groups.len(), self.known.actor.groups.len()),
             List::Fact(slot) => match self.fact(*slot) {
                 Fact::Absent => (0, 0),
                 Fact::Texts(texts) => (texts.len(), texts.len()),
@@ -180,6 +180,8 @@ impl<'a> State<'a> {
         let counted = |count: usize| i128::try_from(count).ok();
         match number {
             Number::Is(number) => Some(*number),
+            Number::Uid => self.known.actor.uid.map(Into::into),
+            Number::Gid => self.known.actor.gid.map(Into::into),
             Number::Fact(slot) => match self.fact(*slot) {
                 Fact::Number(number) => Some((*number).into()),
                 _ => None,
@@ -201,7 +203,14 @@ impl<'a> State<'a> {
     fn text<'b>(&'b self, text: &'b Text) -> Option<&'b str> {
         match text {
             Text::Is(text) => Some(text),
-            Text::Workload => Some(self.known.workload.as_str()),
+            Text::Workload => Some(self.known.actor.workload.as_str()),
+            Text::Exe => self.known.actor.exe,
+            Text::Cgroup => self.known.actor.cgroup,
+            Text::Destination => {
+                let destination = self.known.actor.destination?;
+                let text = || destination.to_string();
+                Some(self.known.destination.get_or_init(text))
+            }
             Text::Element => self.element,
             Text::Fact(slot) => match self.fact(*slot) {
                 Fact::Text(text) => Some(text),

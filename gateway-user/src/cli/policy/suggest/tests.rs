@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::gather::{Gathered, Suggested};
 use super::write;
-use crate::cli::policy::question::{Question, Upshot};
+use crate::cli::policy::question::{Process, Question, Upshot};
 use crate::config::Config;
 
 const PLACES: &str = r#"
@@ -152,6 +152,8 @@ fn upshot(config: &Config, text: &str, path: Option<&[&str]>) -> Upshot {
             ("database".to_owned(), text_of("shop")),
         ],
         search_path: path.map(|path| path.iter().map(ToString::to_string).collect()),
+        process: Process::default(),
+        at: jiff::Timestamp::UNIX_EPOCH,
     };
     let answer = question.ask(config).unwrap();
     Upshot::of(&answer.explanation.ruled)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::talk::{Talk, client, engine, server};
+use super::talk::{NOW, Talk, client, engine, server};
 use crate::event::{Answered, Event, Ruling};
 use crate::held::{Answer, HeldAction, HoldNote, Outcome, ParameterValue, Withdrawal};
 use crate::ids::{ActionDigest, RequestId};
@@ -93,7 +93,7 @@ fn a_query_waits_and_passes_once_it_is_approved() {
         text: "waiting".to_owned(),
     });
     assert_eq!((talk.sent(), talk.heard()), (String::new(), "N".to_owned()));
-    talk.session.handle_answer(&approval(action.action));
+    talk.session.handle_answer(&approval(action.action), NOW);
     talk.client(&[]);
     assert_eq!(talk.sent(), "Q");
     talk.server(&[server::complete("DELETE 1"), server::ready(b'I')].concat());
@@ -122,7 +122,7 @@ fn what_comes_after_it_waits_too_and_in_order() {
         "its leaving has to be noticed"
     );
     let action = held(&mut talk).action;
-    talk.session.handle_answer(&refusal(action));
+    talk.session.handle_answer(&refusal(action), NOW);
     talk.client(&[]);
     assert_eq!(
         (talk.sent(), talk.heard()),
@@ -141,14 +141,14 @@ fn the_answer_to_something_else_refuses() {
         ..action.clone()
     };
     assert_ne!(other.digest(), action.digest());
-    talk.session.handle_answer(&approval(other.digest()));
+    talk.session.handle_answer(&approval(other.digest()), NOW);
     talk.client(&[]);
     assert_eq!(
         (talk.sent(), talk.heard()),
         (String::new(), "E/42501 Z/I".to_owned())
     );
     // The right one comes too late.
-    talk.session.handle_answer(&approval(action.action));
+    talk.session.handle_answer(&approval(action.action), NOW);
     talk.client(&[]);
     assert_eq!(talk.sent(), "");
 }
@@ -179,7 +179,7 @@ fn a_prepared_statement_waits_when_it_is_bound() {
             &ParameterValue::Bytes("0000002a".to_owned())
         ]
     );
-    talk.session.handle_answer(&approval(action.action));
+    talk.session.handle_answer(&approval(action.action), NOW);
     talk.client(&[]);
     assert_eq!(talk.sent(), "B E S");
     assert_eq!(talk.asked(), ["StartupMessage allow", "Parse allow"]);
@@ -217,7 +217,7 @@ fn a_refused_bind_skips_to_sync() {
     talk.client(&client::sync());
     talk.sent();
     let action = held(&mut talk).action;
-    talk.session.handle_answer(&refusal(action));
+    talk.session.handle_answer(&refusal(action), NOW);
     talk.client(&[]);
     assert_eq!(talk.sent(), "H S");
     talk.server(&server::parsed());
@@ -229,7 +229,7 @@ fn a_refused_bind_skips_to_sync() {
 fn a_client_may_cancel_what_waits() {
     let mut talk = Talk::ready(waiting());
     talk.client(&client::query("DELETE FROM orders"));
-    talk.session.handle_cancel();
+    talk.session.handle_cancel(NOW);
     talk.client(&[]);
     assert_eq!(
         (talk.sent(), talk.heard()),
@@ -249,7 +249,7 @@ fn who_leaves_withdraws() {
     talk.session.handle_eof(Side::Client);
     talk.client(&[]);
     assert_eq!(withdrawals(&talk), [Withdrawal::ClientGone]);
-    talk.session.handle_answer(&approval(action));
+    talk.session.handle_answer(&approval(action), NOW);
     talk.client(&[]);
     assert_eq!(talk.sent(), "");
 }
@@ -260,7 +260,7 @@ fn a_new_policy_decides_on_what_waits() {
         let mut talk = Talk::ready(waiting());
         talk.client(&client::query("DELETE FROM orders"));
         held(&mut talk);
-        talk.session.handle_policy(engine(rules));
+        talk.session.handle_policy(engine(rules), NOW);
         talk.client(&[]);
         assert_eq!(withdrawals(&talk), [Withdrawal::PolicyChanged]);
         let held = talk.session.is_held();
@@ -280,6 +280,42 @@ fn a_new_policy_decides_on_what_waits() {
         (none(), "E/42501 Z/I".to_owned(), false, Ruling::Deny)
     );
     assert_eq!(told(RULES), (none(), none(), true, Ruling::Hold));
+}
+
+/// The clocks of the tests begin at midnight.
+#[test]
+fn when_the_time_of_a_rule_begins_or_ends_only_what_it_concerns_is_decided_again() {
+    let told = |during: &str, more: &str| {
+        let rules = RULES.replace(
+            "match = { verb = \"delete\" }",
+            &format!("match = {{ verb = \"delete\" }}\n{during}"),
+        );
+        let timed = engine(&format!("{rules}{more}"));
+        let mut talk = Talk::ready(Arc::clone(&timed));
+        talk.client(&client::query("DELETE FROM orders"));
+        let action = held(&mut talk).action;
+        let later = "1970-01-01T01:00:00Z".parse().unwrap();
+        talk.session.handle_policy(timed, later);
+        talk.client(&[]);
+        let withdrawn = withdrawals(&talk);
+        talk.session.handle_answer(&approval(action), later);
+        talk.client(&[]);
+        (withdrawn, talk.sent(), talk.heard())
+    };
+    let passes = (Vec::new(), "Q".to_owned(), String::new());
+    assert_eq!(told("", ""), passes);
+    let longer = "during = { to = \"02:00\", zone = \"UTC\" }";
+    assert_eq!(told(longer, ""), passes);
+    let refused = (
+        vec![Withdrawal::PolicyChanged],
+        String::new(),
+        "E/42501 Z/I".to_owned(),
+    );
+    let over = "during = { to = \"01:00\", zone = \"UTC\" }";
+    assert_eq!(told(over, ""), refused);
+    let deny = "[[rule]]\nname = \"no\"\naction = \"deny\"\nmatch = { verb = \"delete\" }\n\
+                during = { from = \"00:30\", zone = \"UTC\" }\n";
+    assert_eq!(told("", deny), refused);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::deeds::{Deed, Reach, SESSIONS, TEXTS, deed, engine, may_approve, person};
-use super::talk::{client, options, server};
+use super::talk::{NOW, client, options, server};
 use crate::approvals::change::{Change, Effect};
 use crate::approvals::command::{Ballot, Command};
 use crate::approvals::desk::{Desk, Limits};
@@ -91,8 +91,12 @@ impl World {
             Arc::new(flow),
             "test",
         );
-        session.handle_bytes(Side::Client, &client::startup(3 << 16, &[("user", "app")]));
-        session.handle_bytes(Side::Server, &server::welcome());
+        session.handle_bytes(
+            Side::Client,
+            &client::startup(3 << 16, &[("user", "app")]),
+            NOW,
+        );
+        session.handle_bytes(Side::Server, &server::welcome(), NOW);
         session.outbox().to_server().clear();
         session.outbox().to_client().clear();
         while session.outbox().action().is_some() {}
@@ -200,7 +204,7 @@ impl World {
                     });
                     if let Some(place) = place {
                         self.sessions[place].ticket = None;
-                        self.sessions[place].session.handle_answer(&answer);
+                        self.sessions[place].session.handle_answer(&answer, NOW);
                         self.attend(place);
                     }
                 }
@@ -355,7 +359,7 @@ impl World {
                 let one = &mut self.sessions[place];
                 if one.ticket.is_none() && !one.runs {
                     let query = client::query(TEXTS[text]);
-                    one.session.handle_bytes(Side::Client, &query);
+                    one.session.handle_bytes(Side::Client, &query, NOW);
                     self.attend(place);
                 }
             }
@@ -363,13 +367,13 @@ impl World {
                 let one = &mut self.sessions[place];
                 if std::mem::take(&mut one.runs) {
                     let done = [server::complete("DELETE 1"), server::ready(b'I')].concat();
-                    one.session.handle_bytes(Side::Server, &done);
+                    one.session.handle_bytes(Side::Server, &done, NOW);
                     self.attend(place);
                 }
             }
             Deed::Leave(place) => self.leave(place),
             Deed::Cancel(place) => {
-                self.sessions[place].session.handle_cancel();
+                self.sessions[place].session.handle_cancel(NOW);
                 self.attend(place);
             }
             Deed::Approve(at, who, reach) => self.approve(at, who, reach),
@@ -383,7 +387,9 @@ impl World {
             Deed::Reload(policy) => {
                 self.policy = policy;
                 for place in 0..SESSIONS {
-                    self.sessions[place].session.handle_policy(engine(policy));
+                    self.sessions[place]
+                        .session
+                        .handle_policy(engine(policy), NOW);
                     self.attend(place);
                 }
             }

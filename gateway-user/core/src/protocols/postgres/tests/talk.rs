@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::conformance::{self, flow, subject};
 use crate::event::{Ask, Event, Outcome, Ruling};
 use crate::policy::engine::Engine;
@@ -9,6 +11,9 @@ use crate::protocols::postgres::{PROTOCOL, Postgres};
 use crate::protocols::{ClientTls, CodecOptions, Side};
 use crate::session::Session;
 use crate::session::outbox::Action;
+
+/// What the clock says all the time.
+pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// What the conversations here may do.
 const RULES: &str = r#"
@@ -264,7 +269,7 @@ impl Talk {
     }
 
     fn feed(&mut self, side: Side, bytes: &[u8]) -> &mut Self {
-        self.session.handle_bytes(side, bytes);
+        self.session.handle_bytes(side, bytes, NOW);
         while let Some(action) = self.session.outbox().action() {
             self.actions.push(action);
         }
