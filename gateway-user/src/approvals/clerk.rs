@@ -31,7 +31,7 @@ const GLANCE: Duration = Duration::from_secs(30);
 /// For so long the store keeps what is over.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// How often what is older is let go.
-const SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
+const SWEEP: Duration = Duration::from_secs(10 * 60);
 
 /// What the clerk is asked to do.
 pub(super) enum Errand {

@@ -98,6 +98,8 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "trusted_schema", "OFF")?;
+        // The confined daemon may write to no folder where SQLite would put temporary files.
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "journal_size_limit", LOG)?;
         let found: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
         if found != "ok" {
@@ -105,5 +107,14 @@ impl Store {
         }
         schema::migrate(&mut connection)?;
         Ok(Self { connection })
+    }
+
+    /// Where SQLite puts what is temporary.
+    #[cfg(test)]
+    pub(super) fn temporary(&self) -> i64 {
+        let asked = self
+            .connection
+            .pragma_query_value(None, "temp_store", |row| row.get(0));
+        asked.unwrap()
     }
 }

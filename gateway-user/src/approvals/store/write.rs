@@ -16,6 +16,9 @@ use super::{Store, StoreError};
 /// So many rows by one action are as good as any: sums of them stay in range.
 const MOST_ROWS: u64 = 1 << 40;
 
+/// So much is let go of at once.
+const BATCH: i64 = 1000;
+
 /// What a change is, to who reads the list of all.
 struct Entry<'a> {
     at: Moment,
@@ -40,20 +43,32 @@ impl Store {
     }
 
     /// Lets go of what has been over since before `until`: requests that no grant in force was made by,
-    /// grants with all that passed by them, and what the list of changes has of that time.
+    /// grants with all that passed by them, and what the list of changes has of that time. No more than
+    /// a [`BATCH`] of each at once, so that nobody waits long for it.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn prune(&mut self, until: Moment) -> Result<(), StoreError> {
-        let until = number(until.0);
+        let bounds = params![number(until.0), BATCH];
         let transaction = self.connection.transaction()?;
-        transaction.execute("DELETE FROM granted WHERE ended < ?1", [until])?;
         transaction.execute(
-            "DELETE FROM request WHERE closed < ?1
-             AND NOT EXISTS (SELECT 1 FROM granted WHERE granted.request = request.id)",
-            [until],
+            "DELETE FROM granted WHERE id IN (SELECT id FROM granted WHERE ended < ?1 LIMIT ?2)",
+            bounds,
         )?;
-        transaction.execute("DELETE FROM change WHERE at < ?1", [until])?;
+        transaction.execute(
+            "DELETE FROM request WHERE id IN (
+                 SELECT id FROM request WHERE closed < ?1
+                 AND NOT EXISTS (SELECT 1 FROM granted WHERE granted.request = request.id)
+                 LIMIT ?2
+             )",
+            bounds,
+        )?;
+        transaction.execute(
+            "DELETE FROM change WHERE number IN (
+                 SELECT number FROM change WHERE at < ?1 ORDER BY number LIMIT ?2
+             )",
+            bounds,
+        )?;
         transaction.commit()?;
         Ok(())
     }

@@ -206,6 +206,22 @@ fn files_that_are_not_ours() {
     ));
 }
 
+/// Where a confined daemon could not make temporary files, however much it has to put away.
+#[test]
+fn large_changes_need_no_other_file() {
+    let mut kept = Kept::new();
+    let temporary: i64 = kept.store.temporary();
+    assert_eq!(temporary, 2, "not in memory");
+    for _ in 0..200 {
+        kept.act((0, 0, 0));
+        kept.act((12, 0, 0));
+    }
+    kept.store
+        .prune(kept.now.after(Duration::from_secs(1)))
+        .unwrap();
+    assert_eq!(kept.store.closed(9).unwrap(), []);
+}
+
 #[test]
 fn a_change_to_nothing_is_not_written() {
     let mut kept = Kept::new();
