@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::attachments::{Attachment, Purpose};
+use crate::launch::deputies;
 
 /// Something that is not seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,22 +31,6 @@ const POWERS: [(u32, &str); 7] = [
     (21, "cap_sys_admin"),
     (38, "cap_perfmon"),
     (39, "cap_bpf"),
-];
-
-/// Sockets of programs that act for whoever may talk to them.
-const DEPUTIES: [&str; 12] = [
-    "/run/docker.sock",
-    "/run/containerd/containerd.sock",
-    "/run/podman/podman.sock",
-    "/run/crio/crio.sock",
-    "/run/dbus/system_bus_socket",
-    "/run/systemd/private",
-    "/run/systemd/resolve/io.systemd.Resolve",
-    "/run/nscd/socket",
-    "/run/snapd.socket",
-    "/run/libvirt/libvirt-sock",
-    "/var/lib/lxd/unix.socket",
-    "/var/lib/incus/unix.socket",
 ];
 
 /// Processes and paths that are named in one line.
@@ -123,7 +108,7 @@ pub(super) fn of_attachments(attachments: &[&Attachment]) -> Vec<Unseen> {
         let agents = agents(&attachment.path);
         all.extend(powerful(&agents, &attachment.path));
         all.extend(free_to_leave(&agents, &attachment.path));
-        all.extend(deputies(&agents, &attachment.path));
+        all.extend(for_others(&agents, &attachment.path));
         all.extend(siblings(&agents, &attachment.path));
         all.push(Unseen {
             what: format!(
@@ -186,14 +171,18 @@ fn free_to_leave(agents: &[Agent], cgroup: &Path) -> Option<Unseen> {
     })
 }
 
-fn deputies(agents: &[Agent], cgroup: &Path) -> Option<Unseen> {
-    let mut found: Vec<PathBuf> = DEPUTIES.iter().map(PathBuf::from).collect();
+fn for_others(agents: &[Agent], cgroup: &Path) -> Option<Unseen> {
     let users: BTreeSet<u32> = agents.iter().map(|one| one.uid).collect();
-    found.extend(
-        users
-            .iter()
-            .map(|uid| PathBuf::from(format!("/run/user/{uid}/bus"))),
-    );
+    let of_each = |socket: &'static str| match socket.contains("UID") {
+        true => {
+            let own = users
+                .iter()
+                .map(|uid| socket.replace("UID", &uid.to_string()));
+            own.map(PathBuf::from).collect()
+        }
+        false => vec![PathBuf::from(socket)],
+    };
+    let mut found: Vec<PathBuf> = deputies::sockets().flat_map(of_each).collect();
     found.retain(|path| {
         match fs::metadata(path) {
             Ok(found) => {

@@ -80,7 +80,7 @@ fn arrange(launch: &Launch) -> Done {
     let uid = launch.user.uid.to_string();
     let emptied = EMPTIED
         .iter()
-        .map(|(path, _)| PathBuf::from(path.replace("UID", &uid)));
+        .map(|deputy| PathBuf::from(deputy.folder.replace("UID", &uid)));
     for path in emptied.chain(launch.hidden.iter().cloned()) {
         cover(&path)?;
     }
@@ -209,7 +209,7 @@ fn thin_out(runtime: &Path) -> Done {
 }
 
 fn is_left_out(name: &std::ffi::OsStr) -> bool {
-    LEFT_OUT.iter().any(|(listed, _)| name == *listed)
+    LEFT_OUT.iter().any(|deputy| name == deputy.folder)
 }
 
 /// Whether there is a socket anywhere in a folder, or may be: what cannot be searched counts.
