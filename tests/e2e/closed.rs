@@ -108,7 +108,9 @@ fn run_that_outlives_the_daemon_cleans_up_after_itself() {
     let path = screen
         .split_whitespace()
         .find(|word| word.contains("/agents-"));
-    let cgroup = crate::workloads::mount().join(path.unwrap().trim_start_matches('/'));
+    let cgroup = gateway_tests::cgroup::mount()
+        .unwrap()
+        .join(path.unwrap().trim_start_matches('/'));
     assert!(cgroup.exists());
     gateway.stop(Signal::SIGKILL).unwrap();
     shell.type_keys("exit 3\n").unwrap();

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Command;
 
+use gateway_tests::cgroup::Cgroup;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::programs::{output, root, said};
 use gateway_tests::sandbox::Sandbox;
@@ -18,7 +19,6 @@ use gateway_tests::wait;
 use nix::sys::signal::Signal;
 
 use crate::stage::{agent, psql, shop, sql};
-use crate::workloads::Cgroup;
 
 #[test]
 fn service_manager_is_told() {
@@ -70,7 +70,7 @@ fn unit_leaves_the_daemon_what_it_needs() {
     assert_eq!(gateway.wait_recordings(1).unwrap().len(), 1);
 
     // The hooks outlive the daemon and its mounts.
-    let cgroup = Cgroup::new("unit");
+    let cgroup = Cgroup::new("unit").unwrap();
     let mut earlier = another_users_session(&gateway, &cgroup);
     let said_of_it = gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
@@ -78,10 +78,10 @@ fn unit_leaves_the_daemon_what_it_needs() {
     assert!(said_of_it.contains("1 connection"), "{said_of_it}");
     earlier.type_keys("\\q\n").unwrap();
     gateway.stop(Signal::SIGKILL).unwrap();
-    let ran = cgroup.run(&mut sql("SELECT 'past the gateway'"));
+    let ran = cgroup.run(&sql("SELECT 'past the gateway'")).unwrap();
     assert!(said(&ran).contains("Connection refused"), "{}", said(&ran));
     gateway.restart().unwrap();
-    let ran = cgroup.run(&mut sql("SELECT 'again'"));
+    let ran = cgroup.run(&sql("SELECT 'again'")).unwrap();
     assert_eq!(said(&ran).trim(), "again", "{}", gateway.output());
     gateway.ask(["detach", "--all"]).unwrap();
     let status = gateway.stop(Signal::SIGTERM).unwrap();

@@ -3,10 +3,10 @@
 
 use std::process::Command;
 
+use gateway_tests::cgroup::Cgroup;
 use gateway_tests::terminal::Terminal;
 
 use crate::stage::{gateway, never_logged, open_gateway, psql, server, shop, wait_logged};
-use crate::workloads::Cgroup;
 
 /// A terminal with a `psql` that is connected already.
 fn connected(command: &Command) -> Terminal {
@@ -23,8 +23,8 @@ fn say(terminal: &mut Terminal, text: &str, expected: &str) {
 #[test]
 fn session_from_before_is_closed_and_comes_again_by_the_gateway() {
     let gateway = open_gateway();
-    let cgroup = Cgroup::new("before");
-    let mut inside = connected(&cgroup.enter(&mut psql(&["-n"])));
+    let cgroup = Cgroup::new("before").unwrap();
+    let mut inside = connected(&cgroup.enter(&psql(&["-n"])).unwrap());
     say(&mut inside, "SELECT 'direct' || '_yet';\n", "direct_yet");
     let mut outside = connected(&psql(&["-n"]));
     let said = gateway
@@ -65,7 +65,7 @@ fn session_from_before_is_closed_and_comes_again_by_the_gateway() {
 #[test]
 fn process_that_was_moved_in_loses_what_it_brought() {
     let gateway = open_gateway();
-    let cgroup = Cgroup::new("moved");
+    let cgroup = Cgroup::new("moved").unwrap();
     // It connects outside, and then its process is moved.
     let mut shell = Command::new("/bin/sh");
     let script = format!(
@@ -108,8 +108,8 @@ fn process_that_was_moved_in_loses_what_it_brought() {
 
 #[test]
 fn what_selectors_attach_loses_its_connections_too() {
-    let cgroup = Cgroup::new("selected");
-    let mut inside = connected(&cgroup.enter(&mut psql(&["-n"])));
+    let cgroup = Cgroup::new("selected").unwrap();
+    let mut inside = connected(&cgroup.enter(&psql(&["-n"])).unwrap());
     let name = cgroup
         .path()
         .file_name()

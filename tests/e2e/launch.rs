@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use gateway_tests::cgroup::mount;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::guardian::Undo;
 use gateway_tests::policy_file::DAEMON_USER;
@@ -18,7 +19,6 @@ use gateway_tests::terminal::Terminal;
 use nix::unistd::User;
 
 use crate::stage::{direct, open_gateway, psql, sql};
-use crate::workloads::mount;
 
 const WAYS_OUT: &str = include_str!("clients/ways_out.py");
 const WITHOUT_LANDLOCK: &str = include_str!("clients/without_landlock.py");
@@ -375,7 +375,7 @@ impl Outside {
             ("control", text(&gateway.path("run/control.sock"))),
             ("state", text(&gateway.path("state"))),
             ("runtime", text(&gateway.path("run"))),
-            ("cgroup", text(&mount())),
+            ("cgroup", text(&mount().unwrap())),
         ] {
             attack.arg(format!("{name}={value}"));
         }

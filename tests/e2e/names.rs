@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use gateway_tests::cgroup::Cgroup;
 use gateway_tests::dnsmasq::Dnsmasq;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::namespace::Namespace;
@@ -14,7 +15,6 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::stage::{agent, agent_fails, client, gateway, psql_to, server};
-use crate::workloads::Cgroup;
 
 /// Where agents ask: nobody is there, so what is answered was answered by the gateway.
 const NOBODY: &str = "198.18.255.53";
@@ -358,14 +358,14 @@ fn names_are_looked_up_from_a_network_of_loopback_alone() {
 fn first_question_from_a_container_is_answered() {
     let names = names();
     let gateway = gateway(&policy(&names, "").rule("names", "allow", NAMES));
-    let (namespace, cgroup) = (Namespace::new().unwrap(), Cgroup::new("asking"));
+    let (namespace, cgroup) = (Namespace::new().unwrap(), Cgroup::new("asking").unwrap());
     let attach = ["attach", "--as", "agent", "--cgroup", cgroup.name()];
     gateway.ask(attach).unwrap();
     let dig = dig(&["+short", "+notcp", "db.internal"]);
     let mut container = namespace.command().unwrap();
     container.args(["sh", "-c", "read go; exec \"$@\"", "sh"]);
     container.arg(dig.get_program()).args(dig.get_args());
-    let mut container = cgroup.enter(&mut container);
+    let mut container = cgroup.enter(&container).unwrap();
     let container = container.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut container = container.spawn().unwrap();
     // Nothing came from there yet.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use gateway_tests::cgroup::Cgroup;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::namespace::Namespace;
 use gateway_tests::policy_file::PolicyFile;
@@ -11,7 +12,6 @@ use gateway_tests::programs::{find, python, said};
 use gateway_tests::wait;
 
 use crate::stage::{direct, gateway, psql_to};
-use crate::workloads::Cgroup;
 
 const ISOLATED: [&str; 5] = ["--as", "agent", "--user", "nobody", "--isolate"];
 
@@ -88,11 +88,11 @@ fn contain(cgroup: &Cgroup, namespace: &Namespace, command: &Command) -> Output 
             None => inside.env_remove(name),
         };
     }
-    cgroup.run(&mut inside)
+    cgroup.run(&inside).unwrap()
 }
 
 fn attached(gateway: &Gateway, name: &str) -> Cgroup {
-    let cgroup = Cgroup::new(name);
+    let cgroup = Cgroup::new(name).unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use gateway_tests::cgroup::Cgroup;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::terminal::Terminal;
 use gateway_tests::wait;
 
 use crate::stage::{gateway, never_logged, open_gateway, psql, server, shop, sql};
-use crate::workloads::Cgroup;
 
 fn links(gateway: &Gateway, cgroup: &Cgroup) -> PathBuf {
     let id = std::os::unix::fs::MetadataExt::ino(&cgroup.path().metadata().unwrap());
@@ -26,14 +26,14 @@ fn damages(gateway: &Gateway) -> Vec<serde_json::Value> {
 #[test]
 fn removed_hooks_come_back_and_what_slipped_through_is_closed() {
     let gateway = open_gateway();
-    let cgroup = Cgroup::new("repair");
+    let cgroup = Cgroup::new("repair").unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();
     // Nobody sees it connect: the hooks are gone, and the daemon is stopped for so long.
     gateway.signal(nix::sys::signal::Signal::SIGSTOP).unwrap();
     std::fs::remove_dir_all(links(&gateway, &cgroup)).unwrap();
-    let mut slipped = Terminal::start(&cgroup.enter(&mut psql(&["-n"]))).unwrap();
+    let mut slipped = Terminal::start(&cgroup.enter(&psql(&["-n"])).unwrap()).unwrap();
     slipped.wait_for("shop=> ").unwrap();
     gateway.signal(nix::sys::signal::Signal::SIGCONT).unwrap();
     wait::until("the damage is told of", || {
@@ -66,12 +66,12 @@ fn removed_hooks_come_back_and_what_slipped_through_is_closed() {
     let shown = gateway.ask(["status"]).unwrap();
     assert!(shown.contains("repaired  1 time"), "{shown}");
     assert!(!shown.contains("problem"), "{shown}");
-    assert!(cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(cgroup.run(&sql("SELECT 1")).unwrap().status.success());
 }
 
 #[test]
 fn hooks_that_went_while_no_daemon_ran_come_back_with_the_next() {
-    let cgroup = Cgroup::new("gap");
+    let cgroup = Cgroup::new("gap").unwrap();
     let name = cgroup.path().file_name().unwrap().to_str().unwrap();
     let policy = shop("upstream = { tls = \"disable\" }")
         .piece(&format!(
@@ -81,7 +81,7 @@ fn hooks_that_went_while_no_daemon_ran_come_back_with_the_next() {
     let mut gateway = gateway(&policy);
     gateway.stop(nix::sys::signal::Signal::SIGKILL).unwrap();
     std::fs::remove_dir_all(links(&gateway, &cgroup)).unwrap();
-    let mut slipped = Terminal::start(&cgroup.enter(&mut psql(&["-n"]))).unwrap();
+    let mut slipped = Terminal::start(&cgroup.enter(&psql(&["-n"])).unwrap()).unwrap();
     slipped.wait_for("shop=> ").unwrap();
     gateway.restart().unwrap();
     slipped

@@ -6,13 +6,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use gateway_tests::cgroup::{Cgroup, mount};
 use gateway_tests::gateway::Gateway;
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::programs::said;
 use gateway_tests::wait;
 
 use crate::stage::{gateway, server, shop, sql};
-use crate::workloads::{Cgroup, mount};
 
 /// A policy whose workload `chosen` has these lines and may do everything.
 fn policy(more: &str) -> PolicyFile {
@@ -28,7 +28,7 @@ fn own(name: &str) -> String {
 
 /// A slice of the test's own: units are looked for in slices only.
 fn slice(name: &str) -> Cgroup {
-    Cgroup::at(mount().join(format!("{}.slice", own(name))))
+    Cgroup::at(mount().unwrap().join(format!("{}.slice", own(name)))).unwrap()
 }
 
 /// Waits until `path` is attached; its entry in the status.
@@ -46,7 +46,7 @@ fn entry(gateway: &Gateway, path: &str) -> Option<serde_json::Value> {
 /// The workload as which a statement from the cgroup was recorded.
 fn asks_as(gateway: &Gateway, cgroup: &Cgroup) -> String {
     let before = gateway.wait_recordings(0).unwrap().len();
-    let ran = cgroup.run(&mut sql("SELECT 1"));
+    let ran = cgroup.run(&sql("SELECT 1")).unwrap();
     assert!(ran.status.success(), "{}", said(&ran));
     let all = gateway.wait_recordings(before + 1).unwrap();
     let open = all.last().unwrap().events("open").next().unwrap().clone();
@@ -59,8 +59,8 @@ fn units_are_attached_as_they_appear_and_reappear() {
     let gateway = gateway(&policy(&format!("units = [\"{}\"]", own("agent@*"))));
     let slice = slice("appearing");
     for _ in 0..2 {
-        let inner = slice.child("system-agent.slice");
-        let unit = inner.child(&unit);
+        let inner = slice.child("system-agent.slice").unwrap();
+        let unit = inner.child(&unit).unwrap();
         let entry = attached(&gateway, &unit);
         assert_eq!(entry["workload"], "chosen");
         assert_eq!(entry["purpose"], "selected");
@@ -87,8 +87,8 @@ fn entry_gone(gateway: &Gateway, path: &str) -> bool {
 #[test]
 fn what_is_there_at_the_start_is_attached_before_ready() {
     let slice = slice("early");
-    let unit = slice.child(&own("early.service"));
-    let other = slice.child(&own("early.scope"));
+    let unit = slice.child(&own("early.service")).unwrap();
+    let other = slice.child(&own("early.scope")).unwrap();
     let gateway = gateway(&policy(&format!("units = [\"{}\"]", own("early"))));
     assert!(entry(&gateway, unit.name()).is_some());
     assert!(entry(&gateway, other.name()).is_none());
@@ -97,28 +97,28 @@ fn what_is_there_at_the_start_is_attached_before_ready() {
 #[test]
 fn names_count_only_where_the_system_manager_keeps_units() {
     let slice = slice("spoof");
-    let manager = slice.child("user@1000.service");
-    let spoof = manager.child(&own("trusted.service"));
+    let manager = slice.child("user@1000.service").unwrap();
+    let spoof = manager.child(&own("trusted.service")).unwrap();
     let gateway = gateway(&policy(&format!("units = [\"{}\"]", own("trusted"))));
-    let honest = slice.child(&own("trusted.service"));
+    let honest = slice.child(&own("trusted.service")).unwrap();
     attached(&gateway, &honest);
     assert!(entry(&gateway, spoof.name()).is_none());
 }
 
 #[test]
 fn paths_are_followed_part_by_part() {
-    let pods = Cgroup::new("pods");
+    let pods = Cgroup::new("pods").unwrap();
     let gateway = gateway(&policy(&format!(
         "cgroups = [\"/{}/*/box-?\"]",
         own("pods")
     )));
-    let pod = pods.child("pod");
-    let inside = pod.child("box-1");
+    let pod = pods.child("pod").unwrap();
+    let inside = pod.child("box-1").unwrap();
     attached(&gateway, &inside);
-    let below = inside.child("box-2");
+    let below = inside.child("box-2").unwrap();
     assert_eq!(asks_as(&gateway, &below), "chosen");
-    let deeper = pod.child("box-10");
-    let last = pod.child("box-3");
+    let deeper = pod.child("box-10").unwrap();
+    let last = pod.child("box-3").unwrap();
     attached(&gateway, &last);
     for path in [&pod, &below, &deeper] {
         assert!(entry(&gateway, path.name()).is_none(), "{}", path.name());
@@ -127,12 +127,12 @@ fn paths_are_followed_part_by_part() {
 
 #[test]
 fn innermost_choice_says_who_and_is_logged() {
-    let outer = Cgroup::new("nest");
+    let outer = Cgroup::new("nest").unwrap();
     let gateway = gateway(&policy(&format!("cgroups = [\"{}/inner\"]", own("nest"))));
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", outer.name()])
         .unwrap();
-    let inner = outer.child("inner");
+    let inner = outer.child("inner").unwrap();
     attached(&gateway, &inner);
     assert_eq!(asks_as(&gateway, &inner), "chosen");
     assert_eq!(asks_as(&gateway, &outer), "agent");
@@ -147,7 +147,7 @@ fn innermost_choice_says_who_and_is_logged() {
 
 #[test]
 fn an_attachment_by_hand_is_not_taken_over() {
-    let cgroup = Cgroup::new("hand");
+    let cgroup = Cgroup::new("hand").unwrap();
     let gateway = gateway(&policy(""));
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
@@ -169,7 +169,7 @@ fn an_attachment_by_hand_is_not_taken_over() {
 
 #[test]
 fn selectors_come_and_go_by_reload_and_detach_nothing() {
-    let cgroup = Cgroup::new("reloaded");
+    let cgroup = Cgroup::new("reloaded").unwrap();
     let gateway = gateway(&policy(""));
     let chosen = format!("cgroups = [\"{}\"]", own("reloaded"));
     reload(&gateway, &policy(&chosen));
@@ -184,13 +184,13 @@ fn selectors_come_and_go_by_reload_and_detach_nothing() {
 
 #[test]
 fn detached_by_hand_is_left_alone_until_the_next_reload() {
-    let cgroup = Cgroup::new("released");
+    let cgroup = Cgroup::new("released").unwrap();
     let chosen = policy(&format!("cgroups = [\"{}\"]", own("released")));
     let gateway = gateway(&chosen);
     let told = gateway.ask(["detach", "--cgroup", cgroup.name()]).unwrap();
     assert!(told.contains("chosen by"), "{told}");
     assert!(entry(&gateway, cgroup.name()).is_none());
-    let ran = cgroup.run(&mut sql("SELECT 1"));
+    let ran = cgroup.run(&sql("SELECT 1")).unwrap();
     assert!(ran.status.success(), "{}", said(&ran));
     assert!(gateway.recordings().unwrap().is_empty());
     reload_nothing(&gateway);
@@ -201,10 +201,10 @@ fn detached_by_hand_is_left_alone_until_the_next_reload() {
 
 #[test]
 fn a_restart_knows_what_was_chosen() {
-    let cgroup = Cgroup::new("again");
+    let cgroup = Cgroup::new("again").unwrap();
     let mut gateway = gateway(&policy(&format!("cgroups = [\"{}\"]", own("again"))));
     gateway.stop(nix::sys::signal::Signal::SIGKILL).unwrap();
-    let ran: Output = cgroup.run(&mut sql("SELECT 1"));
+    let ran: Output = cgroup.run(&sql("SELECT 1")).unwrap();
     assert!(!ran.status.success(), "a dead daemon let an agent pass");
     gateway.restart().unwrap();
     assert_eq!(asks_as(&gateway, &cgroup), "chosen");

@@ -2,22 +2,22 @@
 
 use std::fs;
 
+use gateway_tests::cgroup::Cgroup;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::programs::said;
 use nix::sys::signal::Signal;
 
 use crate::stage::{direct, open_gateway, sql};
-use crate::workloads::Cgroup;
 
 /// A gateway that was killed while `cgroup` was attached and had made a recording.
 fn killed(cgroup: &Cgroup) -> Gateway {
     let mut gateway = open_gateway();
     let attach = ["attach", "--as", "agent", "--cgroup", cgroup.name()];
     gateway.ask(attach).unwrap();
-    assert!(cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     gateway.wait_recordings(1).unwrap();
     gateway.stop(Signal::SIGKILL).unwrap();
-    assert!(!cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(!cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     gateway
 }
 
@@ -26,19 +26,19 @@ fn has_let_go(gateway: &Gateway, cgroup: &Cgroup) {
     let said = said(&ran);
     assert!(ran.status.success(), "{said}");
     assert!(said.contains(cgroup.name()), "{said}");
-    assert!(cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     assert!(!gateway.path("run").exists(), "{said}");
 }
 
 #[test]
 fn uninstall_lets_go_and_leaves_the_evidence() {
-    let cgroup = Cgroup::new("uninstall");
+    let cgroup = Cgroup::new("uninstall").unwrap();
     let gateway = killed(&cgroup);
     // Nobody can be asked here.
     let ran = direct(&gateway.command(["uninstall"]));
     assert_eq!(ran.status.code(), Some(2), "{}", said(&ran));
     assert!(said(&ran).contains("--yes"), "{}", said(&ran));
-    assert!(!cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(!cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     has_let_go(&gateway, &cgroup);
     assert_eq!(gateway.recordings().unwrap().len(), 1);
     assert!(gateway.path("state/ca").exists());
@@ -57,7 +57,7 @@ fn uninstall_lets_go_and_leaves_the_evidence() {
 
 #[test]
 fn what_a_daemon_of_another_layout_left_goes_too() {
-    let cgroup = Cgroup::new("layout");
+    let cgroup = Cgroup::new("layout").unwrap();
     let gateway = killed(&cgroup);
     let bpffs = gateway.path("run/bpf");
     let now = fs::read_dir(&bpffs)

@@ -1,12 +1,11 @@
 //! Who is an agent: `run`, `attach`, `detach` and cgroups within cgroups.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use gateway_tests::cgroup::{Cgroup, mount};
 use gateway_tests::gateway::Gateway;
-use gateway_tests::guardian::Undo;
-use gateway_tests::programs::{find, said};
+use gateway_tests::programs::said;
 use gateway_tests::wait;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -81,7 +80,7 @@ fn children_are_agents_too() {
 fn run_leaves_no_cgroup_behind() {
     let gateway = open_gateway();
     let path = said(&run(&gateway, "sed -n 's/^0:://p' /proc/self/cgroup"));
-    let cgroup = mount().join(path.trim().trim_start_matches('/'));
+    let cgroup = mount().unwrap().join(path.trim().trim_start_matches('/'));
     wait::until("the run's cgroup is gone", || {
         Ok((!cgroup.exists()).then_some(()))
     })
@@ -107,8 +106,8 @@ fn run_as_an_unknown_workload_is_refused() {
 #[test]
 fn cgroup_is_attached_and_detached() {
     let gateway = open_gateway();
-    let cgroup = Cgroup::new("attached");
-    assert!(cgroup.run(&mut sql("SELECT 1")).status.success());
+    let cgroup = Cgroup::new("attached").unwrap();
+    assert!(cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();
@@ -117,10 +116,10 @@ fn cgroup_is_attached_and_detached() {
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();
     assert!(gateway.ask(["status"]).unwrap().contains("attached"));
-    assert!(cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     assert_eq!(gateway.wait_recordings(1).unwrap().len(), 1);
     gateway.ask(["detach", "--cgroup", cgroup.name()]).unwrap();
-    assert!(cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     assert_eq!(
         gateway.recordings().unwrap().len(),
         1,
@@ -131,8 +130,8 @@ fn cgroup_is_attached_and_detached() {
 #[test]
 fn agents_do_not_control_their_gateway() {
     let gateway = open_gateway();
-    let outer = Cgroup::new("operator");
-    let inner = outer.child("inner");
+    let outer = Cgroup::new("operator").unwrap();
+    let inner = outer.child("inner").unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", outer.name()])
         .unwrap();
@@ -143,7 +142,7 @@ fn agents_do_not_control_their_gateway() {
         vec!["run", "--as", "agent", "--user", "root", "--", "true"],
     ] {
         for cgroup in [&outer, &inner] {
-            let ran = cgroup.run(&mut gateway.command(&arguments));
+            let ran = cgroup.run(&gateway.command(&arguments)).unwrap();
             let told = said(&ran);
             assert!(!ran.status.success(), "{arguments:?}: {told}");
             assert!(told.contains("attached cgroup"), "{arguments:?}: {told}");
@@ -155,12 +154,12 @@ fn agents_do_not_control_their_gateway() {
 #[test]
 fn cgroups_within_an_attached_one_are_attached() {
     let gateway = open_gateway();
-    let outer = Cgroup::new("outer");
-    let inner = outer.child("inner");
+    let outer = Cgroup::new("outer").unwrap();
+    let inner = outer.child("inner").unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", outer.name()])
         .unwrap();
-    assert!(inner.run(&mut sql("SELECT 1")).status.success());
+    assert!(inner.run(&sql("SELECT 1")).unwrap().status.success());
     let recording = gateway.wait_recordings(1).unwrap().remove(0);
     let open = recording.events("open").next().unwrap();
     assert!(
@@ -178,28 +177,29 @@ fn innermost_attached_cgroup_says_who() {
         .piece("[[workload]]\nname = \"other\"")
         .rule("other", "allow", "workload = \"other\"");
     let gateway = gateway(&policy);
-    let outer = Cgroup::new("two");
-    let inner = outer.child("inner");
+    let outer = Cgroup::new("two").unwrap();
+    let inner = outer.child("inner").unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", outer.name()])
         .unwrap();
     gateway
         .ask(["attach", "--as", "other", "--cgroup", inner.name()])
         .unwrap();
-    assert!(inner.run(&mut sql("SELECT 1")).status.success());
-    assert!(!outer.run(&mut sql("SELECT 1")).status.success());
+    assert!(inner.run(&sql("SELECT 1")).unwrap().status.success());
+    assert!(!outer.run(&sql("SELECT 1")).unwrap().status.success());
 }
 
 #[test]
 fn process_is_attached_by_its_id() {
     let gateway = open_gateway();
-    let cgroup = Cgroup::new("process");
+    let cgroup = Cgroup::new("process").unwrap();
     let mut sleeper = cgroup
         .enter(Command::new("sleep").arg("1000"))
+        .unwrap()
         .spawn()
         .unwrap();
     wait::until("the process is in its cgroup", || {
-        Ok((!fs::read_to_string(cgroup.path.join("cgroup.procs"))?.is_empty()).then_some(()))
+        Ok((!fs::read_to_string(cgroup.path().join("cgroup.procs"))?.is_empty()).then_some(()))
     })
     .unwrap();
     let attached = gateway.call([
@@ -209,7 +209,7 @@ fn process_is_attached_by_its_id() {
         "--pid",
         &sleeper.id().to_string(),
     ]);
-    assert!(cgroup.run(&mut sql("SELECT 1")).status.success());
+    assert!(cgroup.run(&sql("SELECT 1")).unwrap().status.success());
     let recordings = gateway.wait_recordings(1);
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
@@ -221,12 +221,12 @@ fn process_is_attached_by_its_id() {
 fn unit_is_attached_by_its_name() {
     let gateway = open_gateway();
     // To the kernel a systemd unit is a cgroup of that name; no systemd is needed to have one.
-    let unit = Cgroup::new("planner.service");
-    let name = unit.path.file_name().unwrap().to_str().unwrap();
+    let unit = Cgroup::new("planner.service").unwrap();
+    let name = unit.path().file_name().unwrap().to_str().unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--unit", name])
         .unwrap();
-    assert!(unit.run(&mut sql("SELECT 1")).status.success());
+    assert!(unit.run(&sql("SELECT 1")).unwrap().status.success());
     let recording = gateway.wait_recordings(1).unwrap().remove(0);
     let open = recording.events("open").next().unwrap();
     assert!(
@@ -234,7 +234,7 @@ fn unit_is_attached_by_its_name() {
         "{open}"
     );
     gateway.ask(["detach", "--unit", name]).unwrap();
-    assert!(unit.run(&mut sql("SELECT 1")).status.success());
+    assert!(unit.run(&sql("SELECT 1")).unwrap().status.success());
     assert_eq!(gateway.recordings().unwrap().len(), 1);
 }
 
@@ -242,13 +242,13 @@ fn unit_is_attached_by_its_name() {
 fn attached_client_that_would_bind_the_channel_is_told_what_to_do() {
     // `gateway run` sets this for libpq; under `attach` the environment is the agent's own.
     let gateway = gateway(&shop("upstream = { tls = \"require\" }").allow_all());
-    let cgroup = Cgroup::new("binding");
+    let cgroup = Cgroup::new("binding").unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();
     let mut psql = sql("SELECT 'in'");
     psql.env("PGSSLMODE", "require");
-    let ran = cgroup.run(&mut psql);
+    let ran = cgroup.run(&psql).unwrap();
     assert!(!ran.status.success());
     assert!(
         said(&ran).contains("set channel_binding=disable"),
@@ -256,7 +256,7 @@ fn attached_client_that_would_bind_the_channel_is_told_what_to_do() {
         said(&ran)
     );
     psql.env("PGCHANNELBINDING", "disable");
-    let ran = cgroup.run(&mut psql);
+    let ran = cgroup.run(&psql).unwrap();
     assert_eq!(said(&ran).trim(), "in");
 }
 
@@ -301,7 +301,7 @@ fn attaching_what_is_not_there_is_explained() {
             said(&ran)
         );
     }
-    let cgroup = Cgroup::new("stranger");
+    let cgroup = Cgroup::new("stranger").unwrap();
     let ran = gateway
         .call(["attach", "--as", "stranger", "--cgroup", cgroup.name()])
         .unwrap();
@@ -315,13 +315,14 @@ fn attaching_what_is_not_there_is_explained() {
 #[test]
 fn live_sessions_are_shown_and_end_on_detach() {
     let gateway = open_gateway();
-    let cgroup = Cgroup::new("live");
+    let cgroup = Cgroup::new("live").unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();
-    let mut sleeping = sql("SELECT pg_sleep(63)");
+    let sleeping = sql("SELECT pg_sleep(63)");
     let mut running = cgroup
-        .enter(&mut sleeping)
+        .enter(&sleeping)
+        .unwrap()
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -336,86 +337,4 @@ fn live_sessions_are_shown_and_end_on_detach() {
     assert!(!status.success());
     assert!(gateway.wait_recordings(1).unwrap()[0].is_complete());
     assert!(direct(&sql("SELECT 1")).status.success());
-}
-
-/// Where cgroup v2 is mounted.
-pub(crate) fn mount() -> PathBuf {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    let line = mounts
-        .lines()
-        .find(|line| line.split(' ').nth(2) == Some("cgroup2"));
-    PathBuf::from(
-        line.expect("cgroup v2 is mounted")
-            .split(' ')
-            .nth(1)
-            .unwrap(),
-    )
-}
-
-/// A cgroup of the test's own, removed when dropped.
-pub(crate) struct Cgroup {
-    path: PathBuf,
-    undo: Undo,
-}
-
-impl Cgroup {
-    pub(crate) fn new(name: &str) -> Cgroup {
-        Cgroup::at(mount().join(format!("gateway-test-{}-{name}", std::process::id())))
-    }
-
-    pub(crate) fn child(&self, name: &str) -> Cgroup {
-        Cgroup::at(self.path.join(name))
-    }
-
-    pub(crate) fn at(path: PathBuf) -> Cgroup {
-        let undo = Undo::promise(&format!("rmdir '{}'", path.display())).unwrap();
-        fs::create_dir(&path).unwrap();
-        Cgroup { path, undo }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        self.path.to_str().unwrap()
-    }
-
-    /// The command as it is run inside.
-    pub(crate) fn enter(&self, command: &mut Command) -> Command {
-        let mut entering = Command::new(find("bash").unwrap());
-        entering.args([
-            "-c",
-            "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"",
-            self.name(),
-        ]);
-        entering.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => entering.env(name, value),
-                None => entering.env_remove(name),
-            };
-        }
-        entering
-    }
-
-    pub(crate) fn run(&self, command: &mut Command) -> std::process::Output {
-        direct(&self.enter(command))
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        if remove(&self.path) {
-            self.undo.cancel();
-        }
-    }
-}
-
-/// A cgroup can be removed a moment after its last process has ended.
-fn remove(path: &Path) -> bool {
-    wait::until("the cgroup is empty", || {
-        Ok(fs::remove_dir(path).is_ok().then_some(()))
-    })
-    .is_ok()
 }

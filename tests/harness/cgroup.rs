@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result};
 
 use crate::guardian::Undo;
-use crate::programs::require_root;
+use crate::programs::{bounded, find, require_root};
 use crate::wait;
 
 /// A cgroup below the root of the hierarchy. Dropping it removes it once its processes are gone.
@@ -28,7 +29,8 @@ impl Cgroup {
         Cgroup::at(self.path.join(name))
     }
 
-    fn at(path: PathBuf) -> Result<Cgroup> {
+    /// Makes the cgroup at this folder.
+    pub fn at(path: PathBuf) -> Result<Cgroup> {
         let undo = Undo::promise(&format!("rmdir '{}'", path.display()))?;
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Cgroup { path, undo })
@@ -37,6 +39,38 @@ impl Cgroup {
     /// Its folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Likewise, for a command line.
+    pub fn name(&self) -> &str {
+        // Made of the mount and of names that tests give.
+        self.path.to_str().unwrap_or_default()
+    }
+
+    /// The command as it is run inside.
+    pub fn enter(&self, command: &Command) -> Result<Command> {
+        let mut entering = Command::new(find("bash")?);
+        entering.args([
+            "-c",
+            "echo $$ > \"$0/cgroup.procs\" && exec \"$@\"",
+            self.name(),
+        ]);
+        entering.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => entering.env(name, value),
+                None => entering.env_remove(name),
+            };
+        }
+        Ok(entering)
+    }
+
+    /// Runs the command inside, to its end.
+    pub fn run(&self, command: &Command) -> Result<Output> {
+        let entering = self.enter(command)?;
+        bounded(&entering)
+            .output()
+            .with_context(|| format!("cannot run {command:?}"))
     }
 }
 

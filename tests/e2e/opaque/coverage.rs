@@ -163,12 +163,13 @@ for port in range(1024, 3024):
 #[test]
 fn what_cannot_be_seen_of_an_attached_cgroup_is_said() {
     let gateway = gateway(&allowed(1));
-    let cgroup = crate::workloads::Cgroup::new("unseen");
+    let cgroup = gateway_tests::cgroup::Cgroup::new("unseen").unwrap();
     gateway
         .ask(["attach", "--as", "agent", "--cgroup", cgroup.name()])
         .unwrap();
     let mut sleeper = cgroup
         .enter(Command::new("sleep").arg("1000"))
+        .unwrap()
         .spawn()
         .unwrap();
     let said = wait::until("the process is seen", || {
