@@ -17,7 +17,6 @@ mod supervisor;
 mod times;
 
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -212,15 +211,9 @@ fn prepare_daemon(
     let attachments = Attachments::load(attachments::file(&daemon.runtime))?;
     let frozen = Frozen::load(frozen::file(&daemon.state))?;
     let listeners = listeners::open(daemon.port)?;
-    kernel.mark_listener(listeners.v4.as_fd())?;
-    if let Some(v6) = &listeners.v6 {
-        kernel.mark_listener(v6.as_fd())?;
-    }
+    kernel.mark(&listeners)?;
     let resolvers = resolvers::open(daemon.port)?;
-    kernel.mark_listener(resolvers.v4.as_fd())?;
-    if let Some(v6) = &resolvers.v6 {
-        kernel.mark_listener(v6.as_fd())?;
-    }
+    kernel.mark(&resolvers)?;
     let host = nix::unistd::gethostname().unwrap_or_default();
     let authority = Authority::load_or_create(
         &daemon.state.join("ca"),

@@ -162,15 +162,11 @@ fn serve_agents(
     let dialer = Arc::new(dialer);
     let intake = Arc::new(intake(parts, names, admission, &dialer));
     tasks.spawn(intake.dns.refresh());
-    let resolvers = [Some(&parts.resolvers.v4), parts.resolvers.v6.as_ref()];
-    for resolver in resolvers.into_iter().flatten() {
+    for resolver in parts.resolvers.each() {
         let resolver = UdpSocket::from_std(resolver.try_clone()?)?;
         tasks.spawn(intake.answer(resolver)?);
     }
-    for listener in [Some(&parts.listeners.v4), parts.listeners.v6.as_ref()]
-        .into_iter()
-        .flatten()
-    {
+    for listener in parts.listeners.each() {
         let listener = listener.try_clone()?;
         tasks.spawn(accept_task(listener, Arc::clone(&intake), stopped.clone()));
     }
@@ -251,9 +247,8 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
 }
 
 fn duplicates(listeners: &Listeners) -> io::Result<Vec<OwnedFd>> {
-    [Some(&listeners.v4), listeners.v6.as_ref()]
-        .into_iter()
-        .flatten()
+    listeners
+        .each()
         .map(|listener| listener.as_fd().try_clone_to_owned())
         .collect()
 }

@@ -8,7 +8,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{TcpListener, UdpSocket};
-use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -139,14 +138,8 @@ impl Namespaces {
         let kernel = Arc::clone(&self.kernel);
         let opened = tokio::task::spawn_blocking(move || {
             let foothold = kernel.enter(id, threads)?;
-            kernel.mark_listener(foothold.listeners.v4.as_fd())?;
-            if let Some(v6) = &foothold.listeners.v6 {
-                kernel.mark_listener(v6.as_fd())?;
-            }
-            kernel.mark_listener(foothold.resolvers.v4.as_fd())?;
-            if let Some(v6) = &foothold.resolvers.v6 {
-                kernel.mark_listener(v6.as_fd())?;
-            }
+            kernel.mark(&foothold.listeners)?;
+            kernel.mark(&foothold.resolvers)?;
             Ok::<_, KernelError>(foothold)
         });
         let foothold = opened.await.map_err(|_| NamespaceError::Stopping)??;
@@ -157,14 +150,8 @@ impl Namespaces {
         } = foothold;
         let (closing, closed) = watch::channel(false);
         let opened = Opened {
-            listeners: [Some(listeners.v4), listeners.v6]
-                .into_iter()
-                .flatten()
-                .collect(),
-            resolvers: [Some(resolvers.v4), resolvers.v6]
-                .into_iter()
-                .flatten()
-                .collect(),
+            listeners: listeners.into_each().collect(),
+            resolvers: resolvers.into_each().collect(),
             closed,
         };
         self.opened

@@ -1,12 +1,13 @@
 //! The sockets that agents' connections are redirected to: one for IPv4, one for IPv6, both on
-//! loopback, so that nobody reaches them from elsewhere.
+//! loopback, so that nobody reaches them from elsewhere. Those for questions, in `resolvers`, are
+//! such a pair too.
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 /// Connections that may wait for `accept`. When it is full the kernel drops a SYN and the client
 /// tries again after a second; the kernel caps it at `net.core.somaxconn`, 4096 by default.
@@ -33,56 +34,94 @@ pub enum ListenError {
     },
 }
 
-/// The two listeners of one network namespace.
+/// Two sockets of one network namespace, at one port of its loopback addresses.
 #[derive(Debug)]
-pub struct Listeners {
+pub struct OnLoopback<T> {
     /// On 127.0.0.1.
-    pub v4: TcpListener,
+    pub v4: T,
     /// On `[::1]`; none on a host without IPv6, whose agents cannot use it either.
-    pub v6: Option<TcpListener>,
+    pub v6: Option<T>,
 }
+
+/// The two listeners.
+pub type Listeners = OnLoopback<TcpListener>;
 
 /// Opens both, not blocking.
 pub fn open(port: u16) -> Result<Listeners, ListenError> {
-    let v4 = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    let v6 = match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port))) {
-        Ok(listener) => Some(listener),
-        Err(ListenError::Failed { source, .. }) if has_no_ipv6(&source) => None,
-        Err(error) => return Err(error),
-    };
-    Ok(Listeners { v4, v6 })
-}
-
-/// Whether a socket cannot be had because the host has no IPv6.
-pub(super) fn has_no_ipv6(error: &io::Error) -> bool {
-    use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT};
-    matches!(error.raw_os_error(), Some(EAFNOSUPPORT | EADDRNOTAVAIL))
-}
-
-fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let open = || -> io::Result<TcpListener> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+    let opened = OnLoopback::open(port, |address| {
+        let socket = socket(address, Type::STREAM)?;
         // A restart must not wait for the last daemon's connections in TIME_WAIT.
         socket.set_reuse_address(true)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())
-    };
-    open().map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::Taken {
-            address,
-            holder: holder(address),
-        },
-        _ => ListenError::Failed { address, source },
-    })
+    });
+    opened.map_err(|(address, error)| ListenError::new(address, error, holder))
+}
+
+/// A socket for this address, not blocking.
+pub(super) fn socket(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+impl ListenError {
+    /// Why there is no socket at this address; `holder` finds out who has it.
+    pub(super) fn new(
+        address: SocketAddr,
+        source: io::Error,
+        holder: impl Fn(SocketAddr) -> Option<String>,
+    ) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::Taken {
+                address,
+                holder: holder(address),
+            },
+            _ => Self::Failed { address, source },
+        }
+    }
+}
+
+impl<T> OnLoopback<T> {
+    /// Opens both by `open`; where that failed is told.
+    pub(super) fn open(
+        port: u16,
+        open: impl Fn(SocketAddr) -> io::Result<T>,
+    ) -> Result<Self, (SocketAddr, io::Error)> {
+        use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT};
+        let (v4, v6) = (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
+        let at = |ip: IpAddr| {
+            let address = SocketAddr::new(ip, port);
+            open(address).map_err(|error| (address, error))
+        };
+        Ok(Self {
+            v4: at(v4.into())?,
+            v6: match at(v6.into()) {
+                Ok(socket) => Some(socket),
+                // The host has no IPv6.
+                Err((_, error))
+                    if matches!(error.raw_os_error(), Some(EAFNOSUPPORT | EADDRNOTAVAIL)) =>
+                {
+                    None
+                }
+                Err(failed) => return Err(failed),
+            },
+        })
+    }
+
+    /// Those that there are.
+    pub fn each(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.v4).chain(&self.v6)
+    }
+
+    /// Likewise, to keep.
+    pub fn into_each(self) -> impl Iterator<Item = T> {
+        std::iter::once(self.v4).chain(self.v6)
+    }
 }
 
 /// The process that listens at the port, as far as `/proc` tells.

@@ -60,6 +60,7 @@ pub use unreachable::{Icmp, Unreachable};
 use bpffs::{Bpffs, Folders};
 use check::PinnedMap;
 use keeper::{Keeper, Request};
+use listeners::OnLoopback;
 use load::Programs;
 use netns::NetnsTable;
 
@@ -178,6 +179,12 @@ impl Kernel {
             });
         }
         self.programs.maps.mark(listener)
+    }
+
+    /// Marks both of a pair.
+    pub fn mark(&self, sockets: &OnLoopback<impl AsFd>) -> Result<(), KernelError> {
+        let mut each = sockets.each();
+        each.try_for_each(|socket| self.mark_listener(socket.as_fd()))
     }
 
     /// Marks a listener again that has lost its mark; says whether it had.
