@@ -19,39 +19,43 @@ use crate::event::{Found, Value};
 use crate::protocols::{CodecError, Report, Step};
 use crate::sql::postgres::{Encoding, SearchPath};
 
-/// The question, as a `Query`: one row of text for each schema that is looked in, in order. All
-/// functions are the server's own, and no operator, literal or setting has a say in what it means.
-pub(super) const QUESTION: &[u8] =
-    b"Q\0\0\0\x40SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))\0";
+/// The question, as a `Query`: one row with an array of the schemas that are looked in, in order. The
+/// function is the server's own, and no operator, literal or setting has a say in what it means. A row
+/// for each schema would be easier to read, and takes a server that has just started this session
+/// a quarter of a millisecond more.
+pub(super) const QUESTION: &[u8] = b"Q\0\0\0\x2dSELECT pg_catalog.current_schemas(false)\0";
 
 /// A longer path is not followed.
 const MOST_SCHEMAS: usize = 64;
-/// A row with a schema's name (at most 63 characters of 4 bytes) is shorter than this.
-const LONGEST_ROW: usize = 512;
+/// A row with that many names (of at most 63 characters of 4 bytes, each of which may have to be
+/// escaped) is shorter than this.
+const LONGEST_ROW: usize = 64 << 10;
 /// So much of an error is read.
 const LONGEST_ERROR: usize = 64 << 10;
 
 /// What the server has answered so far.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    schemas: Vec<Box<str>>,
+    schemas: Option<Vec<Box<str>>>,
     /// It was an error, or nothing that the question asked for.
     failed: bool,
 }
 
 impl Answer {
-    fn add(&mut self, row: Option<Box<str>>) {
+    fn add(&mut self, row: Option<Vec<Box<str>>>) {
+        // One row is the whole answer.
+        let is_first = self.schemas.is_none();
         match row {
-            Some(schema) if self.schemas.len() < MOST_SCHEMAS => self.schemas.push(schema),
+            Some(schemas) if is_first => self.schemas = Some(schemas),
             _ => self.failed = true,
         }
     }
 
     fn path(self) -> SearchPath {
-        if self.failed {
-            return SearchPath::Unknown;
+        match self.schemas {
+            Some(schemas) if !self.failed => SearchPath::Known(schemas.into()),
+            _ => SearchPath::Unknown,
         }
-        SearchPath::Known(self.schemas.into())
     }
 }
 
@@ -114,7 +118,7 @@ impl PostgresCodec {
             return Ok(None);
         };
         match head.tag {
-            b'D' => answer.add(schema(body, self.session.encoding)),
+            b'D' => answer.add(schemas(body, self.session.encoding)),
             b'E' => {
                 answer.failed = true;
                 let error = server_error(body);
@@ -170,26 +174,146 @@ impl PostgresCodec {
     }
 }
 
-/// The schema that a `DataRow` of the answer names, if it can be read for certain.
-fn schema(mut row: Cursor<'_>, encoding: Encoding) -> Option<Box<str>> {
+/// The schemas that a `DataRow` of the answer names, if they can be read for certain.
+fn schemas(mut row: Cursor<'_>, encoding: Encoding) -> Option<Vec<Box<str>>> {
     let (columns, length) = (row.u16()?, row.u32()?);
-    let name = row.rest();
-    let whole = usize::try_from(length).ok()? == name.len();
-    let certain = encoding == Encoding::Utf8 || name.is_ascii();
+    let array = row.rest();
+    let whole = usize::try_from(length).ok()? == array.len();
+    let certain = encoding == Encoding::Utf8 || array.is_ascii();
     if columns != 1 || !whole || !certain {
         return None;
     }
-    std::str::from_utf8(name).ok().map(Into::into)
+    elements(std::str::from_utf8(array).ok()?)
+}
+
+/// The elements of an array as PostgreSQL writes one (documentation, "Array Input and Output Syntax"),
+/// and in no other way that it would take.
+fn elements(array: &str) -> Option<Vec<Box<str>>> {
+    let mut rest = array.strip_prefix('{')?.strip_suffix('}')?;
+    let mut elements = Vec::new();
+    if rest.is_empty() {
+        return Some(elements);
+    }
+    loop {
+        let (element, after) = match rest.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted)?,
+            None => plain(rest)?,
+        };
+        elements.push(element);
+        if elements.len() > MOST_SCHEMAS {
+            return None;
+        }
+        if after.is_empty() {
+            return Some(elements);
+        }
+        rest = after.strip_prefix(',')?;
+    }
+}
+
+/// An element that is written as it is, and what follows it.
+fn plain(text: &str) -> Option<(Box<str>, &str)> {
+    let (element, after) = text.split_at(text.find(',').unwrap_or(text.len()));
+    let special = |c: char| matches!(c, '{' | '}' | '"' | '\\' | '\x0b') || c.is_ascii_whitespace();
+    let is_plain = !element.is_empty() && !element.eq_ignore_ascii_case("null");
+    (is_plain && !element.contains(special)).then(|| (element.into(), after))
+}
+
+/// An element whose opening quote was read, and what follows its closing one.
+fn unquoted(text: &str) -> Option<(Box<str>, &str)> {
+    let mut element = String::new();
+    let mut characters = text.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((element.into(), characters.as_str())),
+            '\\' => element.push(characters.next()?),
+            other => element.push(other),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::QUESTION;
+    use proptest::prelude::*;
+
+    use super::{MOST_SCHEMAS, QUESTION, elements};
     use crate::protocols::postgres::reply;
 
     #[test]
     fn the_question_is_a_whole_query() {
         let text = QUESTION.get(5..).unwrap();
         assert_eq!(reply::message(b'Q', text), QUESTION);
+    }
+
+    #[track_caller]
+    fn check(array: &str, expected: Option<&[&str]>) {
+        let read = elements(array);
+        let read: Option<Vec<&str>> = read
+            .as_ref()
+            .map(|names| names.iter().map(|name| &**name).collect());
+        assert_eq!(read.as_deref(), expected, "{array}");
+    }
+
+    #[test]
+    fn arrays_are_read_as_the_server_writes_them() {
+        check("{}", Some(&[]));
+        check("{public}", Some(&["public"]));
+        check("{app,public}", Some(&["app", "public"]));
+        check(r#"{"a b","c,d",e}"#, Some(&["a b", "c,d", "e"]));
+        check(
+            r#"{"a\"b","c\\d","{}","NULL",""}"#,
+            Some(&["a\"b", "c\\d", "{}", "NULL", ""]),
+        );
+        check("{schéma}", Some(&["schéma"]));
+    }
+
+    #[test]
+    fn what_the_server_would_not_write_is_not_read() {
+        for array in [
+            "",
+            "{",
+            "}",
+            "public",
+            "{,}",
+            "{a,}",
+            "{,a}",
+            "{a b}",
+            "{null}",
+            "{NULL}",
+            "{{a}}",
+            "{a}{b}",
+            "{a\"b}",
+            "{a\\b}",
+            "{\"a}",
+            "{\"a\"b}",
+            "{\"a\\\"}",
+            "[0:0]={a}",
+            "{a} ",
+        ] {
+            check(array, None);
+        }
+        let many = vec!["a"; MOST_SCHEMAS + 1].join(",");
+        check(&format!("{{{many}}}"), None);
+    }
+
+    /// As `array_out` does.
+    fn written(names: &[String]) -> String {
+        let written = names.iter().map(|name| {
+            let special =
+                |c: char| matches!(c, '{' | '}' | '"' | '\\' | ',') || c.is_ascii_whitespace();
+            if name.is_empty() || name.eq_ignore_ascii_case("null") || name.contains(special) {
+                format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+            } else {
+                name.clone()
+            }
+        });
+        format!("{{{}}}", written.collect::<Vec<_>>().join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn every_path_comes_back(names in prop::collection::vec(r#"[a-z"\\{},é ]{0,8}|null"#, 0..8)) {
+            let read = elements(&written(&names)).unwrap();
+            prop_assert_eq!(read.iter().map(|name| name.to_string()).collect::<Vec<_>>(), names);
+        }
     }
 }

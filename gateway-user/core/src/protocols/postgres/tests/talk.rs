@@ -150,17 +150,15 @@ pub(super) mod server {
 
     /// The answer to the question for the search path.
     pub(in super::super) fn path(schemas: &[&str]) -> Vec<u8> {
-        let rows: Vec<u8> = schemas
-            .iter()
-            .flat_map(|schema| row(schema.as_bytes()))
-            .collect();
-        [description(), rows, complete("SELECT"), ready(b'I')].concat()
+        let array = format!("{{{}}}", schemas.join(","));
+        let row = row(array.as_bytes());
+        [description(), row, complete("SELECT 1"), ready(b'I')].concat()
     }
 
     pub(in super::super) fn description() -> Vec<u8> {
         message(
             b'T',
-            &[b"\0\x01unnest\0\0\0\0\0\0\0\0\0\0\x13\0\x40\xff\xff\xff\xff\0\0"],
+            &[b"\0\x01current_schemas\0\0\0\0\0\0\0\0\0\x03\xeb\xff\xff\xff\xff\xff\xff\0\0"],
         )
     }
 
