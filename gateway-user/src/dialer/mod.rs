@@ -1,13 +1,16 @@
 //! Reaches servers for agents whose `connect` is held, before it ends: so that a server that is not
 //! there is not there for the agent either, and a destination that policy bars refuses at once.
 //!
-//! Only TCP is made here and no byte of the agent's is sent; TLS and protocol are the relay's.
+//! Those that are not held, since somebody was there a moment ago, are reached while intake looks who
+//! it is (`ahead`). Only TCP is made here and no byte of the agent's is sent; TLS and protocol are the
+//! relay's.
 //! `table` has the connects that are held, `namespaces` the network namespaces that agents are in,
 //! `shares` keeps one agent from taking what others need. A connect whose server is reached counts
 //! as the session that it is to become: where its workload has as many as it may, no server is.
 //! A connect is held by the kernel programs as long as nothing is said: whatever fails here, and
 //! whatever there is too much of, keeps it held and never lets it pass.
 
+mod ahead;
 mod namespaces;
 mod shares;
 mod table;
@@ -26,7 +29,6 @@ use gateway_core::policy::decision::Verdict;
 use gateway_core::protocols::opaque;
 use gateway_core::refusal::Refusal;
 use jiff::Timestamp;
-use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{mpsc, watch};
 
@@ -41,6 +43,7 @@ use crate::kernel::{CgroupId, HeldConnects, Kernel, KernelError, NetnsId, Unreac
 use crate::names::Names;
 use crate::observe::enforcement::{Connection, EnforcementLog, What};
 
+pub use self::ahead::Ahead;
 pub use self::namespaces::Opened;
 pub use self::table::Reached;
 
@@ -155,18 +158,20 @@ impl Dialer {
         connected.map(|(server, _)| server)
     }
 
-    /// What was made while this connection was held: the socket to the server, if it is still good,
-    /// and the place of the session, which is open no longer than this is kept.
-    pub fn take(&self, origin: &Origin) -> Option<(Option<TcpStream>, Place)> {
-        let Reached { server, place } = self.table.take(origin)?;
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        let server = match SockRef::from(&server).peek(&mut byte) {
-            // It has closed meanwhile, or failed.
-            Ok(0) => None,
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => None,
-            _ => Some(server),
+    /// The way to the server of a connection that was accepted, and the place of its session, which is
+    /// open no longer than this is kept: what was made while it was held, else what is made from now on.
+    /// None where no server is to be reached.
+    pub fn take(self: &Arc<Self>, origin: &Origin) -> Option<(Ahead, Place)> {
+        if let Some(Reached { server, place }) = self.table.take(origin) {
+            return Some((Ahead::Reached(server), place));
+        }
+        // As for one that is held. Why not, intake finds out as well, and tells it.
+        let Ruling::Dial(place) = self.judge(origin) else {
+            return None;
         };
-        Some((server, place))
+        let (dialer, reach) = (Arc::clone(self), Reach::from(origin));
+        let reaching = Box::pin(async move { dialer.connect(&reach).await });
+        Some((Ahead::Underway(reaching), place))
     }
 
     /// Forgets what is over and leaves network namespaces that nobody uses. Reads `/proc`; to be

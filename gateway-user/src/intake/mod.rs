@@ -35,6 +35,7 @@ use crate::admission::{Admission, Full, Place};
 use crate::config::{Config, Resource};
 use crate::control::attachments::Attachments;
 use crate::control::frozen::{Freeze, Frozen};
+use crate::dialer::Ahead;
 use crate::identity;
 use crate::kernel::{CgroupId, Kernel, loopback};
 use crate::live::{Guard, Info, Live};
@@ -125,10 +126,11 @@ impl Intake {
 
     async fn open(&self, stream: TcpStream, origin: &Origin) -> Result<(), Refused> {
         // Taken first, so that it ends with whatever ends this.
-        let (connected, place) = self.around.dialer.take(origin).unzip();
-        let connected = connected.flatten();
+        let (ahead, place) = self.around.dialer.take(origin).unzip();
+        let mut ahead = ahead.unwrap_or_default();
         let config = Arc::clone(&self.around.config.borrow());
-        let subject = Arc::new(self.subject(origin, &config).await?);
+        let subject = ahead.alongside(self.subject(origin, &config)).await;
+        let subject = Arc::new(subject?);
         let destination = origin.destination_addr();
         let now = Instant::now();
         let names = &self.around.names;
@@ -158,7 +160,7 @@ impl Intake {
         if is_stream {
             match place {
                 Ok(_place) => {
-                    self.pass(stream, connected, origin, &config, &subject, &flow)
+                    self.pass(stream, ahead, origin, &config, &subject, &flow)
                         .await;
                 }
                 Err(full) => {
@@ -206,7 +208,7 @@ impl Intake {
                 let route = Route {
                     way: Way {
                         reach: Reach::from(origin),
-                        connected,
+                        ahead,
                     },
                     hosts: flow.hosts.clone(),
                     upstream: resource.map(|resource| Arc::clone(&resource.upstream)),
@@ -284,7 +286,7 @@ impl Intake {
     async fn pass(
         &self,
         stream: TcpStream,
-        connected: Option<TcpStream>,
+        ahead: Ahead,
         origin: &Origin,
         config: &Config,
         subject: &Subject,
@@ -297,7 +299,7 @@ impl Intake {
                 let evidence = Evidence::new(journal, self.log.clone(), connection);
                 let way = Way {
                     reach: Reach::from(origin),
-                    connected,
+                    ahead,
                 };
                 let passing =
                     Opaque::new(subject, flow, stream, way, evidence, guard, &self.around);

@@ -16,7 +16,7 @@ use gateway_core::protocols::CancelKey;
 use super::dial::{self, DialError, Way};
 use super::leg::Read;
 use super::{Relay, closing};
-use crate::dialer::Dialer;
+use crate::dialer::{Ahead, Dialer};
 use crate::tls::upstream::Upstream;
 
 /// Where a cancel request goes.
@@ -120,7 +120,7 @@ pub(super) async fn send(
     let name = target.name.as_deref();
     let mut way = Way {
         reach: target.reach,
-        connected: None,
+        ahead: Ahead::default(),
     };
     let dialed = dial::dial(dialer, &mut way, protocol, &target.upstream, name).await;
     let (mut leg, _) = dialed?;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::leg::{self, Leg};
-use crate::dialer::Dialer;
+use crate::dialer::{Ahead, Dialer};
 use crate::tls::upstream::{Mode, Upstream};
 
 /// The server has so long to accept and to agree on TLS.
@@ -51,19 +51,14 @@ fn reason(error: &io::Error) -> String {
 pub struct Way {
     /// The server, and from where it is reached.
     pub reach: Reach,
-    /// A socket that is connected to it already, if there is one. It is used once.
-    pub connected: Option<TcpStream>,
+    /// What there is of the way already.
+    pub ahead: Ahead,
 }
 
 impl Way {
     async fn tcp(&mut self, dialer: &Dialer) -> Result<TcpStream, DialError> {
-        match self.connected.take() {
-            Some(tcp) => Ok(tcp),
-            None => dialer
-                .connect(&self.reach)
-                .await
-                .map_err(DialError::Connect),
-        }
+        let taken = self.ahead.take(dialer, &self.reach).await;
+        taken.map_err(DialError::Connect)
     }
 }
 
