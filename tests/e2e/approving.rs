@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use gateway_tests::gateway::Gateway;
 use gateway_tests::policy_file::{DAEMON_USER, PolicyFile};
 use gateway_tests::programs::{bounded, said};
 use gateway_tests::wait;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 use serde_json::Value;
@@ -129,4 +131,51 @@ fn a_damaged_store_is_told_at_the_start() {
     assert!(shown.contains("approvals.sqlite: "), "{shown}");
     fs::remove_file(&file).unwrap();
     gateway.restart().unwrap();
+}
+
+/// A file system of its own, which holds so little.
+struct Small(PathBuf);
+
+impl Small {
+    fn at(path: PathBuf) -> Self {
+        let (none, size) = (None::<&str>, Some("size=1m"));
+        mount(none, &path, Some("tmpfs"), MsFlags::empty(), size).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        umount2(&self.0, MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_written_down_is_refused() {
+    let mut gateway = gateway(&held("1s"));
+    gateway.stop(Signal::SIGTERM).unwrap();
+    let small = Small::at(gateway.path("state/approvals"));
+    gateway.restart().unwrap();
+    let filler = small.0.join("filler");
+    fs::write(&filler, vec![0; 2 << 20]).unwrap_err();
+    let long = format!("DELETE FROM orders WHERE note = '{}'", "x".repeat(64 << 10));
+    let shown = agent_fails(&gateway, &sql(&long));
+    assert!(
+        shown.contains("ERROR:  gateway: approvals cannot be written down"),
+        "{shown}"
+    );
+    let status = gateway.call(["status"]).unwrap();
+    let problem = said(&status);
+    assert!(
+        problem.contains("approvals.sqlite: database or disk is full"),
+        "{problem}"
+    );
+    fs::remove_file(&filler).unwrap();
+    wait::until("approvals work again", || {
+        let shown = said(&gateway.agent(&sql("DELETE FROM orders WHERE id = -1"))?);
+        Ok(shown.contains("nobody decided in time").then_some(()))
+    })
+    .unwrap();
+    assert!(!said(&gateway.call(["status"]).unwrap()).contains("approvals.sqlite"));
+    gateway.stop(Signal::SIGTERM).unwrap();
 }

@@ -292,6 +292,18 @@ impl Outcome {
             error: None,
         }
     }
+
+    /// How many rows it changed; none where the server does not tell: `TRUNCATE` has no number. What
+    /// failed has changed nothing.
+    pub fn changed(&self) -> Option<u64> {
+        let ends_in_a_number = |tag: &String| {
+            let last = tag.rsplit(' ').next();
+            last.is_some_and(|last| last.parse::<u64>().is_ok())
+        };
+        let failed = self.error.is_some() && self.tags.is_empty();
+        let told = !self.tags.is_empty() && self.tags.iter().all(ends_in_a_number);
+        (failed || told).then_some(self.affected)
+    }
 }
 
 /// What the server told about the session when the gateway itself asked.
@@ -412,4 +424,22 @@ pub struct End {
     pub bytes_in: u64,
     /// Bytes from the server to the client.
     pub bytes_out: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_known_where_the_server_tells() {
+        let outcome = |tags: &[&str]| Outcome {
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            affected: 5,
+            ..Outcome::new(AskId(1))
+        };
+        assert_eq!(outcome(&["DELETE 5"]).changed(), Some(5));
+        assert_eq!(outcome(&["SELECT 1", "INSERT 0 5"]).changed(), Some(5));
+        assert_eq!(outcome(&["DELETE 5", "TRUNCATE TABLE"]).changed(), None);
+        assert_eq!(outcome(&[]).changed(), None);
+    }
 }

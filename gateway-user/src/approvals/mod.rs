@@ -262,6 +262,9 @@ impl Approvals {
 
     /// Why nothing can be approved at the moment, in a sentence.
     pub fn problem(&self) -> Option<String> {
+        if self.errands.is_closed() {
+            return Some("approvals have ended by a fault: restart the daemon".to_owned());
+        }
         let problem = self.problem.lock();
         problem.unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -23,7 +23,7 @@ pub(super) struct Wait {
 #[derive(Debug, Default)]
 pub(super) struct Running {
     asks: HashMap<AskId, GrantId>,
-    over: Vec<(AskId, GrantId, u64)>,
+    over: Vec<(AskId, GrantId, Option<u64>)>,
     /// None as long as nothing ever waited.
     session: Option<SessionId>,
 }
@@ -85,7 +85,7 @@ impl Wait {
             let (approvals, session) = (self.approvals.clone(), session.clone());
             // The session need not wait for the disk. There is one such task for each answer of people.
             tokio::spawn(async move {
-                let told = approvals.finished(grant, session, ask, Some(rows)).await;
+                let told = approvals.finished(grant, session, ask, rows).await;
                 if let Err(error) = told {
                     tracing::warn!(%error, "what passed by a grant is over, and that is not written down");
                 }
@@ -115,7 +115,7 @@ impl Running {
             if let Event::Outcome(outcome) = event
                 && let Some(grant) = self.asks.remove(&outcome.ask)
             {
-                self.over.push((outcome.ask, grant, outcome.affected));
+                self.over.push((outcome.ask, grant, outcome.changed()));
             }
         }
     }
