@@ -103,3 +103,54 @@ fn recorded_sessions_are_judged_by_another_policy() {
             .all(|it| it["before"] == "allow" && it["now"] == "deny")
     );
 }
+
+#[test]
+fn suggested_rules_allow_what_was_observed_and_no_more() {
+    let gateway = gateway(&shop(
+        "upstream = { tls = \"disable\" }\nmode = \"observe\"",
+    ));
+    let seen = [
+        "SELECT count(*) FROM orders",
+        "SELECT name FROM customers WHERE id = 1",
+        "SELECT 1 FROM orders, customers",
+        "BEGIN; SET LOCAL work_mem = '1MB'; COMMIT",
+        "SET search_path = secret; TABLE keys",
+        "TABLE keys",
+    ];
+    let arguments: Vec<&str> = seen.iter().flat_map(|text| ["-c", text]).collect();
+    agent(&gateway, &psql(&arguments));
+    gateway.wait_recordings(1).unwrap();
+    let suggested = gateway.ask(["policy", "suggest", "--all"]).unwrap();
+    assert!(
+        suggested.contains("name = \"agent-shop-select\""),
+        "{suggested}"
+    );
+    let enforced = shop("upstream = { tls = \"disable\" }").piece(&suggested);
+    let file = gateway.path("suggested.toml");
+    fs::write(&file, enforced.render(&gateway.path(""), gateway.port())).unwrap();
+    let file = file.to_str().unwrap();
+    let checked = gateway
+        .call(["policy", "check", "--strict", "--config", file])
+        .unwrap();
+    assert!(checked.status.success(), "{}", said(&checked));
+    let replay = ["policy", "replay", "--all", "--json", "--policy", file];
+    let (replayed, _) = json(&gateway, &replay);
+    assert_eq!(replayed["not_judged"], 0, "{replayed}");
+    let different = replayed["different"].as_array().unwrap();
+    assert!(
+        different.iter().all(|it| it["now"] == "allow"),
+        "{replayed}\n{suggested}"
+    );
+    gateway.reload(&enforced).unwrap();
+    agent(&gateway, &psql(&arguments));
+    for unseen in [
+        "SELECT sum(id) FROM orders",
+        "SELECT name FROM customers FOR UPDATE",
+        "SELECT * FROM totals",
+        "DELETE FROM orders WHERE id = 1",
+        "SET role = app",
+    ] {
+        let said = agent_fails(&gateway, &sql(unseen));
+        assert!(said.contains("gateway: no rule allows"), "{unseen}: {said}");
+    }
+}

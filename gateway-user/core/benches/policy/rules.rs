@@ -109,14 +109,25 @@ pub(crate) fn engine(source: &str) -> Engine {
     compiled.expect("the rules load").0
 }
 
-/// Statements that rules of [`policy`] allow, of a policy of 20 rules and of larger ones.
-pub(crate) const ALLOWED: [&str; 5] = [
-    "SELECT * FROM team1.t10 WHERE id = 1",
-    "SELECT a.x FROM team0.t0 a JOIN team0.t1 USING (id) JOIN team0.t2 USING (id)",
-    "INSERT INTO team1.t11 (a, b) VALUES (1, 2)",
-    "UPDATE team0.t1 SET a = 1 WHERE id = 7",
-    "SELECT * FROM team1.log_2026",
-];
+/// Statements of the team in the middle of a policy of so many rules, each of which a rule allows.
+pub(crate) fn allowed(count: usize) -> Vec<String> {
+    let team = count / 20;
+    let (schema, table) = (format!("team{team}"), |n: usize| {
+        format!("team{team}.t{}", team * 10 + n)
+    });
+    vec![
+        format!("SELECT * FROM {} WHERE id = 1", table(0)),
+        format!(
+            "SELECT a.x FROM {} a JOIN {} USING (id) JOIN {} USING (id)",
+            table(0),
+            table(1),
+            table(2)
+        ),
+        format!("INSERT INTO {} (a, b) VALUES (1, 2)", table(1)),
+        format!("UPDATE {} SET a = 1 WHERE id = 7", table(1)),
+        format!("SELECT * FROM {schema}.log_2026"),
+    ]
+}
 
 /// One that none allows.
 pub(crate) const REFUSED: &str = "DELETE FROM team1.t10";

@@ -1,9 +1,9 @@
 //! `Index`: which rules may be about an action, found without looking at each.
 //!
 //! A bit for each rule: by workload, by group, by verb, and by the values that rules write out, such
-//! as the names of tables. A rule that writes a pattern where others write a name is looked at
-//! whatever the name is. So a policy of a thousand rules costs little more than the few of them that
-//! remain, and nothing is allocated to find those.
+//! as the names of tables, or of their schemas where the name is a pattern. A rule that writes a
+//! pattern for both is looked at whatever the name is. So a policy of a thousand rules costs little
+//! more than the few of them that remain, and nothing is allocated to find those.
 //!
 //! INVARIANT: only rules that could not hold are left out; whether one does is still asked of the
 //! rule. Checked by a property test in `tests/indexing`.
@@ -14,7 +14,7 @@ use std::hash::Hash;
 use super::matching::Condition;
 use super::pattern::{NamePattern, Pattern, Quantifier, TextPattern};
 use super::table::{Rule, Slots};
-use crate::facts::{Fact, FactSet, Scope};
+use crate::facts::{Fact, FactSet, Schema, Scope};
 use crate::glob::Glob;
 use crate::ids::{GroupName, WorkloadName};
 
@@ -63,7 +63,10 @@ struct Values {
     slot: usize,
     /// Of several values of a list, whether all must be among a rule's.
     quantifier: Quantifier,
+    /// By values, or the last parts of names.
     named: Named<Box<str>>,
+    /// By schemas of names.
+    schemas: Named<Box<str>>,
 }
 
 impl Index {
@@ -179,22 +182,50 @@ impl Values {
             // No value is among a rule's.
             Fact::Absent => words.keep(&self.named.rest),
             Fact::Text(text) => words.keep(self.named.get(&**text)),
-            Fact::Texts(texts) => self.keep_list(texts.iter().map(|text| &**text), words),
-            Fact::Names(names) => self.keep_list(names.iter().map(|name| &*name.name), words),
+            Fact::Texts(texts) => self.keep_list(texts.iter().map(|text| (&**text, None)), words),
+            Fact::Names(names) => {
+                let names = names.iter().map(|name| (&*name.name, Some(&name.schema)));
+                self.keep_list(names, words);
+            }
             // It may be any value.
             Fact::Unknown | Fact::Flag(_) | Fact::Number(_) => {}
         }
     }
 
-    fn keep_list<'a>(&self, values: impl ExactSizeIterator<Item = &'a str>, words: &mut Words) {
+    fn keep_list<'a>(
+        &self,
+        values: impl ExactSizeIterator<Item = (&'a str, Option<&'a Schema>)>,
+        words: &mut Words,
+    ) {
         match self.quantifier {
             Quantifier::All if values.len() > 0 => {
                 for value in values {
-                    words.keep(self.named.get(value));
+                    let mut one = Words::of(&self.named.rest);
+                    self.add_one(value, &mut one);
+                    words.keep(one.as_slice());
                 }
             }
             // Of an empty list nothing matches but `[]` and `not`, which are of the rest.
-            Quantifier::All | Quantifier::Any => self.named.keep_any(values, words),
+            Quantifier::All | Quantifier::Any => {
+                let mut any = Words::of(&self.named.rest);
+                values.for_each(|value| self.add_one(value, &mut any));
+                words.keep(any.as_slice());
+            }
+        }
+    }
+
+    /// Adds the rules that a value may match.
+    fn add_one(&self, (value, schema): (&str, Option<&Schema>), words: &mut Words) {
+        words.add(self.named.get(value));
+        match schema {
+            None => {}
+            Some(Schema::In(schema)) => words.add(self.schemas.get(schema)),
+            Some(Schema::OneOf(schemas)) => {
+                schemas
+                    .iter()
+                    .for_each(|it| words.add(self.schemas.get(it)));
+            }
+            Some(Schema::Any) => self.schemas.by_name.values().for_each(|it| words.add(it)),
         }
     }
 }
@@ -215,36 +246,51 @@ fn values(rules: &[Rule], quantifier: Quantifier, verb: Option<usize>) -> Box<[V
         is_worth_it.then(|| Values {
             slot,
             quantifier,
-            named: Named::of(written),
+            named: Named::of(written.clone().map(|it| it.map(|it| it.values))),
+            schemas: Named::of(written.map(|it| it.map(|it| it.schemas))),
         })
     });
     by_slot.collect()
 }
 
-/// The values or last parts of names one of which a fact must have, where a condition writes all of
-/// them out.
-fn written(condition: &Condition) -> Option<Vec<Box<str>>> {
-    let exact = |glob: &Glob| match glob {
-        Glob::Exact(text) => Some(text.clone()),
-        Glob::Any | Glob::Wild(_) => None,
-    };
+/// What a condition writes out: a fact must have one of these values or last parts of names, or a name
+/// in one of these schemas.
+#[derive(Debug, Default)]
+struct Written {
+    values: Vec<Box<str>>,
+    schemas: Vec<Box<str>>,
+}
+
+/// What a condition writes out, where each of its patterns writes out something.
+fn written(condition: &Condition) -> Option<Written> {
+    let mut written = Written::default();
     match (&condition.pattern, condition.scope) {
         (Pattern::Text(patterns), Scope::Action) => {
-            let texts = patterns.iter().map(|pattern| match pattern {
-                TextPattern::Glob(glob) => exact(glob),
-                TextPattern::Regex(_) => None,
-            });
-            texts.collect()
+            for pattern in patterns {
+                let TextPattern::Glob(Glob::Exact(text)) = pattern else {
+                    return None;
+                };
+                written.values.push(text.clone());
+            }
         }
         (Pattern::Names(patterns), Scope::Action) => {
-            let names = patterns.iter().map(|pattern| match pattern {
-                NamePattern::Parts { name, .. } => exact(name),
-                NamePattern::Regex(_) => None,
-            });
-            names.collect()
+            for pattern in patterns {
+                match pattern {
+                    NamePattern::Parts {
+                        name: Glob::Exact(name),
+                        ..
+                    } => written.values.push(name.clone()),
+                    NamePattern::Parts {
+                        schema: Glob::Exact(schema),
+                        ..
+                    } => written.schemas.push(schema.clone()),
+                    NamePattern::Parts { .. } | NamePattern::Regex(_) => return None,
+                }
+            }
         }
-        _ => None,
+        _ => return None,
     }
+    Some(written)
 }
 
 /// No rule of so many.

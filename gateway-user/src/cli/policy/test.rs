@@ -315,6 +315,18 @@ expect = "allow"
     }
 
     #[test]
+    fn cases_say_who_and_when() {
+        let more = "at = \"2026-03-29T02:30:00+01:00\"\nprocess = { uid = 0, exe = \"/bin/sh\" }\n";
+        let changed = CASES.replacen("statement", &format!("{more}statement"), 1);
+        assert_eq!(judged(&changed).unwrap(), "4 as expected\n");
+        let wrong = changed.replace("2026-03-29", "2026-13-29");
+        assert!(judged(&wrong).unwrap_err().contains("cases.toml:"));
+        let wrong = changed.replace("uid", "user");
+        let error = judged(&wrong).unwrap_err();
+        assert!(error.contains("unknown field `user`"), "{error}");
+    }
+
+    #[test]
     fn what_cannot_be_tried_is_a_mistake() {
         for (from, to, expected) in [
             (

@@ -154,7 +154,8 @@ fn rules_are_found_by_table() {
             "[[rule]]\nname = 'r{n}'\naction = '{action}'\nmatch = {{ table = 'public.t{n}' }}\n"
         )
     };
-    let globs = "[[rule]]\nname = 'all'\naction = 'allow'\nmatch = { table = 't*' }\n";
+    let globs = "[[rule]]\nname = 'all'\naction = 'allow'\nmatch = { table = 't*' }\n\
+                 [[rule]]\nname = 'team'\naction = 'allow'\nmatch = { table = ['team.*', 't7'] }\n";
     let rules: String = (0..200).map(rule).collect();
     let engine = engine(&format!("{rules}{globs}"));
     let looked_at = |sql: &str| {
@@ -173,11 +174,12 @@ fn rules_are_found_by_table() {
         let all = of(Effect::Deny).chain(of(Effect::Allow));
         all.map(|rule| rule.name.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(looked_at("TABLE t7"), ["r7", "all"]);
+    assert_eq!(looked_at("TABLE t7"), ["r7", "all", "team"]);
+    assert_eq!(looked_at("TABLE team.x"), ["all", "team"]);
     assert_eq!(looked_at("TABLE t8"), ["r8", "all"]);
     assert_eq!(looked_at("SELECT FROM t7, t9, t8"), ["r7", "r9", "all"]);
     assert_eq!(looked_at("SELECT 1"), ["all"]);
-    assert_eq!(looked_at("DO 'x'").len(), 201);
+    assert_eq!(looked_at("DO 'x'").len(), 202);
 }
 
 #[test]
