@@ -1,23 +1,47 @@
 //! The control API as other programs see it: what is described is what is served.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use gateway_tests::cgroup::Cgroup;
-use gateway_tests::programs::root;
+use gateway_tests::gateway::Gateway;
+use gateway_tests::programs::{root, said};
 use gateway_tests::wait;
+use serde_json::Value;
 
 use crate::stage::{direct, gateway, python_client, server, shop, sql, wait_logged};
 
+/// A client of the agent's, by another account than who decides.
+fn start(gateway: &Gateway, statement: &str) -> Child {
+    let mut run = gateway.run_with(&["--as", "agent", "--user", "nobody"], &sql(statement));
+    run.stdout(Stdio::null()).stderr(Stdio::null());
+    run.spawn().unwrap()
+}
+
 #[test]
 fn answers_are_as_described() {
-    let gateway = gateway(&shop("upstream = { tls = \"disable\" }").allow_all());
+    let held = "match = { verb = \"delete\" }\napprovers = [\"owners\"]\nreason = \"looked at\"";
+    let policy = shop("upstream = { tls = \"disable\" }")
+        .piece("[[approvers]]\nname = \"owners\"\nusers = [\"root\"]\ngroups = [\"daemon\"]")
+        .rule("everything", "allow", "")
+        .rule("deletes-wait", "approve", held);
+    let gateway = gateway(&policy);
     let statement = "SELECT pg_sleep(401)";
-    let mut run = gateway.run("agent", &sql(statement));
-    run.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = run.spawn().unwrap();
+    let mut children = vec![start(&gateway, statement)];
     wait_logged(server(), statement);
     let status = gateway.status().unwrap();
     let session = status["connections"][0]["session"].as_str().unwrap();
+    for id in ["-401", "-402"] {
+        children.push(start(
+            &gateway,
+            &format!("DELETE FROM orders WHERE id = {id}"),
+        ));
+    }
+    wait::until("both wait", || {
+        let all: Vec<Value> =
+            serde_json::from_str(&gateway.ask(["approvals", "list", "--json"])?)?;
+        Ok((all.len() == 2).then_some(()))
+    })
+    .unwrap();
     let cgroup = Cgroup::new("described").unwrap();
     let socket = gateway.path("run/control.sock");
     let mut check = python_client("openapi.py", &socket.display().to_string());
@@ -27,10 +51,8 @@ fn answers_are_as_described() {
         .arg(cgroup.path())
         .arg("agent");
     let ran = direct(&check);
-    assert!(
-        ran.status.success(),
-        "{}",
-        gateway_tests::programs::said(&ran)
-    );
-    wait::until("the killed client ends", || Ok(child.try_wait()?)).unwrap();
+    assert!(ran.status.success(), "{}", said(&ran));
+    for mut child in children {
+        wait::until("the client ends", || Ok(child.try_wait()?)).unwrap();
+    }
 }

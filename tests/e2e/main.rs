@@ -18,6 +18,8 @@ mod connects;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod deciding;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod drivers;

@@ -19,4 +19,5 @@ pub mod programs;
 pub mod recordings;
 pub mod sandbox;
 pub mod terminal;
+pub mod tmux;
 pub mod wait;

@@ -57,6 +57,7 @@ impl Purpose {
                 "gcc",
                 "libc6-dev",
                 "dnsmasq-base",
+                "tmux",
                 "bind9-dnsutils",
                 // Everyday tools that have to work in a run.
                 "bubblewrap",

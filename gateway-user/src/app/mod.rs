@@ -33,6 +33,7 @@ use crate::config::{self, Config, ConfigError};
 use crate::control::attachments::{self, Attachments, AttachmentsError};
 use crate::control::frozen::{self, Frozen, FrozenError};
 use crate::control::operations::OperationError;
+use crate::control::peer;
 use crate::control::runs::Given;
 use crate::control::server::{self, SocketError};
 use crate::kernel::listeners::{self, ListenError, Listeners};
@@ -135,6 +136,8 @@ struct Parts {
     /// What runs are given, and what is kept from them.
     given: Given,
     control: UnixListener,
+    /// The socket for people who only decide on requests.
+    approvers: UnixListener,
     /// Held to the end: it is what makes this the only daemon.
     _lock: Lock,
 }
@@ -221,7 +224,8 @@ fn prepare_daemon(
         Timestamp::now(),
     )?;
     let given = given(daemon, &authority)?;
-    let control = server::listen(&daemon.runtime.join("control.sock"))?;
+    let control = server::listen(&daemon.runtime.join("control.sock"), peer::OPERATORS)?;
+    let approvers = server::listen(&daemon.runtime.join("approvals.sock"), peer::APPROVERS)?;
     descent::descend(&config, user, kernel::needs_cap_bpf())?;
     let live = Live::default();
     let approvals = approvals(daemon, &live)?;
@@ -240,6 +244,7 @@ fn prepare_daemon(
         log,
         given,
         control,
+        approvers,
         _lock: lock,
     })
 }

@@ -25,7 +25,8 @@ use super::stopping::{Turns, until};
 use super::{AppError, Parts, supervisor, times};
 use crate::admission::Admission;
 use crate::control::operations::{self, OperationError, Operations, Settings};
-use crate::control::{server, sights};
+use crate::control::server::{self, Door};
+use crate::control::sights;
 use crate::dialer::{Dialer, Opened};
 use crate::intake::{FAREWELLS, Intake};
 use crate::kernel::Kernel;
@@ -80,13 +81,15 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
 
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
-    let control = UnixListener::from_std(parts.control.try_clone().map_err(AppError::Runtime)?)
-        .map_err(AppError::Runtime)?;
-    tasks.spawn(control_task(
-        control,
-        Arc::clone(&operations),
-        stopped.clone(),
-    ));
+    for (listener, door) in [
+        (&parts.control, Door::Operators),
+        (&parts.approvers, Door::Approvers),
+    ] {
+        let listener = listener.try_clone().and_then(UnixListener::from_std);
+        let listener = listener.map_err(AppError::Runtime)?;
+        let operations = Arc::clone(&operations);
+        tasks.spawn(control_task(listener, door, operations, stopped.clone()));
+    }
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
     tasks.spawn(sights::tell(Arc::clone(&operations)));
     tasks.spawn(times::keep_task(
@@ -273,10 +276,11 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 async fn control_task(
     listener: UnixListener,
+    door: Door,
     operations: Arc<Operations>,
     stopped: watch::Receiver<bool>,
 ) {
-    if let Err(error) = server::serve(listener, operations, until(stopped)).await {
+    if let Err(error) = server::serve(listener, door, operations, until(stopped)).await {
         tracing::error!(%error, "the control socket failed");
     }
 }

@@ -3,6 +3,7 @@
 //! Each command has a file of its own with its arguments. How errors look is in `failure`, where
 //! the daemon's files are in `place`. Errors here are `anyhow`, since a person reads them.
 
+mod approvals;
 mod attach;
 mod check;
 mod coverage;
@@ -99,6 +100,10 @@ Examples:
     Detach(attach::DetachArgs),
     /// Show what is attached and which sessions are open
     Status(status::StatusArgs),
+    /// List, show and decide on what waits for people
+    Approvals(approvals::ApprovalsArgs),
+    /// List and take back what people let pass beforehand
+    Grants(approvals::GrantsArgs),
     /// Stop a workload: end all it has open, refuse all it opens, until it is thawed
     #[command(after_help = "\
 It survives restarts of the daemon and of the host. A statement that a server is busy with is
@@ -197,6 +202,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Status(args) => {
             let places = places()?;
             talk(status::run(&client(&places), &places, args))
+        }
+        Command::Approvals(args) => {
+            let places = places()?;
+            talk(approvals::run(&places, args))
+        }
+        Command::Grants(args) => {
+            let places = places()?;
+            talk(approvals::run_grants(&places, args))
         }
         Command::Freeze(args) => talk(freeze::freeze(&client(&places()?), args)),
         Command::Thaw(args) => talk(freeze::thaw(&client(&places()?), args)),

@@ -5,9 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gateway_core::ids::WorkloadName;
+use bytes::BytesMut;
+use gateway_core::ids::{RequestId, WorkloadName};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -18,13 +20,19 @@ use super::api::{
     AttachRequest, Attached, Detached, FreezeRequest, Froze, Killed, Problem, Reloaded, Run,
     RunEnded, RunRequest, Status, Thawed,
 };
+use super::approvals::Which;
+use super::approvals::api::{Approval, ApproveRequest, Brief, DenyRequest, Grant, Line};
 use super::coverage::Coverage;
 use crate::kernel::CgroupId;
 
 /// An answer is a list of sessions at most: a few hundred bytes for each.
 const ANSWER_LIMIT: usize = 64 << 20;
+/// A line is about one request, or one grant with its likeness.
+const LINE_LIMIT: usize = 16 << 20;
 /// The slowest request is a reload, which reads certificates and compiles the policy.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+type Connected = Connection<TokioIo<UnixStream>, Full<Bytes>>;
 
 /// Why a request got no good answer.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +157,77 @@ impl Client {
         self.ask(Method::DELETE, &path, None::<&()>).await
     }
 
+    /// The requests that wait, or with `all` also those that are over.
+    pub async fn approvals(&self, which: Which) -> Result<Vec<Brief>, ClientError> {
+        let path = format!("/v1/approvals?state={}", which.word());
+        self.ask(Method::GET, &path, None::<&()>).await
+    }
+
+    /// One request, whole, by the beginning or end of its id.
+    pub async fn approval(&self, id: &str) -> Result<Approval, ClientError> {
+        let path = format!("/v1/approvals/{}", segment(id));
+        self.ask(Method::GET, &path, None::<&()>).await
+    }
+
+    /// Says yes.
+    pub async fn approve(
+        &self,
+        id: &RequestId,
+        request: &ApproveRequest,
+    ) -> Result<Approval, ClientError> {
+        let path = format!("/v1/approvals/{}/approve", segment(id.as_str()));
+        self.ask(Method::POST, &path, Some(request)).await
+    }
+
+    /// Says no.
+    pub async fn deny(
+        &self,
+        id: &RequestId,
+        request: &DenyRequest,
+    ) -> Result<Approval, ClientError> {
+        let path = format!("/v1/approvals/{}/deny", segment(id.as_str()));
+        self.ask(Method::POST, &path, Some(request)).await
+    }
+
+    /// What people let pass beforehand.
+    pub async fn grants(&self, which: Which) -> Result<Vec<Grant>, ClientError> {
+        let path = format!("/v1/grants?state={}", which.word());
+        self.ask(Method::GET, &path, None::<&()>).await
+    }
+
+    /// Takes a grant back.
+    pub async fn revoke(&self, id: &str) -> Result<Grant, ClientError> {
+        let path = format!("/v1/grants/{}/revoke", segment(id));
+        self.ask(Method::POST, &path, None::<&()>).await
+    }
+
+    /// What waits, and what happens from now on.
+    pub async fn watch(&self) -> Result<Watch, ClientError> {
+        let response = tokio::time::timeout(DEADLINE, async {
+            let (mut sender, connection) = self.connect().await?;
+            // It is driven for as long as somebody reads; how it ends, they see.
+            tokio::spawn(connection);
+            let path = "/v1/approvals/watch";
+            let response = sender
+                .send_request(ask_for(Method::GET, path, Bytes::new()))
+                .await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_LIMIT)
+                .collect()
+                .await;
+            let body = body.map_err(|e| ClientError::Body(e.to_string()))?;
+            Err(refused(status, &body.to_bytes(), path))
+        });
+        let response = response.await.map_err(|_elapsed| ClientError::Silent)??;
+        Ok(Watch {
+            body: response.into_body(),
+            read: BytesMut::new(),
+        })
+    }
+
     /// Reads the configuration again.
     pub async fn reload(&self) -> Result<Reloaded, ClientError> {
         self.ask(Method::POST, "/v1/reload", None::<&()>).await
@@ -186,19 +265,8 @@ impl Client {
             .map(serde_json::to_vec)
             .transpose()?
             .unwrap_or_default();
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|e| self.not_reached(e))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", "gateway")
-            .header("content-type", "application/json")
-            .header("connection", "close")
-            .body(Full::new(Bytes::from(body)))
-            .expect("method, path and headers are valid by construction");
+        let (mut sender, connection) = self.connect().await?;
+        let request = ask_for(method, path, Bytes::from(body));
         // The connection has to be driven while the answer is awaited. When it ends with an error
         // the exchange tells of it, so its own result says nothing more.
         let exchange = async {
@@ -216,11 +284,14 @@ impl Client {
         if status.is_success() {
             return Ok(body);
         }
-        let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {
-            error: format!("the daemon answered {status} to {path}"),
-            help: Some("is it another version than this command?".to_owned()),
-        });
-        Err(ClientError::Refused { status, problem })
+        Err(refused(status, &body, path))
+    }
+
+    async fn connect(&self) -> Result<(SendRequest<Full<Bytes>>, Connected), ClientError> {
+        let stream = UnixStream::connect(&self.socket)
+            .await
+            .map_err(|e| self.not_reached(e))?;
+        Ok(hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?)
     }
 
     fn not_reached(&self, error: io::Error) -> ClientError {
@@ -234,6 +305,64 @@ impl Client {
                 socket,
                 source: error,
             },
+        }
+    }
+}
+
+fn ask_for(method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "gateway")
+        .header("content-type", "application/json")
+        .header("connection", "close")
+        .body(Full::new(body))
+        .expect("method, path and headers are valid by construction")
+}
+
+fn refused(status: StatusCode, body: &[u8], path: &str) -> ClientError {
+    let problem = serde_json::from_slice(body).unwrap_or_else(|_| Problem {
+        error: format!("the daemon answered {status} to {path}"),
+        help: Some("is it another version than this command?".to_owned()),
+    });
+    ClientError::Refused { status, problem }
+}
+
+/// What the daemon tells of approvals, line by line.
+#[derive(Debug)]
+pub struct Watch {
+    body: Incoming,
+    read: BytesMut,
+}
+
+impl Watch {
+    /// The next line; none when the daemon ended. Cancel safe.
+    pub async fn next(&mut self) -> Result<Option<Line>, ClientError> {
+        loop {
+            while let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                let line = self.read.split_to(end + 1);
+                let text = line.trim_ascii();
+                if text.is_empty() {
+                    continue;
+                }
+                match serde_json::from_slice(text) {
+                    Ok(line) => return Ok(Some(line)),
+                    // A newer daemon's. What it is about is in the lists.
+                    Err(error) => tracing::debug!(%error, "a line that is not understood"),
+                }
+            }
+            if self.read.len() > LINE_LIMIT {
+                return Err(ClientError::Body("a line is too long".to_owned()));
+            }
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.read.extend_from_slice(&data);
+                    }
+                }
+                Some(Err(error)) => return Err(error.into()),
+                None => return Ok(None),
+            }
         }
     }
 }

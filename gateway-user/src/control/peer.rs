@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
+use gateway_core::approvals::person::{Person, Seat};
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use tokio::net::UnixListener;
 
@@ -14,6 +15,10 @@ use crate::observe::enforcement::Operator;
 
 /// The group whose members may speak to the daemon, where it exists.
 pub const OPERATORS: &str = "gateway-operators";
+
+/// The group whose members may speak to the daemon about approvals, where it exists. It makes nobody
+/// an approver.
+pub const APPROVERS: &str = "gateway-approvers";
 
 /// The process at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +63,26 @@ impl From<Peer> for Operator {
 impl Peer {
     /// Whether the peer is root or an operator.
     pub fn is_permitted(&self) -> bool {
-        self.uid == 0 || operators().is_some_and(|group| self.belongs_to(group))
+        self.uid == 0 || group_of(OPERATORS).is_some_and(|group| self.belongs_to(group))
+    }
+
+    /// Whether the peer may speak about approvals.
+    pub fn may_approve(&self) -> bool {
+        group_of(APPROVERS).is_some_and(|group| self.belongs_to(group))
+    }
+
+    /// The account, and the groups that the user database gives it; none for a user that it does not
+    /// know. What groups the process runs with is not looked at: a program may lend them.
+    pub fn person(&self, seat: Seat) -> Option<Person> {
+        let user = User::from_uid(Uid::from_raw(self.uid)).ok().flatten()?;
+        let groups = supplementary(self.uid).into_iter();
+        let names = groups.filter_map(|id| Some(Group::from_gid(id).ok()??.name));
+        Some(Person {
+            name: user.name,
+            uid: self.uid,
+            groups: names.collect(),
+            seat,
+        })
     }
 
     /// The path of the cgroup that its process is in, below the cgroup v2 mount; none when the
@@ -75,13 +99,10 @@ impl Peer {
     }
 }
 
-/// The operators' group, where it exists.
-pub fn operators() -> Option<Gid> {
+/// A group, where the host has it.
+pub fn group_of(name: &str) -> Option<Gid> {
     // A group database that cannot be read is like one without the group: only root is let in.
-    Group::from_name(OPERATORS)
-        .ok()
-        .flatten()
-        .map(|group| group.gid)
+    Group::from_name(name).ok().flatten().map(|group| group.gid)
 }
 
 /// The groups that the user database gives to `uid`; none for a user it does not know.
@@ -97,6 +118,22 @@ fn supplementary(uid: u32) -> Vec<Gid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_person_is_who_the_user_database_says() {
+        let peer = |uid| Peer {
+            uid,
+            gid: 0,
+            pid: None,
+        };
+        let root = peer(0).person(Seat::Host).unwrap();
+        assert_eq!((root.name.as_str(), root.uid), ("root", 0));
+        assert!(root.groups.contains(&"root".to_owned()), "{root:?}");
+        // Not by the group that its process runs with.
+        let nobody = peer(65534).person(Seat::Host).unwrap();
+        assert!(!nobody.groups.contains(&"root".to_owned()), "{nobody:?}");
+        assert_eq!(peer(3_999_999_999).person(Seat::Host), None);
+    }
 
     #[test]
     fn root_is_permitted_and_nobody_is_not() {

@@ -13,16 +13,17 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use gateway_core::ids::WorkloadName;
 
 use super::api::{AttachRequest, FreezeRequest, RunRequest};
+use super::approvals;
 use super::metrics;
 use super::operations::Operations;
 use super::peer::Peer;
-use super::server::{Body, Id, answer, perform};
+use super::server::{Body, Door, Id, answer, perform};
 
 /// The description, as it is served too.
 pub const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 
 /// One route.
-struct Route {
+pub struct Route {
     /// Read by the test that compares them with the description.
     #[cfg_attr(not(test), expect(dead_code, reason = "only the test asks for it"))]
     method: Method,
@@ -30,23 +31,33 @@ struct Route {
     handler: MethodRouter<Arc<Operations>>,
 }
 
-/// All of them.
-pub(super) fn router() -> Router<Arc<Operations>> {
-    let all = all().into_iter();
-    all.fold(Router::new(), |router, route| {
+/// Those that a door has.
+pub(super) fn router(door: Door) -> Router<Arc<Operations>> {
+    let routes = match door {
+        Door::Operators => all(),
+        Door::Approvers => {
+            let mut routes = approvals::routes::all();
+            routes.push(route(Method::GET, DESCRIBED, description));
+            routes
+        }
+    };
+    routes.into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.handler)
     })
 }
+
+/// Where the description is.
+const DESCRIBED: &str = "/v1/openapi.json";
 
 fn all() -> Vec<Route> {
     const DELETE: Method = Method::DELETE;
     const GET: Method = Method::GET;
     const POST: Method = Method::POST;
-    vec![
+    let mut all = vec![
         route(GET, "/v1/status", status),
         route(GET, "/v1/coverage", coverage),
         route(GET, "/v1/metrics", numbers),
-        route(GET, "/v1/openapi.json", description),
+        route(GET, DESCRIBED, description),
         route(GET, "/v1/attachments", attachments),
         route(POST, "/v1/attachments", attach),
         route(DELETE, "/v1/attachments/{cgroup}", detach),
@@ -57,10 +68,13 @@ fn all() -> Vec<Route> {
         route(DELETE, "/v1/freezes/{workload}", thaw),
         route(DELETE, "/v1/sessions/{session}", kill),
         route(POST, "/v1/reload", reload),
-    ]
+    ];
+    all.extend(approvals::routes::all());
+    all
 }
 
-fn route<H, T>(method: Method, path: &'static str, handler: H) -> Route
+/// A route with its handler.
+pub fn route<H, T>(method: Method, path: &'static str, handler: H) -> Route
 where
     H: Handler<T, Arc<Operations>>,
     T: 'static,

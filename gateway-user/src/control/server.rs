@@ -20,7 +20,7 @@ use tokio::net::UnixListener;
 
 use super::api::Problem;
 use super::operations::{OperationError, Operations};
-use super::peer::{OPERATORS, Peer, operators};
+use super::peer::{APPROVERS, OPERATORS, Peer, group_of};
 use super::routes;
 use crate::kernel::CgroupId;
 
@@ -32,11 +32,11 @@ pub struct SocketError {
     source: io::Error,
 }
 
-/// Opens the socket, not blocking: for root, and for the operators' group where there is one.
+/// Opens a socket, not blocking: for root, and for `group` where the host has it.
 ///
 /// The caller holds the runtime directory's lock, so a socket that is there already is a dead
 /// daemon's and is replaced.
-pub fn listen(path: &Path) -> Result<StdUnixListener, SocketError> {
+pub fn listen(path: &Path, group: &str) -> Result<StdUnixListener, SocketError> {
     let open = || -> io::Result<StdUnixListener> {
         // Made under another name and moved when its rights are set, so that at no moment anybody
         // else can connect.
@@ -47,7 +47,7 @@ pub fn listen(path: &Path) -> Result<StdUnixListener, SocketError> {
         }
         let listener = StdUnixListener::bind(&draft)?;
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;
-        if let Some(group) = operators() {
+        if let Some(group) = group_of(group) {
             std::os::unix::fs::chown(&draft, None, Some(group.as_raw()))?;
         }
         std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o660))?;
@@ -61,39 +61,53 @@ pub fn listen(path: &Path) -> Result<StdUnixListener, SocketError> {
     })
 }
 
+/// Whom a socket is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Operators, who may do everything.
+    Operators,
+    /// People who decide on requests, and may do nothing else.
+    Approvers,
+}
+
 /// Serves until `stop` completes and the requests under way are answered.
 pub async fn serve(
     listener: UnixListener,
+    door: Door,
     operations: Arc<Operations>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let app = routes(operations).into_make_service_with_connect_info::<Peer>();
+    let app = routes(operations, door).into_make_service_with_connect_info::<Peer>();
     axum::serve(listener, app)
         .with_graceful_shutdown(stop)
         .await
 }
 
-fn routes(operations: Arc<Operations>) -> Router {
-    routes::router()
+fn routes(operations: Arc<Operations>, door: Door) -> Router {
+    routes::router(door)
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn_with_state(
-            Arc::clone(&operations),
-            only_operators,
+            (door, Arc::clone(&operations)),
+            only_people,
         ))
         .with_state(operations)
 }
 
-async fn only_operators(
-    State(operations): State<Arc<Operations>>,
+async fn only_people(
+    State((door, operations)): State<(Door, Arc<Operations>)>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     request: Request,
     next: Next,
 ) -> Response {
-    let problem = if !peer.is_permitted() {
+    let (is_permitted, group) = match door {
+        Door::Operators => (peer.is_permitted(), OPERATORS),
+        Door::Approvers => (peer.is_permitted() || peer.may_approve(), APPROVERS),
+    };
+    let problem = if !is_permitted {
         Problem {
             error: format!("user {} may not control the gateway", peer.uid),
-            help: Some(format!("be root, or a member of the group `{OPERATORS}`")),
+            help: Some(format!("be root, or a member of the group `{group}`")),
         }
     } else if operations.is_agent(peer) {
         Problem {
@@ -128,41 +142,63 @@ pub(super) async fn answer<T: Send + 'static>(
 ) -> Response {
     match tokio::task::spawn_blocking(operation).await {
         Ok(Ok(outcome)) => form(outcome),
-        Ok(Err(error)) => (code(&error), Json(problem(&error))).into_response(),
-        Err(_panicked) => {
-            let problem = Problem {
-                error: "the daemon failed inside".to_owned(),
-                help: Some("its own log says where; please report it".to_owned()),
-            };
-            (StatusCode::INTERNAL_SERVER_ERROR, Json(problem)).into_response()
+        Ok(Err(error)) => refuse(&error),
+        Err(_panicked) => broken(),
+    }
+}
+
+/// An error that is answered with.
+pub(super) trait Refusal: std::error::Error {
+    /// The status of the answer.
+    fn status(&self) -> StatusCode;
+    /// What to do about it.
+    fn help(&self) -> Option<String>;
+}
+
+/// The answer that says no.
+pub(super) fn refuse(error: &impl Refusal) -> Response {
+    (error.status(), Json(problem(error))).into_response()
+}
+
+/// The answer when there was a panic.
+pub(super) fn broken() -> Response {
+    let problem = Problem {
+        error: "the daemon failed inside".to_owned(),
+        help: Some("its own log says where; please report it".to_owned()),
+    };
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(problem)).into_response()
+}
+
+impl Refusal for OperationError {
+    fn status(&self) -> StatusCode {
+        match self {
+            OperationError::NotAttached { .. }
+            | OperationError::NoRun { .. }
+            | OperationError::NotFrozen { .. }
+            | OperationError::NoSession { .. } => StatusCode::NOT_FOUND,
+            OperationError::AttachedAlready { .. }
+            | OperationError::DetachFrozen { .. }
+            | OperationError::SeveralSessions { .. } => StatusCode::CONFLICT,
+            OperationError::Reason { .. } => StatusCode::BAD_REQUEST,
+            OperationError::NoWorkload { .. }
+            | OperationError::Configuration(_)
+            | OperationError::Kernel(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            OperationError::Attachments(_)
+            | OperationError::Frozen(_)
+            | OperationError::HalfFrozen { .. }
+            | OperationError::Log(_)
+            | OperationError::Cgroup { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
-}
 
-fn code(error: &OperationError) -> StatusCode {
-    match error {
-        OperationError::NotAttached { .. }
-        | OperationError::NoRun { .. }
-        | OperationError::NotFrozen { .. }
-        | OperationError::NoSession { .. } => StatusCode::NOT_FOUND,
-        OperationError::AttachedAlready { .. }
-        | OperationError::DetachFrozen { .. }
-        | OperationError::SeveralSessions { .. } => StatusCode::CONFLICT,
-        OperationError::Reason { .. } => StatusCode::BAD_REQUEST,
-        OperationError::NoWorkload { .. }
-        | OperationError::Configuration(_)
-        | OperationError::Kernel(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        OperationError::Attachments(_)
-        | OperationError::Frozen(_)
-        | OperationError::HalfFrozen { .. }
-        | OperationError::Log(_)
-        | OperationError::Cgroup { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    fn help(&self) -> Option<String> {
+        OperationError::help(self)
     }
 }
 
-fn problem(error: &OperationError) -> Problem {
+fn problem(error: &impl Refusal) -> Problem {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(inner) = cause {
         let inner_text = inner.to_string();
         if !text.contains(&inner_text) {

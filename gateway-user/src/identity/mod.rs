@@ -15,10 +15,12 @@ use gateway_core::ids::{GroupName, WorkloadName};
 use gateway_core::subject::{Process, Subject};
 use tokio::sync::Semaphore;
 
-use self::process::Seen;
+pub use self::process::Parent;
 
 /// A look at `/proc` may take so long.
 const LOOK: Duration = Duration::from_millis(500);
+/// So many processes above another one are shown.
+const PARENTS: usize = 8;
 /// So many looks are under way at a time. What a process may hold up are these threads.
 static LOOKS: Semaphore = Semaphore::const_new(16);
 
@@ -80,9 +82,17 @@ pub fn is_gone(process: &Process) -> bool {
     process.start_ticks.is_some() && process::start_ticks(process.pid) != process.start_ticks
 }
 
+/// The processes above one that may still run, nearest first. Like its own name and command line, theirs
+/// are what they say of themselves.
+pub async fn parents(process: &Process) -> Vec<Parent> {
+    let (pid, start_ticks) = (process.pid, process.start_ticks);
+    let above = look(move || Some(process::above(pid, start_ticks?, PARENTS))).await;
+    above.unwrap_or_default()
+}
+
 /// Runs a look where it may block. The command line lies in the process's own memory, which may be
 /// of a kind (`userfaultfd`, a file of FUSE) that it never lets anybody read to the end.
-async fn look(at: impl FnOnce() -> Option<Seen> + Send + 'static) -> Option<Seen> {
+async fn look<T: Send + 'static>(at: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
     let look = async {
         let turn = LOOKS.acquire().await.ok()?;
         let look = tokio::task::spawn_blocking(move || {
@@ -102,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn a_process_that_cannot_be_looked_at_holds_up_nobody() {
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let seen = look(move || held.recv().ok().and(None)).await;
+        let seen: Option<()> = look(move || held.recv().ok().and(None)).await;
         assert!(seen.is_none());
         drop(release);
     }

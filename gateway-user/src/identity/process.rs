@@ -12,6 +12,17 @@ const COMMAND_LINE_LIMIT: u64 = 4096;
 /// architecture that Linux shows user space.
 const TICKS_PER_SECOND: u64 = 100;
 
+/// A process above another one, as it calls itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The process.
+    pub pid: u32,
+    /// Its name for itself.
+    pub comm: String,
+    /// Its command line; cut to 4 KiB.
+    pub command_line: Vec<String>,
+}
+
 /// What there was to see.
 pub(super) struct Seen {
     pub(super) exe: Option<String>,
@@ -47,11 +58,59 @@ pub(super) fn start_ticks(pid: u32) -> Option<u64> {
     parse_start_ticks(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Field 22. The second field is the name in parentheses, which may hold anything, also `) `.
+/// Field 22.
 fn parse_start_ticks(stat: &[u8]) -> Option<u64> {
+    field(stat, 22)
+}
+
+/// One of the fields behind the second, which is the name in parentheses and may hold anything, also
+/// `) `.
+fn field<T: std::str::FromStr>(stat: &[u8], number: usize) -> Option<T> {
     let end = memchr::memrchr(b')', stat)?;
     let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace();
+    fields.nth(number.checked_sub(3)?)?.parse().ok()
+}
+
+/// The processes above `pid`, which started at `start_ticks`, nearest first; at most so many.
+pub(super) fn above(pid: u32, start_ticks: u64, most: usize) -> Vec<Parent> {
+    let mut above = Vec::new();
+    let (mut child, mut started) = (pid, start_ticks);
+    while above.len() < most {
+        let Some((parent, parent_started)) = parent_of(child, started) else {
+            break;
+        };
+        let seen = Parent {
+            pid: parent,
+            comm: comm(parent).unwrap_or_default(),
+            command_line: command_line(parent).unwrap_or_default(),
+        };
+        // What was read is the parent's own only if it is there still.
+        if self::start_ticks(parent) != Some(parent_started) {
+            break;
+        }
+        above.push(seen);
+        (child, started) = (parent, parent_started);
+    }
+    above
+}
+
+/// Field 4, of a process that is still the one which started then, and when that one started.
+fn parent_of(pid: u32, start_ticks: u64) -> Option<(u32, u64)> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    if parse_start_ticks(&stat)? != start_ticks {
+        return None;
+    }
+    let parent: u32 = field(&stat, 4)?;
+    let started = self::start_ticks(parent)?;
+    // One that started later took over the number of one that is gone.
+    (started <= start_ticks).then_some((parent, started))
+}
+
+fn comm(pid: u32) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    let name = name.strip_suffix(b"\n").unwrap_or(&name);
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 fn command_line(pid: u32) -> Option<Vec<String>> {
@@ -79,7 +138,7 @@ fn cgroup(pid: u32) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{look, parse_start_ticks};
+    use super::{above, look, parse_start_ticks, start_ticks};
 
     #[test]
     fn a_name_cannot_pose_as_other_fields() {
@@ -87,6 +146,18 @@ mod tests {
             b"7 (a) R 1 2 3 4 5 6 7 8) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4242 20";
         assert_eq!(parse_start_ticks(stat), Some(4242));
         assert_eq!(parse_start_ticks(b"7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn parents_are_found_up_to_the_first_process() {
+        let pid = std::process::id();
+        let started = start_ticks(pid).unwrap();
+        let found = above(pid, started, 8);
+        assert_eq!(
+            found.first().unwrap().pid,
+            std::os::unix::process::parent_id()
+        );
+        assert!(above(pid, started, 1).len() == 1 && above(pid, started + 1, 8).is_empty());
     }
 
     #[test]

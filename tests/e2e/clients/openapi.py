@@ -1,5 +1,5 @@
 """Holds the control API against its description. Arguments: the socket, the description, an open session,
-a cgroup to attach, a workload of the configuration.
+a cgroup to attach, a workload of the configuration. Two requests wait that the caller may decide on.
 
 Every operation is done once and in error; each answer has to be of a described status and, with every
 object closed to fields that are not described, of the described shape. Prints the operations that
@@ -51,6 +51,13 @@ components = closed(description["components"])
 done = set()
 
 
+def validated(what, schema, got):
+    """Checks a value against a schema of the description, with all objects closed."""
+    schema = {"$ref": "#/schema", "schema": closed(schema), "components": components}
+    errors = list(Draft202012Validator(schema, format_checker=formats).iter_errors(got))
+    assert not errors, f"{what}: {[error.message for error in errors]}"
+
+
 def check(method, template, path=None, body=None, expected=200):
     operation = description["paths"][template][method.lower()]
     connection = Connection("gateway")
@@ -67,17 +74,60 @@ def check(method, template, path=None, body=None, expected=200):
     media = answer.headers.get_content_type()
     assert media in response["content"], what
     if media == "application/json":
-        schema = closed(response["content"][media]["schema"])
-        schema = {"$ref": "#/schema", "schema": schema, "components": components}
         got = json.loads(got)
-        errors = list(Draft202012Validator(schema, format_checker=formats).iter_errors(got))
-        assert not errors, f"{what}: {[error.message for error in errors]}"
+        validated(what, response["content"][media]["schema"], got)
     if expected == 200:
         done.add(operation["operationId"])
     return got
 
 
 assert check("GET", "/v1/openapi.json") == description
+
+# Approvals, with one reader who hears all of it.
+watching = Connection("gateway")
+watching.request("GET", "/v1/approvals/watch")
+stream = watching.getresponse()
+assert stream.headers.get_content_type() == "application/jsonl", stream.headers
+described = description["paths"]["/v1/approvals/watch"]["get"]["responses"]["200"]["content"]
+
+
+def heard(event):
+    """Reads up to this event; all lines have to be as described."""
+    while True:
+        line = json.loads(stream.readline() or b'{"event": "nothing more"}')
+        validated(line, described["application/jsonl"]["schema"], line)
+        if line["event"] == event:
+            return line
+
+
+heard("ready")
+done.add("watch")
+first, second = check("GET", "/v1/approvals")
+check("GET", "/v1/approvals", "/v1/approvals?state=most", expected=400)
+shown = check("GET", "/v1/approvals/{id}", f"/v1/approvals/{first['id']}")
+check("GET", "/v1/approvals/{id}", "/v1/approvals/nothing", expected=404)
+check("GET", "/v1/approvals/{id}", f"/v1/approvals/{first['id'][:4]}", expected=409)
+approve = ("POST", "/v1/approvals/{id}/approve", f"/v1/approvals/{first['id']}/approve")
+digest = shown["action"]["action"]
+check(*approve, body={"digest": digest, "lasting_s": 60}, expected=400)
+check(*approve, body={"digest": digest, "scope": "workload"}, expected=422)
+check(*approve, body={"digest": "f00d"}, expected=409)
+yes = {"digest": digest, "scope": "workload", "lasting_s": 600, "closeness": "text", "max_uses": 9}
+check(*approve, body={**yes, "max_rows": 100, "comment": "looked at"})
+check(*approve, body=yes, expected=409)
+heard("granted")
+deny = ("POST", "/v1/approvals/{id}/deny", f"/v1/approvals/{second['id']}/deny")
+digest = check("GET", "/v1/approvals/{id}", f"/v1/approvals/{second['id']}")["action"]["action"]
+check(*deny, body={"digest": digest, "comment": "no"})
+heard("closed")
+(grant,) = check("GET", "/v1/grants")
+check("POST", "/v1/grants/{id}/revoke", f"/v1/grants/{grant['id']}/revoke")
+check("POST", "/v1/grants/{id}/revoke", f"/v1/grants/{grant['id']}/revoke", expected=404)
+heard("ended")
+check("GET", "/v1/grants", "/v1/grants?state=all")
+for one in check("GET", "/v1/approvals", "/v1/approvals?state=all"):
+    check("GET", "/v1/approvals/{id}", f"/v1/approvals/{one['id']}")
+
 attached = check("POST", "/v1/attachments", body={"workload": WORKLOAD, "cgroup": CGROUP})
 check("POST", "/v1/attachments", body={"workload": "nobody", "cgroup": CGROUP}, expected=422)
 check("POST", "/v1/attachments", body={"workload": WORKLOAD}, expected=422)

@@ -5,13 +5,13 @@
 //! who are in several count for whichever helps most; where they are asked one after the other, for
 //! the one whose turn it was.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::held::Demand;
 use crate::ids::RuleName;
 
 /// How far a demand is met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The rule that demands it.
     pub rule: RuleName,
@@ -20,7 +20,7 @@ pub struct Progress {
 }
 
 /// How far a set of approvers is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Its name.
     pub name: String,
