@@ -18,6 +18,8 @@ mod connects;
 #[cfg(test)]
 mod control;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod deciding;
 #[cfg(test)]
 mod deploy;
@@ -27,6 +29,7 @@ mod drivers;
 mod earlier;
 #[cfg(test)]
 mod evidence;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod found_path;

@@ -237,6 +237,7 @@ fn handshake(protocol: &Protocol) -> TlsInfo {
         cipher: "TLS13_AES_256_GCM_SHA384".to_owned(),
         server_name: None,
         alpn: protocol.alpn.map(<[u8]>::to_vec),
+        end_point: None,
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Event {
     Open(Open),
     /// A leg of the connection is now encrypted.
     Tls(Tls),
+    /// The gateway logged in at the server itself.
+    Login(Login),
     /// Something was asked for and decided.
     Ask(Ask),
     /// People answered an ask that was held, or it waits no longer.
@@ -83,6 +85,19 @@ pub struct Tls {
     pub cipher: String,
     /// Server name: what the client asked for, or what the server was verified as.
     pub server_name: Option<String>,
+}
+
+/// The gateway logged in at the server itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// Name of the `[[credential]]`.
+    pub credential: String,
+    /// The account on the server.
+    pub user: String,
+    /// As whom the client presented itself, which means nothing.
+    pub asked: String,
+    /// How, in the protocol's own words, such as `SCRAM-SHA-256`.
+    pub method: String,
 }
 
 /// A fact's value as it is recorded; `null` is one that could not be found out.

@@ -142,7 +142,9 @@ pub(super) fn descend(config: &Config, user: User, keeps_bpf: bool) -> Result<()
         // Read again at each reload.
         ("read", config.path.as_path(), AccessFlags::R_OK),
     ];
+    let credentials = config.credentials.iter().flat_map(|one| &one.files);
     let secrets = config.notify.iter().flat_map(|one| &one.files);
+    let secrets = secrets.chain(credentials);
     let secrets = secrets.map(|path| ("read", path.as_path(), AccessFlags::R_OK));
     for (what, path, how) in needs.into_iter().chain(secrets) {
         if access(path, how).is_err() {

@@ -84,7 +84,8 @@ impl Findings<'_> {
         };
         let dns = self.dns(file.dns);
         let workloads = self.workloads(file.workload);
-        let resources = self.resources(file.resource);
+        let credentials = self.credentials(file.credential);
+        let resources = self.resources(file.resource, credentials.as_deref());
         let notify = self.notify(path, file.notify);
         if resources.as_ref().is_some_and(Vec::is_empty) {
             self.warning(
@@ -122,6 +123,7 @@ impl Findings<'_> {
             workloads,
             resources,
             any_server,
+            credentials: credentials?,
             notify,
             rules,
             engine: Arc::new(engine),

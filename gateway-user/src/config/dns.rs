@@ -141,6 +141,7 @@ impl Findings<'_> {
             hosts: Vec::new(),
             mode: Mode::Enforce,
             client_tls: ClientTls::Refuse,
+            login: None,
             upstream: Arc::new(no_tls()?),
         })
     }

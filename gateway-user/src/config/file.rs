@@ -29,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) resource: Vec<Resource>,
     #[serde(default)]
+    pub(super) credential: Vec<Credential>,
+    #[serde(default)]
     pub(super) approvers: Vec<Approvers>,
     #[serde(default)]
     pub(super) rule: Vec<Spanned<RuleSpec>>,
@@ -95,6 +97,7 @@ pub(super) struct Resource {
     pub(super) mode: Mode,
     pub(super) client_tls: Option<Spanned<ClientTls>>,
     pub(super) upstream: Option<Spanned<Upstream>>,
+    pub(super) credential: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,6 +116,16 @@ pub(super) struct Notify {
     pub(super) url: Option<Spanned<String>>,
     pub(super) url_file: Option<Spanned<PathBuf>>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    pub(super) name: Spanned<String>,
+    pub(super) user: Spanned<String>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
+    pub(super) certificate_file: Option<Spanned<PathBuf>>,
+    pub(super) key_file: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,12 +1,13 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
 //! `file` is its shape, `shape` reads it by serde, `check`, `workloads`, `resources` and `notify` turn that into [`Config`],
-//! `address` is what resources cover, `approvers` who decides on what waits, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
+//! `address` is what resources cover, `approvers` who decides on what waits, `credentials` as whom the gateway logs in, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`, but for what only `rules` knows. What is done with the result is in `app`.
 
 pub mod address;
 mod approvers;
 mod check;
+pub mod credentials;
 pub mod datagrams;
 pub mod dns;
 mod file;
@@ -30,10 +31,12 @@ use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, RuleName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
+use gateway_core::protocols::login::Login;
 use gateway_core::protocols::{self, ClientTls};
 use thiserror::Error;
 
 use self::address::Prefix;
+use self::credentials::Credential;
 use self::dns::Dns;
 use self::hosts::Host;
 use self::notify::Notify;
@@ -77,6 +80,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// Every server of names, where no resource is one.
     pub any_server: Option<Resource>,
+    /// As whom the gateway logs in at servers.
+    pub credentials: Vec<Credential>,
     /// Who is told of requests for approval.
     pub notify: Vec<Notify>,
     /// The rules of the policy, in the order of the file.
@@ -157,6 +162,8 @@ pub struct Resource {
     pub client_tls: ClientTls,
     /// TLS towards the server.
     pub upstream: Arc<Upstream>,
+    /// As whom the gateway logs in; none where the agent does.
+    pub login: Option<Arc<Login>>,
 }
 
 impl Config {

@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::address::{AddressError, Prefix};
 use super::check::{Findings, value};
+use super::credentials::Credential;
 use super::dns::PORT;
 use super::hosts::Host;
 use super::nearest::nearest;
@@ -27,7 +28,12 @@ type Texts = Spanned<Vec<Spanned<String>>>;
 type Covered = Vec<(Prefix, ResourceName, usize)>;
 
 impl Findings<'_> {
-    pub(super) fn resources(&mut self, tables: Vec<file::Resource>) -> Option<Vec<Resource>> {
+    /// Of credentials that are wrong themselves nothing is known.
+    pub(super) fn resources(
+        &mut self,
+        tables: Vec<file::Resource>,
+        credentials: Option<&[Credential]>,
+    ) -> Option<Vec<Resource>> {
         let mut names = HashMap::new();
         // A stream and datagrams to the same address have nothing to do with each other.
         let (mut streams, mut datagrams) = (Vec::new(), Vec::new());
@@ -69,9 +75,23 @@ impl Findings<'_> {
                 }
                 _ => self.upstream(&table.upstream.map(Spanned::into_inner).unwrap_or_default()),
             };
-            if let (true, Some(protocol), Some(addresses), Some(hosts), Some(upstream)) =
-                (named, protocol, addresses, hosts, upstream)
+            let credential = match (credentials, shape) {
+                (Some(known), Some(Shape::Framed)) => {
+                    self.credential(table.credential.as_ref(), known)
+                }
+                (Some(_), Some(_)) => self.no_credential(protocol, table.credential.as_ref()),
+                _ => None,
+            };
+            if let (
+                true,
+                Some(protocol),
+                Some(addresses),
+                Some(hosts),
+                Some(upstream),
+                Some(credential),
+            ) = (named, protocol, addresses, hosts, upstream, credential)
             {
+                let upstream = self.shown(upstream, credential, table.credential.as_ref());
                 resources.push(Resource {
                     name,
                     protocol,
@@ -80,6 +100,7 @@ impl Findings<'_> {
                     mode: table.mode,
                     client_tls: client_tls.into(),
                     upstream: Arc::new(upstream),
+                    login: credential.map(|it| Arc::clone(&it.login)),
                 });
             }
         }
@@ -124,6 +145,44 @@ impl Findings<'_> {
             self.error(span, message, Some(help.to_owned()));
         }
         good.then(Upstream::disabled)
+    }
+
+    fn no_credential<'a>(
+        &mut self,
+        protocol: Option<&Protocol>,
+        name: Option<&Spanned<String>>,
+    ) -> Option<Option<&'a Credential>> {
+        let Some(name) = name else {
+            return Some(None);
+        };
+        let protocol = protocol.map_or("", |protocol| protocol.name);
+        let message = format!("`credential` means nothing to protocol {protocol:?}");
+        let help = "leave it out: the gateway says nothing there itself".to_owned();
+        self.error(name.span(), message, Some(help));
+        None
+    }
+
+    /// TLS with the credential's certificate, if it has one.
+    fn shown(
+        &mut self,
+        upstream: Upstream,
+        credential: Option<&Credential>,
+        name: Option<&Spanned<String>>,
+    ) -> Upstream {
+        let (Some(credential), Some(name)) = (credential, name) else {
+            return upstream;
+        };
+        if !upstream.verifies() {
+            self.warning(
+                name.span(),
+                "it is not verified who the server is that the credential is shown to",
+                "set upstream = { tls = \"verify-full\" }",
+            );
+        }
+        match &credential.identity {
+            Some(identity) => upstream.with_identity(identity),
+            None => upstream,
+        }
     }
 
     fn protocol(&mut self, name: &Spanned<String>) -> Option<&'static Protocol> {

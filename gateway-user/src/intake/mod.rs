@@ -461,6 +461,7 @@ fn options(resource: Option<&Resource>) -> CodecOptions {
         tracing::error!("no randomness for a cancel key");
     }
     CodecOptions {
+        login: resource.and_then(|resource| resource.login.clone()),
         client_tls: resource.map_or(ClientTls::Accept, |resource| resource.client_tls),
         entropy,
     }

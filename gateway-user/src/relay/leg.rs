@@ -18,6 +18,8 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::tls::end_point::end_point;
+
 /// What one read takes from the socket at most, in bytes.
 const READ: usize = 64 << 10;
 /// Plain text is never longer than its records; the rest of one may still be buffered.
@@ -112,8 +114,11 @@ impl Leg {
         let told = name.to_str().into_owned();
         let connection = ClientConnection::new(config, name).map_err(tls_failure)?;
         let info = self.handshake(Connection::Client(connection)).await?;
+        let certificates = self.tls.as_ref().and_then(|tls| tls.peer_certificates());
+        let first = certificates.and_then(<[_]>::first);
         Ok(TlsInfo {
             server_name: Some(told),
+            end_point: first.and_then(end_point),
             ..info
         })
     }
@@ -138,6 +143,7 @@ impl Leg {
                 Connection::Client(_) => None,
             },
             alpn: tls.alpn_protocol().map(<[u8]>::to_vec),
+            end_point: None,
         })
     }
 

@@ -3,12 +3,14 @@
 //!
 //! `authority` makes the certificates that agents see, `issue` is how one is signed, `store` keeps the
 //! authority's own, `upstream`
-//! checks the servers' ones, `verifiers` how, `web` is for services that the gateway itself uses, `bundle` is what agents' TLS clients are told to
+//! checks the servers' ones, `verifiers` how, `end_point` what channels to them are bound to, `identity` what they are shown, `web` is for services that the gateway itself uses, `bundle` is what agents' TLS clients are told to
 //! trust. The bytes themselves are moved by `relay`. The provider of cryptography is given
 //! explicitly everywhere, so that nothing depends on a process-wide default.
 
 pub mod authority;
 pub mod bundle;
+pub mod end_point;
+pub mod identity;
 mod issue;
 mod store;
 pub mod upstream;

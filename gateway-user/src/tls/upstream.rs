@@ -17,6 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::identity::Identity;
 use super::verifiers::{AnyCertificate, Names, Trusted};
 use super::{ALPN_POSTGRESQL, provider};
 
@@ -109,6 +110,20 @@ impl Upstream {
         })
     }
 
+    /// Shows this certificate to servers that ask for one.
+    #[must_use]
+    pub fn with_identity(mut self, identity: &Identity) -> Self {
+        if let Some(config) = &mut self.config {
+            Arc::make_mut(config).client_auth_cert_resolver = identity.resolver();
+        }
+        self
+    }
+
+    /// Whether it is known who the server is before anything is said to it.
+    pub fn verifies(&self) -> bool {
+        matches!(self.mode, Mode::VerifyCa | Mode::VerifyFull)
+    }
+
     /// None: what is said to the server goes as it is.
     pub fn disabled() -> Self {
         Self {
@@ -195,7 +210,9 @@ fn trusted(
     Ok(Arc::new(Trusted::new(roots, certificates, names, provider)))
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
+pub(super) fn read_certificates(
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, UpstreamError> {
     let pem = std::fs::read(path).map_err(|source| UpstreamError::File {
         path: path.to_owned(),
         source,

@@ -6,16 +6,21 @@
 //! the session's.
 
 pub mod dns;
+pub mod login;
 pub mod opaque;
 pub mod postgres;
 pub mod reference;
 pub mod registry;
 pub mod request;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use self::login::Login;
+
 use crate::descriptor::Protocol;
-use crate::event::{Found, Outcome, ServerError};
+use crate::event::{self, Found, Outcome, ServerError};
 use crate::facts::Facts;
 use crate::held::Shown;
 use crate::ids::AskId;
@@ -60,6 +65,8 @@ pub enum ClientTls {
 pub struct CodecOptions {
     /// Whether the gateway offers TLS to clients.
     pub client_tls: ClientTls,
+    /// As whom the gateway logs in itself; none where the client does.
+    pub login: Option<Arc<Login>>,
     /// 32 random bytes for secrets that the gateway hands out in place of the server's.
     pub entropy: [u8; 32],
 }
@@ -90,6 +97,8 @@ pub struct Ask {
     pub of: Option<AskId>,
     /// What happens once it is allowed.
     pub then: Then,
+    /// What goes to the server in the frame's place, where that is not the client's own.
+    pub instead: Option<Bytes>,
 }
 
 /// What an allowed action does besides going to the server.
@@ -145,6 +154,8 @@ pub enum Step {
 pub enum Report {
     /// It finished.
     Outcome(Outcome),
+    /// It let the gateway in.
+    LoggedIn(event::Login),
     /// It answered a question of the gateway's own.
     Found(Found),
     /// The server spoke of its own accord.
@@ -201,6 +212,9 @@ pub struct TlsInfo {
     pub server_name: Option<String>,
     /// The ALPN protocol that was agreed on.
     pub alpn: Option<Vec<u8>>,
+    /// Of a server: the hash of its certificate that channels are bound to (RFC 5929, section 4);
+    /// none where that is not defined for it.
+    pub end_point: Option<Vec<u8>>,
 }
 
 /// Reads one session of a framed protocol.

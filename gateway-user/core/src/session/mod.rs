@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod opaque;
 pub mod outbox;
 mod record;
+mod steps;
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ use crate::ids::AskId;
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
 use crate::protocols::{
-    Ask, Codec, CodecError, CodecOptions, Fatal, Framed, Report, Side, Step, Then, TlsInfo,
+    Ask, Codec, CodecOptions, Fatal, Framed, Report, Side, Step, Then, TlsInfo,
 };
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -354,53 +355,6 @@ impl Session {
         }
     }
 
-    fn pass(&mut self, side: Side, len: usize, input: &[u8]) -> usize {
-        let taken = len.min(input.len());
-        let bytes = input.get(..taken).unwrap_or_default();
-        match side {
-            Side::Server => {
-                self.outbox.reply(bytes);
-                self.server.rest = Rest::ToClient(len - taken);
-            }
-            Side::Client => match self
-                .outbox
-                .housekeeping(bytes, len, self.protocol.housekeeping)
-            {
-                Some(carry) => self.client.rest = Rest::ToServer(carry),
-                // Only a fault of the codec leads here. Fails closed: the frame does not pass.
-                None => self.violated(&CodecError::Client(
-                    "a message that needs a decision came without one",
-                )),
-            },
-        }
-        taken
-    }
-
-    fn replace(&mut self, side: Side, len: usize, bytes: &Bytes, input: &[u8]) -> usize {
-        debug_assert_eq!(side, Side::Server, "only the server's frames are replaced");
-        let taken = len.min(input.len());
-        self.outbox.reply(bytes);
-        self.server.rest = Rest::Nowhere(len - taken);
-        taken
-    }
-
-    fn start_tls(&mut self, len: usize, answer: &[u8], input: &[u8]) -> usize {
-        let after = input.get(len..).unwrap_or_default();
-        // Bytes behind a request for TLS were sent in plain text before the handshake: whoever put
-        // them there wants them to be taken for encrypted ones (CVE-2021-23214).
-        if len > 0 && !after.is_empty() {
-            self.violated(&CodecError::Client(
-                "received unencrypted data after SSL request",
-            ));
-            return input.len();
-        }
-        self.outbox.reply(answer);
-        self.outbox
-            .act(Action::StartTls(Bytes::copy_from_slice(after)));
-        self.handshaking = true;
-        input.len()
-    }
-
     /// Puts an ask to policy, records what it said, and does it.
     fn decide(&mut self, ask: Ask, head: &[u8]) {
         let decision = self
@@ -456,7 +410,14 @@ impl Session {
             }
             Then::Forward | Then::Prepare => {}
         }
-        self.client.rest = Rest::ToServer(self.outbox.forward(head, ask.len, permit));
+        self.client.rest = match &ask.instead {
+            None => Rest::ToServer(self.outbox.forward(head, ask.len, permit)),
+            Some(own) => {
+                let carry = self.outbox.forward(own, own.len(), permit);
+                debug_assert!(carry.is_done(), "it is there as a whole");
+                Rest::Nowhere(ask.len.saturating_sub(head.len()))
+            }
+        };
     }
 
     /// Refuses it in the client's language.
@@ -473,6 +434,7 @@ impl Session {
         while let Some(report) = self.codec.report() {
             self.outbox.record(match report {
                 Report::Outcome(outcome) => Event::Outcome(outcome),
+                Report::LoggedIn(login) => Event::Login(login),
                 Report::Found(found) => Event::Found(found),
                 Report::Server(error) => Event::Server(error),
             });

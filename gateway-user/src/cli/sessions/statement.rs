@@ -26,6 +26,14 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
             let cipher = line(&tls.cipher);
             writeln!(out, "{DIM}{at}  TLS {leg}: {version}, {cipher}{DIM:#}")
         }
+        Event::Login(login) => writeln!(
+            out,
+            "{DIM}{at}  the gateway logged in as {} by {} (credential {}; the client said {}){DIM:#}",
+            line(&login.user),
+            line(&login.method),
+            line(&login.credential),
+            line(&login.asked)
+        ),
         Event::Ask(ask) => print_ask(out, &at, ask),
         Event::Answered(answered) => print_answered(out, &at, answered),
         Event::Outcome(outcome) => print_outcome(out, &at, outcome),

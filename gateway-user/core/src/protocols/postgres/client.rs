@@ -394,6 +394,7 @@ impl PostgresCodec {
             text,
             of,
             then,
+            instead: None,
         }))
     }
 

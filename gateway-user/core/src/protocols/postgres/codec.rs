@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::attributes;
 use super::cache::ScriptCache;
+use super::login::LoggingIn;
 use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
 use super::reply;
@@ -89,6 +90,10 @@ pub(super) struct PostgresCodec {
     pub(super) sent_since_ready: bool,
     pub(super) client_encrypted: bool,
     pub(super) server_encrypted: bool,
+    /// What the channel to the server can be bound to.
+    pub(super) server_end_point: Option<Vec<u8>>,
+    /// Where the gateway's own logging in is.
+    pub(super) logging_in: Option<LoggingIn>,
     /// The server would have bound SCRAM to its TLS channel, which ends at the gateway.
     pub(super) binding_removed: bool,
 }
@@ -122,6 +127,8 @@ impl PostgresCodec {
             sent_since_ready: false,
             client_encrypted: false,
             server_encrypted: false,
+            server_end_point: None,
+            logging_in: None,
             binding_removed: false,
         }
     }
@@ -317,7 +324,10 @@ impl Codec for PostgresCodec {
 
     fn tls_started(&mut self, side: Side, info: &TlsInfo) -> Result<(), CodecError> {
         match side {
-            Side::Server => self.server_encrypted = true,
+            Side::Server => {
+                self.server_encrypted = true;
+                self.server_end_point.clone_from(&info.end_point);
+            }
             Side::Client => {
                 self.client_encrypted = true;
                 if let Phase::Startup(startup) = &self.phase {

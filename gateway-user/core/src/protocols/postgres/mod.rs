@@ -1,7 +1,7 @@
 //! PostgreSQL, protocol 3.0 and 3.2.
 //!
 //! `wire` knows the frames, `client` and `server` what they mean in each direction, `startup` what
-//! comes before a session is ready, `pipeline` and `names` what is under way and what names stand
+//! comes before a session is ready, `login` how the gateway logs in itself, by `scram` and others, `pipeline` and `names` what is under way and what names stand
 //! for, `path` in which schemas names without one are looked for, `reply` what the gateway says
 //! itself, `shown` what people see of a statement that waits for them, `script` what a statement asks for, `attributes` which facts a rule can match. The
 //! conversation's state is in `codec`.
@@ -10,10 +10,12 @@ pub mod attributes;
 mod cache;
 mod client;
 mod codec;
+mod login;
 mod names;
 mod path;
 mod pipeline;
 pub mod reply;
+mod scram;
 pub mod script;
 mod server;
 mod shape;

@@ -1,5 +1,5 @@
 //! From the first byte to the first `ReadyForQuery`: encryption, who the client says it is, and
-//! authentication, which passes through.
+//! authentication, which passes through where the gateway does not log in itself (`login`).
 //!
 //! Source: PostgreSQL documentation, "Message Flow": "Start-up", "SSL Session Encryption", "GSSAPI
 //! Session Encryption", "Canceling Requests in Progress", and "SASL Authentication".
@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::attributes::{self as slot, ATTRIBUTES};
 use super::codec::{Asked, Phase, PostgresCodec};
+use super::login::{self, LoggingIn};
 use super::{reply, wire};
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet, Facts, Stage};
@@ -87,7 +88,7 @@ impl PostgresCodec {
                         "this resource is reached with TLS only: set sslmode=require",
                     ));
                 }
-                self.connect(len, body).map(Some)
+                self.connect(version, len, body).map(Some)
             }
             wire::request::SSL | wire::request::GSSENC => {
                 Err(CodecError::Client("encryption was asked for twice"))
@@ -96,42 +97,57 @@ impl PostgresCodec {
         }
     }
 
-    fn connect(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
+    fn connect(
+        &mut self,
+        version: u32,
+        len: usize,
+        mut body: Cursor<'_>,
+    ) -> Result<Step, CodecError> {
         const CUT: CodecError = CodecError::Client("invalid startup packet layout");
+        let text = |value| Fact::Text(String::from_utf8_lossy(value).into());
         let mut facts = FactSet::new(ATTRIBUTES);
-        let (mut user, mut database) = (None, None);
+        let (mut user, mut database, mut others) = (None, None, Vec::new());
         loop {
             let name = body.cstr().ok_or(CUT)?;
             if name.is_empty() {
                 break;
             }
             let value = body.cstr().ok_or(CUT)?;
-            let text = |value| Fact::Text(String::from_utf8_lossy(value).into());
             // Settings are called in any case; what is not one has its case.
             let is = |setting: &str| name.eq_ignore_ascii_case(setting.as_bytes());
             match name {
-                b"user" => user = Some(text(wire::server_name(value))),
+                b"user" => user = Some(value),
                 b"database" if value.is_empty() => database = None,
-                b"database" => database = Some(text(wire::server_name(value))),
-                _ if is("application_name") => facts.set(slot::APPLICATION_NAME, text(value)),
-                _ => {}
+                b"database" => database = Some(value),
+                _ => {
+                    if is("application_name") {
+                        facts.set(slot::APPLICATION_NAME, text(value));
+                    }
+                    others.push((name, value));
+                }
             }
         }
         if !body.rest().is_empty() {
             return Err(CUT);
         }
+        let user = user.ok_or(CodecError::Client("no user name in the startup packet"))?;
         // A database that is not named is the one with the user's name.
-        facts.set(
-            slot::DATABASE,
-            database.or_else(|| user.clone()).unwrap_or_default(),
-        );
-        facts.set(
-            slot::USER,
-            user.ok_or(CodecError::Client("no user name in the startup packet"))?,
-        );
+        let database = database.unwrap_or(user);
+        facts.set(slot::DATABASE, text(wire::server_name(database)));
+        // Who the agent is, the kernel says; who it is to the server, the credential.
+        let instead = self.options.login.clone().map(|login| {
+            let packet = login::startup_packet(version, &login.user, database, &others);
+            facts.set(slot::USER, Fact::Text(login.user.as_str().into()));
+            let asked = String::from_utf8_lossy(user).into_owned();
+            self.logging_in = Some(LoggingIn::new(login, asked));
+            packet
+        });
+        if instead.is_none() {
+            facts.set(slot::USER, text(wire::server_name(user)));
+        }
         self.connection = Arc::new(facts);
         self.asked = Some(Asked::Connect);
-        Ok(self.session_ask(len, "StartupMessage", Then::Dial))
+        Ok(self.session_ask(len, "StartupMessage", Then::Dial, instead))
     }
 
     fn cancel(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
@@ -144,10 +160,17 @@ impl PostgresCodec {
             len,
             "CancelRequest",
             Then::Cancel(CancelKey { process, secret }),
+            None,
         ))
     }
 
-    fn session_ask(&self, len: usize, request: &'static str, then: Then) -> Step {
+    fn session_ask(
+        &self,
+        len: usize,
+        request: &'static str,
+        then: Then,
+        instead: Option<Bytes>,
+    ) -> Step {
         let facts = Facts {
             stage: Stage::Connect,
             connection: Arc::clone(&self.connection),
@@ -160,6 +183,7 @@ impl PostgresCodec {
             text: None,
             of: None,
             then,
+            instead,
         }))
     }
 
@@ -172,6 +196,9 @@ impl PostgresCodec {
             return Ok(None);
         };
         match head.tag {
+            b'p' if self.logging_in.is_some() => {
+                Err(CodecError::Client("a password, and none was asked for"))
+            }
             b'p' => {
                 let Some(message) = input.get(..head.len) else {
                     return Ok(None);
@@ -210,6 +237,12 @@ impl PostgresCodec {
         };
         let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
         match head.tag {
+            b'R' if self.is_logging_in() => self.log_in(head.len, body).map(Some),
+            b'E' if self.is_logging_in() => {
+                // The recording has the server's words.
+                self.server_ready(input)?;
+                Ok(Some(self.login_failed(head.len)))
+            }
             b'R' => match body.u32() {
                 Some(AUTHENTICATED) => {
                     self.ask_path();

@@ -1,6 +1,6 @@
 //! Conversations: what a client and a server say, and what has to come out on both sides.
 //!
-//! `talk` is the language they are written in; `simple`, `extended`, `holds`, `interleavings` with `deeds`, `startup`, `names` and `laws`
+//! `talk` is the language they are written in; `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `startup`, `names` and `laws`
 //! hold them by topic.
 
 mod deeds;
@@ -8,6 +8,7 @@ mod extended;
 mod holds;
 mod interleavings;
 mod laws;
+mod login;
 mod names;
 mod path;
 mod simple;

@@ -25,6 +25,7 @@ fn tls(alpn: Option<&[u8]>) -> TlsInfo {
         cipher: "x".to_owned(),
         server_name: None,
         alpn,
+        end_point: None,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn nothing() -> Arc<Engine> {
 pub(super) fn options(client_tls: ClientTls) -> CodecOptions {
     CodecOptions {
         client_tls,
+        login: None,
         entropy: [7; 32],
     }
 }
