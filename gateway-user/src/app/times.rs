@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_core::policy::engine::Engine;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -23,32 +24,33 @@ pub(super) async fn keep_task(
 ) {
     let mut config = in_force.subscribe();
     let mut stop = std::pin::pin!(until(stopped));
+    let mut decided: Option<(Arc<Engine>, Vec<bool>)> = None;
     loop {
         let engine = Arc::clone(&config.borrow_and_update().engine);
-        // A new configuration has everything decided again by itself.
-        let known = engine.open_windows(Timestamp::now());
-        let changed = async {
-            loop {
-                let now = Timestamp::now();
-                if engine.open_windows(now) != known {
-                    return;
-                }
-                let wait = engine
-                    .next_boundary(now)
-                    .map(|next| next.duration_since(now));
-                let wait = wait.and_then(|wait| wait.try_into().ok()).unwrap_or(LOOK);
-                tokio::time::sleep(LOOK.min(wait)).await;
-            }
-        };
-        tokio::select! {
-            () = &mut stop => return,
-            ended = config.changed() => if ended.is_err() {
-                return; // The daemon ends.
-            },
-            () = changed, if !known.is_empty() => {
-                tracing::info!("the time of a rule has begun or ended");
+        // Looked at before anything is decided by it, so that what changes meanwhile is seen as a change
+        // the next time. For the same reason a configuration that was just loaded is decided by again.
+        let now = Timestamp::now();
+        let open = engine.open_windows(now);
+        let has_times = !open.is_empty();
+        let is_decided = decided
+            .as_ref()
+            .is_some_and(|(of, known)| Arc::ptr_eq(of, &engine) && *known == open);
+        if !is_decided {
+            decided = Some((Arc::clone(&engine), open));
+            if has_times {
+                tracing::info!("what hangs on the times of rules is decided again");
                 blocking(&operations, Operations::renew).await;
             }
+        }
+        let next = engine.next_boundary(now);
+        let wait = next.and_then(|next| next.duration_since(now).try_into().ok());
+        let wait = wait.unwrap_or(LOOK);
+        tokio::select! {
+            () = &mut stop => return,
+            changed = config.changed() => if changed.is_err() {
+                return; // The daemon ends.
+            },
+            () = tokio::time::sleep(LOOK.min(wait)), if has_times => {}
         }
     }
 }
