@@ -103,7 +103,9 @@ fn client_advice(error: &ClientError) -> Option<String> {
                 .to_owned(),
         ),
         ClientError::NotPermitted { .. } => Some(
-            "run this as root (sudo), or as a member of the group `gateway-operators`".to_owned(),
+            "run this as root (sudo), or as a member of the group `gateway-operators`; for approvals and \
+             grants `gateway-approvers` is enough"
+                .to_owned(),
         ),
         ClientError::Silent => {
             Some("look at the daemon's own log: it may be stuck or stopped".to_owned())

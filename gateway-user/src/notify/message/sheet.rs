@@ -72,7 +72,7 @@ impl<'a> Sheet<'a> {
         let mut answer = Vec::new();
         if notice.about == About::Opened {
             fields.push(("Refused after", format!("{:.0}", notice.expires)));
-            for (what, verb) in [("Approve with", "approve"), ("Refuse with", "refuse")] {
+            for (what, verb) in [("Approve with", "approve"), ("Refuse with", "deny")] {
                 let command = format!("gateway approvals {verb} {}", clip(&notice.request));
                 answer.push((what, command));
             }

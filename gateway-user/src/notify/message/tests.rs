@@ -219,7 +219,7 @@ fn what_is_asked_is_told() {
             "$1 = '7'",
             "$2 = NULL",
             "gateway approvals approve 01a1b2",
-            "gateway approvals refuse 01a1b2",
+            "gateway approvals deny 01a1b2",
             "gateway approvals show 01a1b2",
         ] {
             assert!(said.contains(expected), "{expected}: {said}");

@@ -16,7 +16,7 @@ use crate::control::approvals::api::Brief;
 
 /// From this width on the list stands beside the request.
 const WIDE: u16 = 120;
-/// How much the list takes then, in columns; and else, in rows.
+/// How much the list takes then, in columns; and else at most, in rows.
 const BESIDE: u16 = 48;
 const ABOVE: u16 = 7;
 
@@ -37,7 +37,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut Screen) {
     if let Some((style, text)) = &screen.note {
         frame.render_widget(Span::styled(text.clone(), drawn(*style)), note);
     }
-    frame.render_widget(Span::styled(help(screen), drawn(DIM)), keys);
+    frame.render_widget(help(screen), keys);
     if let Some(dialog) = &screen.dialog {
         ask(frame, dialog);
     }
@@ -66,13 +66,20 @@ fn heading(screen: &Screen) -> Line<'static> {
     Line::from(spans)
 }
 
-fn help(screen: &Screen) -> &'static str {
+/// What keys do now. The one that approves is bright only where it does.
+fn help(screen: &Screen) -> Line<'static> {
+    let dim = |text: &'static str| Span::styled(text, drawn(DIM));
     match (&screen.dialog, screen.tab) {
-        (Some(_), _) => "enter do it   esc back   tab next field   ←/→ choose",
+        (Some(_), _) => dim("enter do it   esc back   tab next field   ←/→ choose").into(),
         (None, Tab::Requests) => {
-            "↑/↓ choose   space/b page   g/G top, end   a approve   d deny   tab grants   q leave"
+            let style = if screen.may_approve() { STRONG } else { DIM };
+            Line::from(vec![
+                dim("↑/↓ choose  space/b page  g/G top/end  "),
+                Span::styled("a approve", drawn(style)),
+                dim("  d deny  tab grants  q leave"),
+            ])
         }
-        (None, Tab::Grants) => "↑/↓ choose   x take back   tab requests   q leave",
+        (None, Tab::Grants) => dim("↑/↓ choose   x take back   tab requests   q leave").into(),
     }
 }
 
@@ -80,7 +87,7 @@ fn requests(frame: &mut Frame<'_>, screen: &mut Screen, area: Rect) {
     let is_wide = area.width >= WIDE;
     let (direction, size) = match is_wide {
         true => (Direction::Horizontal, BESIDE),
-        false => (Direction::Vertical, ABOVE),
+        false => (Direction::Vertical, above(screen.requests.len())),
     };
     let both = [Constraint::Length(size), Constraint::Min(3)];
     let [beside, pane] = Layout::new(direction, both).areas(area);
@@ -98,6 +105,12 @@ fn requests(frame: &mut Frame<'_>, screen: &mut Screen, area: Rect) {
         frame.render_widget(Span::styled("nothing waits for you", drawn(DIM)), inside);
     }
     looked_at(frame, screen, pane);
+}
+
+/// Rows of the list with its frame.
+fn above(requests: usize) -> u16 {
+    let rows = requests.max(1).saturating_add(2);
+    u16::try_from(rows).unwrap_or(ABOVE).min(ABOVE)
 }
 
 fn entry(brief: &Brief, screen: &Screen) -> Line<'static> {

@@ -279,6 +279,12 @@ impl Screen {
         Vec::new()
     }
 
+    /// Whether the key that approves does.
+    pub(super) fn may_approve(&self) -> bool {
+        let pane = self.pane.as_ref();
+        pane.is_some_and(|pane| pane.approval.yours && pane.is_read())
+    }
+
     fn ask_approve(&mut self) {
         let Some(pane) = &self.pane else { return };
         let Approval {

@@ -201,11 +201,7 @@ fn earlier(approval: &Approval) -> String {
     let each: Vec<_> = each
         .map(|(state, count)| format!("{count} {}", line(&state.replace('_', " "))))
         .collect();
-    format!(
-        "asked for {} like this: {}",
-        counted(total, "time"),
-        each.join(", ")
-    )
+    format!("{}: {}", counted(total, "time"), each.join(", "))
 }
 
 fn facts(facts: &std::collections::BTreeMap<String, Value>) -> String {

@@ -2,7 +2,6 @@
 //! standing where ours does.
 
 use anstyle::Style;
-use unicode_width::UnicodeWidthChar as _;
 
 use crate::cli::printable::DIM;
 
@@ -70,7 +69,7 @@ fn wrap_one(row: &Row, width: usize) -> Vec<Row> {
     for (style, text) in &row.pieces {
         let mut piece = String::new();
         for letter in text.chars() {
-            let wide = letter.width().unwrap_or(0);
+            let wide = width_of(letter);
             if used + wide > width {
                 pieces.push((*style, std::mem::take(&mut piece)));
                 done.push(Row {
@@ -78,7 +77,7 @@ fn wrap_one(row: &Row, width: usize) -> Vec<Row> {
                     pieces: std::mem::take(&mut pieces),
                 });
                 pieces.push((DIM, more.clone()));
-                used = more.chars().count();
+                used = more.chars().map(width_of).sum();
             }
             piece.push(letter);
             used += wide;
@@ -87,4 +86,10 @@ fn wrap_one(row: &Row, width: usize) -> Vec<Row> {
     }
     done.push(Row { more: None, pieces });
     done
+}
+
+/// How many columns a letter takes at most. Terminals disagree about those that are not ASCII; where one
+/// took more than was counted, it would wrap the row by itself, and what comes then has no bar.
+fn width_of(letter: char) -> usize {
+    if letter.is_ascii() { 1 } else { 2 }
 }
