@@ -2,10 +2,14 @@
 //!
 //! First the way there by itself: connections to a listener that accepts nothing meanwhile, so that
 //! no server takes part. For the redirected ones that is the daemon's, which is stopped for as long
-//! as they are made; the way was reached a moment before, so none is held. Then held ones, each to
-//! somewhere else, which the daemon has to reach first. Then whole sessions, with the daemon at work: connect, one exchange, close.
+//! as they are made; the way was reached before and is kept open, so none is held. The kernel takes
+//! the time of its programs in a sample of its own, since that takes time too. Then held ones, each to
+//! somewhere else, which the daemon has to reach first. Then whole sessions, with the daemon at work:
+//! connect, one exchange, close.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -19,7 +23,8 @@ use gateway_tests::wait;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::load::Work;
+use super::load::{Loaded, Work};
+use super::open_way::{OpenWay, maps};
 use super::rounds::{Client, Goal, Options, Samples, finish};
 use super::target::{self, Silent};
 
@@ -52,13 +57,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             silent.address.port()
         ))
         .rule("bench", "allow", "workload = \"agent\"");
-    let others = programs()?;
+    let (others, before) = (programs()?, maps());
     let gateway = Gateway::start_program(program, &policy)?;
     let ours: BTreeSet<u32> = programs()?.difference(&others).copied().collect();
-    let _counted = enable_stats(Stats::RunTime).context("cannot have the kernel take the time")?;
     let bench = Bench {
         options,
         silent,
+        way: RefCell::new(OpenWay::of_new(&before)?),
         gateway,
         ours,
         pings,
@@ -88,6 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 struct Bench<'a> {
     options: &'a Options,
     silent: Silent,
+    way: RefCell<OpenWay>,
     gateway: Gateway,
     /// The ids of the kernel programs of this gateway.
     ours: BTreeSet<u32>,
@@ -99,10 +105,11 @@ type Cell = fn(&Bench<'_>, &mut Samples) -> Result<()>;
 impl Bench<'_> {
     /// Each cell once, beginning with another one each round.
     fn round(&self, round: u32, samples: &mut Samples) -> Result<()> {
-        let cells: [Cell; 6] = [
+        let cells: [Cell; 7] = [
             |it, samples| it.connects(OFF, None, samples),
             |it, samples| it.elsewhere(samples),
             |it, samples| it.connects(REDIRECTED, Some(&it.gateway), samples),
+            |it, samples| it.counted(samples),
             |it, samples| it.held(samples),
             |it, samples| it.sessions(SESSIONS, None, samples),
             |it, samples| it.sessions(THROUGH, Some(&it.gateway), samples),
@@ -139,34 +146,55 @@ impl Bench<'_> {
         agent_of: Option<&Gateway>,
         samples: &mut Samples,
     ) -> Result<()> {
+        let loaded = self.connect_all(agent_of)?;
+        samples.add(name, RATE, loaded.per_second);
+        samples.add(name, P50, loaded.p50_us);
+        Ok(())
+    }
+
+    /// What redirected ones cost in the kernel programs.
+    fn counted(&self, samples: &mut Samples) -> Result<()> {
+        let counted = take_time()?;
+        let before = self.in_kernel()?;
+        self.connect_all(Some(&self.gateway))?;
+        let spent = self.in_kernel()?.saturating_sub(before);
+        drop(counted);
+        samples.add(
+            REDIRECTED,
+            KERNEL,
+            spent.as_secs_f64() * 1e9 / f64::from(COUNT),
+        );
+        Ok(())
+    }
+
+    /// One sample of connects, to the daemon if they are an agent's.
+    fn connect_all(&self, agent_of: Option<&Gateway>) -> Result<Loaded> {
         let to = self.silent.address;
         let mut client = Client::start(&Work::Connects { to, count: COUNT }, agent_of)?;
         if agent_of.is_some() {
             self.gateway.signal(Signal::SIGSTOP)?;
+            self.way.borrow_mut().keep()?;
         }
-        let before = self.in_kernel()?;
         let loaded = client.work();
-        let after = self.in_kernel()?;
         if agent_of.is_some() {
+            self.way.borrow_mut().release()?;
             self.gateway.signal(Signal::SIGCONT)?;
         }
         let loaded = loaded?;
         self.silent.drain();
         self.settle()?;
         client.end()?;
-        samples.add(name, RATE, loaded.per_second);
-        samples.add(name, P50, loaded.p50_us);
-        let spent = after.saturating_sub(before);
-        samples.add(name, KERNEL, spent.as_secs_f64() * 1e9 / f64::from(COUNT));
-        Ok(())
+        Ok(loaded)
     }
 
     fn held(&self, samples: &mut Samples) -> Result<()> {
         let (port, count) = (self.silent.address.port(), HELD_COUNT);
         let mut client = Client::start(&Work::Held { port, count }, Some(&self.gateway))?;
+        let counted = take_time()?;
         let before = self.in_kernel()?;
         let loaded = client.work()?;
         let spent = self.in_kernel()?.saturating_sub(before);
+        drop(counted);
         client.end()?;
         self.silent.drain();
         self.settle()?;
@@ -214,6 +242,11 @@ impl Bench<'_> {
         }
         Ok(sum)
     }
+}
+
+/// Has the kernel take the time of its programs until this is dropped.
+fn take_time() -> Result<OwnedFd> {
+    enable_stats(Stats::RunTime).context("cannot have the kernel take the time")
 }
 
 fn length(status: &Value, list: &str) -> usize {

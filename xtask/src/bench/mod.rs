@@ -10,6 +10,7 @@ mod connect;
 mod cpu;
 mod idle;
 pub(crate) mod load;
+mod open_way;
 mod pgbench;
 mod plan;
 mod policy;
