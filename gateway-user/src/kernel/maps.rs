@@ -231,9 +231,14 @@ impl Maps {
 
     /// Beats once.
     pub(super) fn beat(&self) -> Result<(), KernelError> {
-        let now = u64::try_from(monotonic()?.as_nanos()).unwrap_or(u64::MAX);
+        self.beat_at(monotonic()?)
+    }
+
+    /// Says that the heart beat then, by the monotonic clock.
+    pub(super) fn beat_at(&self, time: Duration) -> Result<(), KernelError> {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         held(&self.heartbeat)
-            .set(0, now, 0)
+            .set(0, time, 0)
             .map_err(|error| map_error("the daemon's heartbeat", error))
     }
 
@@ -326,7 +331,7 @@ fn unless_there(result: Result<(), MapError>, doing: &str) -> Result<(), KernelE
 }
 
 /// The clock of the heartbeat.
-fn monotonic() -> Result<Duration, KernelError> {
+pub(super) fn monotonic() -> Result<Duration, KernelError> {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .map_err(|error| KernelError::os("reading the clock", error))?;
     Ok(Duration::from(now))

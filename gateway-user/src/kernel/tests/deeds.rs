@@ -4,10 +4,11 @@
 use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd as _, AsRawFd};
 use std::time::Duration;
 
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::agent::errno;
@@ -54,6 +55,12 @@ fn own_server(server: SocketAddr, ip: IpAddr) -> std::io::Result<String> {
     let mut client = TcpStream::connect(address)?;
     let shown = client.peer_addr()?;
     server.set_nonblocking(true)?;
+    // The client may be connected a moment before the server's kernel side knows.
+    let patience = PollTimeout::try_from(SHORT).unwrap_or(PollTimeout::ZERO);
+    poll(
+        &mut [PollFd::new(server.as_fd(), PollFlags::POLLIN)],
+        patience,
+    )?;
     let Ok((mut accepted, from)) = server.accept() else {
         return Ok(String::from("elsewhere"));
     };

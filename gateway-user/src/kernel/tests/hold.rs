@@ -8,6 +8,7 @@ use gateway_common::origin::Origin;
 use super::agent::Agent;
 use super::stage::{Stage, accept, is_idle, next_held};
 use super::{MAPPED, V4, V6, root_in};
+use crate::kernel::maps::monotonic;
 use crate::kernel::{HeldConnects, Kernel, Unreachable};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -231,6 +232,10 @@ fn another_daemon_hears_of_what_is_held() {
     first.attach(&stage.cgroup).unwrap();
     let said = meanwhile(&stage, &format!("try {V4}"), || {
         let heard = hear(&mut held).origin;
+        // However long an emulated machine takes to load the programs once more.
+        stage.hang();
+        let later = monotonic().unwrap() + Duration::from_secs(120);
+        first.programs.maps.beat_at(later).unwrap();
         drop((held, first, listeners));
         let second = stage.start_holding();
         let listeners = stage.listen(&second);
