@@ -72,9 +72,12 @@ fn field<T: std::str::FromStr>(stat: &[u8], number: usize) -> Option<T> {
     fields.nth(number.checked_sub(3)?)?.parse().ok()
 }
 
-/// The processes above `pid`, which started at `start_ticks`, nearest first; at most so many.
+/// The processes above `pid`, which started at `start_ticks`, nearest first; at most so many. Arguments
+/// are told of those in its own cgroup only: what is outside is not the agent's, and what operators
+/// start may have secrets among them.
 pub(super) fn above(pid: u32, start_ticks: u64, most: usize) -> Vec<Parent> {
     let mut above = Vec::new();
+    let own = cgroup(pid);
     let (mut child, mut started) = (pid, start_ticks);
     while above.len() < most {
         let Some((parent, parent_started)) = parent_of(child, started) else {
@@ -83,7 +86,10 @@ pub(super) fn above(pid: u32, start_ticks: u64, most: usize) -> Vec<Parent> {
         let seen = Parent {
             pid: parent,
             comm: comm(parent).unwrap_or_default(),
-            command_line: command_line(parent).unwrap_or_default(),
+            command_line: (own.is_some() && cgroup(parent) == own)
+                .then(|| command_line(parent))
+                .flatten()
+                .unwrap_or_default(),
         };
         // What was read is the parent's own only if it is there still.
         if self::start_ticks(parent) != Some(parent_started) {
