@@ -2,22 +2,24 @@
 //!
 //! Everything runs in a throw-away folder and is gone afterwards, also after Ctrl-C (the harness's
 //! guardian sees to it). The agent's acts and what must come of them are in `acts`, its ways around in
-//! `around`; how things look in `show`. If something comes out differently than told here, the demo fails.
+//! `around`, what people decide in `people`; how things look in `show`. If something comes out differently than told here, the demo fails.
 
 mod acts;
 mod around;
+mod people;
 mod show;
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use gateway_tests::gateway::Gateway;
-use gateway_tests::policy_file::PolicyFile;
+use gateway_tests::policy_file::{DAEMON_USER, PolicyFile};
 use gateway_tests::postgres::{Options, PASSWORD, Postgres};
 use gateway_tests::programs::{Profile, build_gateway, postgres_bin, said};
-use gateway_tests::sandbox::Sandbox;
+use gateway_tests::sandbox::{Sandbox, give_to};
 use nix::sys::signal::Signal;
 
 use crate::setup::{self, Purpose};
@@ -53,9 +55,11 @@ pub(crate) fn run() -> Result<()> {
         },
     )?;
     let server = server.context("PostgreSQL was not started")?;
+    let secrets = Sandbox::new("demo-secrets")?;
     let mut gateway = None;
     step("start the gateway", || {
-        gateway = Some(Gateway::start_program(program, &policy(&server))?);
+        let policy = policy(&server, &secrets)?;
+        gateway = Some(Gateway::start_program(program, &policy)?);
         Ok(())
     })?;
     let mut gateway = gateway.context("the gateway was not started")?;
@@ -65,6 +69,7 @@ pub(crate) fn run() -> Result<()> {
     agent_at_work(&gateway, &server)?;
     witness(&server)?;
     recording(&gateway)?;
+    people::decide(&gateway, &server)?;
     around::tried(&gateway)?;
     show::title("What was seen of it, and what this host cannot see: gateway coverage");
     show::text(&printed(&gateway, ["coverage"])?.1);
@@ -81,32 +86,46 @@ pub(crate) fn run() -> Result<()> {
     )
 }
 
-fn policy(server: &Postgres) -> PolicyFile {
+fn policy(server: &Postgres, secrets: &Sandbox) -> Result<PolicyFile> {
+    // Nobody but the daemon reads it, the agent least of all.
+    let password = secrets.write("password", PASSWORD)?;
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o400))?;
+    give_to(&password, DAEMON_USER)?;
     let (port, authority) = (
         server.port(),
         server.certificates().authority.display().to_string(),
     );
-    PolicyFile::default()
+    let policy = PolicyFile::default()
         .piece("[[workload]]\nname = \"assistant\"")
+        .piece(&format!(
+            "[[credential]]\nname = \"shop-app\"\nuser = \"app\"\npassword_file = {password:?}"
+        ))
         .shop(
             &format!("127.0.0.1:{port}"),
-            &format!("upstream = {{ tls = \"verify-full\", ca_file = \"{authority}\" }}"),
+            &format!(
+                "upstream = {{ tls = \"verify-full\", ca_file = \"{authority}\" }}\n\
+                 credential = \"shop-app\""
+            ),
         )
-        .piece(RULES)
+        .piece("[[approvers]]\nname = \"shop-owners\"\nusers = [\"root\"]")
+        .piece(RULES);
+    Ok(policy)
 }
 
-/// `psql` as the agent uses it: the server's own address, and nothing of a gateway.
+/// `psql` as the agent uses it: the server's own address, nothing of a gateway, and no password.
 fn psql(server: &Postgres) -> Result<Command> {
     let mut psql = Command::new(postgres_bin()?.join("psql"));
     psql.args(["--no-psqlrc", "-d", &server.conninfo("127.0.0.1", "app")])
-        .env("PGPASSWORD", PASSWORD)
+        .arg("--no-password")
         .env("PGSSLMODE", "verify-full");
     Ok(psql)
 }
 
 /// All acts in one session, and what came of each.
 fn agent_at_work(gateway: &Gateway, server: &Postgres) -> Result<()> {
-    show::title("An agent at work: psql under `gateway run --as assistant --user nobody`");
+    show::title(
+        "An agent at work: psql under `gateway run --as assistant --user nobody`, without a password",
+    );
     let sandbox = Sandbox::new("demo")?;
     let script = sandbox.write("agent.sql", &acts::script())?;
     // One stream, so that answers and errors stay in order.
@@ -202,10 +221,7 @@ fn dead_daemon(gateway: &mut Gateway, server: &Postgres) -> Result<()> {
     agent.args(["-c", wait_then_ask, "agent"]);
     let mut psql = psql(server)?;
     psql.args(["-c", "SELECT 'past the gateway'"]);
-    agent
-        .arg(psql.get_program())
-        .args(psql.get_args())
-        .env("PGPASSWORD", PASSWORD);
+    agent.arg(psql.get_program()).args(psql.get_args());
     let mut running = gateway
         .run_with(AGENT, &agent)
         .stdin(Stdio::piped())
