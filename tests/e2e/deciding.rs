@@ -30,19 +30,19 @@ fn held(approvers: &str) -> PolicyFile {
 }
 
 /// The agent is another account than who decides: nobody decides on their own requests.
-fn start(gateway: &Gateway, command: &Command) -> Child {
+pub(crate) fn start(gateway: &Gateway, command: &Command) -> Child {
     let mut run = gateway.run_with(&["--as", "agent", "--user", "nobody"], command);
     run.stdout(Stdio::piped()).stderr(Stdio::piped());
     run.spawn().unwrap()
 }
 
-fn json(gateway: &Gateway, arguments: &[&str]) -> Value {
+pub(crate) fn json(gateway: &Gateway, arguments: &[&str]) -> Value {
     let text = gateway.ask(arguments).unwrap();
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 /// The one request that waits.
-fn waiting(gateway: &Gateway) -> Value {
+pub(crate) fn waiting(gateway: &Gateway) -> Value {
     wait::until("a request waits", || {
         let all = json(gateway, &["approvals", "list", "--json"]);
         let open = all.as_array().unwrap().iter();
@@ -52,11 +52,11 @@ fn waiting(gateway: &Gateway) -> Value {
     .unwrap()
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("{value}"))
 }
 
-fn ended(child: Child) -> Output {
+pub(crate) fn ended(child: Child) -> Output {
     let mut child = child;
     wait::until("the client ends", || Ok(child.try_wait()?)).unwrap();
     child.wait_with_output().unwrap()

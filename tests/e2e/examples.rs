@@ -9,7 +9,7 @@ use gateway_tests::programs::{Profile, build_gateway, said};
 fn examples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples");
     let files = fs::read_dir(folder).expect("there are examples");
-    let paths = files.map(|file| file.unwrap().path());
+    let paths = files.map(|file| file.expect("the folder can be read").path());
     let mut policies: Vec<_> = paths
         .filter(|path| !path.to_string_lossy().ends_with(".test.toml"))
         .collect();

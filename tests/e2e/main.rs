@@ -36,6 +36,8 @@ mod found_path;
 #[cfg(test)]
 mod freeze;
 #[cfg(test)]
+mod granted;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod launch;

@@ -7,11 +7,6 @@
 //! Fails closed: what cannot be written down does not happen. Who waits is refused then, nobody's vote
 //! counts, and [`Approvals::problem`] says why until it can be written again.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "people decide by the control API")
-)]
-
 mod clerk;
 mod clock;
 mod store;
@@ -240,10 +235,8 @@ impl Approvals {
     }
 
     /// A grant, whenever it was.
-    ///
-    /// # Errors
-    /// The store failed.
-    pub async fn grant(&self, id: GrantId) -> Result<Option<PastGrant>, Failure> {
+    #[cfg(test)]
+    async fn grant(&self, id: GrantId) -> Result<Option<PastGrant>, Failure> {
         self.look(move |_, store| store.grant(&id)).await
     }
 

@@ -7,7 +7,7 @@ use gateway_core::approvals::grant::{Ending, Grant};
 use gateway_core::approvals::moment::Moment;
 use gateway_core::approvals::request::Request;
 use gateway_core::held::HeldAction;
-use gateway_core::ids::{AskId, GrantId, RequestId, SessionId};
+use gateway_core::ids::{AskId, RequestId, SessionId};
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::write::{number, shape};
@@ -106,10 +106,8 @@ impl Store {
     }
 
     /// A grant, whenever it was.
-    ///
-    /// # Errors
-    /// What is in the file cannot be read.
-    pub fn grant(&self, id: &GrantId) -> Result<Option<PastGrant>, StoreError> {
+    #[cfg(test)]
+    pub fn grant(&self, id: &gateway_core::ids::GrantId) -> Result<Option<PastGrant>, StoreError> {
         let sql = format!("{GRANT} WHERE id = ?1");
         let mut query = self.connection.prepare_cached(&sql)?;
         let row = query.query_row([id.as_str()], grant_row).optional()?;
