@@ -143,8 +143,10 @@ pub(super) fn descend(config: &Config, user: User, keeps_bpf: bool) -> Result<()
         ("read", config.path.as_path(), AccessFlags::R_OK),
     ];
     let credentials = config.credentials.iter().flat_map(|one| &one.files);
+    let previews = config.resources.iter().flat_map(|one| &one.preview);
+    let previews = previews.flat_map(|preview| &preview.file);
     let secrets = config.notify.iter().flat_map(|one| &one.files);
-    let secrets = secrets.chain(credentials);
+    let secrets = secrets.chain(credentials).chain(previews);
     let secrets = secrets.map(|path| ("read", path.as_path(), AccessFlags::R_OK));
     for (what, path, how) in needs.into_iter().chain(secrets) {
         if access(path, how).is_err() {

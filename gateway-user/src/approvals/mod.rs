@@ -29,6 +29,7 @@ use gateway_core::approvals::request::Request;
 use gateway_core::approvals::scope::Scope;
 use gateway_core::held::HeldAction;
 use gateway_core::ids::{AskId, GrantId, RequestId, SessionId};
+use gateway_core::preview::Preview;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -156,6 +157,15 @@ impl Approvals {
             _ => None,
         });
         ended.ok_or(Failure::Ended)
+    }
+
+    /// The server told how much a request would touch. Whoever decides sees it, as long as it waits.
+    ///
+    /// # Errors
+    /// It could not be written down.
+    pub async fn previewed(&self, request: RequestId, preview: Preview) -> Result<(), Failure> {
+        let command = Command::Preview { request, preview };
+        self.tell(command).await.map(drop)
     }
 
     /// What passed by a grant is over and changed so many rows; none if that is not known.

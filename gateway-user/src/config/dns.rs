@@ -143,6 +143,7 @@ impl Findings<'_> {
             client_tls: ClientTls::Refuse,
             login: None,
             upstream: Arc::new(no_tls()?),
+            preview: None,
         })
     }
 }

@@ -98,6 +98,17 @@ pub(super) struct Resource {
     pub(super) client_tls: Option<Spanned<ClientTls>>,
     pub(super) upstream: Option<Spanned<Upstream>>,
     pub(super) credential: Option<Spanned<String>>,
+    pub(super) preview: Option<Spanned<Preview>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Preview {
+    pub(super) user: Spanned<String>,
+    pub(super) password_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) count: bool,
+    pub(super) timeout: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

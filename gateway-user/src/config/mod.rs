@@ -14,9 +14,11 @@ mod file;
 pub mod hosts;
 pub mod nearest;
 pub mod notify;
+pub mod preview;
 pub mod report;
 mod resources;
 mod rules;
+mod secrets;
 pub mod selector;
 mod shape;
 mod workloads;
@@ -40,6 +42,7 @@ use self::credentials::Credential;
 use self::dns::Dns;
 use self::hosts::Host;
 use self::notify::Notify;
+use self::preview::Preview;
 use self::report::Report;
 use self::selector::Selector;
 use crate::tls::upstream::Upstream;
@@ -164,6 +167,8 @@ pub struct Resource {
     pub upstream: Arc<Upstream>,
     /// As whom the gateway logs in; none where the agent does.
     pub login: Option<Arc<Login>>,
+    /// How it is asked how much an action would touch, if it is.
+    pub preview: Option<Preview>,
 }
 
 impl Config {

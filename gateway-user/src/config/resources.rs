@@ -82,6 +82,7 @@ impl Findings<'_> {
                 (Some(_), Some(_)) => self.no_credential(protocol, table.credential.as_ref()),
                 _ => None,
             };
+            let preview = self.preview(protocol, table.preview);
             if let (
                 true,
                 Some(protocol),
@@ -89,7 +90,8 @@ impl Findings<'_> {
                 Some(hosts),
                 Some(upstream),
                 Some(credential),
-            ) = (named, protocol, addresses, hosts, upstream, credential)
+                Some(preview),
+            ) = (named, protocol, addresses, hosts, upstream, credential, preview)
             {
                 let upstream = self.shown(upstream, credential, table.credential.as_ref());
                 resources.push(Resource {
@@ -101,6 +103,7 @@ impl Findings<'_> {
                     client_tls: client_tls.into(),
                     upstream: Arc::new(upstream),
                     login: credential.map(|it| Arc::clone(&it.login)),
+                    preview,
                 });
             }
         }

@@ -13,6 +13,27 @@ use super::{CLOSE_DEADLINE, Relay};
 use crate::dialer::Dialer;
 
 impl Relay<'_> {
+    /// Says goodbye to the server, and goes on with the client.
+    pub(super) async fn finish_server(&mut self) {
+        let Self {
+            session,
+            server: Some(server),
+            ..
+        } = self
+        else {
+            return;
+        };
+        let goodbye = async {
+            std::future::poll_fn(|cx| server.poll_write(cx, session.outbox().to_server())).await?;
+            server.close().await
+        };
+        match tokio::time::timeout(CLOSE_DEADLINE, goodbye).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => session.handle_unreachable(&error.to_string()),
+            Err(_) => session.handle_unreachable("it takes nothing more"),
+        }
+    }
+
     /// Ends it as `end` says.
     pub(super) async fn close(self, end: &SessionEnd) {
         let running = self.issued.as_ref().and_then(Issued::target);

@@ -11,7 +11,9 @@ mod dial;
 pub mod dns;
 pub mod evidence;
 mod leg;
+mod look;
 pub mod opaque;
+pub mod preview;
 mod wait;
 
 use std::io;
@@ -35,6 +37,7 @@ pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
 use self::opaque::Pipes;
+use self::preview::Previewer;
 use self::wait::{Running, Wait};
 use crate::approvals::Approvals;
 use crate::approvals::ticket::Word;
@@ -71,6 +74,8 @@ pub struct Surroundings {
     pub pipes: Pipes,
     /// Where actions wait for people.
     pub approvals: Approvals,
+    /// Finds out how much they would touch.
+    pub previewer: Arc<Previewer>,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
 }
@@ -191,6 +196,7 @@ impl<'a> Relay<'a> {
                     until,
                     asked,
                 }) => {
+                    self.wait.look(&request);
                     let note = wait::note(request, until, &asked);
                     self.session.handle_waiting(&note);
                 }
@@ -199,7 +205,10 @@ impl<'a> Relay<'a> {
                     self.session.handle_answer(&answer, Timestamp::now());
                 }
                 Turn::Over => self.wait.tell(),
-                Turn::Act(Action::Hold(held)) => self.wait.begin(*held),
+                Turn::Act(Action::Hold(held)) => {
+                    let wish = self.wish(&held);
+                    self.wait.begin(*held, wish);
+                }
                 Turn::Act(Action::Withdraw(why)) => self.wait.withdraw(why),
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
                 Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
@@ -322,26 +331,6 @@ impl<'a> Relay<'a> {
         tokio::time::timeout(START_DEADLINE, handshake)
             .await
             .unwrap_or(Err(io::ErrorKind::TimedOut.into()))
-    }
-
-    async fn finish_server(&mut self) {
-        let Self {
-            session,
-            server: Some(server),
-            ..
-        } = self
-        else {
-            return;
-        };
-        let goodbye = async {
-            std::future::poll_fn(|cx| server.poll_write(cx, session.outbox().to_server())).await?;
-            server.close().await
-        };
-        match tokio::time::timeout(CLOSE_DEADLINE, goodbye).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => session.handle_unreachable(&error.to_string()),
-            Err(_) => session.handle_unreachable("it takes nothing more"),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ use gateway_core::held::{Answer, HeldAction, HoldNote, Outcome, Withdrawal};
 use gateway_core::ids::{AskId, GrantId, RequestId, SessionId};
 use jiff::Timestamp;
 
+use super::look::{Looking, Wish};
 use crate::approvals::Approvals;
 use crate::approvals::ticket::{Ticket, Word};
 
@@ -16,6 +17,9 @@ use crate::approvals::ticket::{Ticket, Word};
 pub(super) struct Wait {
     approvals: Approvals,
     ticket: Option<(AskId, Ticket)>,
+    /// What is to be looked at while it waits.
+    wish: Option<Box<Wish>>,
+    looking: Option<Looking>,
     pub(super) running: Running,
 }
 
@@ -34,18 +38,28 @@ impl Wait {
         Self {
             approvals: approvals.clone(),
             ticket: None,
+            wish: None,
+            looking: None,
             running: Running::default(),
         }
     }
 
     /// From now on this waits.
-    pub(super) fn begin(&mut self, action: HeldAction) {
+    pub(super) fn begin(&mut self, action: HeldAction, wish: Option<Box<Wish>>) {
+        self.wish = wish;
         self.running.session = Some(action.session.clone());
         self.ticket = Some((action.ask, self.approvals.hold(action)));
     }
 
+    /// People are asked; now it is known by what.
+    pub(super) fn look(&mut self, request: &RequestId) {
+        let wish = self.wish.take();
+        self.looking = wish.map(|wish| wish.look(&self.approvals, request));
+    }
+
     /// It waits no longer.
     pub(super) fn withdraw(&mut self, why: Withdrawal) {
+        (self.wish, self.looking) = (None, None);
         if let Some((_, ticket)) = self.ticket.take() {
             ticket.withdraw(why);
         }
@@ -66,6 +80,7 @@ impl Wait {
 
     /// The answer has come.
     pub(super) fn answered(&mut self, answer: &Answer) {
+        (self.wish, self.looking) = (None, None);
         let ticket = self.ticket.take();
         if let Some((ask, _)) = ticket
             && let Outcome::Approved {

@@ -62,7 +62,6 @@ const USER: Table = &[
             "live",
             "dialer",
             "names",
-            "preview",
             "admission",
             "launch",
         ],
