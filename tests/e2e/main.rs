@@ -48,9 +48,13 @@ mod names;
 #[cfg(test)]
 mod namespaces;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod opaque;
 #[cfg(test)]
 mod policies;
+#[cfg(test)]
+mod previews;
 #[cfg(test)]
 mod psql;
 #[cfg(test)]

@@ -21,3 +21,4 @@ pub mod sandbox;
 pub mod terminal;
 pub mod tmux;
 pub mod wait;
+pub mod webhook;

@@ -14,6 +14,7 @@ mod serve;
 mod settings;
 mod stopping;
 mod supervisor;
+mod telling;
 mod times;
 
 use std::io;

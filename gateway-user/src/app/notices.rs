@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::stopping::until;
+use super::telling::tell_task;
+use crate::approvals::Approvals;
 use crate::config::Config;
 use crate::notify::{Lost, Notifier, Pace, Witness};
 use crate::observe::enforcement::{EnforcementLog, Untold, What};
@@ -55,10 +57,13 @@ pub(super) fn notifier(log: &EnforcementLog) -> Notifier {
 
 /// Delivers to the targets of the configuration in force, until `stopped` says so.
 pub(super) async fn deliver_task(
+    approvals: Approvals,
     notifier: Notifier,
     mut config: watch::Receiver<Arc<Config>>,
     stopped: watch::Receiver<bool>,
 ) {
+    let (told, ending) = (notifier.clone(), stopped.clone());
+    let telling = tokio::spawn(tell_task(approvals, told, config.clone(), ending));
     let mut stop = std::pin::pin!(until(stopped));
     loop {
         let targets = {
@@ -79,6 +84,10 @@ pub(super) async fn deliver_task(
                 }
             }
         }
+    }
+    // It hands in what happened to the end.
+    if telling.await.is_err() {
+        tracing::error!("the task that tells people had failed");
     }
     // The couriers went with `deliver`; what is left gets a last chance.
     let farewell = notifier.finish(FAREWELL);

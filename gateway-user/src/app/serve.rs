@@ -100,7 +100,8 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     // It outlives the sessions, whose ends it tells of.
     let (all_told, telling) = watch::channel(false);
     let subscribed = parts.in_force.subscribe();
-    let notices = tokio::spawn(deliver_task(parts.notifier.clone(), subscribed, telling));
+    let (approvals, notifier) = (parts.approvals.clone(), parts.notifier.clone());
+    let notices = tokio::spawn(deliver_task(approvals, notifier, subscribed, telling));
     let (ended, end) = io::pipe().map_err(AppError::Runtime)?;
     let following = follow_on(&operations, ended).map_err(AppError::Runtime)?;
     // The first beat by itself, so that whoever reads READY is served.
@@ -221,6 +222,7 @@ fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer
             names: names.clone(),
             pipes: Pipes::default(),
             approvals: parts.approvals.clone(),
+            previewer: Arc::default(),
             config: parts.in_force.subscribe(),
         },
         dns: Arc::new(Dns::new(parts.in_force.subscribe(), names)),

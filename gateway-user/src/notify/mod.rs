@@ -107,10 +107,6 @@ impl Notifier {
             self.lose_all(&post, "the target is not in the configuration any more");
         }
     }
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "requests come with the approvals")
-    )]
     /// Hands a notice in for each of its targets. Returns at once.
     pub fn send(&self, notice: Notice) {
         let notice = Arc::new(notice);

@@ -26,10 +26,6 @@ pub struct Notice {
     pub matter: Matter,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "requests come with the approvals")
-)]
 /// What happened to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
