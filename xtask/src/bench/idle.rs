@@ -43,7 +43,7 @@ pub(crate) fn measure(options: &Options, tls: bool) -> Result<Vec<Idle>> {
             is_pooling: true,
         };
         let bouncer = PgBouncer::start(server_port, &how)?;
-        let clients = |count: u32| clients(bouncer.port(), tls, count);
+        let clients = |count: u32| clients("idle_clients.py", bouncer.port(), tls, count);
         found.push(grow(Path::PgBouncer, bouncer.id(), options.idle, clients)?);
     }
     if !options.without_gateway {
@@ -56,7 +56,12 @@ pub(crate) fn measure(options: &Options, tls: bool) -> Result<Vec<Idle>> {
             )
             .allow_all();
         let gateway = Gateway::start_program(build_gateway(Profile::Release)?, &policy)?;
-        let clients = |count: u32| Ok(gateway.run("agent", &clients(server_port, tls, count)?));
+        let clients = |count: u32| {
+            Ok(gateway.run(
+                "agent",
+                &clients("idle_clients.py", server_port, tls, count)?,
+            ))
+        };
         found.push(grow(Path::Gateway, gateway.id(), options.idle, clients)?);
     }
     Ok(found)
@@ -124,10 +129,11 @@ impl Drop for Held {
     }
 }
 
-fn clients(port: u16, tls: bool, count: u32) -> Result<Command> {
+/// A program of clients, with where to go.
+pub(super) fn clients(script: &str, port: u16, tls: bool, count: u32) -> Result<Command> {
     let mut clients = Command::new(python()?);
     clients
-        .arg(root().join("xtask/src/bench/idle_clients.py"))
+        .arg(root().join("xtask/src/bench").join(script))
         .arg(count.to_string())
         .env("PGHOST", "127.0.0.1")
         .env("PGPORT", port.to_string())
@@ -139,7 +145,8 @@ fn clients(port: u16, tls: bool, count: u32) -> Result<Command> {
     Ok(clients)
 }
 
-fn start_server(sandbox: &Sandbox, tls: bool) -> Result<(Process, u16)> {
+/// The server in appearance.
+pub(super) fn start_server(sandbox: &Sandbox, tls: bool) -> Result<(Process, u16)> {
     let port = free_port()?;
     let certificates = Certificates::make(sandbox, "mock", "root", &[])?;
     let mut server = Command::new(python()?);

@@ -4,10 +4,12 @@
 //! drifts by more than what is measured. `plan` says what is measured, `stand` sets up the ways
 //! to the server, `pgbench` and `idle` measure, `report` tells. `connect` is what the kernel side adds
 //! to a connection and `relay` what an uninspected stream loses: their clients are in `load`, their
-//! servers in `target`. `policy` is what a decision takes.
+//! servers in `target`. `policy` is what a decision takes, `holds` what
+//! a statement that waits for people does.
 
 mod connect;
 mod cpu;
+mod holds;
 mod idle;
 pub(crate) mod load;
 mod open_way;
@@ -45,6 +47,8 @@ enum What {
     Relay(rounds::Options),
     /// Decisions: by the number of rules, with conditions, and with conditions that mean harm
     Policy,
+    /// Statements that wait for people: memory for each, and how fast all go on
+    Holds,
 }
 
 /// How long and how much.
@@ -97,6 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Connect(options) => connect::run(options),
         What::Relay(options) => relay::run(options),
         What::Policy => policy::run(),
+        What::Holds => holds::run(),
     }
 }
 
