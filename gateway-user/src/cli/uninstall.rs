@@ -21,9 +21,11 @@ use crate::kernel::{self, Attached};
 use crate::observe::enforcement::{self, EnforcementLog, Operator, What};
 
 /// What daemons leave in their runtime directory. Others' files there are not ours to remove.
-const RUNTIME_FILES: [&str; 9] = [
+const RUNTIME_FILES: [&str; 11] = [
     "control.sock",
     "control.sock.new",
+    "approvals.sock",
+    "approvals.sock.new",
     "attachments.json",
     "attachments.json.new",
     "ca.pem",

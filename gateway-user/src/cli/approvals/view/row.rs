@@ -25,7 +25,7 @@ pub(in crate::cli) struct Row {
 impl Row {
     pub(in crate::cli) fn of(style: Style, text: impl Into<String>) -> Self {
         Self {
-            more: None,
+            more: Some(" ".repeat(LABEL + 1)),
             pieces: vec![(style, text.into())],
         }
     }

@@ -11,8 +11,14 @@ use gateway_core::ids::{
 use gateway_core::preview::Preview;
 use gateway_core::subject::Subject;
 
+use proptest::{prop_assert, prop_assert_eq, proptest};
+
 use super::row::{BAR, MORE};
 use super::*;
+
+/// Texts that would like to be something else.
+const HOSTILE: &str =
+    "(\\PC|[\\x00-\\x1f\\x7f-\\x9f]|\n── end of request|\u{202e}|  │ |request     | {10,80}){0,12}";
 
 /// A request with this statement, that waits for `data-owners`.
 pub(in crate::cli) fn approval(text: &str) -> Approval {
@@ -168,5 +174,38 @@ fn no_row_is_wider_than_the_terminal() {
             let wide = text.chars().map(|it| if it.is_ascii() { 1 } else { 2 });
             assert!(wide.sum::<usize>() <= 40, "{letter}");
         }
+    }
+}
+
+proptest! {
+    /// Whatever an agent writes, as statement, parameter or name: it drives no terminal, all of it is
+    /// shown behind the bar, and the end is told once, by us.
+    #[test]
+    fn whatever_agents_write_stays_theirs(
+        text in HOSTILE, value in HOSTILE, name in HOSTILE, width in 22..200_usize,
+    ) {
+        let mut approval = approval(&text);
+        approval.action.parameters = vec![Parameter {
+            declared: Some(name.clone()),
+            value: ParameterValue::Text(value.clone()),
+            reads: None,
+        }];
+        approval.action.subject.process.comm = name.clone();
+        approval.action.subject.process.command_line = Some(vec![name.clone()]);
+        let rows = wrap(&rows(&approval, approval.opened), width);
+        let shown: Vec<_> = rows.iter().map(Row::text).collect();
+        for row in &shown {
+            prop_assert!(!row.chars().any(gateway_core::visible::is_hidden), "{row:?}");
+            let wide = row.chars().map(|it| if it.is_ascii() { 1 } else { 2 });
+            prop_assert!(wide.sum::<usize>() <= width, "{row:?}");
+        }
+        let ends = shown.iter().filter(|row| row.starts_with("── end"));
+        prop_assert_eq!(ends.count(), 1, "{:#?}", shown);
+        let inside = shown.iter().filter_map(|row| {
+            let new = row.strip_prefix(BAR).map(|row| format!("\n{row}"));
+            new.or_else(|| row.strip_prefix(MORE).map(str::to_owned))
+        });
+        let expected = format!("\n{}\n{}", block(&text, 0), block(&value, 0));
+        prop_assert_eq!(inside.collect::<String>(), expected);
     }
 }
