@@ -11,7 +11,7 @@ use crate::event::{Answered, Event, SessionEnd};
 use crate::facts::Facts;
 use crate::flow::Flow;
 use crate::held::{Answer, HeldAction, Withdrawal};
-use crate::ids::{ActionDigest, AskId, RuleName};
+use crate::ids::{ActionDigest, AskId, PolicyDigest, RuleName};
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
 use crate::policy::hold::{Bound, Hold};
@@ -40,6 +40,8 @@ struct Held {
     bound: Bound,
     /// Every rule that holds it.
     rules: Vec<RuleName>,
+    /// By this policy.
+    policy: PolicyDigest,
 }
 
 /// Whether the stream may begin, or go on.
@@ -116,9 +118,28 @@ impl Stream {
         self.record(decision, engine, flow, action)
     }
 
+    /// Whether the stream that waits would wait for the same people now, by the same policy.
+    pub fn waits_as_before(
+        &self,
+        engine: &Engine,
+        subject: &Subject,
+        flow: &Flow,
+        now: Timestamp,
+    ) -> bool {
+        let Some(held) = &self.held else {
+            return false;
+        };
+        let facts = to_destination(flow.destination.0);
+        let decision = engine.decide(subject, flow, &facts, now);
+        held.policy == *engine.digest()
+            && matches!(decision.verdict, Verdict::Hold(hold) if hold.rules().eq(&held.rules))
+    }
+
     /// What people decided on the stream that waits; nothing where none does any more.
     pub fn answer(&mut self, answer: &Answer) -> Option<Permit> {
-        let Held { ask, bound, rules } = self.held.take()?;
+        let Held {
+            ask, bound, rules, ..
+        } = self.held.take()?;
         let resolved = bound.resolve(answer);
         self.approved = resolved.is_ok().then(|| (answer.clone(), rules));
         let answered = Answered::by_people(ask, answer, resolved.as_ref().err());
@@ -212,6 +233,7 @@ impl Stream {
                 self.held = Some(Held {
                     ask,
                     rules: hold.rules().cloned().collect(),
+                    policy: engine.digest().clone(),
                     bound: hold.bind(&action),
                 });
                 Gate::Waits(action)
@@ -228,7 +250,8 @@ mod tests {
     use super::*;
     use crate::event::{Ask, Ruling};
     use crate::flow::{ClientAddr, OriginalDst};
-    use crate::ids::{GroupName, PolicyDigest, ResourceName, SessionId, WorkloadName};
+    use crate::held::{ApproverSet, Outcome};
+    use crate::ids::{GroupName, ResourceName, SessionId, WorkloadName};
     use crate::policy::actor::Actor;
     use crate::policy::engine::{Inventory, Resource};
     use crate::policy::model::{Mode, RuleSpec};
@@ -253,6 +276,13 @@ mod tests {
             resources: vec![resource("cache", &TCP), resource("metrics", &UDP)],
             workloads: vec![WorkloadName::new("planner")],
             groups: vec![GroupName::new("agents")],
+            approvers: vec![ApproverSet {
+                name: "people".to_owned(),
+                users: vec!["alice".to_owned()],
+                groups: Vec::new(),
+                quorum: 1,
+                notify: Vec::new(),
+            }],
             ..Inventory::default()
         };
         let file: File = toml::from_str(rules).unwrap();
@@ -354,6 +384,48 @@ mod tests {
             )
         });
         assert_eq!(policies.count(), 2, "a policy is named when it is new");
+    }
+
+    /// The clock begins at midnight.
+    #[test]
+    fn what_people_agreed_to_goes_on_when_the_time_of_another_rule_comes() {
+        let late = "1970-01-01T01:00Z".parse().unwrap();
+        let waits = "[[rule]]\nname = \"waits\"\naction = \"approve\"\nresource = \"cache\"\n\
+                     approvers = [\"people\"]\n";
+        let timed = |action: &str, more: &str| {
+            format!(
+                "{waits}[[rule]]\nname = \"timed\"\naction = \"{action}\"\nresource = \"cache\"\n\
+                 during = {{ from = \"00:30\", zone = \"UTC\" }}\n{more}"
+            )
+        };
+        // Whether it waits as before when the time has come, and whether it goes on if people agreed.
+        let told = |rules: &str| {
+            let engine = engine(rules, Mode::Enforce);
+            let (subject, flow) = (subject(), flow());
+            let mut stream = Stream::new(&subject, &flow, "test");
+            let Gate::Waits(action) = stream.decide(&engine, &subject, &flow, NOW) else {
+                panic!("it does not wait");
+            };
+            let waits = stream.waits_as_before(&engine, &subject, &flow, late);
+            let approved = Outcome::Approved {
+                by: vec!["alice".to_owned()],
+                grant: None,
+            };
+            let answer = Answer {
+                action: action.action,
+                request: None,
+                outcome: approved,
+            };
+            assert!(stream.answer(&answer).is_some());
+            let gate = stream.decide(&engine, &subject, &flow, late);
+            (waits, matches!(gate, Gate::Open(_)))
+        };
+        assert_eq!(told(waits), (true, true));
+        assert_eq!(told(&timed("allow", "")), (true, true));
+        assert_eq!(told(&timed("deny", "")), (false, false));
+        // Others have to agree too.
+        let more = "approvers = [\"people\"]\n";
+        assert_eq!(told(&timed("approve", more)), (false, false));
     }
 
     #[test]

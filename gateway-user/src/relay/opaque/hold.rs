@@ -8,6 +8,7 @@ use gateway_core::event::SessionEnd;
 use gateway_core::held::{HeldAction, Withdrawal};
 use gateway_core::policy::decision::Permit;
 use gateway_core::session::opaque::Stream;
+use jiff::Timestamp;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::net::TcpStream;
@@ -41,6 +42,13 @@ impl Rest<'_> {
                 how = self.guard.cancelled() => (Withdrawal::SessionEnded, how),
                 changed = config.changed() => match changed {
                     Ok(()) => {
+                        let now = Arc::clone(&config.borrow_and_update());
+                        let (subject, flow) = (&self.subject, &self.flow);
+                        let as_before = |time| stream.waits_as_before(&now.engine, subject, flow, time);
+                        // Only the time of some rule has begun or ended.
+                        if as_before(Timestamp::now()) {
+                            continue;
+                        }
                         // The stream itself takes it back when it is decided on again.
                         ticket.withdraw(Withdrawal::PolicyChanged);
                         return Ok(None);
