@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use gateway_core::approvals::change::{Change, Effect, Notice};
 use gateway_core::approvals::command::Command;
 use gateway_core::approvals::desk::{Desk, Limits};
+use gateway_core::approvals::grant::Ending;
 use gateway_core::approvals::moment::Moment;
 use gateway_core::approvals::request::Request;
 use gateway_core::held::{Answer, HeldAction, Outcome, Withdrawal};
@@ -71,6 +72,8 @@ pub(super) struct Clerk {
     office: Option<Office>,
     /// When that may be tried again.
     retry: Instant,
+    /// What ran by grants when the desk was let go of, and when it has to end.
+    lapsing: Vec<(Moment, SessionId)>,
     swept: Instant,
     waiting: HashMap<(SessionId, AskId), (ActionDigest, Waiter)>,
     told: Told,
@@ -130,6 +133,7 @@ impl Clerk {
             clock,
             office: Some(office),
             retry: Instant::now(),
+            lapsing: Vec::new(),
             swept: Instant::now(),
             waiting: HashMap::new(),
             told,
@@ -166,7 +170,10 @@ impl Clerk {
     /// How long nothing has to be done by itself.
     fn pause(&mut self) -> Duration {
         let now = self.clock.now();
-        let due = self.office.as_ref().and_then(|office| office.desk.due());
+        let Some(office) = &self.office else {
+            return RETRY;
+        };
+        let due = office.desk.due();
         due.map_or(GLANCE, |due| due.since(now).min(GLANCE))
     }
 
@@ -219,7 +226,9 @@ impl Clerk {
 
     /// Does what has to be done by itself. What fails is told where it fails.
     fn keep_up(&mut self) {
-        if self.office.is_none() {
+        self.lapse();
+        // What is wrong is told where it is found.
+        if self.office().is_err() {
             return;
         }
         self.sweep();
@@ -360,15 +369,36 @@ impl Clerk {
             "approvals cannot be written down in {}: {error}",
             path.display()
         );
-        tracing::error!("{problem}");
-        self.office = None;
         self.retry = Instant::now() + RETRY;
-        *self.problem() = Some(problem.clone());
+        let known = self.problem().replace(problem.clone());
+        if known.as_ref() != Some(&problem) {
+            tracing::error!("{problem}");
+        }
+        if let Some(office) = self.office.take() {
+            let running = office.desk.grants().flat_map(|grant| {
+                let running = grant.running.iter();
+                running.map(|(session, _)| (grant.expires, session.clone()))
+            });
+            self.lapsing = running.collect();
+        }
         for (_, (digest, waiter)) in self.waiting.drain() {
             // Agents need not know where.
             waiter.refuse(digest, "approvals cannot be written down".to_owned());
         }
         Failure::Store(problem)
+    }
+
+    /// Ends what ran by a grant whose time is over, also while that cannot be written down.
+    fn lapse(&mut self) {
+        if self.office.is_some() {
+            // The desk knows better.
+            return self.lapsing.clear();
+        }
+        let now = self.clock.now();
+        let over = self.lapsing.extract_if(.., |(expires, _)| now >= *expires);
+        for (_, session) in over {
+            (self.told.end)(&session, &Ending::Expired.sentence());
+        }
     }
 
     fn problem(&self) -> std::sync::MutexGuard<'_, Option<String>> {

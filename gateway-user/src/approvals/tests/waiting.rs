@@ -292,3 +292,38 @@ async fn a_full_disk_is_a_no() {
     assert_eq!(found.state, State::Withdrawn { why });
     asked(&mut approvals.hold(action("s1", 90, "DELETE 1", LONG))).await;
 }
+
+#[tokio::test]
+async fn what_runs_ends_in_time_whatever_the_disk_does() {
+    let small = Small::new();
+    let folder = small.0.path();
+    let ended = Arc::new(tokio::sync::Notify::new());
+    let told = Arc::clone(&ended);
+    let end = Box::new(move |_: &SessionId, _: &str| told.notify_one());
+    let approvals = Approvals::start(folder, Limits::default(), end).unwrap();
+    let first = action("s1", 1, "DELETE 1", LONG);
+    let mut ticket = approvals.hold(first.clone());
+    let request = asked(&mut ticket).await;
+    let vote = ballot(&request, &first, "alice");
+    approvals.approve(vote, for_workload(2)).await.unwrap();
+    answered(&mut ticket).await;
+    std::fs::write(folder.join("filler"), vec![0; 2 << 20]).unwrap_err();
+    let large = action("s2", 1, &"x".repeat(100_000), Duration::from_secs(1));
+    let mut large = HeldAction {
+        request: "Bind".to_owned(),
+        ..large
+    };
+    large.action = large.digest();
+    answered(&mut approvals.hold(large)).await;
+    assert!(approvals.problem().is_some());
+    timeout(SOON, ended.notified()).await.unwrap();
+    assert!(approvals.problem().is_some(), "the disk is full still");
+    // Nobody has to come by for it to be seen that it works again.
+    std::fs::remove_file(folder.join("filler")).unwrap();
+    let works = async {
+        while approvals.problem().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, works).await.unwrap();
+}
