@@ -269,6 +269,44 @@ fn the_screen_shows_all_of_it_and_takes_the_word() {
     screen.press(&["q"]).unwrap();
 }
 
+#[test]
+fn what_waits_of_a_frozen_workload_ends_and_is_withdrawn() {
+    let gateway = gateway(&held("users = [\"root\"]"));
+    let client = start(&gateway, &sql("DELETE FROM orders WHERE id = -91"));
+    let brief = waiting(&gateway);
+    gateway.ask(["freeze", "agent"]).unwrap();
+    refused(&ended(client), "frozen by an operator");
+    let withdrawn = wait::until("it is withdrawn", || {
+        let all = json(&gateway, &["approvals", "list", "--all", "--json"]);
+        Ok((all[0]["state"] == "withdrawn").then_some(all))
+    })
+    .unwrap();
+    assert_eq!(withdrawn[0]["id"], brief["id"]);
+    // Approved late, it passes once it may act again, and not before.
+    let whole = json(
+        &gateway,
+        &["approvals", "show", text(&brief, "id"), "--json"],
+    );
+    let digest = text(&whole["action"], "action");
+    let approve = [
+        "approvals",
+        "approve",
+        text(&brief, "id"),
+        "--yes",
+        "--digest",
+        digest,
+    ];
+    let told = gateway.ask(approve).unwrap();
+    assert!(told.contains("approved late by root"), "{told}");
+    let again = sql("DELETE FROM orders WHERE id = -91");
+    assert!(!ended(start(&gateway, &again)).status.success());
+    never_logged(server(), "id = -91");
+    gateway.ask(["thaw", "agent"]).unwrap();
+    let passed = ended(start(&gateway, &again));
+    assert!(passed.status.success(), "{}", said(&passed));
+    wait_logged(server(), "id = -91");
+}
+
 /// People who are no operators, on a host whose groups say who they are.
 struct People {
     gateway: Gateway,

@@ -91,8 +91,9 @@ impl Findings<'_> {
                 Some(upstream),
                 Some(credential),
                 Some(preview),
-            ) = (named, protocol, addresses, hosts, upstream, credential, preview)
-            {
+            ) = (
+                named, protocol, addresses, hosts, upstream, credential, preview,
+            ) {
                 let upstream = self.shown(upstream, credential, table.credential.as_ref());
                 resources.push(Resource {
                     name,
