@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use gateway_tests::gateway::Gateway;
 use gateway_tests::programs::{python, said};
 
-use crate::stage::{client, direct, gateway, server, shop, wait_logged};
+use gateway_tests::wait;
+
+use crate::stage::{client, direct, gateway, never_logged, server, shop, wait_logged};
 
 fn cancel_py(what: &str, rest: &str) -> Command {
     let mut command = client(python().unwrap());
@@ -93,4 +95,48 @@ fn key_of_a_session_that_ended_is_no_key() {
             .success()
     );
     assert!(gateway.output().contains("not one of this workload's"));
+}
+
+#[test]
+fn what_waits_for_people_can_be_cancelled_too() {
+    let policy = shop("upstream = { tls = \"disable\" }")
+        .piece("[[workload]]\nname = \"other\"")
+        .piece("[[approvers]]\nname = \"owners\"\nusers = [\"root\"]")
+        .rule("everything", "allow", "")
+        .rule(
+            "deletes-wait",
+            "approve",
+            "match = { verb = \"delete\" }\napprovers = [\"owners\"]",
+        );
+    let gateway = gateway(&policy);
+    let statement = "DELETE FROM orders WHERE id = -77";
+    let mut child = gateway
+        .run("agent", &cancel_py("hold", statement))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut key = String::new();
+    output.read_line(&mut key).unwrap();
+    let logged = |event: &str| {
+        let lines = gateway.enforcement().unwrap();
+        lines.into_iter().find(|line| line["event"] == event)
+    };
+    wait::until("it waits", || Ok(logged("ask_held"))).unwrap();
+    let run = |workload: &str| direct(&gateway.run(workload, &cancel_py("cancel", key.trim())));
+    assert!(run("other").status.success());
+    assert!(
+        logged("ask_answered").is_none(),
+        "a stranger's cancel was honoured"
+    );
+    assert!(run("agent").status.success());
+    let mut outcome = String::new();
+    output.read_line(&mut outcome).unwrap();
+    assert_eq!(outcome.trim(), "57014");
+    child.wait().unwrap();
+    let answered = wait::until("it is logged", || Ok(logged("ask_answered"))).unwrap();
+    assert_eq!(answered["ruling"], "deny", "{answered}");
+    let open = gateway.ask(["approvals", "list", "--json"]).unwrap();
+    assert!(!open.contains("\"open\""), "{open}");
+    never_logged(server(), statement);
 }

@@ -13,6 +13,8 @@ use gateway_core::descriptor::Protocol;
 use gateway_core::ids::WorkloadName;
 use gateway_core::protocols::CancelKey;
 
+use tokio::sync::oneshot;
+
 use super::dial::{self, DialError, Way};
 use super::leg::Read;
 use super::{Relay, closing};
@@ -32,6 +34,32 @@ pub struct Target {
     pub name: Option<String>,
     /// The key that it knows.
     pub real: CancelKey,
+    /// Where the session hears of it, while what it wants to run waits for people.
+    pub waiter: Waiter,
+}
+
+/// Where a session can be told that its client cancels what waits. Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Waiter(Arc<Mutex<Option<oneshot::Sender<()>>>>);
+
+impl Waiter {
+    /// Something waits from now on, as long as the receiver is there.
+    pub(super) fn arm(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        *self.lock() = Some(sender);
+        receiver
+    }
+
+    /// Cancels what waits; false if nothing does, so that the server may be running it.
+    fn cancel(&self) -> bool {
+        let sender = self.lock().take();
+        sender.is_some_and(|sender| sender.send(()).is_ok())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<oneshot::Sender<()>>> {
+        // It is replaced as a whole, so a poisoned one is still good.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The keys of the sessions that are open. Clones share one table.
@@ -95,6 +123,7 @@ impl Relay<'_> {
             upstream,
             name: self.server_name().map(str::to_owned),
             real,
+            waiter: self.wait.waiter(),
         };
         self.issued = Some(self.around.cancel_keys.issue(issued, target));
     }
@@ -106,6 +135,9 @@ impl Relay<'_> {
             tracing::warn!(session = %self.guard.info().session, "a cancel key is not one of this workload's");
             return;
         };
+        if target.waiter.cancel() {
+            return;
+        }
         closing::abort(self.framed, &self.around.dialer, &target).await;
     }
 }
@@ -134,5 +166,22 @@ pub(super) async fn send(
         if let Read::Eof = read.map_err(DialError::Connect)? {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Waiter;
+
+    #[test]
+    fn only_what_waits_is_cancelled() {
+        let waiter = Waiter::default();
+        assert!(!waiter.cancel(), "nothing waits");
+        let mut receiver = waiter.arm();
+        assert!(waiter.cancel());
+        assert_eq!(receiver.try_recv(), Ok(()));
+        assert!(!waiter.cancel(), "it was cancelled already");
+        drop(waiter.arm());
+        assert!(!waiter.cancel(), "it does not wait any more");
     }
 }

@@ -38,7 +38,7 @@ use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
 use self::opaque::Pipes;
 use self::preview::Previewer;
-use self::wait::{Running, Wait};
+use self::wait::{Running, Said, Wait};
 use crate::approvals::Approvals;
 use crate::approvals::ticket::Word;
 use crate::config::Config;
@@ -125,6 +125,8 @@ enum Turn {
     Policy,
     /// Something is said to what waits for people.
     Word(Word),
+    /// The client cancels what waits.
+    Cancelled,
     /// Something that passed by a grant is over.
     Over,
     /// The client has said who it is: the deadline of its start is over.
@@ -200,10 +202,11 @@ impl<'a> Relay<'a> {
                     let note = wait::note(request, until, &asked);
                     self.session.handle_waiting(&note);
                 }
-                Turn::Word(Word::Answered(answer)) => {
-                    self.wait.answered(&answer);
-                    self.session.handle_answer(&answer, Timestamp::now());
-                }
+                Turn::Word(Word::Answered(answer)) => match self.wait.answered(&answer) {
+                    true => self.session.handle_answer(&answer, Timestamp::now()),
+                    false => self.session.handle_cancel(Timestamp::now()),
+                },
+                Turn::Cancelled => self.session.handle_cancel(Timestamp::now()),
                 Turn::Over => self.wait.tell(),
                 Turn::Act(Action::Hold(held)) => {
                     let wish = self.wish(&held);
@@ -267,7 +270,10 @@ impl<'a> Relay<'a> {
             () = late => Turn::Late,
             // Before what people say: they may have said it under another policy.
             Ok(()) = config.changed() => Turn::Policy,
-            word = Wait::next(ticket) => Turn::Word(word),
+            said = Wait::next(ticket) => match said {
+                Said::Word(word) => Turn::Word(word),
+                Said::Cancelled => Turn::Cancelled,
+            },
         }
     }
 

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use gateway_core::approvals::moment::Moment;
-use gateway_core::event::Event;
+use gateway_core::event::{Event, Ruling};
 use gateway_core::held::{Answer, HeldAction, HoldNote, Outcome, Withdrawal};
 use gateway_core::ids::{AskId, GrantId, RequestId, SessionId};
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
+use super::cancel::Waiter;
 use super::look::{Looking, Wish};
 use crate::approvals::Approvals;
 use crate::approvals::ticket::{Ticket, Word};
@@ -16,11 +18,29 @@ use crate::approvals::ticket::{Ticket, Word};
 #[derive(Debug)]
 pub(super) struct Wait {
     approvals: Approvals,
-    ticket: Option<(AskId, Ticket)>,
+    ticket: Option<Held>,
+    waiter: Waiter,
     /// What is to be looked at while it waits.
     wish: Option<Box<Wish>>,
     looking: Option<Looking>,
     pub(super) running: Running,
+}
+
+/// What waits.
+#[derive(Debug)]
+pub(super) struct Held {
+    ask: AskId,
+    ticket: Ticket,
+    cancelled: oneshot::Receiver<()>,
+}
+
+/// What is said to what waits.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// By people, or about them.
+    Word(Word),
+    /// By its own client, which does not want it any more.
+    Cancelled,
 }
 
 /// What passed by a grant and is not over.
@@ -38,6 +58,7 @@ impl Wait {
         Self {
             approvals: approvals.clone(),
             ticket: None,
+            waiter: Waiter::default(),
             wish: None,
             looking: None,
             running: Running::default(),
@@ -48,7 +69,16 @@ impl Wait {
     pub(super) fn begin(&mut self, action: HeldAction, wish: Option<Box<Wish>>) {
         self.wish = wish;
         self.running.session = Some(action.session.clone());
-        self.ticket = Some((action.ask, self.approvals.hold(action)));
+        self.ticket = Some(Held {
+            ask: action.ask,
+            ticket: self.approvals.hold(action),
+            cancelled: self.waiter.arm(),
+        });
+    }
+
+    /// Where the client can cancel what waits.
+    pub(super) fn waiter(&self) -> Waiter {
+        self.waiter.clone()
     }
 
     /// People are asked; now it is known by what.
@@ -60,35 +90,42 @@ impl Wait {
     /// It waits no longer.
     pub(super) fn withdraw(&mut self, why: Withdrawal) {
         (self.wish, self.looking) = (None, None);
-        if let Some((_, ticket)) = self.ticket.take() {
-            ticket.withdraw(why);
+        if let Some(held) = self.ticket.take() {
+            held.ticket.withdraw(why);
         }
     }
 
     /// What is said next to what waits; never, where nothing does. Cancel safe.
-    pub(super) async fn next(ticket: &mut Option<(AskId, Ticket)>) -> Word {
-        match ticket {
-            Some((_, ticket)) => ticket.next().await,
-            None => std::future::pending().await,
+    pub(super) async fn next(held: &mut Option<Held>) -> Said {
+        let Some(held) = held else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            biased;
+            Ok(()) = &mut held.cancelled => Said::Cancelled,
+            word = held.ticket.next() => Said::Word(word),
         }
     }
 
     /// Both parts, for who needs them at once.
-    pub(super) fn parts(&mut self) -> (&mut Option<(AskId, Ticket)>, &mut Running) {
+    pub(super) fn parts(&mut self) -> (&mut Option<Held>, &mut Running) {
         (&mut self.ticket, &mut self.running)
     }
 
-    /// The answer has come.
-    pub(super) fn answered(&mut self, answer: &Answer) {
+    /// The answer has come. Says whether it still counts: a client that cancelled at the same moment
+    /// was told that this is done.
+    pub(super) fn answered(&mut self, answer: &Answer) -> bool {
         (self.wish, self.looking) = (None, None);
-        let ticket = self.ticket.take();
-        if let Some((ask, _)) = ticket
-            && let Outcome::Approved {
-                grant: Some(grant), ..
-            } = &answer.outcome
+        let Some(mut held) = self.ticket.take() else {
+            return true;
+        };
+        if let Outcome::Approved {
+            grant: Some(grant), ..
+        } = &answer.outcome
         {
-            self.running.asks.insert(ask, grant.clone());
+            self.running.asks.insert(held.ask, grant.clone());
         }
+        held.cancelled.try_recv().is_err()
     }
 
     /// Tells of what is over since the last time.
@@ -127,10 +164,16 @@ impl Running {
             return;
         }
         for event in events {
-            if let Event::Outcome(outcome) = event
-                && let Some(grant) = self.asks.remove(&outcome.ask)
-            {
-                self.over.push((outcome.ask, grant, outcome.changed()));
+            let (ask, rows) = match event {
+                Event::Outcome(outcome) => (outcome.ask, outcome.changed()),
+                // It passed in people's books and not on the wire.
+                Event::Answered(answered) if answered.ruling == Ruling::Deny => {
+                    (answered.ask, Some(0))
+                }
+                _ => continue,
+            };
+            if let Some(grant) = self.asks.remove(&ask) {
+                self.over.push((ask, grant, rows));
             }
         }
     }

@@ -70,16 +70,13 @@ impl Session {
         self.go_on();
     }
 
-    /// The client cancels what it runs. Says whether that was what waits, so that there is nothing on
-    /// the server to cancel.
-    pub fn handle_cancel(&mut self, now: Timestamp) -> bool {
+    /// The client cancels what waits.
+    pub fn handle_cancel(&mut self, now: Timestamp) {
         self.now = now;
-        let Some(id) = self.take_back(Withdrawal::Cancelled) else {
-            return false;
-        };
-        self.codec.cancelled(id);
-        self.go_on();
-        true
+        if let Some(id) = self.take_back(Withdrawal::Cancelled) {
+            self.codec.cancelled(id);
+            self.go_on();
+        }
     }
 
     /// Ends the wait because nobody needs an answer any more.
