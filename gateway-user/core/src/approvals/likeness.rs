@@ -42,7 +42,7 @@ pub struct Likeness {
     pub request: String,
     /// Facts of the session, labels left out.
     pub connection: Facts,
-    /// Facts of its units, labels left out: each unit has to be one of these.
+    /// Facts of its units, labels left out: the same units, as many of each, in the same order.
     pub units: Vec<Facts>,
     /// Its text, where that matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,13 +67,7 @@ impl Likeness {
     pub fn of(action: &HeldAction, closeness: Closeness) -> Result<Self, Uncertain> {
         let text = closeness >= Closeness::Text;
         let parameters = closeness >= Closeness::Parameters;
-        let mut units = Vec::new();
-        for unit in &action.units {
-            let unit = certain(unit)?;
-            if !units.contains(&unit) {
-                units.push(unit);
-            }
-        }
+        let units = action.units.iter().map(certain).collect::<Result<_, _>>()?;
         Ok(Self {
             workload: action.subject.workload.clone(),
             resource: action.resource.clone(),
@@ -104,8 +98,9 @@ impl Likeness {
     }
 }
 
-/// Whether `action` is like that. An action without units (a session that begins) is only like another
-/// one without.
+/// Whether `action` is like that. Its units are those that were seen, one for one: nobody who agreed to one
+/// delete agreed to a thousand in one message, or to a part of a transaction without its `ROLLBACK`. An action
+/// without units (a session that begins) is only like another one without.
 pub fn covers(likeness: &Likeness, action: &HeldAction) -> bool {
     let whole = likeness.workload == action.subject.workload
         && likeness.resource == action.resource
@@ -117,12 +112,13 @@ pub fn covers(likeness: &Likeness, action: &HeldAction) -> bool {
             .as_ref()
             .is_none_or(|it| *it == action.parameters);
     whole
-        && likeness.units.is_empty() == action.units.is_empty()
+        && likeness.units.len() == action.units.len()
         && certain(&action.connection).is_ok_and(|it| it == likeness.connection)
         && action
             .units
             .iter()
-            .all(|unit| certain(unit).is_ok_and(|it| likeness.units.contains(&it)))
+            .zip(&likeness.units)
+            .all(|(unit, seen)| certain(unit).is_ok_and(|it| it == *seen))
 }
 
 /// The facts that are compared, if all of them are certain.

@@ -52,12 +52,7 @@ fn each_fact_has_to_be_the_same() {
 }
 
 #[test]
-fn more_of_the_same_is_the_same() {
-    check(
-        Closeness::Facts,
-        &like(|it| it.units.push(it.units[0].clone())),
-        true,
-    );
+fn the_text_need_not_be_the_same() {
     let other = like(|it| it.text = "delete from orders where id=2".to_owned());
     check(Closeness::Facts, &other, true);
     check(Closeness::Text, &other, false);
@@ -69,6 +64,33 @@ fn more_of_the_same_is_the_same() {
     let other = like(|it| it.parameters.push(parameter));
     check(Closeness::Text, &other, true);
     check(Closeness::Parameters, &other, false);
+}
+
+/// One use is as many statements as people saw, and these in their order.
+#[test]
+fn more_of_the_same_is_not_the_same() {
+    let twice = like(|it| it.units.push(it.units[0].clone()));
+    let thousands = like(|it| it.units = vec![it.units[0].clone(); 5000]);
+    check(Closeness::Facts, &twice, false);
+    check(Closeness::Facts, &thousands, false);
+    let units = |verbs: &[&str]| {
+        let verbs: Vec<_> = verbs.iter().map(|it| (*it).to_owned()).collect();
+        like(|it| {
+            let unit = |verb: String| facts(&[("sql.verb", Value::Text(verb))]);
+            it.units = verbs.into_iter().map(unit).collect();
+        })
+    };
+    let likeness = Likeness::of(
+        &units(&["begin", "delete", "delete", "rollback"]),
+        Closeness::Facts,
+    );
+    let likeness = likeness.unwrap();
+    let check = |verbs: &[&str], expected| assert_eq!(covers(&likeness, &units(verbs)), expected);
+    check(&["begin", "delete", "delete", "rollback"], true);
+    check(&["begin", "delete", "rollback"], false);
+    check(&["begin", "delete", "rollback", "rollback"], false);
+    check(&["rollback", "delete", "delete", "begin"], false);
+    check(&["delete"], false);
 }
 
 #[test]
