@@ -120,6 +120,12 @@ impl PostgresCodec {
                 b"database" if value.is_empty() => database = None,
                 b"database" => database = Some(value),
                 _ => {
+                    if is("role")
+                        || is("session_authorization")
+                        || is("options") && takes_role(value)
+                    {
+                        return Err(ROLE);
+                    }
                     if is("application_name") {
                         facts.set(slot::APPLICATION_NAME, text(value));
                     }
@@ -307,6 +313,27 @@ impl PostgresCodec {
     }
 }
 
+/// Rules look at who a session becomes, and at its start they cannot.
+const ROLE: CodecError = CodecError::Unsupported(
+    "a session does not begin in another role: use SET ROLE in it, if you may",
+);
+
+/// Whether the `options` of a start-up packet set the role: `-c name=value`, `-cname=value` or
+/// `--name=value`, with backslashes that keep spaces (`pg_split_opts` in PostgreSQL).
+fn takes_role(options: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(options).to_ascii_lowercase();
+    // Whatever is written around it, the name has to be there, and in no other setting's.
+    let text: String = text.chars().filter(|c| *c != '\\').collect();
+    let text = text.replace('-', "_");
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
+    words.any(|word| {
+        let name = word.trim_start_matches('_');
+        let joined = name.strip_prefix('c').filter(|_| word.starts_with('_'));
+        let is_role = |name| matches!(name, "role" | "session_authorization");
+        is_role(name) || joined.is_some_and(is_role)
+    })
+}
+
 /// Whether this is a `SASLInitialResponse` whose GS2 header says "I could bind the channel, and
 /// you did not offer it" (RFC 5802, section 5.1: `y`). The server did offer it, so it would take
 /// the message for a downgrade attack and refuse it with a text that helps nobody.
@@ -316,4 +343,39 @@ fn is_downgrade_check(message: &[u8]) -> bool {
         .cstr()
         .is_some_and(|mechanism| mechanism.starts_with(b"SCRAM-"));
     scram && body.u32().is_some() && body.rest().starts_with(b"y,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_role;
+
+    #[test]
+    fn options_that_set_the_role() {
+        let check = |options: &str, expected| {
+            assert_eq!(takes_role(options.as_bytes()), expected, "{options}");
+        };
+        for options in [
+            "-c role=admin",
+            "-crole=admin",
+            "--role=admin",
+            "-c ROLE=admin",
+            "-c statement_timeout=5s -c role=admin",
+            "-c session_authorization=admin",
+            "--session-authorization=admin",
+            "-c r\\ole=admin",
+            "\t-c\trole=admin",
+        ] {
+            check(options, true);
+        }
+        for options in [
+            "",
+            "-c search_path=app,public",
+            "-c statement_timeout=5s",
+            "--work_mem=4MB",
+            "-c application_name=x",
+            "-c my.role_of=x",
+        ] {
+            check(options, false);
+        }
+    }
 }
