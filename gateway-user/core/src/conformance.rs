@@ -130,6 +130,7 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
     struct Rules {
         rule: Vec<Spanned<RuleSpec>>,
     }
+    let digest = PolicyDigest::new(rules);
     let rules: Rules = toml::from_str(rules).expect("the rules are TOML");
     let inventory = Inventory {
         resources: vec![Resource {
@@ -147,7 +148,7 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
         }],
         ..Inventory::default()
     };
-    let compiled = Engine::compile(&inventory, &rules.rule, PolicyDigest::new("test"));
+    let compiled = Engine::compile(&inventory, &rules.rule, digest);
     let (engine, _warnings) = compiled.expect("the rules load");
     Arc::new(engine)
 }

@@ -308,12 +308,17 @@ impl Outcome {
         }
     }
 
-    /// How many rows it changed; none where the server does not tell: `TRUNCATE` has no number. What
-    /// failed has changed nothing.
+    /// How many rows it changed; none where the server does not tell: `TRUNCATE` has no number, and what
+    /// a `SELECT` changes on its way is in none. What failed has changed nothing.
     pub fn changed(&self) -> Option<u64> {
         let ends_in_a_number = |tag: &String| {
-            let last = tag.rsplit(' ').next();
-            last.is_some_and(|last| last.parse::<u64>().is_ok())
+            let mut words = tag.split(' ');
+            let counts = matches!(
+                words.next(),
+                Some("INSERT" | "UPDATE" | "DELETE" | "MERGE" | "COPY")
+            );
+            let last = words.next_back();
+            counts && last.is_some_and(|last| last.parse::<u64>().is_ok())
         };
         let failed = self.error.is_some() && self.tags.is_empty();
         let told = !self.tags.is_empty() && self.tags.iter().all(ends_in_a_number);
@@ -453,7 +458,8 @@ mod tests {
             ..Outcome::new(AskId(1))
         };
         assert_eq!(outcome(&["DELETE 5"]).changed(), Some(5));
-        assert_eq!(outcome(&["SELECT 1", "INSERT 0 5"]).changed(), Some(5));
+        assert_eq!(outcome(&["UPDATE 2", "INSERT 0 3"]).changed(), Some(5));
+        assert_eq!(outcome(&["SELECT 1", "INSERT 0 5"]).changed(), None);
         assert_eq!(outcome(&["DELETE 5", "TRUNCATE TABLE"]).changed(), None);
         assert_eq!(outcome(&[]).changed(), None);
     }

@@ -161,6 +161,8 @@ pub enum Withdrawal {
     Cancelled,
     /// A new policy decides on it.
     PolicyChanged,
+    /// The server failed before it, and would have passed over it.
+    Overtaken,
     /// The session ended.
     SessionEnded,
     /// The daemon ended.
@@ -176,6 +178,7 @@ impl Withdrawal {
             Self::ClientGone => "the client went away while it waited for an approval",
             Self::Cancelled => "the client cancelled it while it waited for an approval",
             Self::PolicyChanged => "the policy changed while it waited for an approval",
+            Self::Overtaken => "what was sent before it failed while it waited for an approval",
             Self::SessionEnded => "the session ended while it waited for an approval",
             Self::DaemonGone => "the gateway stopped while it waited for an approval",
             Self::Unrecorded => "approvals cannot be written down",

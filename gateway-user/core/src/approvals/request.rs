@@ -170,7 +170,9 @@ impl State {
     pub fn may_be_late(&self) -> bool {
         match self {
             Self::TimedOut => true,
-            Self::Withdrawn { why } => *why != Withdrawal::PolicyChanged,
+            Self::Withdrawn { why } => {
+                !matches!(why, Withdrawal::PolicyChanged | Withdrawal::Overtaken)
+            }
             Self::Open | Self::Approved { .. } | Self::ApprovedLate { .. } => false,
             Self::Refused { .. } => false,
         }

@@ -244,6 +244,12 @@ pub trait Codec: Send {
     /// The last ask was refused: from now on the codec keeps client and server in step.
     fn refused(&mut self, ask: AskId, refusal: &Refusal);
 
+    /// Whether the last ask, whose decision is not known yet, need not be decided any more: the server
+    /// has failed before it and passes over it. Then the codec has dealt with it.
+    fn is_overtaken(&mut self) -> bool {
+        false
+    }
+
     /// The client itself cancelled the last ask while it waited for its decision.
     fn cancelled(&mut self, ask: AskId);
 

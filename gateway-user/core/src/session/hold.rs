@@ -209,7 +209,7 @@ impl Session {
     }
 
     /// Takes back what waits and records that.
-    fn take_back(&mut self, why: Withdrawal) -> Option<AskId> {
+    pub(super) fn take_back(&mut self, why: Withdrawal) -> Option<AskId> {
         let held = self.held.take()?;
         self.notice = None;
         self.outbox.act(Action::Withdraw(why));

@@ -215,7 +215,8 @@ impl Session {
     /// that makes a difference to it.
     pub fn handle_policy(&mut self, engine: Arc<Engine>, now: Timestamp) {
         self.now = now;
-        let is_new = !Arc::ptr_eq(&self.engine, &engine);
+        // The same file, read again, is no other policy: what waits keeps its votes and its time.
+        let is_new = self.engine.digest() != engine.digest();
         self.engine = engine;
         if is_new || !self.waits_as_before() {
             self.decide_again();
@@ -431,6 +432,10 @@ impl Session {
 
     /// Sends what the codec has to say itself, and records what the server finished.
     fn speak(&mut self) {
+        if self.held.is_some() && self.codec.is_overtaken() {
+            // There is nothing to say to the client: the server has.
+            let _dealt_with = self.take_back(Withdrawal::Overtaken);
+        }
         while let Some(report) = self.codec.report() {
             self.outbox.record(match report {
                 Report::Outcome(outcome) => Event::Outcome(outcome),

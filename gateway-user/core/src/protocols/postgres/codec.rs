@@ -70,6 +70,8 @@ pub(super) struct PostgresCodec {
     pub(super) reports: VecDeque<Report>,
     /// Transaction status of the last `ReadyForQuery`.
     pub(super) status: u8,
+    /// The ask that waited for its decision is among what the server skips.
+    pub(super) overtaken: bool,
     /// Everything from the client up to `Sync` is dropped, as the server would.
     pub(super) skipping: bool,
     /// A portal of the current batch runs: what it did goes if the batch fails.
@@ -113,6 +115,7 @@ impl PostgresCodec {
             inject: VecDeque::new(),
             reports: VecDeque::new(),
             status: b'I',
+            overtaken: false,
             skipping: false,
             executed: false,
             copy_in: false,
@@ -292,6 +295,10 @@ impl Codec for PostgresCodec {
 
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
         self.turn_down(reply::refusal("ERROR", refusal));
+    }
+
+    fn is_overtaken(&mut self) -> bool {
+        std::mem::take(&mut self.overtaken)
     }
 
     fn cancelled(&mut self, _ask: AskId) {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::codec::{Phase, PostgresCodec};
+use super::codec::{Asked, Phase, PostgresCodec};
 use super::pipeline::{Pending, Prepared};
 use super::script::{self, Effect, Script};
 use super::wire::{self, Head};
@@ -278,6 +278,15 @@ impl PostgresCodec {
         // The server skips up to `Sync`, and so does the client's side here if it is not there yet.
         self.pipeline.skip_to_sync();
         self.skipping = self.pipeline.is_empty();
+        let waits = matches!(
+            self.asked,
+            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..))
+        );
+        if self.skipping && waits {
+            // What waits for its decision is among what is skipped.
+            self.asked = None;
+            self.overtaken = true;
+        }
         answer
     }
 

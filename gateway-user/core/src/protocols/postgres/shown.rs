@@ -1,14 +1,16 @@
 //! What people see of a statement that waits for them: its whole text, and the values that are put
-//! into it.
+//! into it. What is copied in comes later and is not shown, so such a statement is not either.
 //!
 //! Source: PostgreSQL documentation, "Message Formats" (`Query`, `Bind`); the binary forms of values
 //! are those of the server's `typreceive` functions.
 
+use super::attributes as slot;
 use super::client::refers_to_names;
 use super::pipeline::Prepared;
 use super::script::Script;
 use super::wire;
 use crate::cursor::Cursor;
+use crate::facts::{Fact, FactSet};
 use crate::held::{Parameter, ParameterValue, Shown, hexadecimal};
 
 /// A simple query. Nothing for one that runs what another statement has defined: its own text does
@@ -40,7 +42,8 @@ pub(super) fn bound(prepared: &Prepared, frame: &[u8]) -> Option<Shown> {
 }
 
 fn whole(script: &Script, text: &[u8], parameters: Vec<Parameter>) -> Option<Shown> {
-    if refers_to_names(script) {
+    let copies_in = |unit: &FactSet| matches!(unit.fact(slot::VERB), Fact::Text(verb) if **verb == *"copy_from");
+    if refers_to_names(script) || script.units.iter().any(copies_in) {
         return None;
     }
     let text = std::str::from_utf8(text).ok()?.to_owned();

@@ -279,7 +279,8 @@ fn a_new_policy_decides_on_what_waits() {
         told(&denying),
         (none(), "E/42501 Z/I".to_owned(), false, Ruling::Deny)
     );
-    assert_eq!(told(RULES), (none(), none(), true, Ruling::Hold));
+    let same = format!("{RULES}\n");
+    assert_eq!(told(&same), (none(), none(), true, Ruling::Hold));
 }
 
 /// The clocks of the tests begin at midnight.
@@ -344,5 +345,68 @@ fn memory_is_bounded_while_it_waits() {
         talk.client(&junk);
         taken += junk.len();
         assert!(taken < 2 << 20, "it is read without end");
+    }
+}
+
+#[test]
+fn what_the_server_passes_over_waits_no_longer() {
+    let mut talk = Talk::ready(waiting());
+    talk.client(&client::parse("", "DELETE FROM ordrs"));
+    talk.client(&client::bind("", ""));
+    talk.client(&client::execute(""));
+    talk.client(&client::sync());
+    let action = held(&mut talk).action;
+    assert_eq!(talk.sent(), "P");
+    // There is no such table: the server fails at the `Parse`, and skips the rest up to `Sync`.
+    talk.server(&server::error("42P01"));
+    assert_eq!(withdrawals(&talk), [Withdrawal::Overtaken]);
+    assert!(!talk.session.is_held());
+    assert_eq!(
+        (talk.sent(), talk.heard()),
+        ("S".to_owned(), "E/42P01".to_owned())
+    );
+    talk.server(&server::ready(b'I'));
+    assert_eq!(talk.heard(), "Z/I");
+    // An answer that was under way changes nothing.
+    talk.session.handle_answer(&approval(action), NOW);
+    talk.client(&client::query("SELECT 1"));
+    assert_eq!(talk.sent(), "Q");
+}
+
+#[test]
+fn what_is_copied_in_cannot_be_shown() {
+    let rules = RULES.replace("verb = \"delete\"", "verb = \"copy_from\"");
+    let mut talk = Talk::ready(engine(&rules));
+    talk.client(&client::query("COPY orders FROM STDIN"));
+    assert!(!talk.session.is_held());
+    assert_eq!(talk.heard(), "E/42501 Z/I");
+}
+
+#[test]
+fn the_same_policy_read_again_changes_nothing() {
+    let mut talk = Talk::ready(waiting());
+    talk.client(&client::query("DELETE FROM orders"));
+    let action = held(&mut talk).action;
+    talk.session.handle_policy(waiting(), NOW);
+    talk.client(&[]);
+    assert!(withdrawals(&talk).is_empty() && talk.session.is_held());
+    talk.session.handle_answer(&approval(action), NOW);
+    talk.client(&[]);
+    assert_eq!(talk.sent(), "Q");
+}
+
+#[test]
+fn no_session_begins_in_another_role() {
+    for (name, value) in [
+        ("role", "admin"),
+        ("options", "-c role=admin"),
+        ("Session_Authorization", "x"),
+    ] {
+        let mut talk = Talk::fresh(waiting(), crate::protocols::ClientTls::Refuse);
+        talk.client(&client::startup(3 << 16, &[("user", "app"), (name, value)]));
+        assert_eq!(
+            (talk.sent(), talk.heard()),
+            (String::new(), "E/0A000".to_owned())
+        );
     }
 }
