@@ -106,6 +106,14 @@ pub enum Objection {
         /// How many wait.
         open: usize,
     },
+    /// Too many were opened lately.
+    #[error("workload {workload} asks for more approvals than {most} in a minute")]
+    TooFast {
+        /// The workload.
+        workload: String,
+        /// How many it may ask for.
+        most: usize,
+    },
     /// Too many wait.
     #[error("{0} requests wait already, and no more may")]
     TooMany(usize),

@@ -215,6 +215,7 @@ fn large_changes_need_no_other_file() {
     for _ in 0..200 {
         kept.act((0, 0, 0));
         kept.act((12, 0, 0));
+        kept.act((14, 0, 1));
     }
     kept.store
         .prune(kept.now.after(Duration::from_secs(1)))

@@ -60,7 +60,7 @@ impl Desk {
         let Some(timeout) = shortest.filter(|_| action.demands.iter().all(is_askable)) else {
             return Err(Objection::NobodyAsked);
         };
-        self.check_room(&action)?;
+        self.check_room(&action, now)?;
         Ok(vec![Change::Opened {
             request: Box::new(Request {
                 id,
@@ -95,7 +95,7 @@ impl Desk {
         found.map(AsRef::as_ref)
     }
 
-    fn check_room(&self, action: &HeldAction) -> Result<(), Objection> {
+    fn check_room(&self, action: &HeldAction, now: Moment) -> Result<(), Objection> {
         let workload = &action.subject.workload;
         let (open, bytes) = tally(self.open.values(), Some(workload));
         let bytes = bytes + weight(action);
@@ -103,6 +103,12 @@ impl Desk {
             return Err(Objection::TooManyOfWorkload {
                 workload: workload.to_string(),
                 open,
+            });
+        }
+        if self.pace.of(workload, now) >= self.limits.opened_a_minute {
+            return Err(Objection::TooFast {
+                workload: workload.to_string(),
+                most: self.limits.opened_a_minute,
             });
         }
         if self.open.len() >= self.limits.open {

@@ -11,17 +11,19 @@
 
 mod decide;
 mod follow;
+mod pace;
 mod vote;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::pace::Pace;
 use super::change::{Change, Effect, Notice};
 use super::grant::{Ending, Grant, Use};
 use super::moment::Moment;
 use super::request::{Request, State, Vote};
-use crate::held::{Answer, HeldAction, Outcome, ParameterValue};
+use crate::held::{Answer, HeldAction, Outcome, Parameter, ParameterValue};
 use crate::ids::{AskId, GrantId, RequestId, SessionId, WorkloadName};
 use crate::preview::Preview;
 
@@ -35,6 +37,8 @@ pub struct Limits {
     pub open: usize,
     /// Requests of one workload that may wait.
     pub open_of_workload: usize,
+    /// Requests that one workload may open in a minute.
+    pub opened_a_minute: usize,
     /// Bytes that those which wait may take.
     pub bytes: usize,
     /// Bytes that those of one workload may take.
@@ -56,6 +60,7 @@ impl Default for Limits {
         Self {
             open: 4096,
             open_of_workload: 64,
+            opened_a_minute: 120,
             bytes: 64 << 20,
             bytes_of_workload: 8 << 20,
             late: Duration::from_secs(60 * 60),
@@ -77,6 +82,7 @@ pub struct Desk {
     grants: BTreeMap<GrantId, Arc<Grant>>,
     /// Grants by which something that waits may pass, which did not at first.
     fresh: BTreeSet<GrantId>,
+    pace: Pace,
 }
 
 impl Desk {
@@ -169,6 +175,8 @@ impl Desk {
 
     fn opened(&mut self, request: Request) -> Vec<Effect> {
         let request = Arc::new(request);
+        self.pace
+            .count(&request.action.subject.workload, request.opened);
         self.open.insert(request.id.clone(), Arc::clone(&request));
         vec![Effect::Notice(Notice::Opened(request))]
     }
@@ -337,11 +345,15 @@ fn tally<'a>(
 
 /// Roughly how many bytes of memory an action takes: what its agent can make large.
 fn weight(action: &HeldAction) -> usize {
-    let parameters = action.parameters.iter().map(|it| match &it.value {
-        ParameterValue::Null => 0,
-        ParameterValue::Text(text) | ParameterValue::Bytes(text) => text.len(),
+    let parameters = action.parameters.iter().map(|it| {
+        let value = match &it.value {
+            ParameterValue::Null => 0,
+            ParameterValue::Text(text) | ParameterValue::Bytes(text) => text.len(),
+        };
+        let words = [&it.declared, &it.reads].into_iter().flatten();
+        size_of::<Parameter>() + value + words.map(String::len).sum::<usize>()
     });
-    let parameters: usize = parameters.map(|it| it + 32).sum();
+    let parameters: usize = parameters.sum();
     // Facts repeat what is in the text.
     let facts = action.units.len().saturating_mul(FRAME);
     FRAME + 2 * action.text.len() + parameters + facts

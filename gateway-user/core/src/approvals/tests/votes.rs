@@ -3,7 +3,7 @@
 use super::*;
 use crate::approvals::change::Notice;
 use crate::approvals::request::State;
-use crate::held::Withdrawal;
+use crate::held::{Parameter, ParameterValue, Withdrawal};
 use crate::preview::Preview;
 
 #[test]
@@ -318,6 +318,72 @@ fn so_many_wait_and_no_more() {
         office.open(large.clone());
     }
     assert!(office.tell(open(large)).is_err());
+}
+
+/// Who opens and leaves has no more written down and told than so much.
+#[test]
+fn so_many_are_opened_in_a_minute_and_no_more() {
+    let mut office = Office::new();
+    let open = |office: &mut Office, number: u32, action: HeldAction| {
+        let request = RequestId::new(format!("r{number}"));
+        let action = Box::new(action);
+        office.tell(Command::Open {
+            request: request.clone(),
+            action,
+        })?;
+        let why = Withdrawal::ClientGone;
+        office.tell(Command::Withdraw { request, why })
+    };
+    for number in 0..120 {
+        open(&mut office, number, action()).unwrap();
+        if number == 59 {
+            office.wait(30);
+        }
+    }
+    let more = open(&mut office, 120, action()).unwrap_err().to_string();
+    let sentence = "workload planner asks for more approvals than 120 in a minute";
+    assert_eq!(more, sentence);
+    // Others have their own.
+    let other = like(|it| it.subject.workload = WorkloadName::new("writer"));
+    open(&mut office, 121, other).unwrap();
+    // What was refused does not count, and what is a minute old neither.
+    office.wait(29);
+    assert!(open(&mut office, 122, action()).is_err());
+    office.wait(1);
+    for number in 200..260 {
+        open(&mut office, number, action()).unwrap();
+    }
+    assert!(open(&mut office, 260, action()).is_err());
+    // What a grant lets pass asks nobody.
+    office.wait(60);
+    let (request, _) = office.open(action());
+    let scope = Scope::Workload(lasting(3600));
+    office.approve(&request, person("alice"), scope).unwrap();
+    for _ in 0..200 {
+        let (_, effects) = office.open(action());
+        assert!(passes(&effects));
+    }
+}
+
+/// A parameter takes room also where there is nothing in it.
+#[test]
+fn parameters_count_for_what_they_are() {
+    let parameter = Parameter {
+        declared: Some("x".repeat(1000)),
+        reads: Some("x".repeat(1000)),
+        value: ParameterValue::Null,
+    };
+    let large = like(|it| it.parameters = vec![parameter; 3000]);
+    let mut office = Office::new();
+    office.open(large.clone());
+    let more = office.tell(Command::Open {
+        request: RequestId::new("more"),
+        action: Box::new(large),
+    });
+    assert!(
+        matches!(more, Err(Objection::TooManyOfWorkload { .. })),
+        "{more:?}"
+    );
 }
 
 #[test]
