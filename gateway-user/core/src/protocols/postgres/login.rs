@@ -177,8 +177,12 @@ impl PostgresCodec {
         Ok(step)
     }
 
-    /// The server refused: the client is told so, and not as whom.
-    pub(super) fn login_failed(&mut self, len: usize) -> Step {
+    /// The server refused: the client is told so, and not as whom. That it is full, starting or stopping
+    /// has nothing to do with that, and clients try again by it.
+    pub(super) fn login_failed(&self, len: usize, code: &str) -> Step {
+        if code.starts_with("53") || code.starts_with("57") {
+            return Step::Pass(len);
+        }
         let error = reply::error("FATAL", "28000", NOT_TAKEN, None, None);
         Step::Replace(len, error)
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::attributes::{self as slot, ATTRIBUTES};
 use super::codec::{Asked, Phase, PostgresCodec};
 use super::login::{self, LoggingIn};
-use super::{reply, wire};
+use super::{reply, server, wire};
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::protocols::{Ask, CancelKey, ClientTls, CodecError, GATHER_LIMIT, Step, Then, TlsInfo};
@@ -247,7 +247,8 @@ impl PostgresCodec {
             b'E' if self.is_logging_in() => {
                 // The recording has the server's words.
                 self.server_ready(input)?;
-                Ok(Some(self.login_failed(head.len)))
+                let code = server::server_error(body).code;
+                Ok(Some(self.login_failed(head.len, &code)))
             }
             b'R' => match body.u32() {
                 Some(AUTHENTICATED) => {

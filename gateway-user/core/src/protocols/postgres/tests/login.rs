@@ -252,6 +252,16 @@ fn a_login_that_fails_tells_nothing_of_the_account() {
 }
 
 #[test]
+fn a_server_that_is_full_or_starting_says_so_itself() {
+    for code in ["53300", "57P03"] {
+        let mut talk = talk(Some(PASSWORD));
+        begin(&mut talk, &[("user", "x")]);
+        talk.server(&reply::error("FATAL", code, "not now", None, None));
+        assert_eq!(talk.heard(), format!("E/{code}"));
+    }
+}
+
+#[test]
 fn a_client_is_asked_for_nothing() {
     let mut talk = talk(Some(PASSWORD));
     begin(&mut talk, &[("user", "x")]);
