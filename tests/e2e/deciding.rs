@@ -342,13 +342,18 @@ impl People {
 
     /// Runs `gateway …` as this account.
     fn run(&self, account: &str, arguments: &[&str]) -> Output {
+        let user = User::from_name(account).unwrap().unwrap();
+        let group = user.gid.to_string();
+        self.run_in(account, &["--regid", &group, "--init-groups"], arguments)
+    }
+
+    /// Runs it as this account with these groups, whatever the user database gives it.
+    fn run_in(&self, account: &str, groups: &[&str], arguments: &[&str]) -> Output {
         let words = within(&self.gateway.path("group"));
         let (first, rest) = words.split_first().unwrap();
         let mut command = Command::new(first);
         command.args(rest).arg(find("setpriv").unwrap());
-        let user = User::from_name(account).unwrap().unwrap();
-        let group = user.gid.to_string();
-        command.args(["--reuid", account, "--regid", &group, "--init-groups"]);
+        command.args(["--reuid", account]).args(groups);
         command.arg(&self.program).arg("--socket");
         command
             .arg(self.gateway.path("run/control.sock"))
@@ -401,6 +406,10 @@ fn who_decides_is_who_the_host_says() {
         "not permitted",
     );
     refused(&people.run("games", &["status"]), "not permitted");
+    // A group that a process was lent opens the socket, and nothing behind it.
+    let lent = ["--regid", "64002", "--clear-groups"];
+    let list = people.run_in("nobody", &lent, &["approvals", "list"]);
+    refused(&list, "may not control the gateway");
     never_logged(server(), "id = -61");
 
     let list = people.run("games", &["approvals", "list", "--json"]);

@@ -25,8 +25,6 @@ pub const APPROVERS: &str = "gateway-approvers";
 pub struct Peer {
     /// Its user.
     pub uid: u32,
-    /// Its primary group.
-    pub gid: u32,
     /// Its process, when it is in our PID namespace or below.
     pub pid: Option<i32>,
 }
@@ -36,13 +34,11 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
         match stream.io().peer_cred() {
             Ok(credentials) => Self {
                 uid: credentials.uid(),
-                gid: credentials.gid(),
                 pid: credentials.pid(),
             },
             // Fails closed: nobody has these ids, so nobody is let in by them.
             Err(_) => Self {
                 uid: u32::MAX,
-                gid: u32::MAX,
                 pid: None,
             },
         }
@@ -61,18 +57,19 @@ impl From<Peer> for Operator {
 }
 
 impl Peer {
-    /// Whether the peer is root or an operator.
+    /// Whether the peer is root or an operator, by the user database: what groups its process runs with is not
+    /// looked at, here and below, for a program may lend them. Blocks.
     pub fn is_permitted(&self) -> bool {
         self.uid == 0 || group_of(OPERATORS).is_some_and(|group| self.belongs_to(group))
     }
 
-    /// Whether the peer may speak about approvals.
+    /// Whether the peer may speak about approvals. Blocks.
     pub fn may_approve(&self) -> bool {
         group_of(APPROVERS).is_some_and(|group| self.belongs_to(group))
     }
 
     /// The account, and the groups that the user database gives it; none for a user that it does not
-    /// know. What groups the process runs with is not looked at: a program may lend them.
+    /// know. Blocks.
     pub fn person(&self, seat: Seat) -> Option<Person> {
         let user = User::from_uid(Uid::from_raw(self.uid)).ok().flatten()?;
         let groups = supplementary(self.uid).into_iter();
@@ -95,7 +92,7 @@ impl Peer {
     }
 
     fn belongs_to(&self, group: Gid) -> bool {
-        Gid::from_raw(self.gid) == group || supplementary(self.uid).contains(&group)
+        supplementary(self.uid).contains(&group)
     }
 }
 
@@ -121,11 +118,7 @@ mod tests {
 
     #[test]
     fn a_person_is_who_the_user_database_says() {
-        let peer = |uid| Peer {
-            uid,
-            gid: 0,
-            pid: None,
-        };
+        let peer = |uid| Peer { uid, pid: None };
         let root = peer(0).person(Seat::Host).unwrap();
         assert_eq!((root.name.as_str(), root.uid), ("root", 0));
         assert!(root.groups.contains(&"root".to_owned()), "{root:?}");
@@ -137,18 +130,10 @@ mod tests {
 
     #[test]
     fn root_is_permitted_and_nobody_is_not() {
-        assert!(
-            Peer {
-                uid: 0,
-                gid: 0,
-                pid: None
-            }
-            .is_permitted()
-        );
+        assert!(Peer { uid: 0, pid: None }.is_permitted());
         assert!(
             !Peer {
                 uid: u32::MAX,
-                gid: u32::MAX,
                 pid: None
             }
             .is_permitted()
@@ -156,7 +141,6 @@ mod tests {
         assert!(
             !Peer {
                 uid: 65534,
-                gid: 65534,
                 pid: None
             }
             .is_permitted()

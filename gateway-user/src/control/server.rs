@@ -100,25 +100,34 @@ async fn only_people(
     request: Request,
     next: Next,
 ) -> Response {
+    // The user database may be slow to answer, and /proc is read.
+    let asked = tokio::task::spawn_blocking(move || why_not(&operations, door, peer)).await;
+    let problem = match asked {
+        Ok(None) => return next.run(request).await,
+        Ok(Some(problem)) => problem,
+        // Fails closed: who is not known to be let in is not.
+        Err(_panicked) => return broken(),
+    };
+    tracing::warn!(uid = peer.uid, pid = peer.pid, "control request refused");
+    (StatusCode::FORBIDDEN, Json(problem)).into_response()
+}
+
+/// Why this peer may not come in by this door, if it may not. Blocks.
+fn why_not(operations: &Operations, door: Door, peer: Peer) -> Option<Problem> {
     let (is_permitted, group) = match door {
         Door::Operators => (peer.is_permitted(), OPERATORS),
         Door::Approvers => (peer.is_permitted() || peer.may_approve(), APPROVERS),
     };
-    let problem = if !is_permitted {
-        Problem {
+    if !is_permitted {
+        return Some(Problem {
             error: format!("user {} may not control the gateway", peer.uid),
             help: Some(format!("be root, or a member of the group `{group}`")),
-        }
-    } else if operations.is_agent(peer) {
-        Problem {
-            error: "a process of an attached cgroup may not control the gateway".to_owned(),
-            help: Some("do it from a shell that is not an agent's".to_owned()),
-        }
-    } else {
-        return next.run(request).await;
-    };
-    tracing::warn!(uid = peer.uid, pid = peer.pid, "control request refused");
-    (StatusCode::FORBIDDEN, Json(problem)).into_response()
+        });
+    }
+    operations.is_agent(peer).then(|| Problem {
+        error: "a process of an attached cgroup may not control the gateway".to_owned(),
+        help: Some("do it from a shell that is not an agent's".to_owned()),
+    })
 }
 
 async fn unknown(request: Request) -> Response {
