@@ -15,6 +15,7 @@ pub mod ticket;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,7 +28,7 @@ use gateway_core::approvals::person::Person;
 use gateway_core::approvals::quorum::Progress;
 use gateway_core::approvals::request::Request;
 use gateway_core::approvals::scope::Scope;
-use gateway_core::held::HeldAction;
+use gateway_core::held::{Demand, HeldAction};
 use gateway_core::ids::{AskId, GrantId, RequestId, SessionId};
 use gateway_core::preview::Preview;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
@@ -205,12 +206,41 @@ impl Approvals {
             .await
     }
 
-    /// Requests that are closed, the latest first: at most so many.
+    /// What is to be kept of requests that are closed, the latest first: of at most so many. It is called where
+    /// they are read, so that one at a time is in memory.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn closed(&self, most: u32) -> Result<Vec<Request>, Failure> {
-        self.look(move |_, store| store.closed(most)).await
+    pub async fn closed<T: Send + 'static>(
+        &self,
+        most: u32,
+        keep: impl FnMut(Request) -> Option<T> + Send + 'static,
+    ) -> Result<Vec<T>, Failure> {
+        self.look(move |_, store| store.closed(most, keep)).await
+    }
+
+    /// Ids that begin or end like this, of requests that are put to whom is `wanted`: all that wait or may be
+    /// let pass late, and those among the latest so many.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn named(
+        &self,
+        part: String,
+        most: u32,
+        wanted: impl Fn(&[Demand]) -> bool + Send + 'static,
+    ) -> Result<BTreeSet<RequestId>, Failure> {
+        self.look(move |desk, store| {
+            let mut ids: BTreeSet<_> = store.named(&part, most, &wanted)?.into_iter().collect();
+            let known = desk.open().chain(desk.late()).filter(|it| {
+                let id = it.id.as_str();
+                let is_named = id.starts_with(&part) || id.ends_with(&part);
+                is_named && wanted(&it.action.demands)
+            });
+            ids.extend(known.map(|it| it.id.clone()));
+            Ok(ids)
+        })
+        .await
     }
 
     /// A request, whenever it was, with what helps to decide on it.

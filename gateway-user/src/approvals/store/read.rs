@@ -6,7 +6,7 @@ use gateway_core::approvals::desk::{Desk, Limits};
 use gateway_core::approvals::grant::{Ending, Grant};
 use gateway_core::approvals::moment::Moment;
 use gateway_core::approvals::request::Request;
-use gateway_core::held::HeldAction;
+use gateway_core::held::{Demand, HeldAction};
 use gateway_core::ids::{AskId, RequestId, SessionId};
 use rusqlite::{OptionalExtension as _, Row, params};
 
@@ -25,6 +25,9 @@ pub struct PastGrant {
     /// Its end.
     pub ended: Option<(Moment, Ending)>,
 }
+
+/// So much of grants that ended is read at most, in bytes: a grant may have the whole text that it covers.
+const READ: usize = 16 << 20;
 
 const REQUEST: &str = "SELECT id, opened, deadline, closed, outcome, preview, body FROM request";
 const GRANT: &str = "SELECT id, ended, ending, body FROM granted";
@@ -93,16 +96,53 @@ impl Store {
         row.map(|row| self.assemble(row)).transpose()
     }
 
-    /// Requests that are closed, the latest first: at most so many.
+    /// Requests whose id begins or ends like this, the latest first: those among so many that are put to whom is
+    /// `wanted`. Nothing else is read of them, since agents make them large.
     ///
     /// # Errors
     /// What is in the file cannot be read.
-    pub fn closed(&self, most: u32) -> Result<Vec<Request>, StoreError> {
+    pub fn named(
+        &self,
+        part: &str,
+        most: u32,
+        wanted: impl Fn(&[Demand]) -> bool,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        let mut query = self.connection.prepare_cached(
+            "SELECT id, json_extract(body, '$.demands') FROM request
+             WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1
+             ORDER BY id DESC LIMIT ?2",
+        )?;
+        let mut rows = query.query(params![part, most])?;
+        let mut ids = Vec::new();
+        while let Some(row) = rows.next()? {
+            let demands: String = row.get(1)?;
+            let demands: Vec<Demand> = serde_json::from_str(&demands)?;
+            if wanted(&demands) {
+                ids.push(RequestId::new(row.get::<_, String>(0)?));
+            }
+        }
+        Ok(ids)
+    }
+
+    /// What is to be kept of requests that are closed, the latest first: of at most so many. One at a time is
+    /// whole in memory.
+    ///
+    /// # Errors
+    /// What is in the file cannot be read.
+    pub fn closed<T>(
+        &self,
+        most: u32,
+        mut keep: impl FnMut(Request) -> Option<T>,
+    ) -> Result<Vec<T>, StoreError> {
         let sql =
             format!("{REQUEST} WHERE closed IS NOT NULL ORDER BY closed DESC, id DESC LIMIT ?1");
         let mut query = self.connection.prepare_cached(&sql)?;
         let rows = query.query_map([most], request_row)?;
-        rows.map(|row| self.assemble(row?)).collect()
+        let mut kept = Vec::new();
+        for row in rows {
+            kept.extend(keep(self.assemble(row?)?));
+        }
+        Ok(kept)
     }
 
     /// A grant, whenever it was.
@@ -114,7 +154,7 @@ impl Store {
         row.map(|row| self.assemble_grant(row)).transpose()
     }
 
-    /// Grants that ended, the latest first: at most so many.
+    /// Grants that ended, the latest first: at most so many, and [`READ`].
     ///
     /// # Errors
     /// What is in the file cannot be read.
@@ -122,7 +162,16 @@ impl Store {
         let sql = format!("{GRANT} WHERE ended IS NOT NULL ORDER BY ended DESC, id DESC LIMIT ?1");
         let mut query = self.connection.prepare_cached(&sql)?;
         let rows = query.query_map([most], grant_row)?;
-        rows.map(|row| self.assemble_grant(row?)).collect()
+        let (mut grants, mut read) = (Vec::new(), 0_usize);
+        for row in rows {
+            let row = row?;
+            read = read.saturating_add(row.body.len());
+            if read > READ {
+                break;
+            }
+            grants.push(self.assemble_grant(row)?);
+        }
+        Ok(grants)
     }
 
     /// How often the same sort of action was asked for, apart from this request.

@@ -6,7 +6,7 @@ use gateway_core::approvals::command::Command;
 use gateway_core::approvals::desk::{Desk, Limits};
 use gateway_core::approvals::moment::Moment;
 use gateway_core::approvals::request::State;
-use gateway_core::held::Withdrawal;
+use gateway_core::held::{Demand, Withdrawal};
 use gateway_core::ids::GrantId;
 use proptest::prelude::*;
 
@@ -220,7 +220,28 @@ fn large_changes_need_no_other_file() {
     kept.store
         .prune(kept.now.after(Duration::from_secs(1)))
         .unwrap();
-    assert_eq!(kept.store.closed(9).unwrap(), []);
+    assert_eq!(kept.store.closed(9, Some).unwrap(), []);
+}
+
+#[test]
+fn an_id_is_found_by_either_end() {
+    let mut kept = Kept::new();
+    for _ in 0..3 {
+        kept.act((0, 0, 0));
+    }
+    let named = |part: &str, most, set: &str| {
+        let is_asked = |demands: &[Demand]| demands[0].approvers[0].name == set;
+        let ids = kept.store.named(part, most, is_asked).unwrap();
+        ids.into_iter().map(|id| id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(named("000", 9, "data-owners"), ["0003", "0002", "0001"]);
+    assert_eq!(named("2", 9, "data-owners"), ["0002"]);
+    assert_eq!(named("000", 2, "data-owners"), ["0003", "0002"]);
+    // What is put to others is not known, and no part is a pattern.
+    assert_eq!(named("000", 9, "others"), [""; 0]);
+    for part in ["%", "0_", "00012", "\u{0}"] {
+        assert_eq!(named(part, 9, "data-owners"), [""; 0]);
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ async fn one_waits_and_another_decides() {
     assert_eq!(seen.earlier, [("approved".to_owned(), 1)].into());
     assert!(!seen.progress[0].is_met());
     assert_eq!(
-        approvals.closed(9).await.unwrap(),
+        approvals.closed(9, Some).await.unwrap(),
         [Request::clone(&decided)]
     );
 }

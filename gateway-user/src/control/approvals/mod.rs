@@ -26,7 +26,7 @@ use super::peer::Peer;
 use crate::approvals::{Approvals, Failure, Seen};
 use crate::identity;
 
-/// So many that are over are listed, and looked through for the beginning of an id.
+/// So many that are over are listed, and looked at where a part of an id is that of many.
 const OVER: u32 = 1000;
 /// So many requests are named where several were meant.
 const NAMED: usize = 5;
@@ -77,9 +77,9 @@ impl Operations {
     ) -> Result<Vec<Brief>, ApprovalError> {
         let mut all: Vec<Brief> = Vec::new();
         if which == Which::All {
-            let closed = self.approvals().closed(OVER).await?;
-            let seen = closed.iter().filter(|it| may_see(it, person));
-            all.extend(seen.map(|request| Brief::of(request, person)));
+            let person = person.clone();
+            let brief = move |it: Request| may_see(&it, &person).then(|| Brief::of(&it, &person));
+            all = self.approvals().closed(OVER, brief).await?;
         }
         let open = self.approvals().open().await?;
         let seen = open.iter().filter(|it| may_see(it, person));
@@ -113,9 +113,17 @@ impl Operations {
     }
 
     async fn meant_request(&self, part: &str, person: &Person) -> Result<RequestId, ApprovalError> {
-        let all = self.list_approvals(Which::All, person).await?;
-        let ids = all.into_iter().map(|it| it.id);
-        meant(part, ids, |id| id.as_str())
+        let person = person.clone();
+        let is_theirs = move |demands: &[Demand]| concerns(demands, &person);
+        // An end that is empty is that of all, and means none.
+        let ids = match part {
+            "" => Default::default(),
+            part => {
+                let named = self.approvals().named(part.to_owned(), OVER, is_theirs);
+                named.await?
+            }
+        };
+        meant(part, ids.into_iter(), |id| id.as_str())
     }
 
     /// Says yes.
