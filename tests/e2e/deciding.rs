@@ -258,10 +258,14 @@ fn the_screen_shows_all_of_it_and_takes_the_word() {
     screen.wait_for("the daemon").unwrap();
     gateway.restart().unwrap();
     let client = start(&gateway, &sql("DELETE FROM orders WHERE id = -83"));
-    screen.wait_for("you are asked").unwrap();
+    // It may be there before the screen is back, which then tells of nothing new.
+    screen
+        .wait_for("DELETE FROM orders WHERE id = -83")
+        .unwrap();
     screen.press(&["Down"]).unwrap();
+    screen.wait_for("you         are asked").unwrap();
     screen.press(&["End"]).unwrap();
-    screen.wait_for("id = -83").unwrap();
+    screen.wait_for("── digest").unwrap();
     screen.press(&["d"]).unwrap();
     screen.wait_for("the reason is told to the agent").unwrap();
     screen.press(&["not", "Space", "today", "Enter"]).unwrap();
