@@ -32,8 +32,11 @@ fn with_login(sandbox: &Sandbox, user: &str, password: &str, upstream: &str) -> 
     let policy = shop(&format!(
         "upstream = {{ {upstream} }}\ncredential = \"shop\""
     ));
-    let credential =
-        format!("[[credential]]\nname = \"shop\"\nuser = {user:?}\npassword_file = {file:?}");
+    let accepts = !upstream.contains("verify-full");
+    let credential = format!(
+        "[[credential]]\nname = \"shop\"\nuser = {user:?}\npassword_file = {file:?}\n\
+         accept_unverified = {accepts}"
+    );
     gateway(&policy.piece(&credential).allow_all())
 }
 
@@ -73,7 +76,7 @@ fn an_agent_without_a_password_is_in_as_the_account_of_the_credential() {
             let ran = gateway.agent(&psql).unwrap();
             let expected = match user.name {
                 "app_tls" => is_encrypted,
-                // A password in plain text is for encrypted connections only.
+                // A password in plain text is for servers that are known.
                 "app_clear" => is_encrypted,
                 "app_plain" => !is_encrypted,
                 _ => true,
@@ -179,7 +182,8 @@ fn a_server_without_tls_gets_no_password_in_plain_text() {
             "upstream = { tls = \"prefer\" }\ncredential = \"shop\"",
         )
         .piece(&format!(
-            "[[credential]]\nname = \"shop\"\nuser = \"app_clear\"\npassword_file = {file:?}"
+            "[[credential]]\nname = \"shop\"\nuser = \"app_clear\"\npassword_file = {file:?}\n\
+             accept_unverified = true"
         ))
         .allow_all();
     let gateway = gateway(&policy);
@@ -187,6 +191,20 @@ fn a_server_without_tls_gets_no_password_in_plain_text() {
     let said = said(&ran);
     assert!(
         said.contains("it asks for the password in plain text without TLS"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_server_that_is_not_verified_gets_no_password_in_plain_text() {
+    let sandbox = Sandbox::new("credentials").unwrap();
+    let gateway = with_login(&sandbox, "app_clear", PASSWORD, "tls = \"require\"");
+    let ran = gateway
+        .agent(&without_password(server().port(), "x", ""))
+        .unwrap();
+    let said = said(&ran);
+    assert!(
+        said.contains("it asks for the password in plain text, and who it is is not verified"),
         "{said}"
     );
 }

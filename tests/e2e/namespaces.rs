@@ -18,6 +18,11 @@ const ISOLATED: [&str; 5] = ["--as", "agent", "--user", "nobody", "--isolate"];
 /// A server in a network namespace, and a gateway that lets agents reach it there by the address
 /// of that namespace and by its loopback addresses.
 fn far() -> (Namespace, Postgres, Gateway) {
+    far_with("")
+}
+
+/// With more lines behind those of the resource.
+fn far_with(more: &str) -> (Namespace, Postgres, Gateway) {
     let namespace = Namespace::new().unwrap();
     let listen = format!("127.0.0.1,::1,{}", namespace.guest());
     let server = Postgres::start(&Options {
@@ -31,7 +36,10 @@ fn far() -> (Namespace, Postgres, Gateway) {
         "{}/32:{port}, 127.0.0.1:{port}, [::1]:{port}",
         namespace.guest()
     );
-    let policy = PolicyFile::new().shop(&addresses, "upstream = { tls = \"disable\" }");
+    let policy = PolicyFile::new().shop(
+        &addresses,
+        &format!("upstream = {{ tls = \"disable\" }}\n{more}"),
+    );
     let gateway = gateway(&policy.allow_all());
     (namespace, server, gateway)
 }
@@ -124,6 +132,33 @@ fn server_inside_the_namespace_is_reached_inside() {
     );
     assert!(said(&direct(&inside)).contains("Connection refused"));
     wait_left(&gateway);
+}
+
+/// The attacker's test: on the loopback addresses of its own namespace an agent is any server that it
+/// likes, and hears nothing of the gateway's own credential.
+#[test]
+fn no_credential_is_shown_to_an_agents_own_loopback_server() {
+    let (namespace, server, gateway) = far_with(
+        "credential = \"shop\"\n\n[[credential]]\nname = \"shop\"\nuser = \"app_trust\"\n\
+         accept_unverified = true",
+    );
+    let cgroup = attached(&gateway, "container");
+    let ask = |host| {
+        let ask = psql_to(
+            &server.conninfo(host, "x"),
+            &["-qAt", "-c", "SELECT session_user"],
+        );
+        said(&contain(&cgroup, &namespace, &ask))
+    };
+    for host in ["127.0.0.1", "::1"] {
+        let said = ask(host);
+        assert!(
+            said.contains("the gateway shows no credential there"),
+            "{said}"
+        );
+    }
+    // Other addresses are reached from where the daemon is.
+    assert_eq!(ask(namespace.guest()).trim(), "app_trust");
 }
 
 /// What an agent with `CAP_NET_ADMIN` can do in its namespace: claim a server's address, and lead

@@ -239,6 +239,7 @@ fn handshake(protocol: &Protocol) -> TlsInfo {
         server_name: None,
         alpn: protocol.alpn.map(<[u8]>::to_vec),
         end_point: None,
+        verified: false,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Credential {
     pub login: Arc<Login>,
     /// The certificate that is shown to servers that ask for one.
     pub identity: Option<Arc<Identity>>,
+    /// Whether it is shown to servers that are not verified.
+    pub accept_unverified: bool,
     /// Files that are read again at each reload.
     pub files: Vec<PathBuf>,
 }
@@ -56,6 +58,7 @@ impl Findings<'_> {
             found.push(Credential {
                 login: Arc::new(login),
                 identity,
+                accept_unverified: table.accept_unverified,
                 files: files
                     .into_iter()
                     .flatten()

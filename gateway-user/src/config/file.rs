@@ -108,6 +108,8 @@ pub(super) struct Preview {
     pub(super) password_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) count: bool,
+    #[serde(default)]
+    pub(super) accept_unverified: bool,
     pub(super) timeout: Option<Spanned<String>>,
 }
 
@@ -137,6 +139,8 @@ pub(super) struct Credential {
     pub(super) password_file: Option<Spanned<PathBuf>>,
     pub(super) certificate_file: Option<Spanned<PathBuf>>,
     pub(super) key_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) accept_unverified: bool,
 }
 
 #[derive(Debug, Deserialize)]

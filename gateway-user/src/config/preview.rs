@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::check::Findings;
 use super::file;
+use crate::tls::upstream::Upstream;
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Who decides waits no longer, and neither does the server.
@@ -46,6 +47,7 @@ impl Findings<'_> {
         &mut self,
         protocol: Option<&Protocol>,
         table: Option<Spanned<file::Preview>>,
+        upstream: Option<&Upstream>,
     ) -> Option<Option<Preview>> {
         let Some(table) = table else {
             return Some(None);
@@ -67,6 +69,11 @@ impl Findings<'_> {
             Some(file) => Some(Secret::new(self.secret(file)?)),
             None => None,
         };
+        if let (Some(file), Some(upstream)) = (&table.password_file, upstream)
+            && !self.known(upstream, table.accept_unverified, file.span())
+        {
+            return None;
+        }
         let settings = Settings {
             timeout: self.preview_timeout(table.timeout.as_ref())?,
             user: table.user.into_inner(),
@@ -133,7 +140,7 @@ mod tests {
         fs::write(&path, "hunter2\n").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         let config = load(&format!(
-            "user = \"p\", password_file = {path:?}, count = true, timeout = \"5s\""
+            "user = \"p\", password_file = {path:?}, count = true, timeout = \"5s\", accept_unverified = true"
         ));
         let preview = config.unwrap().resources[0].preview.clone().unwrap();
         let Settings {
@@ -148,6 +155,10 @@ mod tests {
         let preview = load("user = \"p\"").unwrap().resources[0].preview.clone();
         let settings = preview.unwrap().settings;
         assert_eq!((settings.count, settings.timeout.as_secs()), (false, 2));
+
+        let unasked = format!("user = \"p\", password_file = {path:?}");
+        check_error(&unasked, "it is not verified who the server is");
+        check_error(&unasked, "or accept it with accept_unverified = true");
 
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         let open = format!("user = \"p\", password_file = {path:?}");

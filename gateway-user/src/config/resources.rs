@@ -82,7 +82,13 @@ impl Findings<'_> {
                 (Some(_), Some(_)) => self.no_credential(protocol, table.credential.as_ref()),
                 _ => None,
             };
-            let preview = self.preview(protocol, table.preview);
+            let preview = self.preview(protocol, table.preview, upstream.as_ref());
+            let upstream = match (upstream, credential) {
+                (Some(upstream), Some(Some(credential))) => {
+                    self.shown(upstream, credential, table.credential.as_ref())
+                }
+                (upstream, _) => upstream,
+            };
             if let (
                 true,
                 Some(protocol),
@@ -94,7 +100,6 @@ impl Findings<'_> {
             ) = (
                 named, protocol, addresses, hosts, upstream, credential, preview,
             ) {
-                let upstream = self.shown(upstream, credential, table.credential.as_ref());
                 resources.push(Resource {
                     name,
                     protocol,
@@ -170,23 +175,37 @@ impl Findings<'_> {
     fn shown(
         &mut self,
         upstream: Upstream,
-        credential: Option<&Credential>,
+        credential: &Credential,
         name: Option<&Spanned<String>>,
-    ) -> Upstream {
-        let (Some(credential), Some(name)) = (credential, name) else {
-            return upstream;
-        };
-        if !upstream.verifies() {
-            self.warning(
-                name.span(),
-                "it is not verified who the server is that the credential is shown to",
-                "set upstream = { tls = \"verify-full\" }",
-            );
+    ) -> Option<Upstream> {
+        let place = name.map_or(0..0, Spanned::span);
+        if !self.known(&upstream, credential.accept_unverified, place) {
+            return None;
         }
-        match &credential.identity {
-            Some(identity) => upstream.with_identity(identity),
-            None => upstream,
+        Some(upstream.with_credential(credential.identity.as_deref()))
+    }
+
+    /// Whether something of the gateway's own may be shown to the server. Fails closed: whoever answers
+    /// in the place of one that is not verified, such as the agent itself, is not shown it unasked.
+    pub(super) fn known(
+        &mut self,
+        upstream: &Upstream,
+        accept_unverified: bool,
+        place: Range<usize>,
+    ) -> bool {
+        if upstream.verifies() {
+            return true;
         }
+        let message = "it is not verified who the server is that the credential is shown to";
+        let verify = "set upstream = { tls = \"verify-full\" }";
+        match accept_unverified {
+            true => self.warning(place, message, verify),
+            false => {
+                let help = format!("{verify}, or accept it with accept_unverified = true");
+                self.error(place, message.to_owned(), Some(help));
+            }
+        }
+        accept_unverified
     }
 
     fn protocol(&mut self, name: &Spanned<String>) -> Option<&'static Protocol> {

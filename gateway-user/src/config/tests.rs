@@ -69,6 +69,29 @@ fn warns_of_what_has_no_effect() {
 }
 
 #[test]
+fn a_credential_is_for_servers_that_are_verified() {
+    let source = |tls: &str, more: &str| {
+        format!(
+            "[[credential]]\nname = \"app\"\nuser = \"app\"\n{more}\n{}\n\
+             credential = \"app\"\nupstream = {{ tls = \"{tls}\" }}",
+            RESOURCE.trim()
+        )
+    };
+    let expected = "it is not verified who the server is that the credential is shown to";
+    for tls in ["disable", "prefer", "require"] {
+        for more in ["", "accept_unverified = false"] {
+            let found = mistakes(&source(tls, more));
+            let is_told = |it: &&(usize, String)| it.0 == 9 && it.1 == expected;
+            assert_eq!(found.iter().filter(is_told).count(), 1, "{tls}: {found:#?}");
+        }
+        let (config, warnings) = load(&source(tls, "accept_unverified = true")).unwrap();
+        assert!(config.resources[0].login.is_some());
+        let warnings = warnings.unwrap().to_string();
+        assert!(warnings.contains(expected), "{warnings}");
+    }
+}
+
+#[test]
 fn not_toml() {
     check_error(
         "[daemon\nport = 1",

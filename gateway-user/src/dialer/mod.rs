@@ -331,6 +331,13 @@ impl Dialer {
         place.map_or(Ruling::LetGo, Ruling::Dial)
     }
 
+    /// Whether the server is on a loopback address of a network namespace that is not the daemon's.
+    pub fn is_agents_loopback(&self, reach: &Reach) -> bool {
+        let destination = reach.destination_addr().ip().to_canonical();
+        !self.namespaces.is_own(NetnsId(reach.netns))
+            && (destination.is_loopback() || destination.is_unspecified())
+    }
+
     async fn attempt(&self, reach: &Reach) -> io::Result<(TcpStream, Stand)> {
         let (netns, destination) = (NetnsId(reach.netns), reach.destination_addr());
         if self.namespaces.is_own(netns) {

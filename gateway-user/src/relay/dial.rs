@@ -35,6 +35,12 @@ pub enum DialError {
     /// The handshake failed, or the server's certificate does not satisfy the resource.
     #[error("TLS with the server failed: {0}")]
     Handshake(#[source] io::Error),
+    /// A credential would be shown to whoever the agent has put there.
+    #[error(
+        "the server is in the agent's own network namespace, and who it is is not verified: the \
+         gateway shows no credential there"
+    )]
+    Unknown,
 }
 
 fn reason(error: &io::Error) -> String {
@@ -70,6 +76,9 @@ pub async fn dial(
     upstream: &Upstream,
     name: Option<&str>,
 ) -> Result<(Leg, Option<TlsInfo>), DialError> {
+    if upstream.shows_credential() {
+        known(dialer, way, upstream)?;
+    }
     let dialed = async {
         let tcp = way.tcp(dialer).await?;
         let server = way.reach.destination_addr().ip();
@@ -78,6 +87,15 @@ pub async fn dial(
     tokio::time::timeout(DEADLINE, dialed)
         .await
         .map_err(|_| DialError::TimedOut)?
+}
+
+/// Whether something of the gateway's own may be shown to the server. Fails closed: on the loopback
+/// addresses of its own network namespace, an agent can be any server that is not verified.
+pub(super) fn known(dialer: &Dialer, way: &Way, upstream: &Upstream) -> Result<(), DialError> {
+    match upstream.verifies() || !dialer.is_agents_loopback(&way.reach) {
+        true => Ok(()),
+        false => Err(DialError::Unknown),
+    }
 }
 
 /// Connects to a server for bytes that pass as they are.
@@ -121,5 +139,6 @@ async fn secure(
         .connect(config, name)
         .await
         .map_err(DialError::Handshake)?;
-    Ok((leg, Some(info)))
+    let verified = upstream.verifies();
+    Ok((leg, Some(TlsInfo { verified, ..info })))
 }

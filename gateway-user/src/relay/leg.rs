@@ -143,6 +143,7 @@ impl Leg {
                 Connection::Client(_) => None,
             },
             alpn: tls.alpn_protocol().map(<[u8]>::to_vec),
+            verified: false,
             end_point: None,
         })
     }

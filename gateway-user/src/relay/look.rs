@@ -71,7 +71,8 @@ impl Relay<'_> {
                 dialer: Arc::clone(&self.around.dialer),
                 way,
                 protocol: self.framed.protocol(),
-                upstream: self.route.upstream.clone()?,
+                // Of the same configuration as the settings, which say what may be shown there.
+                upstream: Arc::clone(&resource.upstream),
                 name: self.server_name().map(str::to_owned),
             },
             action: action.clone(),

@@ -82,6 +82,7 @@ pub struct Upstream {
     mode: Mode,
     config: Option<Arc<ClientConfig>>,
     server_name: Option<ServerName<'static>>,
+    shows_credential: bool,
 }
 
 impl Upstream {
@@ -107,13 +108,16 @@ impl Upstream {
             mode,
             config,
             server_name,
+            shows_credential: false,
         })
     }
 
-    /// Shows this certificate to servers that ask for one.
+    /// For sessions in which the gateway logs in itself, with this certificate for servers that ask
+    /// for one.
     #[must_use]
-    pub fn with_identity(mut self, identity: &Identity) -> Self {
-        if let Some(config) = &mut self.config {
+    pub fn with_credential(mut self, identity: Option<&Identity>) -> Self {
+        self.shows_credential = true;
+        if let (Some(config), Some(identity)) = (&mut self.config, identity) {
             Arc::make_mut(config).client_auth_cert_resolver = identity.resolver();
         }
         self
@@ -124,12 +128,18 @@ impl Upstream {
         matches!(self.mode, Mode::VerifyCa | Mode::VerifyFull)
     }
 
+    /// Whether the gateway logs in there itself.
+    pub fn shows_credential(&self) -> bool {
+        self.shows_credential
+    }
+
     /// None: what is said to the server goes as it is.
     pub fn disabled() -> Self {
         Self {
             mode: Mode::Disable,
             config: None,
             server_name: None,
+            shows_credential: false,
         }
     }
 

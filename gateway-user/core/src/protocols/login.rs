@@ -4,9 +4,15 @@
 //! server hears. Where the secret comes from is the configuration's business, how it is shown to the
 //! server each codec's.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 
 use crate::secret::Secret;
+
+/// So many rounds of SCRAM a server may want. With fewer than RFC 7677 (section 4) demands, one that
+/// lies could guess the password offline; more would hold up who computes them, and are asked for by
+/// nobody in earnest.
+pub const SCRAM_ROUNDS: RangeInclusive<u32> = 4096..=100_000;
 
 /// As whom the gateway logs in.
 #[derive(Debug)]

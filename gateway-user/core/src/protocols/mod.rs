@@ -215,6 +215,8 @@ pub struct TlsInfo {
     /// Of a server: the hash of its certificate that channels are bound to (RFC 5929, section 4);
     /// none where that is not defined for it.
     pub end_point: Option<Vec<u8>>,
+    /// Of a server: whether a trusted authority says who it is.
+    pub verified: bool,
 }
 
 /// Reads one session of a framed protocol.

@@ -7,6 +7,7 @@ use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use gateway_core::cursor::Cursor;
+use gateway_core::protocols::login::SCRAM_ROUNDS;
 use gateway_core::secret::Secret;
 use postgres_protocol::IsNull;
 use postgres_protocol::authentication::{md5_hash, sasl};
@@ -41,9 +42,12 @@ pub(super) enum ClientError {
     /// A password is needed and there is none.
     #[error("the server wants a password, and password_file is not set")]
     NoPassword,
-    /// It would be sent as it is.
-    #[error("the server wants the password in plain text, over a connection without TLS")]
+    /// It would be sent as it is, to whoever answers.
+    #[error("the server wants the password in plain text, and who it is is not verified")]
     Plain,
+    /// A server that lies could guess offline, or hold up whoever computes.
+    #[error("the server wants SCRAM with fewer or more rounds than are done")]
+    Rounds,
     /// The server does not keep to its protocol.
     #[error("the server answered with something else")]
     Protocol,
@@ -74,10 +78,10 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Logs in. `is_tls` says whether the leg is encrypted.
+    /// Logs in. `is_verified` says whether the leg is encrypted and it is known to whom.
     pub(super) async fn login(
         leg: Leg,
-        is_tls: bool,
+        is_verified: bool,
         user: &str,
         password: Option<&Secret>,
         database: &str,
@@ -103,7 +107,7 @@ impl Client {
                     let login = Login {
                         user,
                         password,
-                        is_tls,
+                        is_verified,
                     };
                     login.answer(&body, &mut scram, &mut out)?;
                     client.send(&mut out).await?;
@@ -209,7 +213,7 @@ impl Client {
 struct Login<'a> {
     user: &'a str,
     password: Option<&'a Secret>,
-    is_tls: bool,
+    is_verified: bool,
 }
 
 impl Login<'_> {
@@ -228,7 +232,7 @@ impl Login<'_> {
             // Whoever does not prove to know the password is not the server.
             0 if scram.is_some() => return Err(ClientError::Protocol),
             0 => {}
-            3 if !self.is_tls => return Err(ClientError::Plain),
+            3 if !self.is_verified => return Err(ClientError::Plain),
             3 => frontend::password_message(password?, out)?,
             5 => {
                 let salt = body.bytes(4).and_then(|salt| salt.try_into().ok());
@@ -247,7 +251,11 @@ impl Login<'_> {
             }
             11 => {
                 let scram = scram.as_mut().ok_or(ClientError::Protocol)?;
-                scram.update(body.rest())?;
+                let first = body.rest();
+                if !rounds(first).is_some_and(|it| SCRAM_ROUNDS.contains(&it)) {
+                    return Err(ClientError::Rounds);
+                }
+                scram.update(first)?;
                 frontend::sasl_response(scram.message(), out)?;
             }
             // The server proves that it knows the password too.
@@ -259,6 +267,12 @@ impl Login<'_> {
         }
         Ok(())
     }
+}
+
+/// How many rounds the server's first message wants (RFC 5802, section 7).
+fn rounds(first: &[u8]) -> Option<u32> {
+    let part = std::str::from_utf8(first).ok()?.split(',').nth(2)?;
+    part.strip_prefix("i=")?.parse().ok()
 }
 
 /// Takes one whole message off, if there is one.
@@ -344,10 +358,10 @@ mod tests {
     #[test]
     fn passwords_are_not_sent_to_listeners() {
         let secret = Secret::new(*b"hunter2");
-        let login = |is_tls, password| Login {
+        let login = |is_verified, password| Login {
             user: "u",
             password,
-            is_tls,
+            is_verified,
         };
         let ask = |login: Login<'_>, body: &[u8]| {
             let mut out = BytesMut::new();
@@ -370,5 +384,39 @@ mod tests {
         assert!(matches!(refused, Err(ClientError::Authentication)));
         assert!(ask(login(false, Some(&secret)), b"\0\0\0\x0aSCRAM-SHA-256\0\0").is_ok());
         assert!(ask(login(false, Some(&secret)), b"\0\0\0\x0bx").is_err());
+    }
+
+    #[test]
+    fn servers_choose_rounds_within_limits() {
+        let secret = Secret::new(*b"hunter2");
+        let login = Login {
+            user: "u",
+            password: Some(&secret),
+            is_verified: true,
+        };
+        let answer = |rounds: &str| {
+            let (mut scram, mut out) = (None, BytesMut::new());
+            let offer = b"\0\0\0\x0aSCRAM-SHA-256\0\0";
+            login.answer(offer, &mut scram, &mut out).unwrap();
+            let said = String::from_utf8_lossy(&out).into_owned();
+            let (_, nonce) = said.rsplit_once("r=").unwrap();
+            let first = format!("\0\0\0\x0br={nonce}more,s=c2FsdA==,i={rounds}");
+            login.answer(first.as_bytes(), &mut scram, &mut out)
+        };
+        for good in ["4096", "100000"] {
+            assert!(answer(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "x",
+            "0",
+            "1",
+            "4095",
+            "100001",
+            "4000000000",
+            "99999999999",
+        ] {
+            assert!(matches!(answer(bad), Err(ClientError::Rounds)), "{bad}");
+        }
     }
 }

@@ -151,10 +151,14 @@ async fn ask(server: Server, settings: &Settings, question: &Question) -> Result
         upstream,
         name,
     } = server;
+    if settings.password.is_some() {
+        dial::known(&dialer, &way, &upstream).map_err(|error| error.to_string())?;
+    }
     let dialed = dial::dial(&dialer, &mut way, protocol, &upstream, name.as_deref()).await;
     let (leg, tls) = dialed.map_err(|error| error.to_string())?;
     let (user, password) = (&settings.user, settings.password.as_ref());
-    let login = Client::login(leg, tls.is_some(), user, password, &question.database);
+    let is_verified = tls.is_some_and(|tls| tls.verified);
+    let login = Client::login(leg, is_verified, user, password, &question.database);
     let mut client = login.await.map_err(|error| error.to_string())?;
     let asked = question.put(&mut client, settings).await;
     client.close().await;

@@ -92,6 +92,8 @@ pub(super) struct PostgresCodec {
     pub(super) sent_since_ready: bool,
     pub(super) client_encrypted: bool,
     pub(super) server_encrypted: bool,
+    /// It is known who the server is, before anything is said to it.
+    pub(super) server_verified: bool,
     /// What the channel to the server can be bound to.
     pub(super) server_end_point: Option<Vec<u8>>,
     /// Where the gateway's own logging in is.
@@ -130,6 +132,7 @@ impl PostgresCodec {
             sent_since_ready: false,
             client_encrypted: false,
             server_encrypted: false,
+            server_verified: false,
             server_end_point: None,
             logging_in: None,
             binding_removed: false,
@@ -333,6 +336,7 @@ impl Codec for PostgresCodec {
         match side {
             Side::Server => {
                 self.server_encrypted = true;
+                self.server_verified = info.verified;
                 self.server_end_point.clone_from(&info.end_point);
             }
             Side::Client => {

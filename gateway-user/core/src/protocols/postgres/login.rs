@@ -135,6 +135,12 @@ impl PostgresCodec {
                         "it asks for the password in plain text without TLS",
                     ));
                 }
+                // Fails closed: whoever answers in the server's place would have it.
+                if !self.server_verified {
+                    return Err(CodecError::Server(
+                        "it asks for the password in plain text, and who it is is not verified",
+                    ));
+                }
                 let password = logging_in.login.password.as_ref().ok_or(NO_PASSWORD)?;
                 self.say(&[password.reveal(), b"\0"]);
                 logging_in.method = "password";

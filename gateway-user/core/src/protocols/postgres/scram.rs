@@ -11,17 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use crate::protocols::login::Login;
-
-/// More rounds than any server asks for in earnest: each login would take most of a second.
-const MOST_ITERATIONS: u32 = 600_000;
+use crate::protocols::login::{Login, SCRAM_ROUNDS};
 
 /// What a server did not do right, in words that hold none of its bytes.
 pub(super) type Wrong = &'static str;
 
 const FORM: Wrong = "its part of SCRAM cannot be read";
 const NONCE: Wrong = "it answers SCRAM with a nonce of its own alone";
-const ITERATIONS: Wrong = "it wants SCRAM with more rounds than are done";
+const ITERATIONS: Wrong = "it wants SCRAM with fewer or more rounds than are done";
 const NO_PASSWORD: Wrong = "it wants a password, and the credential has none";
 const SIGNATURE: Wrong = "it does not know the password itself";
 
@@ -90,7 +87,7 @@ impl Begun {
         }
         let salt = STANDARD.decode(salt).map_err(|_| FORM)?;
         let iterations: u32 = iterations.parse().map_err(|_| FORM)?;
-        if iterations == 0 || iterations > MOST_ITERATIONS {
+        if !SCRAM_ROUNDS.contains(&iterations) {
             return Err(ITERATIONS);
         }
         let salted = login
@@ -211,7 +208,12 @@ mod tests {
         check(b"r=rOprNGfwEbeRWgbNEkqO,s=W22Z,i=1", NONCE);
         check(b"r=rOprNGfwEbeRWgbNEkqO1,s=!,i=1", FORM);
         check(b"r=rOprNGfwEbeRWgbNEkqO1,s=W22Z,i=0", ITERATIONS);
+        check(b"r=rOprNGfwEbeRWgbNEkqO1,s=W22Z,i=1", ITERATIONS);
+        check(b"r=rOprNGfwEbeRWgbNEkqO1,s=W22Z,i=4095", ITERATIONS);
+        check(b"r=rOprNGfwEbeRWgbNEkqO1,s=W22Z,i=100001", ITERATIONS);
         check(b"r=rOprNGfwEbeRWgbNEkqO1,s=W22Z,i=4000000000", ITERATIONS);
+        let most = b"r=rOprNGfwEbeRWgbNEkqO1,s=W22Z,i=100000";
+        assert!(begun().prove(most, &login("pencil")).is_ok());
         let none = Login::new("c".to_owned(), "user".to_owned(), None);
         assert_eq!(begun().prove(FIRST, &none).unwrap_err(), NO_PASSWORD);
     }

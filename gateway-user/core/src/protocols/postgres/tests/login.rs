@@ -58,7 +58,7 @@ fn begin(talk: &mut Talk, parameters: &[(&str, &str)]) -> Vec<u8> {
     raw_to_server(talk)
 }
 
-fn encrypted(talk: &mut Talk, end_point: Option<&[u8]>) {
+fn encrypted(talk: &mut Talk, end_point: Option<&[u8]>, verified: bool) {
     talk.session.handle_tls(
         Side::Server,
         &TlsInfo {
@@ -67,6 +67,7 @@ fn encrypted(talk: &mut Talk, end_point: Option<&[u8]>) {
             server_name: None,
             alpn: None,
             end_point: end_point.map(<[u8]>::to_vec),
+            verified,
         },
     );
 }
@@ -140,7 +141,7 @@ fn md5_and_plain_text() {
 
     let mut talk = super::login::talk(Some(PASSWORD));
     begin(&mut talk, &[("user", "x")]);
-    encrypted(&mut talk, None);
+    encrypted(&mut talk, None, true);
     talk.server(&asks(3, &[]));
     assert_eq!(raw_to_server(&mut talk), b"p\0\0\0\x0bs3cr3t\0");
     assert!(!format!("{:?}", talk.events).contains(PASSWORD));
@@ -154,6 +155,19 @@ fn a_password_is_not_sent_where_others_could_read_it() {
         &mut talk,
         &asks(3, &[]),
         "it asks for the password in plain text without TLS",
+    );
+    assert_eq!(raw_to_server(&mut talk), b"");
+}
+
+#[test]
+fn a_password_in_plain_text_is_for_a_server_that_is_known() {
+    let mut talk = talk(Some(PASSWORD));
+    begin(&mut talk, &[("user", "x")]);
+    encrypted(&mut talk, Some(b"hash"), false);
+    check_lie(
+        &mut talk,
+        &asks(3, &[]),
+        "it asks for the password in plain text, and who it is is not verified",
     );
     assert_eq!(raw_to_server(&mut talk), b"");
 }
@@ -175,7 +189,7 @@ fn scram_binds_the_channel_where_it_can() {
         let mut talk = talk(Some(PASSWORD));
         begin(&mut talk, &[("user", "x")]);
         if end_point.is_some() {
-            encrypted(&mut talk, end_point);
+            encrypted(&mut talk, end_point, false);
         }
         talk.server(&asks(10, offers));
         String::from_utf8_lossy(&raw_to_server(&mut talk)).into_owned()

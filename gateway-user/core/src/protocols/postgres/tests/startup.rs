@@ -26,6 +26,7 @@ fn tls(alpn: Option<&[u8]>) -> TlsInfo {
         server_name: None,
         alpn,
         end_point: None,
+        verified: false,
     }
 }
 
