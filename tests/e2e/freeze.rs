@@ -76,12 +76,12 @@ fn a_frozen_workload_stops_in_the_middle_of_its_statement() {
     assert!(is_busy(theirs), "the other workload was stopped as well");
 
     // Whether the connect itself is refused or the client is told depends on the kernel.
-    let no = agent_fails(&gateway, &sql("SELECT 'after'"));
+    let no = agent_fails(&gateway, &sql("SELECT 'after the freeze'"));
     assert!(
         no.contains("Connection refused") || no.contains("is frozen by an operator"),
         "{no}"
     );
-    never_logged(server(), "SELECT 'after'");
+    never_logged(server(), "SELECT 'after the freeze'");
     let refused = logged(&gateway, "connection_refused");
     assert_eq!(refused[0]["frozen"], true, "{refused:?}");
     let switched = logged(&gateway, "workload_frozen");
