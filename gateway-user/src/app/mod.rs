@@ -215,7 +215,7 @@ fn prepare_daemon(
     let attachments = Attachments::load(attachments::file(&daemon.runtime))?;
     let frozen = Frozen::load(frozen::file(&daemon.state))?;
     let listeners = listeners::open(daemon.port)?;
-    kernel.mark(&listeners)?;
+    kernel.admit(&listeners)?;
     let resolvers = resolvers::open(daemon.port)?;
     kernel.mark(&resolvers)?;
     let host = nix::unistd::gethostname().unwrap_or_default();

@@ -138,7 +138,7 @@ impl Namespaces {
         let kernel = Arc::clone(&self.kernel);
         let opened = tokio::task::spawn_blocking(move || {
             let foothold = kernel.enter(id, threads)?;
-            kernel.mark(&foothold.listeners)?;
+            kernel.admit(&foothold.listeners)?;
             kernel.mark(&foothold.resolvers)?;
             Ok::<_, KernelError>(foothold)
         });

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// Connections that may wait for `accept`. When it is full the kernel drops a SYN and the client
 /// tries again after a second; the kernel caps it at `net.core.somaxconn`, 4096 by default.
@@ -46,17 +46,25 @@ pub struct OnLoopback<T> {
 /// The two listeners.
 pub type Listeners = OnLoopback<TcpListener>;
 
-/// Opens both, not blocking.
+/// Opens both, not blocking. Nobody reaches them before [`Listeners::listen`]: agents are refused by a
+/// listener without the daemon's mark, and held where there is none yet.
 pub fn open(port: u16) -> Result<Listeners, ListenError> {
     let opened = OnLoopback::open(port, |address| {
         let socket = socket(address, Type::STREAM)?;
         // A restart must not wait for the last daemon's connections in TIME_WAIT.
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
         Ok(socket.into())
     });
     opened.map_err(|(address, error)| ListenError::new(address, error, holder))
+}
+
+impl Listeners {
+    /// Takes connections, now that both have the daemon's mark.
+    pub fn listen(&self) -> io::Result<()> {
+        let mut each = self.each();
+        each.try_for_each(|listener| SockRef::from(listener).listen(BACKLOG))
+    }
 }
 
 /// A socket for this address, not blocking.

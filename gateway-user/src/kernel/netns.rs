@@ -74,6 +74,13 @@ struct Netns {
 }
 
 impl Kernel {
+    /// Lets agents to both listeners, which have the mark before anybody can reach them.
+    pub fn admit(&self, listeners: &Listeners) -> Result<(), KernelError> {
+        self.mark(listeners)?;
+        let listens = listeners.listen();
+        listens.map_err(|error| KernelError::os("listening for agents", error))
+    }
+
     /// Opens listeners, and sockets to tell agents by, in another network namespace: the one that
     /// one of these threads should be in. It is held open until [`Kernel::leave_netns`].
     pub fn enter(&self, id: NetnsId, threads: [u32; 2]) -> Result<Foothold, KernelError> {
