@@ -13,7 +13,7 @@ for number in range(int(sys.argv[1])):
     if connection.status != pq.ConnStatus.OK:
         sys.exit(f"connection {number}: {connection.error_message.decode()}")
     connection.notice_handler = lambda _notice: None
-    connection.send_query(b"DELETE FROM orders WHERE id = 7")
+    connection.send_query(b"DELETE FROM public.orders WHERE id = 7")
     connection.flush()
     waiting[connection.socket] = connection
 print("ready", flush=True)
