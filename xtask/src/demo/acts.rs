@@ -40,7 +40,7 @@ const fn act(intent: &'static str, sql: &'static str, outcome: Outcome) -> Act {
 }
 
 /// In this order, in one session.
-pub(super) const ACTS: [Act; 10] = [
+pub(super) const ACTS: [Act; 11] = [
     act(
         "look at orders",
         "SELECT id, article, total FROM orders ORDER BY id",
@@ -66,6 +66,7 @@ pub(super) const ACTS: [Act; 10] = [
         "WITH gone AS (DELETE FROM orders RETURNING *) SELECT count(*) FROM gone",
         Outcome::Refused,
     ),
+    act("drop the table then", "DROP TABLE orders", Outcome::Refused),
     act(
         "look at salaries",
         "SELECT * FROM salaries",
