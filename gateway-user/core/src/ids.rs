@@ -51,6 +51,10 @@ name! {
     RuleName
 }
 name! {
+    /// A `[[mask]]` of the configuration.
+    MaskName
+}
+name! {
     /// Identifies a session and its recording; a UUID version 7, so that names sort by time.
     SessionId
 }

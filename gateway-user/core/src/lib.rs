@@ -19,6 +19,7 @@ pub mod flow;
 pub mod glob;
 pub mod held;
 pub mod ids;
+pub mod mask;
 pub mod policy;
 pub mod preview;
 pub mod protocols;

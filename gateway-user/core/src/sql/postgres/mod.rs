@@ -14,6 +14,7 @@ mod catalog;
 mod clauses;
 mod commands;
 mod definitions;
+pub mod lineage;
 mod names;
 mod path;
 pub mod probe;

@@ -1,0 +1,150 @@
+//! What is masked, for whom it is, and how: `Mask` and the `MaskSet` of one session.
+//!
+//! Here are the words, and what the kinds of masks make of plain texts, numbers and dates (`text`,
+//! `keyed`, `bucket`, `json`). Where a value comes from is told by `crate::sql::postgres::lineage`, how a
+//! protocol writes values by that protocol, and to whom a mask applies by policy.
+
+use std::sync::Arc;
+
+use crate::glob::Glob;
+use crate::ids::MaskName;
+use crate::secret::Secret;
+
+/// How a value is changed. NULL stays NULL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing of it is left: `****` for texts, zero and the like for others.
+    Full,
+    /// A part of a text stays.
+    Partial(Partial),
+    /// A keyed hash, the same for the same value.
+    Hash,
+    /// Each letter and digit becomes another one, the same for the same value.
+    Pseudonym,
+    /// NULL.
+    Null,
+    /// Dates to the beginning of a time, numbers to the beginning of a range.
+    Bucket(Bucket),
+}
+
+/// What of a text stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partial {
+    /// So many characters at its beginning and end, and never more than half of it.
+    Ends {
+        /// At the beginning.
+        first: usize,
+        /// At the end.
+        last: usize,
+    },
+    /// The first letter and the end of an e-mail address: `j****@*****.com`.
+    Email,
+}
+
+/// How coarse a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// Dates and times, to the day.
+    Day,
+    /// To the first of the month.
+    Month,
+    /// To the first of the year.
+    Year,
+    /// Numbers, to the next lower multiple of this, which is not 0.
+    Width(u64),
+}
+
+/// What becomes of a value of a type that cannot be masked so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Otherwise {
+    /// NULL.
+    #[default]
+    Null,
+    /// The statement ends with an error.
+    Refuse,
+}
+
+/// Which columns a mask is for. A column is meant if a pattern of each list that is not empty matches.
+#[derive(Clone, Debug, Default)]
+pub struct Selector {
+    /// Globs over `schema.table.column`.
+    pub columns: Vec<Glob>,
+    /// Globs over the names of types, without schema, as the server's catalog has them (`int4`).
+    pub types: Vec<Glob>,
+}
+
+/// A `[[mask]]`.
+#[derive(Clone, Debug)]
+pub struct Mask {
+    /// Its name.
+    pub name: MaskName,
+    /// Which columns.
+    pub selector: Selector,
+    /// How.
+    pub kind: Kind,
+    /// Of a JSON value only what is at these paths; empty, the whole.
+    pub json: Vec<json::Path>,
+    /// Where the type of a value does not go with the kind.
+    pub otherwise: Otherwise,
+}
+
+/// The masks that apply in one session, in the order in which they are written: of those that are for a
+/// column the first counts.
+#[derive(Clone, Debug, Default)]
+pub struct MaskSet {
+    masks: Vec<Arc<Mask>>,
+}
+
+impl MaskSet {
+    /// These.
+    pub fn new(masks: Vec<Arc<Mask>>) -> Self {
+        Self { masks }
+    }
+
+    /// Whether nothing is masked.
+    pub fn is_empty(&self) -> bool {
+        self.masks.is_empty()
+    }
+
+    /// The masks.
+    pub fn masks(&self) -> &[Arc<Mask>] {
+        &self.masks
+    }
+
+    /// The mask for a column, named `schema.table.column`, of a type.
+    pub fn of_column(&self, column: &str, ty: &str) -> Option<&Arc<Mask>> {
+        self.masks
+            .iter()
+            .find(|mask| mask.selector.means(column, ty))
+    }
+}
+
+impl Selector {
+    fn means(&self, column: &str, ty: &str) -> bool {
+        let fits = |globs: &[Glob], text: &str| {
+            globs.is_empty() || globs.iter().any(|glob| glob.matches(text))
+        };
+        let says_something = !(self.columns.is_empty() && self.types.is_empty());
+        says_something && fits(&self.columns, column) && fits(&self.types, ty)
+    }
+}
+
+/// What hashes and pseudonyms are made with: 32 random bytes.
+pub type MaskKey = Secret;
+
+pub mod json {
+    //! Paths into JSON values.
+
+    /// One step of a path.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Step {
+        /// A member of an object.
+        Member(Box<str>),
+        /// Every element of an array, or every member of an object.
+        Each,
+    }
+
+    /// A path such as `$.contact.email` or `$.phones[*]`.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Path(pub Box<[Step]>);
+}

@@ -1,0 +1,222 @@
+//! `Catalog`: what a database's own catalog says of its relations, types and functions.
+//!
+//! Plain data, read from the server elsewhere; found by number and by name here.
+
+use std::collections::HashMap;
+
+/// What kind of relation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelationKind {
+    /// A table, partitioned or not.
+    Table,
+    /// A view.
+    View,
+    /// A materialized view.
+    Materialized,
+    /// A foreign table.
+    Foreign,
+    /// An index, a sequence, a composite type, …
+    Other,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// `attnum`, from 1.
+    pub number: i16,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its type.
+    pub ty: u32,
+}
+
+/// A relation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relation {
+    /// Its number.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Its columns without those that were dropped, in order.
+    pub columns: Box<[Column]>,
+    /// The query of a view, materialized or not, with all names qualified (`pg_get_viewdef`).
+    pub definition: Option<Box<str>>,
+    /// Those that it inherits from or is a partition of.
+    pub parents: Box<[u32]>,
+    /// Whether it has rules of its own, beside that of a view.
+    pub has_rules: bool,
+}
+
+/// What kind of type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeKind {
+    /// Built in, or made by an extension.
+    Base,
+    /// An array; of this type.
+    Array(u32),
+    /// Rows of this relation.
+    Composite(u32),
+    /// A domain over this type; whether it has constraints.
+    Domain(u32, bool),
+    /// An enumeration.
+    Enum,
+    /// A range, a multirange or a pseudo-type.
+    Other,
+}
+
+/// A type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Type {
+    /// Its number.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is.
+    pub kind: TypeKind,
+}
+
+/// In what a function is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Built into the server.
+    Internal,
+    /// A library.
+    C,
+    /// SQL.
+    Sql,
+    /// PL/pgSQL.
+    Plpgsql,
+    /// Another.
+    Other,
+}
+
+/// How a function may behave (`provolatile`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Volatility {
+    /// Its result depends on its arguments only.
+    Immutable,
+    /// It does not change the database.
+    Stable,
+    /// It may do anything.
+    Volatile,
+}
+
+/// A function, procedure or aggregate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its number.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// In what it is written.
+    pub language: Language,
+    /// How it may behave.
+    pub volatility: Volatility,
+    /// Whether it is an aggregate.
+    pub is_aggregate: bool,
+    /// Whether it returns rows.
+    pub returns_set: bool,
+    /// Names of its output columns, where it has some (`TABLE`, `OUT`).
+    pub columns: Box<[Box<str>]>,
+    /// The type that it returns.
+    pub returns: u32,
+    /// Its text, for SQL and PL/pgSQL; of a SQL-standard body `pg_get_function_sqlbody`.
+    pub body: Option<Box<str>>,
+}
+
+/// An operator that is not built in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Its name.
+    pub name: Box<str>,
+    /// The function behind it.
+    pub function: u32,
+}
+
+/// The catalog of a database.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    relations: HashMap<u32, Relation>,
+    by_name: HashMap<Box<str>, Vec<u32>>,
+    types: HashMap<u32, Type>,
+    types_by_name: HashMap<Box<str>, Vec<u32>>,
+    functions: HashMap<Box<str>, Vec<Function>>,
+    operators: HashMap<Box<str>, Vec<u32>>,
+}
+
+impl Catalog {
+    /// Puts it together. All relations, types and functions of the database are given, those of
+    /// `pg_catalog` too; operators only where they are not in `pg_catalog`.
+    pub fn new(
+        relations: Vec<Relation>,
+        types: Vec<Type>,
+        functions: Vec<Function>,
+        operators: Vec<Operator>,
+    ) -> Self {
+        let mut catalog = Self::default();
+        for relation in relations {
+            let named = catalog.by_name.entry(relation.name.clone()).or_default();
+            named.push(relation.oid);
+            catalog.relations.insert(relation.oid, relation);
+        }
+        for ty in types {
+            let named = catalog.types_by_name.entry(ty.name.clone()).or_default();
+            named.push(ty.oid);
+            catalog.types.insert(ty.oid, ty);
+        }
+        for function in functions {
+            let named = catalog.functions.entry(function.name.clone()).or_default();
+            named.push(function);
+        }
+        for operator in operators {
+            let named = catalog.operators.entry(operator.name).or_default();
+            named.push(operator.function);
+        }
+        catalog
+    }
+
+    /// The relation of this number.
+    pub fn relation(&self, oid: u32) -> Option<&Relation> {
+        self.relations.get(&oid)
+    }
+
+    /// All relations, in no order.
+    pub fn relations(&self) -> impl Iterator<Item = &Relation> {
+        self.relations.values()
+    }
+
+    /// The relations of this name, in whatever schema.
+    pub fn relations_named(&self, name: &str) -> impl Iterator<Item = &Relation> {
+        let oids = self.by_name.get(name).into_iter().flatten();
+        oids.filter_map(|oid| self.relations.get(oid))
+    }
+
+    /// The type of this number.
+    pub fn ty(&self, oid: u32) -> Option<&Type> {
+        self.types.get(&oid)
+    }
+
+    /// The types of this name, in whatever schema.
+    pub fn types_named(&self, name: &str) -> impl Iterator<Item = &Type> {
+        let oids = self.types_by_name.get(name).into_iter().flatten();
+        oids.filter_map(|oid| self.types.get(oid))
+    }
+
+    /// The functions of this name, in whatever schema.
+    pub fn functions_named(&self, name: &str) -> &[Function] {
+        self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The functions behind the operators of this name that are not built in, by number.
+    pub fn operators_named(&self, name: &str) -> &[u32] {
+        self.operators.get(name).map_or(&[], Vec::as_slice)
+    }
+}
