@@ -6,10 +6,11 @@
 pub mod catalog;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Session;
 use crate::ids::MaskName;
-use crate::mask::{Mask, MaskSet};
+use crate::mask::{Mask, MaskKey, MaskSet};
 
 use self::catalog::Catalog;
 
@@ -18,6 +19,9 @@ use self::catalog::Catalog;
 pub struct Masked {
     catalog: Arc<Catalog>,
     masks: Arc<MaskSet>,
+    key: MaskKey,
+    /// Of all that are made of the same catalog: whether the database may still be as it says.
+    current: Arc<AtomicBool>,
 }
 
 /// What one text does with masked columns.
@@ -157,9 +161,35 @@ pub enum CopyKind {
 }
 
 impl Masked {
-    /// What `masks` mean in the database of this catalog.
-    pub fn new(catalog: Arc<Catalog>, masks: Arc<MaskSet>) -> Self {
-        Self { catalog, masks }
+    /// What `masks` mean in the database of this catalog. `current` is shared by all that are made of the
+    /// same catalog, and true until that is known to be old.
+    pub fn new(
+        catalog: Arc<Catalog>,
+        masks: Arc<MaskSet>,
+        key: MaskKey,
+        current: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            catalog,
+            masks,
+            key,
+            current,
+        }
+    }
+
+    /// Whether the database may still be as its catalog says.
+    pub fn is_current(&self) -> bool {
+        self.current.load(Ordering::Acquire)
+    }
+
+    /// It is not: this and all others of its catalog are old from now on, in whatever session.
+    pub fn outdate(&self) {
+        self.current.store(false, Ordering::Release);
+    }
+
+    /// What hashes and pseudonyms are made with.
+    pub fn key(&self) -> &MaskKey {
+        &self.key
     }
 
     /// The catalog.
