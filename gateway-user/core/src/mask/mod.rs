@@ -1,8 +1,15 @@
 //! What is masked, for whom it is, and how: `Mask` and the `MaskSet` of one session.
 //!
 //! Here are the words, and what the kinds of masks make of plain texts, numbers and dates (`text`,
-//! `keyed`, `bucket`, `json`). Where a value comes from is told by `crate::sql::postgres::lineage`, how a
-//! protocol writes values by that protocol, and to whom a mask applies by policy.
+//! `keyed`, `number`, `bucket`, `json`). Where a value comes from is told by
+//! `crate::sql::postgres::lineage`, how a protocol writes values by that protocol, and to whom a mask
+//! applies by policy.
+
+pub mod bucket;
+pub mod json;
+pub mod keyed;
+pub mod number;
+pub mod text;
 
 use std::sync::Arc;
 
@@ -131,20 +138,3 @@ impl Selector {
 
 /// What hashes and pseudonyms are made with: 32 random bytes.
 pub type MaskKey = Secret;
-
-pub mod json {
-    //! Paths into JSON values.
-
-    /// One step of a path.
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub enum Step {
-        /// A member of an object.
-        Member(Box<str>),
-        /// Every element of an array, or every member of an object.
-        Each,
-    }
-
-    /// A path such as `$.contact.email` or `$.phones[*]`.
-    #[derive(Clone, Debug, PartialEq, Eq)]
-    pub struct Path(pub Box<[Step]>);
-}
