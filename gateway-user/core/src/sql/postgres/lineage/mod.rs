@@ -1,18 +1,19 @@
 //! Where what a statement returns comes from, traced to columns of tables: `trace`.
 //!
-//! `catalog` is what the server's own catalog says of relations, types and functions. What cannot be
-//! traced is `Unknown`, never clean.
+//! `catalog` is what the server's own catalog says of relations, types and functions, `edition` whether it
+//! still may. What cannot be traced is `Unknown`, never clean.
 
 pub mod catalog;
+pub mod edition;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Session;
 use crate::ids::MaskName;
 use crate::mask::{Mask, MaskKey, MaskSet};
 
 use self::catalog::Catalog;
+use self::edition::Edition;
 
 /// A database's catalog, and which of its columns are masked in a session.
 #[derive(Debug)]
@@ -20,8 +21,7 @@ pub struct Masked {
     catalog: Arc<Catalog>,
     masks: Arc<MaskSet>,
     key: MaskKey,
-    /// Of all that are made of the same catalog: whether the database may still be as it says.
-    current: Arc<AtomicBool>,
+    edition: Edition,
 }
 
 /// What one text does with masked columns.
@@ -161,30 +161,30 @@ pub enum CopyKind {
 }
 
 impl Masked {
-    /// What `masks` mean in the database of this catalog. `current` is shared by all that are made of the
-    /// same catalog, and true until that is known to be old.
-    pub fn new(
-        catalog: Arc<Catalog>,
-        masks: Arc<MaskSet>,
-        key: MaskKey,
-        current: Arc<AtomicBool>,
-    ) -> Self {
+    /// What `masks` mean in the database of this catalog. `edition` was taken before
+    /// the catalog was read.
+    pub fn new(catalog: Arc<Catalog>, masks: Arc<MaskSet>, key: MaskKey, edition: Edition) -> Self {
         Self {
             catalog,
             masks,
             key,
-            current,
+            edition,
         }
     }
 
     /// Whether the database may still be as its catalog says.
     pub fn is_current(&self) -> bool {
-        self.current.load(Ordering::Acquire)
+        self.edition.is_current()
     }
 
-    /// It is not: this and all others of its catalog are old from now on, in whatever session.
+    /// It is not: this and all others of the database are old from now on, in whatever session.
     pub fn outdate(&self) {
-        self.current.store(false, Ordering::Release);
+        self.edition.outdate();
+    }
+
+    /// In which state of the database its catalog was read.
+    pub fn edition(&self) -> &Edition {
+        &self.edition
     }
 
     /// What hashes and pseudonyms are made with.
