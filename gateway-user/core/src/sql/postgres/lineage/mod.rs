@@ -1,10 +1,15 @@
 //! Where what a statement returns comes from, traced to columns of tables: `trace`.
 //!
-//! `catalog` is what the server's own catalog says of relations, types and functions, `edition` whether it
-//! still may. What cannot be traced is `Unknown`, never clean.
+//! `catalog` is what the server's own catalog says of relations, types and functions, `edition` whether
+//! it still may; `tracer` what the tracing of one text has at hand. `commands` are the statements that are
+//! no queries, and `routines` says what functions do with their arguments. What cannot be traced is
+//! `Unknown`, never clean.
 
 pub mod catalog;
+mod commands;
 pub mod edition;
+mod routines;
+mod tracer;
 
 use std::sync::Arc;
 
@@ -217,18 +222,24 @@ impl Masked {
     ///
     /// The caller provides the stack that [`super::analyse`] needs.
     pub fn trace(&self, _text: &[u8], _session: &Session) -> Arc<Trace> {
-        let unknown = Statement {
+        Arc::new(Trace {
+            statements: [Statement::unknown()].into(),
+            missing: false,
+        })
+    }
+}
+
+impl Statement {
+    /// One of which nothing can be told.
+    pub(super) fn unknown() -> Self {
+        Self {
             outputs: Outputs::Unknown,
             touches: true,
             probed: Masks::Unknown,
             copied: Masks::Unknown,
             reads: Columns::Unknown,
             writes: Columns::Unknown,
-            ..Statement::default()
-        };
-        Arc::new(Trace {
-            statements: [unknown].into(),
-            missing: false,
-        })
+            ..Self::default()
+        }
     }
 }
