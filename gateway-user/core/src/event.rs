@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::Fact;
+use crate::facts::{Attribute, Fact};
 use crate::flow::{ClientAddr, OriginalDst};
 use crate::held::{self, Answer, Withdrawal};
 use crate::ids::{
@@ -117,7 +117,13 @@ pub enum Value {
 }
 
 impl Value {
-    /// As it is recorded; nothing for one that the action does not have.
+    /// As it is recorded; nothing for what goes without saying of the attribute.
+    pub fn recorded(attribute: &Attribute, fact: &Fact) -> Option<Self> {
+        let is_usual = *fact == attribute.usual.fact();
+        (!is_usual).then(|| Self::of(fact)).flatten()
+    }
+
+    /// As it is written; nothing for one that the action does not have.
     pub fn of(fact: &Fact) -> Option<Self> {
         Some(match fact {
             Fact::Absent => return None,

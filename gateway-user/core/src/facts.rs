@@ -31,6 +31,28 @@ pub enum Scope {
     Action,
 }
 
+/// What a fact is where there is nothing to tell of it. It goes without saying: it is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usual {
+    /// Not there.
+    Absent,
+    /// A list of no texts.
+    Empty,
+    /// Unknown.
+    Unknown,
+}
+
+impl Usual {
+    /// The fact.
+    pub fn fact(self) -> Fact {
+        match self {
+            Self::Absent => Fact::Absent,
+            Self::Empty => Fact::Texts([].into()),
+            Self::Unknown => Fact::Unknown,
+        }
+    }
+}
+
 /// One fact that a protocol can tell: its name, type, time and a line of documentation.
 #[derive(Clone, Copy, Debug)]
 pub struct Attribute {
@@ -42,6 +64,8 @@ pub struct Attribute {
     pub scope: Scope,
     /// Every value it can have, where that is a closed list; empty where any value is possible.
     pub values: &'static [&'static str],
+    /// What it is where there is nothing to tell.
+    pub usual: Usual,
     /// One line for the reference.
     pub doc: &'static str,
 }
@@ -152,9 +176,10 @@ pub enum Fact {
 pub struct FactSet(Box<[Fact]>);
 
 impl FactSet {
-    /// All slots absent, for a protocol with these attributes.
+    /// All slots as they usually are, which for most is absent, for a protocol with these attributes.
     pub fn new(attributes: &[Attribute]) -> Self {
-        Self(vec![Fact::Absent; attributes.len()].into())
+        let usual = attributes.iter().map(|attribute| attribute.usual.fact());
+        Self(usual.collect())
     }
 
     /// Puts `fact` into slot `index`; a slot that does not exist is ignored.

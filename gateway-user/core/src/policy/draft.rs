@@ -1,14 +1,15 @@
 //! `Draft`: facts that a person writes down by name, to see what a policy decides on them.
 //!
 //! What is not given is unknown, and what is unknown counts against the one who asks: a draft never
-//! looks better than the connection that it stands for.
+//! looks better than the connection that it stands for. But what the server's catalog alone tells, such as
+//! what becomes of masked columns, is as it usually is: nobody writes that down of each action.
 
 use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::matching::slot_of;
 use super::model::Tree;
-use crate::facts::{Attribute, Fact, FactSet, Facts, Name, Scope, Stage, Type};
+use crate::facts::{Attribute, Fact, FactSet, Facts, Name, Scope, Stage, Type, Usual};
 
 /// Facts by name, for a protocol.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ impl Draft {
         let of = |scope: Scope| {
             let mut set = FactSet::new(attributes);
             for (slot, attribute) in attributes.iter().enumerate() {
-                if attribute.scope == scope {
+                if attribute.scope == scope && attribute.usual == Usual::Absent {
                     set.set(slot, Fact::Unknown);
                 }
             }

@@ -208,7 +208,10 @@ fn unit(case: &Case<'_>, unit: Option<&FactSet>, known: &FactSet) -> UnitExplana
     let facts = table.attributes.iter().enumerate();
     UnitExplanation {
         facts: facts
-            .filter_map(|(slot, attribute)| Some((attribute.name, Value::of(known.fact(slot))?)))
+            .filter_map(|(slot, attribute)| {
+                let value = Value::recorded(attribute, known.fact(slot))?;
+                Some((attribute.name, value))
+            })
             .collect(),
         ruled: Ruled::of(case.afresh().unit(unit).decision(table.mode)),
         rules: table

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::descriptor::{Protocol, Shape};
-use crate::facts::{Attribute, Fact, FactSet, Facts, Scope, Stage, Type};
+use crate::facts::{Attribute, Fact, FactSet, Facts, Scope, Stage, Type, Usual};
 
 /// Byte streams over TCP.
 pub static TCP: Protocol = Protocol {
@@ -36,6 +36,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         ty: Type::Text,
         scope: Scope::Connection,
         values: &[],
+        usual: Usual::Absent,
         doc: "the destination's address, such as `10.0.0.5` or `fd00::1`; of datagrams to a network \
               it is unknown",
     },
@@ -44,6 +45,7 @@ pub static ATTRIBUTES: &[Attribute] = &[
         ty: Type::Number,
         scope: Scope::Connection,
         values: &[],
+        usual: Usual::Absent,
         doc: "the destination's port",
     },
 ];

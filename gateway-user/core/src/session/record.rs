@@ -71,7 +71,7 @@ pub(super) fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<Strin
         .iter()
         .enumerate()
         .filter_map(|(slot, attribute)| {
-            let value = Value::of(facts.fact(slot))?;
+            let value = Value::recorded(attribute, facts.fact(slot))?;
             Some((attribute.name.to_owned(), value))
         });
     values.collect()

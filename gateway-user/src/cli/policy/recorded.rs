@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::event::{Ask, Found, Open, Value};
-use gateway_core::facts::{FactSet, Facts, Scope, Stage};
+use gateway_core::facts::{Fact, FactSet, Facts, Scope, Stage, Usual};
 use gateway_core::ids::AskId;
 use gateway_core::policy::draft::Draft;
 use gateway_core::policy::model::Tree;
@@ -119,7 +119,9 @@ impl Session {
         match (asked, ask.units.as_slice()) {
             (Some(asked), _) if self.protocol.shape == Shape::Framed => {
                 let (text, path) = (&asked.text, asked.search_path.clone());
-                let facts = request::facts(self.protocol, text, draft.connection(), path).ok()?;
+                let mut facts =
+                    request::facts(self.protocol, text, draft.connection(), path).ok()?;
+                self.traced(&mut facts, &asked.units);
                 Some((facts, &asked.units))
             }
             (_, [unit]) => {
@@ -131,6 +133,30 @@ impl Session {
         }
     }
 
+    /// Takes over what was found then with the server's catalog, which no text tells.
+    fn traced(&self, facts: &mut Facts, recorded: &[BTreeMap<String, Value>]) {
+        let Stage::Action(units) = &facts.stage else {
+            return;
+        };
+        let attributes = self.protocol.attributes.iter().enumerate();
+        let traced = attributes.filter(|(_, it)| it.usual != Usual::Absent);
+        let units = units.iter().zip(recorded).map(|(now, then)| {
+            let mut unit = now.clone();
+            for (slot, attribute) in traced.clone() {
+                let fact = match then.get(attribute.name) {
+                    Some(Value::Texts(texts)) => {
+                        Fact::Texts(texts.iter().map(|text| text.as_str().into()).collect())
+                    }
+                    Some(_) => Fact::Unknown,
+                    None => attribute.usual.fact(),
+                };
+                unit.set(slot, fact);
+            }
+            unit
+        });
+        facts.stage = Stage::Action(units.collect());
+    }
+
     /// Whether an action has the facts now that it had when it was recorded.
     fn reads_as(&self, facts: &Facts, recorded: &[BTreeMap<String, Value>]) -> bool {
         let units: &[FactSet] = match &facts.stage {
@@ -139,7 +165,8 @@ impl Session {
         };
         let same = units.iter().zip(recorded).all(|(now, then)| {
             let mut slots = self.protocol.attributes.iter().enumerate();
-            slots.all(|(slot, it)| Value::of(now.fact(slot)).as_ref() == then.get(it.name))
+            slots
+                .all(|(slot, it)| Value::recorded(it, now.fact(slot)).as_ref() == then.get(it.name))
         });
         recorded.is_empty() || same && units.len() == recorded.len()
     }
@@ -156,6 +183,7 @@ fn give(
     for attribute in of_scope {
         let value = match recorded.get(attribute.name) {
             Some(Value::Unknown(())) => continue,
+            None if attribute.usual == Usual::Unknown => continue,
             None => Tree::List(Vec::new()),
             Some(Value::Flag(flag)) => Tree::Flag(*flag),
             Some(Value::Number(number)) => Tree::Number(i64::try_from(*number).ok()?),

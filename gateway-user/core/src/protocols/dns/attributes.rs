@@ -2,7 +2,7 @@
 //!
 //! The reference in `docs/policy.md` follows this list.
 
-use crate::facts::{Attribute, Scope, Type};
+use crate::facts::{Attribute, Scope, Type, Usual};
 
 /// Slot of `dns.name`.
 pub const NAME: usize = 0;
@@ -16,6 +16,7 @@ pub static ATTRIBUTES: [Attribute; 2] = [
         ty: Type::Text,
         scope: Scope::Action,
         values: &[],
+        usual: Usual::Absent,
         doc: "name that is looked up, in lower case and without the last dot",
     },
     Attribute {
@@ -23,6 +24,7 @@ pub static ATTRIBUTES: [Attribute; 2] = [
         ty: Type::Text,
         scope: Scope::Action,
         values: &[],
+        usual: Usual::Absent,
         doc: "type of record that is wanted, such as `a`, `aaaa` or `txt`",
     },
 ];

@@ -4,7 +4,7 @@
 //! is in `crate::sql::postgres` and `super::script`; the connection's facts come from the start-up
 //! message, which the codec reads.
 
-use crate::facts::{Attribute, Scope, Type};
+use crate::facts::{Attribute, Scope, Type, Usual};
 use crate::sql::postgres::{KINDS, OBJECTS, VERBS};
 
 /// Slot of `sql.database`.
@@ -47,6 +47,14 @@ pub const FILE: usize = 17;
 pub const CHANNEL: usize = 18;
 /// Slot of `sql.statements`.
 pub const STATEMENTS: usize = 19;
+/// Slot of `sql.masked_in_predicate`.
+pub const MASKED_IN_PREDICATE: usize = 20;
+/// Slot of `sql.masked_copied`.
+pub const MASKED_COPIED: usize = 21;
+/// Slot of `sql.column_read`.
+pub const COLUMN_READ: usize = 22;
+/// Slot of `sql.column_write`.
+pub const COLUMN_WRITE: usize = 23;
 
 const fn connection(name: &'static str, doc: &'static str) -> Attribute {
     Attribute {
@@ -54,6 +62,7 @@ const fn connection(name: &'static str, doc: &'static str) -> Attribute {
         ty: Type::Text,
         scope: Scope::Connection,
         values: &[],
+        usual: Usual::Absent,
         doc,
     }
 }
@@ -64,6 +73,7 @@ const fn action(name: &'static str, ty: Type, doc: &'static str) -> Attribute {
         ty,
         scope: Scope::Action,
         values: &[],
+        usual: Usual::Absent,
         doc,
     }
 }
@@ -78,6 +88,19 @@ const fn closed(
         ty: Type::Text,
         scope: Scope::Action,
         values,
+        usual: Usual::Absent,
+        doc,
+    }
+}
+
+/// Told by following columns through the statement, which is done where masks apply.
+const fn traced(name: &'static str, usual: Usual, doc: &'static str) -> Attribute {
+    Attribute {
+        name,
+        ty: Type::Texts,
+        scope: Scope::Action,
+        values: &[],
+        usual,
         doc,
     }
 }
@@ -171,6 +194,26 @@ pub const ATTRIBUTES: &[Attribute] = &[
         Type::Number,
         "how many statements came in the same message",
     ),
+    traced(
+        "sql.masked_in_predicate",
+        Usual::Empty,
+        "masks of columns that the message compares, sorts or groups by, or that otherwise decide which rows there are",
+    ),
+    traced(
+        "sql.masked_copied",
+        Usual::Empty,
+        "masks of columns whose values the message would put elsewhere than into its result",
+    ),
+    traced(
+        "sql.column_read",
+        Usual::Unknown,
+        "columns that the message reads, as `schema.table.column`; unknown unless masks apply to the session",
+    ),
+    traced(
+        "sql.column_write",
+        Usual::Unknown,
+        "columns that it writes, likewise",
+    ),
 ];
 
 #[cfg(test)]
@@ -200,6 +243,10 @@ mod tests {
             (FILE, "file"),
             (CHANNEL, "channel"),
             (STATEMENTS, "statements"),
+            (MASKED_IN_PREDICATE, "masked_in_predicate"),
+            (MASKED_COPIED, "masked_copied"),
+            (COLUMN_READ, "column_read"),
+            (COLUMN_WRITE, "column_write"),
         ];
         assert_eq!(slots.len(), ATTRIBUTES.len());
         for (slot, name) in slots {

@@ -52,14 +52,19 @@ enum Part {
     Unknown,
 }
 
-/// Facts of which a rule asks nothing: they tell how something is done, or cannot be foreseen.
-const OPEN: [&str; 6] = [
+/// Facts of which a rule asks nothing: they tell how something is done, or cannot be foreseen, or masks
+/// have rules of their own about them.
+const OPEN: [&str; 10] = [
     "sql.parsed",
     "sql.application_name",
     "sql.limit",
     "sql.prepared",
     "sql.cursor",
     "sql.statements",
+    "sql.masked_in_predicate",
+    "sql.masked_copied",
+    "sql.column_read",
+    "sql.column_write",
 ];
 
 /// Statements that have no names of relations and functions.

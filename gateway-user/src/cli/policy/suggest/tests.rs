@@ -90,7 +90,10 @@ fn ask(number: usize, text: &str, path: Option<&[&str]>) -> Event {
     let attributes = postgres::PROTOCOL.attributes.iter().enumerate();
     let units = units.iter().map(|unit| {
         let values = attributes.clone().filter_map(|(slot, attribute)| {
-            Some((attribute.name.to_owned(), Value::of(unit.fact(slot))?))
+            Some((
+                attribute.name.to_owned(),
+                Value::recorded(attribute, unit.fact(slot))?,
+            ))
         });
         values.collect::<BTreeMap<_, _>>()
     });

@@ -3,17 +3,24 @@
 //!
 //! The reading of SQL is in `crate::sql::postgres`; this file knows slots and nothing of syntax.
 //! The codec keeps scripts by the names of prepared statements and portals, and asks
-//! [`Script::resolve`] for what an `EXECUTE` or `FETCH` in the text will run.
+//! [`Script::resolve`] for what an `EXECUTE` or `FETCH` in the text will run. `masks` adds what becomes of
+//! masked columns, where some are.
+
+mod masks;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::attributes::{self as slot, ATTRIBUTES};
-use crate::facts::{Fact, FactSet, Name, Schema, Scope};
+use crate::facts::{Fact, FactSet, Name, Schema, Scope, Usual};
 use crate::sql::postgres::{
     Analysis, DECIDE_PATH, Names, SearchPath, Session, Setting, Unit, analyse,
 };
+
+pub use self::masks::with_masks;
 
 /// A change of the session's state which later statements depend on.
 pub type Effect = crate::sql::postgres::Effect<Arc<[FactSet]>>;
@@ -247,11 +254,12 @@ impl<'a> Defined<'a> {
     }
 }
 
-/// A unit of which nothing is known: every fact of an action is unknown but `sql.parsed`.
+/// A unit of which nothing is known: every fact of an action is unknown but `sql.parsed`, and what becomes
+/// of masked columns, which [`with_masks`] tells.
 pub fn unknown(parsed: bool) -> FactSet {
     let mut set = FactSet::new(ATTRIBUTES);
     for (index, attribute) in ATTRIBUTES.iter().enumerate() {
-        if attribute.scope == Scope::Action {
+        if attribute.scope == Scope::Action && attribute.usual == Usual::Absent {
             set.set(index, Fact::Unknown);
         }
     }
@@ -478,6 +486,3 @@ fn with_units(effect: crate::sql::postgres::Effect<Range<usize>>, sets: &Arc<[Fa
     };
     effect.map(units)
 }
-
-#[cfg(test)]
-mod tests;
