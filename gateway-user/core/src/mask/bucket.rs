@@ -57,6 +57,11 @@ impl Civil {
 
     /// The date that is written `2024-02-29`; years may have more digits, none have fewer.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::parts(text).filter(|civil| civil.to_day().is_some())
+    }
+
+    /// The same, whether there is such a date or not.
+    pub fn parts(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let mut number = |least: usize, most: usize| {
             let part = parts.next()?;
@@ -68,7 +73,7 @@ impl Civil {
             month: number(2, 2)?,
             day: number(2, 2)?,
         };
-        (parts.next().is_none() && civil.to_day().is_some()).then_some(civil)
+        parts.next().is_none().then_some(civil)
     }
 
     /// The first of the day, month or year that it is in; nothing for a bucket of numbers.

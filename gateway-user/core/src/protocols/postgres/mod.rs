@@ -3,8 +3,8 @@
 //! `wire` knows the frames, `client` and `server` what they mean in each direction, `startup` what
 //! comes before a session is ready, `login` how the gateway logs in itself, by `scram` and others, `pipeline` and `names` what is under way and what names stand
 //! for, `path` in which schemas names without one are looked for, `reply` what the gateway says
-//! itself, `shown` what people see of a statement that waits for them, `script` what a statement asks for, `attributes` which facts a rule can match. The
-//! conversation's state is in `codec`.
+//! itself, `shown` what people see of a statement that waits for them, `script` what a statement asks for, `attributes` which facts a rule can match,
+//! `value` what masks make of one value. The conversation's state is in `codec`.
 
 pub mod attributes;
 mod cache;
@@ -21,6 +21,7 @@ mod server;
 mod shape;
 pub mod shown;
 mod startup;
+pub mod value;
 pub mod wire;
 
 use std::sync::Arc;

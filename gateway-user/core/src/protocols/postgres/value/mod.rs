@@ -1,0 +1,206 @@
+//! Masks one value as PostgreSQL writes it, in text or binary format: `mask`.
+//!
+//! `class` says what a type is, `scalar` what each kind of mask makes of it, with `full` for what nothing
+//! is left of, `number` and `date` for how those are read and written; `array` and `record` go through
+//! what values are made of. What is masked is a value of the same type in the same format again.
+//! A value that is not as its type is written becomes NULL: nothing passes by being odd.
+
+mod array;
+mod class;
+mod date;
+mod full;
+mod number;
+mod record;
+mod scalar;
+
+use bytes::{BufMut as _, BytesMut};
+
+use self::class::Class;
+use crate::mask::{Kind, Mask, MaskKey, Otherwise};
+use crate::sql::postgres::lineage::catalog::Catalog;
+
+/// Types in types, such as arrays of composites, are followed so far.
+const MAX_DEPTH: usize = 32;
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// As text.
+    Text,
+    /// As the type's send function writes it.
+    Binary,
+}
+
+/// How a value is masked.
+#[derive(Clone, Copy, Debug)]
+pub enum How<'a> {
+    /// By this mask: it is the very value of a column.
+    Mask(&'a Mask),
+    /// So that nothing is left of it: it is made of one. NULL where the type has no such value.
+    Full,
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// What takes its place is appended.
+    Written,
+    /// It becomes NULL; nothing is appended.
+    Null,
+    /// Its type cannot be masked so, and the mask refuses then; nothing is appended.
+    Refused,
+}
+
+/// Appends to `out` what takes the place of a value of type `ty`. The value is not NULL, which stays NULL.
+pub fn mask(
+    value: &[u8],
+    ty: u32,
+    format: Format,
+    how: How<'_>,
+    catalog: &Catalog,
+    key: &MaskKey,
+    out: &mut BytesMut,
+) -> Done {
+    let masking = match how {
+        How::Mask(mask) => Masking {
+            kind: &mask.kind,
+            paths: (!mask.json.is_empty()).then_some(mask),
+            otherwise: mask.otherwise,
+            format,
+            catalog,
+            key,
+        },
+        How::Full => Masking {
+            kind: &Kind::Full,
+            paths: None,
+            otherwise: Otherwise::Null,
+            format,
+            catalog,
+            key,
+        },
+    };
+    // With paths a JSON value stays, with NULL in it.
+    if *masking.kind == Kind::Null && masking.paths.is_none() {
+        return Done::Null;
+    }
+    let start = out.len();
+    let not = match masking.value(value, ty, MAX_DEPTH, out) {
+        Ok(()) => return Done::Written,
+        Err(not) => not,
+    };
+    out.truncate(start);
+    match (not, masking.otherwise) {
+        (Not::Unfit, Otherwise::Refuse) => Done::Refused,
+        (Not::Unfit, Otherwise::Null) | (Not::Malformed, _) => Done::Null,
+    }
+}
+
+/// Why a value has no other in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Not {
+    /// It is not as values of its type are written.
+    Malformed,
+    /// The kind of mask is not for its type.
+    Unfit,
+}
+
+/// What all parts of one value are masked by.
+#[derive(Clone, Copy, Debug)]
+struct Masking<'a> {
+    kind: &'a Kind,
+    /// The mask, if it is only for what is at paths of JSON values.
+    paths: Option<&'a Mask>,
+    otherwise: Otherwise,
+    format: Format,
+    catalog: &'a Catalog,
+    key: &'a MaskKey,
+}
+
+impl Masking<'_> {
+    fn value(self, value: &[u8], ty: u32, depth: usize, out: &mut BytesMut) -> Result<(), Not> {
+        let depth = depth.checked_sub(1).ok_or(Not::Unfit)?;
+        match class::of(ty, self.catalog).ok_or(Not::Unfit)? {
+            Class::Scalar(scalar) => scalar::mask(self, scalar, value, out),
+            Class::Array(element) => {
+                // Only then is the delimiter known.
+                class::of(element, self.catalog).ok_or(Not::Unfit)?;
+                match self.format {
+                    Format::Text => array::text(self, value, element, depth, out),
+                    Format::Binary => array::binary(self, value, element, depth, out),
+                }
+            }
+            Class::Composite(columns) => match self.format {
+                Format::Text => record::text(self, value, columns, depth, out),
+                Format::Binary => record::binary(self, value, columns, depth, out),
+            },
+        }
+    }
+
+    /// A part of a value, masked in text format; nothing is NULL.
+    fn text_part(self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
+        let mut part = BytesMut::new();
+        match self.value(value, ty, depth, &mut part) {
+            Ok(()) => Ok(Some(part)),
+            Err(Not::Unfit) if self.otherwise == Otherwise::Refuse => Err(Not::Unfit),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// A part of a value in binary format, with its length before it, taken off `rest`; says whether NULL
+    /// was written.
+    fn binary_part(
+        self,
+        rest: &mut &[u8],
+        ty: u32,
+        depth: usize,
+        out: &mut BytesMut,
+    ) -> Result<bool, Not> {
+        let len = take_i32(rest)?;
+        if len == -1 {
+            out.put_i32(-1);
+            return Ok(true);
+        }
+        let len = usize::try_from(len).map_err(|_| Not::Malformed)?;
+        let (value, after) = rest.split_at_checked(len).ok_or(Not::Malformed)?;
+        *rest = after;
+        let mut part = BytesMut::new();
+        match self.value(value, ty, depth, &mut part) {
+            Ok(()) => {
+                out.put_i32(i32::try_from(part.len()).map_err(|_| Not::Malformed)?);
+                out.extend_from_slice(&part);
+                Ok(false)
+            }
+            Err(Not::Unfit) if self.otherwise == Otherwise::Refuse => Err(Not::Unfit),
+            Err(_) => {
+                out.put_i32(-1);
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Not> {
+    let (head, after) = rest.split_first_chunk().ok_or(Not::Malformed)?;
+    *rest = after;
+    Ok(*head)
+}
+
+fn take_i32(rest: &mut &[u8]) -> Result<i32, Not> {
+    take(rest).map(i32::from_be_bytes)
+}
+
+fn take_u32(rest: &mut &[u8]) -> Result<u32, Not> {
+    take(rest).map(u32::from_be_bytes)
+}
+
+/// All of a value of fixed length.
+fn exactly<const N: usize>(value: &[u8]) -> Result<[u8; N], Not> {
+    value.try_into().map_err(|_| Not::Malformed)
+}
+
+fn utf8(value: &[u8]) -> Result<&str, Not> {
+    str::from_utf8(value).map_err(|_| Not::Malformed)
+}
+
+#[cfg(test)]
+mod tests;
