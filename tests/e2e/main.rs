@@ -44,6 +44,8 @@ mod launch;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod masks;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod namespaces;

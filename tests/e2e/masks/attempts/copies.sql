@@ -1,0 +1,189 @@
+-- # Values put elsewhere first
+
+-- INSERT of a query: refused
+BEGIN
+INSERT INTO notes (body) SELECT email FROM customers
+SELECT body FROM notes
+ROLLBACK
+-- INSERT of a subselect: refused
+BEGIN
+INSERT INTO notes (body) VALUES ((SELECT email FROM customers WHERE id = 1))
+SELECT body FROM notes
+ROLLBACK
+-- INSERT of something made: refused
+BEGIN
+INSERT INTO notes (data) SELECT email::bytea FROM customers
+SELECT data FROM notes
+ROLLBACK
+-- INSERT that returns: refused
+BEGIN
+INSERT INTO notes (body) SELECT email FROM customers RETURNING body
+ROLLBACK
+-- INSERT in a CTE: refused
+BEGIN
+WITH w AS (INSERT INTO notes (body) SELECT email FROM customers RETURNING body) SELECT * FROM w
+ROLLBACK
+-- ON CONFLICT takes it: refused
+BEGIN
+INSERT INTO notes (id, body) SELECT id, '' FROM customers ON CONFLICT (id) DO UPDATE SET body = (SELECT email FROM customers WHERE id = 1)
+SELECT body FROM notes
+ROLLBACK
+-- UPDATE from it: refused
+BEGIN
+UPDATE orders SET note = c.email FROM customers c WHERE c.id = customer
+SELECT note FROM orders
+ROLLBACK
+-- UPDATE by a subselect: refused
+BEGIN
+UPDATE orders SET note = (SELECT email FROM customers WHERE id = customer)
+SELECT note FROM orders
+ROLLBACK
+-- UPDATE of several columns: refused
+BEGIN
+UPDATE orders SET (note, total) = (SELECT email, card FROM customers WHERE id = customer)
+SELECT note, total FROM orders
+ROLLBACK
+-- UPDATE into a column that is not masked: refused
+BEGIN
+UPDATE customers SET name = coalesce(email, '-')
+SELECT name FROM customers
+ROLLBACK
+-- UPDATE that returns the column: closed
+BEGIN
+UPDATE customers SET name = 'x' WHERE id = 1 RETURNING email
+ROLLBACK
+-- UPDATE that returns everything: closed
+BEGIN
+UPDATE customers SET name = 'x' WHERE id = 1 RETURNING *
+ROLLBACK
+-- UPDATE that returns something made: closed
+BEGIN
+UPDATE customers SET name = 'x' WHERE id = 1 RETURNING reverse(email), customers
+ROLLBACK
+-- UPDATE that returns another table: closed
+BEGIN
+UPDATE orders SET note = 'x' FROM customers c WHERE c.id = customer RETURNING c.email
+ROLLBACK
+-- UPDATE as a question: refused, oracle
+--   shows: UPDATE 1
+BEGIN
+UPDATE customers SET name = 'x' WHERE email LIKE 'needle-q%'
+ROLLBACK
+-- DELETE that returns: closed
+BEGIN
+DELETE FROM vips RETURNING email, ssn
+ROLLBACK
+-- DELETE that returns what it was joined with: closed
+BEGIN
+DELETE FROM orders USING customers c WHERE c.id = customer RETURNING c.*
+ROLLBACK
+-- DELETE as a question: refused, oracle
+--   shows: DELETE 1
+BEGIN
+DELETE FROM vips WHERE ssn = '987-65' || '-5555'
+ROLLBACK
+-- MERGE: refused
+BEGIN
+MERGE INTO notes n USING customers c ON n.id = c.id WHEN MATCHED THEN UPDATE SET body = c.email WHEN NOT MATCHED THEN INSERT (body) VALUES (c.ssn)
+SELECT body FROM notes
+ROLLBACK
+-- a partition moves it: refused
+BEGIN
+INSERT INTO notes (body) SELECT email FROM visits_2024
+SELECT body FROM notes
+ROLLBACK
+-- SELECT INTO: refused
+BEGIN
+SELECT email INTO TEMP taken FROM customers
+SELECT * FROM taken
+ROLLBACK
+-- CREATE TABLE AS: refused
+BEGIN
+CREATE TABLE taken AS SELECT email FROM customers
+TABLE taken
+ROLLBACK
+-- a temporary table: refused
+CREATE TEMP TABLE taken AS TABLE customers
+TABLE taken
+-- a materialised view: closed
+BEGIN
+CREATE MATERIALIZED VIEW taken AS SELECT email AS e FROM customers
+TABLE taken
+ROLLBACK
+-- INHERIT takes rows: closed (own)
+CREATE TABLE parent (id int)
+ALTER TABLE customers INHERIT parent
+SELECT p::text, p.tableoid::regclass FROM parent p
+SELECT email FROM customers
+-- ATTACH PARTITION takes them: closed (own)
+CREATE TABLE mine (id int, customer int, email text, day date) PARTITION BY RANGE (day)
+ALTER TABLE visits DETACH PARTITION visits_2024
+ALTER TABLE mine ATTACH PARTITION visits_2024 FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')
+SELECT email FROM mine
+-- a detached partition: closed (own)
+ALTER TABLE visits DETACH PARTITION visits_2025
+SELECT email FROM visits_2025
+-- a large object: refused
+BEGIN
+SELECT lo_from_bytea(4711, email::bytea) FROM customers WHERE id = 1
+SELECT lo_get(4711)
+ROLLBACK
+-- pages of large objects: refused
+BEGIN
+SELECT lo_from_bytea(4712, email::bytea) FROM customers WHERE id = 1
+SELECT data FROM pg_largeobject
+ROLLBACK
+-- a setting: refused
+SELECT set_config('my.note', email, false) IS NULL FROM customers WHERE id = 1
+SHOW my.note
+-- a setting in the same statement: refused
+SELECT current_setting('my.note') FROM (SELECT set_config('my.note', email, false) FROM customers WHERE id = 1 OFFSET 0) s
+-- the application's name: refused
+SELECT set_config('application_name', email, false) IS NULL FROM customers WHERE id = 1
+SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()
+-- a setting that the server reports: refused
+SELECT count(set_config('application_name', email, false)) FROM customers WHERE id = 1
+-- a notification: refused
+LISTEN gossip
+SELECT pg_notify('gossip', email) FROM customers WHERE email IS NOT NULL
+SELECT 1
+-- a notification on a channel of that name: refused
+LISTEN "needle-quokka@burrow.example"
+SELECT pg_notify(email, '') FROM customers WHERE id = 1
+SELECT 1
+-- a sequence: refused
+SELECT setval('counter', card) IS NULL FROM customers WHERE id = 1
+SELECT last_value FROM counter
+-- a lock: refused
+SELECT pg_advisory_lock(card) FROM customers WHERE id = 1
+SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+-- a lock that is tried: closed
+SELECT pg_try_advisory_lock_shared(replace(ssn, '-', '')::bigint) FROM customers WHERE id = 1
+SELECT ((classid::bigint << 32) | objid::bigint)::text FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+-- a comment: closed
+BEGIN
+DO $$BEGIN EXECUTE format('COMMENT ON TABLE orders IS %L', (SELECT email FROM customers WHERE id = 1)); END$$
+SELECT obj_description('orders'::regclass)
+ROLLBACK
+-- the name of a role: closed
+BEGIN
+DO $$BEGIN EXECUTE format('CREATE SCHEMA %I', (SELECT email FROM customers WHERE id = 1)); END$$
+SELECT nspname FROM pg_namespace
+ROLLBACK
+-- a function that keeps it: refused
+BEGIN
+SELECT count(keep(email)) FROM customers
+SELECT body FROM notes
+ROLLBACK
+-- a sequence's start: closed
+BEGIN
+DO $$BEGIN EXECUTE format('CREATE SEQUENCE s START %s', (SELECT card FROM customers WHERE id = 1)); END$$
+SELECT seqstart FROM pg_sequence ORDER BY seqrelid DESC LIMIT 1
+ROLLBACK
+-- a file of the server: refused
+SELECT lo_export(lo_from_bytea(0, convert_to(email, 'UTF8')), '/tmp/gateway-:database-attempt') FROM customers WHERE id = 1
+SELECT pg_read_file('/tmp/gateway-:database-attempt')
+-- into another schema under the same name: closed (own)
+CREATE SCHEMA mine
+CREATE TABLE mine.customers AS SELECT * FROM public.customers
+SELECT email FROM mine.customers

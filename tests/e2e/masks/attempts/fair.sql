@@ -1,0 +1,174 @@
+-- # What must work as if there were no gateway
+
+-- nothing of it: true
+SELECT 1, 'x', now() IS NOT NULL
+-- counting: true
+SELECT count(*) FROM customers
+-- counting values: true
+SELECT count(email), count(ssn) FROM customers
+-- is there a value: true
+SELECT id, email IS NULL, ssn IS NOT NULL FROM customers ORDER BY id
+-- those with a value: true
+SELECT id, name FROM customers WHERE email IS NOT NULL ORDER BY id
+-- other columns: true
+SELECT id, name FROM customers ORDER BY id
+-- one row by its number: true
+SELECT name FROM customers WHERE id = 1
+-- ordered and cut: true
+SELECT id FROM customers ORDER BY id DESC LIMIT 2 OFFSET 1
+-- joined by numbers: true
+SELECT c.name, o.total FROM customers c JOIN orders o ON o.customer = c.id ORDER BY o.id
+-- joined and grouped: true
+SELECT c.name, sum(o.total), count(*) FROM customers c LEFT JOIN orders o ON o.customer = c.id GROUP BY c.name ORDER BY c.name
+-- grouped by the key: true
+SELECT c.id, c.name, count(o.id) FROM customers c LEFT JOIN orders o ON o.customer = c.id GROUP BY c.id ORDER BY c.id
+-- having: true
+SELECT customer, max(total) FROM orders GROUP BY customer HAVING count(*) > 3 ORDER BY customer
+-- another table: true
+SELECT * FROM orders ORDER BY id
+-- another table in a subquery: true
+SELECT id FROM customers WHERE id IN (SELECT customer FROM orders WHERE total > 3) ORDER BY id
+-- existence: true
+SELECT name FROM customers c WHERE EXISTS (SELECT FROM orders WHERE customer = c.id) ORDER BY id
+-- a subquery whose masked column is not used: true
+SELECT s.id FROM (SELECT id, email FROM customers) s ORDER BY s.id
+-- a CTE whose masked column is not used: true
+WITH c AS (SELECT * FROM customers) SELECT name FROM c ORDER BY id
+-- a window over other columns: true
+SELECT id, row_number() OVER (ORDER BY id), lag(name) OVER (ORDER BY id) FROM customers ORDER BY id
+-- a lateral join: true
+SELECT c.name, l.total FROM customers c, LATERAL (SELECT total FROM orders o WHERE o.customer = c.id ORDER BY id LIMIT 1) l ORDER BY c.id
+-- recursion: true
+WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n FROM r
+-- a union of other columns: true
+SELECT name FROM customers UNION SELECT note FROM orders ORDER BY 1
+-- a view's other columns: true
+SELECT id, name FROM people ORDER BY id
+-- a view without masked columns: true
+SELECT * FROM per_customer ORDER BY id
+-- the other member of a document's table: true
+SELECT jsonb_build_object('id', id, 'name', name) FROM customers ORDER BY id
+-- a partition's other columns: true
+SELECT id, day FROM visits ORDER BY id
+-- a child's other columns: true
+SELECT id, name, discount FROM vips
+-- functions over other columns: true
+SELECT upper(name), twice(id), shout(name), spelled(name) FROM customers ORDER BY id
+-- an operator over other columns: true
+SELECT name |+| name FROM customers ORDER BY id
+-- aggregates over other columns: true
+SELECT string_agg(name, ',' ORDER BY id), array_agg(id ORDER BY id), joined(note) FROM (SELECT name, id, name AS note FROM customers ORDER BY id) s
+-- INSERT: true
+BEGIN
+INSERT INTO orders (id, customer, total) VALUES (100, 1, 5) RETURNING id, total
+SELECT count(*) FROM orders
+ROLLBACK
+-- INSERT of a value into a masked column: true
+BEGIN
+INSERT INTO customers (id, name, email) VALUES (9, 'Eve', 'eve@new.example')
+SELECT id, name FROM customers WHERE id = 9
+ROLLBACK
+-- INSERT of a query over other columns: true
+BEGIN
+INSERT INTO notes (body) SELECT name FROM customers ORDER BY id
+SELECT body FROM notes ORDER BY id
+ROLLBACK
+-- UPDATE of another column: true
+BEGIN
+UPDATE customers SET name = 'Anna' WHERE id = 1
+SELECT name FROM customers WHERE id = 1
+ROLLBACK
+-- UPDATE of a masked column: true
+BEGIN
+UPDATE customers SET email = 'anna@new.example' WHERE id = 2
+ROLLBACK
+-- UPDATE that returns other columns: true
+BEGIN
+UPDATE orders SET total = total + 1 WHERE id = 1 RETURNING id, total
+ROLLBACK
+-- DELETE: true
+BEGIN
+DELETE FROM orders WHERE id = 1
+SELECT count(*) FROM orders
+ROLLBACK
+-- DELETE by number: true
+BEGIN
+DELETE FROM vips WHERE id = 4 RETURNING id, name
+ROLLBACK
+-- a transaction with a savepoint: true
+BEGIN
+SAVEPOINT s
+SELECT 1/0
+ROLLBACK TO s
+SELECT name FROM customers WHERE id = 1
+COMMIT
+-- a cursor over other columns: true
+BEGIN
+DECLARE c CURSOR FOR SELECT id, name FROM customers ORDER BY id
+FETCH 2 FROM c
+FETCH 1 FROM c
+ROLLBACK
+-- a prepared statement over other columns: true
+PREPARE p (int) AS SELECT name FROM customers WHERE id = $1
+EXECUTE p (2)
+EXECUTE p (3)
+-- COPY of other columns: true
+COPY (SELECT id, name FROM customers ORDER BY id) TO STDOUT
+-- COPY of another table: true
+COPY orders TO STDOUT (FORMAT csv, HEADER)
+-- COPY of another table in binary: true
+COPY orders TO STDOUT (FORMAT binary)
+-- COPY from the client: true
+BEGIN
+COPY orders (id, customer, note) FROM STDIN
+\copydata 200	1	copied
+\copydata 201	2	copied too
+\copydone
+SELECT id, note FROM orders WHERE id >= 200 ORDER BY id
+ROLLBACK
+-- COPY from the client into masked columns: true
+BEGIN
+COPY customers (id, name, email) FROM STDIN
+\copydata 200	Fay	fay@new.example
+\copydone
+SELECT id, name FROM customers WHERE id >= 200
+ROLLBACK
+-- a table of one's own: true
+CREATE TEMP TABLE mine (id int, t text)
+INSERT INTO mine SELECT id, name FROM customers
+SELECT * FROM mine ORDER BY id
+-- a view of one's own: true (own)
+CREATE VIEW mine AS SELECT id, name FROM customers
+SELECT name FROM mine ORDER BY id
+-- an error of one's own: true
+SELECT 1/0
+SELECT nothing FROM orders
+SELECT 'x'::int
+-- a notice of one's own: true
+SELECT notice('hello')
+-- settings: true
+SET work_mem = '8MB'
+SHOW work_mem
+SELECT current_setting('work_mem'), set_config('my.note', 'x', false)
+-- the catalog: true
+SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'customers'::regclass AND attnum > 0 ORDER BY attnum
+-- the information schema: true
+SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'customers' ORDER BY ordinal_position
+-- a plan: true
+EXPLAIN (COSTS OFF) SELECT name FROM customers WHERE id = 1
+-- a notification: true
+LISTEN gossip
+NOTIFY gossip, 'hello'
+SELECT 1
+-- many at once: true
+\parse a SELECT id, name FROM customers ORDER BY id
+\bind - a 1
+\describe P -
+\execute - 2
+\execute - 0
+\parse b SELECT count(*) FROM customers
+\bind - b
+\execute -
+\sync
+-- several in one text: true
+SELECT name FROM customers WHERE id = 1; SELECT count(*) FROM orders; BEGIN; COMMIT

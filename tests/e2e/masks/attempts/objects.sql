@@ -1,0 +1,255 @@
+-- # What agents make
+
+-- a view: closed (own)
+CREATE VIEW mine AS SELECT email AS harmless FROM customers
+SELECT harmless FROM mine
+-- a temporary view: closed (own)
+CREATE TEMP VIEW mine AS SELECT upper(email) AS harmless FROM customers
+SELECT harmless FROM mine
+-- a view in a transaction: closed
+BEGIN
+CREATE VIEW mine AS SELECT email AS harmless FROM customers
+SELECT harmless FROM mine
+ROLLBACK
+-- a view and its use in one text: closed (own, simple)
+CREATE VIEW mine AS SELECT email AS harmless FROM customers; SELECT harmless FROM mine
+-- a view made another: closed (own)
+CREATE VIEW mine AS SELECT id, name AS harmless FROM customers
+SELECT harmless FROM mine
+CREATE OR REPLACE VIEW mine AS SELECT id, email AS harmless FROM customers
+SELECT harmless FROM mine
+-- a view that recurs: closed (own)
+CREATE RECURSIVE VIEW mine (n, e) AS SELECT 1, email FROM customers UNION ALL SELECT n + 1, e FROM mine WHERE n < 2
+SELECT e FROM mine
+-- a temporary table under the masked name: closed (own)
+CREATE TEMP TABLE customers (id int, email text)
+INSERT INTO customers SELECT id, email FROM public.customers
+SELECT email FROM customers
+-- a temporary view under a clean name: closed (own)
+CREATE TEMP VIEW orders AS SELECT email AS note FROM customers
+SELECT note FROM orders
+-- a temporary function's name: closed (own)
+CREATE FUNCTION pg_temp.f() RETURNS SETOF text LANGUAGE sql AS 'SELECT email FROM public.customers'
+SELECT * FROM pg_temp.f()
+-- a function: closed (own)
+CREATE FUNCTION mine() RETURNS SETOF text LANGUAGE sql AS 'SELECT email FROM customers'
+SELECT mine()
+-- a function in PL/pgSQL: closed (own)
+CREATE FUNCTION mine() RETURNS SETOF text LANGUAGE plpgsql AS $$BEGIN RETURN QUERY SELECT email FROM customers; END$$
+SELECT mine()
+-- a function that runs pieces: closed (own)
+CREATE FUNCTION mine() RETURNS text LANGUAGE plpgsql AS $$DECLARE r text; BEGIN EXECUTE 'SELECT em' || 'ail FROM cust' || 'omers WHERE id = 1' INTO r; RETURN r; END$$
+SELECT mine()
+-- a function made another: closed (own)
+CREATE FUNCTION mine() RETURNS SETOF text LANGUAGE sql AS 'SELECT name FROM customers'
+SELECT mine()
+CREATE OR REPLACE FUNCTION mine() RETURNS SETOF text LANGUAGE sql AS 'SELECT email FROM customers'
+SELECT mine()
+-- a function called like one of the server's: closed (own)
+CREATE FUNCTION public.lower(int) RETURNS text LANGUAGE sql AS 'SELECT email FROM public.customers WHERE id = $1'
+SELECT lower(1)
+-- a function that hides one of the server's: closed (own)
+CREATE FUNCTION public.now() RETURNS text LANGUAGE sql AS 'SELECT email FROM public.customers WHERE id = 1'
+SET search_path = public, pg_catalog
+SELECT now()
+-- a function of a row: closed (own)
+CREATE FUNCTION mail(customers) RETURNS text LANGUAGE sql AS 'SELECT $1.email'
+SELECT c.mail FROM customers c
+-- a default argument: closed (own)
+CREATE FUNCTION mine(x text DEFAULT email_of(1)) RETURNS text LANGUAGE sql AS 'SELECT x'
+SELECT mine()
+-- a procedure: closed (own)
+CREATE PROCEDURE mine(INOUT r text) LANGUAGE plpgsql AS $$BEGIN SELECT email INTO r FROM customers WHERE id = 1; END$$
+CALL mine(NULL)
+-- an operator: closed (own)
+CREATE FUNCTION pick(int, int) RETURNS text LANGUAGE sql AS 'SELECT email FROM customers WHERE id = $2'
+CREATE OPERATOR <#> (FUNCTION = pick, LEFTARG = int, RIGHTARG = int)
+SELECT 1 <#> 1
+-- a cast: closed (own)
+CREATE TYPE box1 AS (i int)
+CREATE FUNCTION out1(box1) RETURNS text LANGUAGE sql AS 'SELECT email FROM customers WHERE id = ($1).i'
+CREATE CAST (box1 AS text) WITH FUNCTION out1(box1)
+SELECT ROW(1)::box1::text
+-- an aggregate: closed (own)
+CREATE FUNCTION step(text, int) RETURNS text LANGUAGE sql AS 'SELECT $1 || email FROM customers WHERE id = $2'
+CREATE AGGREGATE collect(int) (SFUNC = step, STYPE = text, INITCOND = '')
+SELECT collect(id) FROM orders WHERE id < 3
+-- a rule: closed (own, simple)
+CREATE RULE r AS ON UPDATE TO notes DO INSTEAD SELECT email FROM customers
+UPDATE notes SET body = 'x'
+-- a rule that makes a view: closed (own)
+CREATE VIEW mine AS SELECT id, name AS body FROM customers
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO mine DO INSTEAD SELECT id, email AS body FROM customers
+SELECT body FROM mine
+-- a rule that copies: closed (own)
+CREATE RULE r AS ON UPDATE TO customers DO ALSO INSERT INTO notes (body) VALUES (old.email)
+UPDATE customers SET name = name
+SELECT body FROM notes
+-- a trigger that copies: closed (own)
+CREATE FUNCTION copies() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO notes (body) VALUES (NEW.email); RETURN NEW; END$$
+CREATE TRIGGER copies AFTER UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION copies()
+UPDATE customers SET name = name
+SELECT body FROM notes
+-- a trigger that tells: closed (own)
+CREATE FUNCTION tells() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING 'it is %', NEW.ssn; RETURN NEW; END$$
+CREATE TRIGGER tells AFTER UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION tells()
+UPDATE customers SET name = name
+-- a policy for rows: closed (own)
+CREATE FUNCTION seen(text) RETURNS bool LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'seen %', $1; RETURN true; END$$
+CREATE POLICY p ON customers USING (seen(email))
+ALTER TABLE customers ENABLE ROW LEVEL SECURITY
+ALTER TABLE customers FORCE ROW LEVEL SECURITY
+CREATE ROLE masks_reader
+GRANT SELECT ON customers TO masks_reader
+SET ROLE masks_reader
+SELECT id FROM customers
+RESET ROLE
+DROP OWNED BY masks_reader
+DROP ROLE masks_reader
+-- a generated column: closed (own)
+ALTER TABLE customers ADD COLUMN free text GENERATED ALWAYS AS (upper(email)) STORED
+SELECT free FROM customers
+-- a default: closed (own)
+ALTER TABLE notes ALTER COLUMN body SET DEFAULT email_of(1)
+INSERT INTO notes DEFAULT VALUES RETURNING body
+-- a column renamed: closed (own)
+ALTER TABLE customers RENAME COLUMN email TO harmless
+SELECT harmless FROM customers
+-- columns that change places: closed (own)
+ALTER TABLE customers RENAME COLUMN email TO x
+ALTER TABLE customers RENAME COLUMN name TO email
+ALTER TABLE customers RENAME COLUMN x TO name
+SELECT name FROM customers
+-- a table renamed: closed (own)
+ALTER TABLE customers RENAME TO harmless
+SELECT email FROM harmless
+-- a table renamed in a transaction: closed
+BEGIN
+ALTER TABLE customers RENAME TO harmless
+SELECT email FROM harmless
+ROLLBACK
+-- a column renamed in one text: closed (own, simple)
+ALTER TABLE customers RENAME COLUMN email TO harmless; SELECT harmless FROM customers
+-- a table moved: closed (own)
+CREATE SCHEMA mine
+ALTER TABLE customers SET SCHEMA mine
+SELECT email FROM mine.customers
+-- a schema renamed: closed (own)
+ALTER SCHEMA public RENAME TO mine
+SELECT email FROM mine.customers
+-- another type: closed (own)
+ALTER TABLE notes ALTER COLUMN body TYPE text USING email_of(id)
+SELECT body FROM notes
+-- a type of its own: closed (own)
+ALTER TABLE customers ALTER COLUMN profile TYPE text USING email
+SELECT profile FROM customers
+-- a check that fails: closed
+BEGIN
+ALTER TABLE customers ADD CHECK (notice(email) > 0)
+ROLLBACK
+-- an index by a function that tells: closed (own)
+CREATE FUNCTION seen(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RAISE NOTICE 'seen %', $1; RETURN $1; END$$
+CREATE INDEX ON customers (seen(email))
+-- a unique index that fails: closed (own)
+CREATE UNIQUE INDEX ON customers ((left(email, 7)))
+-- an exclusion that fails: closed (own)
+--   shows: (987-65)
+ALTER TABLE customers ADD EXCLUDE USING btree ((left(ssn, 6)) WITH =)
+-- a foreign key that fails: closed (own)
+ALTER TABLE customers ADD FOREIGN KEY (ssn) REFERENCES newsletter (email)
+-- statistics of more: closed (own)
+CREATE STATISTICS more (mcv) ON email, ssn FROM customers
+ANALYZE customers
+SELECT stxdmcv::text, m.values::text FROM pg_statistic_ext_data, pg_mcv_list_items(stxdmcv) m
+-- statistics of an expression: closed (own)
+CREATE STATISTICS more ON (lower(email)), (ssn || '') FROM customers
+ANALYZE customers
+SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats_ext_exprs
+-- a publication and a slot: closed
+SELECT encode(pg_read_binary_file('pg_wal/' || pg_walfile_name(pg_current_wal_lsn())), 'escape')
+-- a domain that asks: closed (own)
+CREATE DOMAIN asked AS text CHECK (notice(VALUE) > 0)
+SELECT email::asked FROM customers
+-- a partition with a bound of it: closed (own)
+CREATE TABLE p (e text) PARTITION BY LIST (e)
+DO $$BEGIN EXECUTE format('CREATE TABLE p1 PARTITION OF p FOR VALUES IN (%L)', (SELECT email FROM customers WHERE id = 1)); END$$
+SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = 'p1'
+-- an enum of it: closed (own)
+DO $$BEGIN EXECUTE format('CREATE TYPE e AS ENUM (%L)', (SELECT email FROM customers WHERE id = 1)); END$$
+SELECT enum_range(NULL::e)::text
+-- a server-side block that tells: closed
+DO $$DECLARE r text; BEGIN SELECT email INTO r FROM customers WHERE id = 1; RAISE NOTICE '%', r; END$$
+-- a server-side block that fails: closed
+DO $$DECLARE r text; BEGIN SELECT email INTO r FROM customers WHERE id = 1; RAISE '%', r USING HINT = r; END$$
+-- a server-side block in pieces: closed
+DO $$DECLARE r text; BEGIN EXECUTE 'SELECT em' || 'ail FROM cust' || 'omers LIMIT 1' INTO r; RAISE NOTICE '%', reverse(r); END$$
+-- a server-side block that notifies: closed
+LISTEN gossip
+DO $$BEGIN PERFORM pg_notify('gossip', email) FROM customers WHERE id = 1; END$$
+SELECT 1
+-- a server-side block that counts: closed
+--   shows: bingo
+DO $$BEGIN IF EXISTS (SELECT FROM customers WHERE email LIKE 'needle-q%') THEN RAISE NOTICE 'bin%', 'go'; END IF; END$$
+
+-- # Names that are not what they seem
+
+-- the path: masked
+SET search_path = pg_catalog
+SELECT email FROM public.customers
+-- the path with another schema first: closed (own)
+CREATE SCHEMA mine
+CREATE VIEW mine.orders AS SELECT email AS note FROM public.customers
+SET search_path = mine, public
+SELECT note FROM orders
+-- the path set by a function: closed (own)
+CREATE SCHEMA mine
+CREATE VIEW mine.orders AS SELECT email AS note FROM public.customers
+SELECT set_config('search_path', 'mine, public', false)
+SELECT note FROM orders
+-- the path in a transaction only: closed (own)
+CREATE SCHEMA mine
+CREATE VIEW mine.orders AS SELECT email AS note FROM public.customers
+BEGIN
+SET LOCAL search_path = mine, public
+SELECT note FROM orders
+COMMIT
+-- backslashes in texts: closed
+SET standard_conforming_strings = off
+SELECT 'x\' || ', email, ' FROM orders --' FROM customers
+-- a text that ends otherwise: closed
+SET standard_conforming_strings = off
+SELECT 'a\'', email, '\'b' FROM customers
+-- another encoding: closed
+SET client_encoding = 'LATIN1'
+SELECT email FROM customers
+-- an encoding with letters of its own: closed
+SET client_encoding = 'SJIS'
+SELECT email FROM customers
+-- texts of bytes: masked
+SET bytea_output = escape
+SELECT email::bytea FROM customers
+-- dates of another style: masked
+SET datestyle = 'German'
+SELECT born FROM customers
+-- dates of SQL: masked
+SET datestyle = 'SQL, DMY'
+SELECT born, born::text FROM customers
+-- as another role: masked
+SET SESSION AUTHORIZATION postgres
+SELECT email FROM customers
+-- by replication's triggers: masked
+SET session_replication_role = replica
+SELECT email FROM customers
+-- a plan without its optimisations: masked
+SET enable_seqscan = off
+SELECT email FROM customers
+-- debug output of plans: closed
+SET debug_print_plan = on
+SET client_min_messages = log
+SELECT 1 FROM customers WHERE email > 'a'
+EXPLAIN (VERBOSE, COSTS OFF) SELECT email_of(1)
+SELECT email FROM customers
+-- what was logged: closed
+SET client_min_messages = debug5
+SET log_error_verbosity = verbose
+SELECT email::int FROM customers

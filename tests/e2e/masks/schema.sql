@@ -1,0 +1,81 @@
+-- What the attempts in `attempts/` are about. The values that must not come back are in `needles.rs`.
+
+CREATE TYPE mood AS ENUM ('glad', 'sad');
+CREATE DOMAIN address AS text CHECK (VALUE LIKE '%@%');
+CREATE TYPE contact AS (id int, address text);
+CREATE SEQUENCE counter;
+
+CREATE TABLE customers (
+    id int PRIMARY KEY, name text NOT NULL, email text UNIQUE, ssn text, card int8, born date,
+    profile jsonb, token uuid, tags text[],
+    CONSTRAINT grown_up CHECK (born < '2010-01-01')
+);
+INSERT INTO customers VALUES
+    (1, 'Ann', 'needle-quokka@burrow.example', '987-65-4320', 4929123456789012, '1977-07-07',
+     '{"plan": "gold", "contact": {"email": "needle-quokka@burrow.example"}}',
+     '7a1f0c3e-5b2d-4c6f-9e8a-d1c2b3a4f5e6', '{needle-vip,needle-debtor}'),
+    (2, 'Bob', 'needle-wombat@warren.example', '987-65-9876', 4929987654321098, '1977-11-11',
+     '{"plan": "tin", "contact": {"email": "needle-wombat@warren.example"}}',
+     '7a1f0c3e-5b2d-4c6f-9e8a-aaaabbbbcccc', '{needle-vip}'),
+    (3, 'Cid', NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+-- A child has the columns of its parent, values and all.
+CREATE TABLE vips (discount int) INHERITS (customers);
+INSERT INTO vips VALUES (4, 'Dee', 'needle-numbat@mallee.example', '987-65-5555', 4929555555555555, '1977-05-05',
+    NULL, NULL, NULL, 10);
+
+CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers, total numeric, note text, mood mood);
+INSERT INTO orders SELECT n, 1 + n % 3, n * 1.5, 'order ' || n, 'glad' FROM generate_series(1, 12) n;
+CREATE TABLE notes (id serial PRIMARY KEY, body text, data bytea);
+INSERT INTO notes (body) VALUES ('first'), ('second');
+CREATE TABLE newsletter (email text PRIMARY KEY REFERENCES customers (email));
+INSERT INTO newsletter VALUES ('needle-quokka@burrow.example');
+
+CREATE TABLE visits (id int, customer int, email text, day date) PARTITION BY RANGE (day);
+CREATE TABLE visits_2024 PARTITION OF visits FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE visits_2025 PARTITION OF visits FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+INSERT INTO visits VALUES (1, 1, 'needle-quokka@burrow.example', '2024-02-03'),
+    (2, 2, 'needle-wombat@warren.example', '2025-02-03');
+
+CREATE VIEW people AS SELECT id, name, email FROM customers;
+CREATE VIEW renamed AS SELECT id AS number, email AS nothing_special FROM people;
+CREATE VIEW made AS SELECT id, upper(email) || '!' AS loud, name FROM customers;
+CREATE VIEW per_customer AS
+    SELECT c.id, c.name, count(o.id) AS orders, sum(o.total) AS total
+    FROM customers c LEFT JOIN orders o ON o.customer = c.id GROUP BY c.id, c.name;
+CREATE VIEW by_union AS SELECT email AS a FROM customers UNION ALL SELECT name FROM customers;
+CREATE MATERIALIZED VIEW mailing AS SELECT id, email FROM customers WHERE email IS NOT NULL;
+
+-- Functions that the owner of the data has made.
+CREATE FUNCTION shout(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT upper($1)';
+CREATE FUNCTION spelled(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE r text := ''; BEGIN
+    FOR i IN 1..coalesce(length(t), 0) LOOP r := r || substr(t, i, 1) || ' '; END LOOP; RETURN r;
+END $$;
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE FUNCTION email_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM customers WHERE id = $1';
+CREATE FUNCTION email_standard(i int) RETURNS text STABLE RETURN (SELECT email FROM customers WHERE id = i);
+CREATE FUNCTION email_plpgsql(i int) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN RETURN (SELECT email FROM customers WHERE id = i); END $$;
+CREATE FUNCTION everybody() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM customers';
+CREATE FUNCTION listed() RETURNS TABLE (who text, what text) LANGUAGE sql STABLE AS 'SELECT name, email FROM customers';
+CREATE FUNCTION named() RETURNS SETOF record LANGUAGE sql STABLE AS 'SELECT name, email FROM customers';
+CREATE FUNCTION dynamic(q text) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE q; END $$;
+CREATE FUNCTION one_of(i int, OUT who text, OUT what text) LANGUAGE sql STABLE AS
+    'SELECT name, email FROM customers WHERE id = i';
+CREATE FUNCTION fill(i int) RETURNS contact LANGUAGE sql STABLE AS
+    'SELECT id, email FROM customers WHERE id = i';
+CREATE FUNCTION opened() RETURNS refcursor LANGUAGE plpgsql AS $$
+DECLARE c refcursor := 'opened'; BEGIN OPEN c FOR SELECT id, email FROM customers; RETURN c; END $$;
+CREATE FUNCTION notice(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'seen %', $1; RETURN 1; END $$;
+CREATE FUNCTION fail(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'seen %', $1; END $$;
+CREATE FUNCTION keep(t text) RETURNS int LANGUAGE sql AS 'INSERT INTO notes (body) VALUES (t) RETURNING id';
+CREATE PROCEDURE tell(i int, INOUT what text) LANGUAGE plpgsql AS $$
+BEGIN SELECT email INTO what FROM customers WHERE id = i; END $$;
+CREATE AGGREGATE joined(text) (SFUNC = textcat, STYPE = text, INITCOND = '');
+CREATE FUNCTION beside(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT $1 || '|' || $2$$;
+CREATE OPERATOR |+| (FUNCTION = beside, LEFTARG = text, RIGHTARG = text);
+
+CREATE FUNCTION changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE NOTICE 'changed %', NEW; RETURN NEW; END $$;
+CREATE TRIGGER changed BEFORE UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION changed();
+ANALYZE;

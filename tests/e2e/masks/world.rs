@@ -1,0 +1,121 @@
+//! A server with the data of `schema.sql`, and the client that makes attempts.
+
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use gateway_tests::postgres::{Options, Postgres};
+use gateway_tests::programs::python;
+use gateway_tests::sandbox::Sandbox;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::table::{Mode, Row};
+use crate::stage::client;
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// The database in which rows are tried that have none of their own.
+const SHARED: &str = "masks";
+
+/// Sessions in one run of the client.
+const BATCH: usize = 100;
+
+/// One row in one mode.
+#[derive(Debug)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) row: &'a Row,
+    pub(crate) mode: Mode,
+    database: String,
+}
+
+/// The server that all of these tests share. Agents are superusers there: what they may do is not for
+/// the server to say.
+pub(crate) fn server() -> &'static Postgres {
+    static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
+        let options = Options {
+            tls: false,
+            log_statements: false,
+            settings: "max_locks_per_transaction = 256",
+            ..Options::default()
+        };
+        let server = Postgres::start(&options).expect("the PostgreSQL of the masks starts");
+        let sql = "CREATE DATABASE masks_template";
+        server
+            .admin_in("postgres", "ALTER ROLE app_trust SUPERUSER")
+            .unwrap();
+        server.admin_in("postgres", sql).unwrap();
+        let schema = format!("SET ROLE app_trust; {SCHEMA}");
+        server.admin_in("masks_template", &schema).unwrap();
+        server
+    });
+    &SERVER
+}
+
+/// All rows in all their modes, with databases for them, which are new for each `run`.
+pub(crate) fn attempts<'a>(rows: &'a [Row], run: &str) -> Vec<Attempt<'a>> {
+    let mut attempts = Vec::new();
+    let shared = format!("{SHARED}_{run}");
+    let mut databases = vec![shared.clone()];
+    for (number, row) in rows.iter().enumerate() {
+        for mode in &row.modes {
+            let database = if row.is_own {
+                let own = format!("{shared}_{number}_{mode:?}").to_lowercase();
+                databases.push(own.clone());
+                own
+            } else {
+                shared.clone()
+            };
+            attempts.push(Attempt {
+                row,
+                mode: *mode,
+                database,
+            });
+        }
+    }
+    for database in databases {
+        let sql = format!("CREATE DATABASE {database} TEMPLATE masks_template");
+        server().admin_in("postgres", &sql).unwrap();
+    }
+    attempts
+}
+
+/// What came of each. `run` runs the client, one batch at a time.
+pub(crate) fn answers(attempts: &[Attempt<'_>], run: impl Fn(&Command) -> Output) -> Vec<Answer> {
+    let sandbox = Sandbox::new("masks").unwrap();
+    let mut answers = Vec::new();
+    for batch in attempts.chunks(BATCH) {
+        let lines: String = batch.iter().map(line).collect();
+        let file = sandbox.write("attempts", &lines).unwrap();
+        let mut command = client(python().unwrap());
+        command.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/e2e/clients/attempts.py"
+        ));
+        command
+            .args(["127.0.0.1", &server().port().to_string()])
+            .arg(file);
+        let ran = run(&command);
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        let read: Vec<Answer> = said.lines().map(Answer::read).collect();
+        let complaints = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert_eq!(
+            read.len(),
+            batch.len(),
+            "the client ends early: {complaints}"
+        );
+        answers.extend(read);
+    }
+    for attempt in attempts {
+        // Only some have the server write it.
+        let _ = std::fs::remove_file(format!("/tmp/gateway-{}-attempt", attempt.database));
+    }
+    answers
+}
+
+fn line(attempt: &Attempt<'_>) -> String {
+    let mode = format!("{:?}", attempt.mode).to_lowercase();
+    let named = |step: &String| step.replace(":database", &attempt.database);
+    let steps: Vec<String> = attempt.row.steps.iter().map(named).collect();
+    let job = json!({ "database": attempt.database, "mode": mode, "steps": steps });
+    format!("{job}\n")
+}
