@@ -149,6 +149,7 @@ pub struct Catalog {
     types: HashMap<u32, Type>,
     types_by_name: HashMap<Box<str>, Vec<u32>>,
     functions: HashMap<Box<str>, Vec<Function>>,
+    function_names: HashMap<u32, Box<str>>,
     operators: HashMap<Box<str>, Vec<u32>>,
 }
 
@@ -173,6 +174,8 @@ impl Catalog {
             catalog.types.insert(ty.oid, ty);
         }
         for function in functions {
+            let names = &mut catalog.function_names;
+            names.insert(function.oid, function.name.clone());
             let named = catalog.functions.entry(function.name.clone()).or_default();
             named.push(function);
         }
@@ -208,6 +211,12 @@ impl Catalog {
     pub fn types_named(&self, name: &str) -> impl Iterator<Item = &Type> {
         let oids = self.types_by_name.get(name).into_iter().flatten();
         oids.filter_map(|oid| self.types.get(oid))
+    }
+
+    /// The function of this number.
+    pub fn function(&self, oid: u32) -> Option<&Function> {
+        let named = self.functions_named(self.function_names.get(&oid)?);
+        named.iter().find(|function| function.oid == oid)
     }
 
     /// The functions of this name, in whatever schema.

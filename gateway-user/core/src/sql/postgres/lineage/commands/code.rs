@@ -1,0 +1,113 @@
+//! Code that a statement brings along or runs: `CREATE FUNCTION`, `DO`, `CALL`.
+
+use pg_query::protobuf::{self, node::Node};
+
+use super::named::{Named, is_none, told};
+use super::opaque;
+use crate::sql::postgres::lineage::routines::{self, Call, returned, union};
+use crate::sql::postgres::lineage::tracer::Tracer;
+use crate::sql::postgres::lineage::{Columns, Masks, Outputs, Statement};
+use crate::sql::postgres::walk::{string, strings};
+
+/// `CREATE FUNCTION`, `CREATE PROCEDURE`.
+pub(super) fn create(create: &protobuf::CreateFunctionStmt, tracer: &Tracer) -> Statement {
+    let name = strings(&create.funcname);
+    let name = name.as_deref().and_then(|name| name.last().copied());
+    let around = Named::in_parts(tracer, &create.parameters);
+    let body = match &create.sql_body {
+        Some(body) => inside(body, tracer),
+        None => match written(&create.options) {
+            Some(text) => told(routines::text(tracer, text, name)),
+            None => return opaque(),
+        },
+    };
+    kept(union(around.all(), body))
+}
+
+/// `DO`.
+pub(super) fn block(block: &protobuf::DoStmt, tracer: &Tracer) -> Statement {
+    let Some(text) = written(&block.args) else {
+        return opaque();
+    };
+    let call = routines::text(tracer, text, None);
+    ran(call, Statement::default())
+}
+
+/// `CALL`.
+pub(super) fn call(call: &protobuf::CallStmt, tracer: &Tracer) -> Statement {
+    let Some(call) = &call.funccall else {
+        return opaque();
+    };
+    let Some(name) = strings(&call.funcname) else {
+        return opaque();
+    };
+    let arguments = tracer.arguments(&call.args);
+    let given = Statement {
+        copied: union(arguments.copied.clone(), returned(&arguments.outputs)),
+        outputs: Outputs::Clean,
+        ..arguments
+    };
+    ran(routines::call(tracer, &name), given)
+}
+
+/// `BEGIN ATOMIC … END` is a list in a list of statements, `RETURN …` a node.
+fn inside(node: &protobuf::Node, tracer: &Tracer) -> Masks {
+    match &node.node {
+        Some(Node::List(list)) => {
+            let masks = list.items.iter().map(|item| inside(item, tracer));
+            masks.fold(Masks::default(), union)
+        }
+        _ => Named::in_statement(tracer, node).all(),
+    }
+}
+
+/// The text of a body in a language that can be looked into.
+fn written(options: &[protobuf::Node]) -> Option<&str> {
+    let (mut text, mut language) = (None, "plpgsql");
+    for option in options {
+        let Some(Node::DefElem(option)) = &option.node else {
+            return None;
+        };
+        let arg = option.arg.as_deref()?;
+        match &*option.defname {
+            // A second string would be the name of a symbol in a library.
+            "as" => {
+                text = match &arg.node {
+                    Some(Node::List(list)) => match &*list.items {
+                        [body] => string(body),
+                        _ => return None,
+                    },
+                    _ => string(arg),
+                }
+            }
+            "language" => language = string(arg)?,
+            _ => {}
+        }
+    }
+    matches!(language, "sql" | "plpgsql").then_some(text?)
+}
+
+/// Code that is made, and tells of these columns.
+fn kept(copied: Masks) -> Statement {
+    Statement {
+        touches: !is_none(&copied),
+        copied,
+        ..Statement::default()
+    }
+}
+
+/// Code that is run.
+fn ran(call: Call, given: Statement) -> Statement {
+    let masks = told(call);
+    Statement {
+        outputs: match is_none(&masks) {
+            true => given.outputs.clone(),
+            false => Outputs::Unknown,
+        },
+        touches: given.touches || !is_none(&masks),
+        copied: union(given.copied.clone(), masks),
+        reads: Columns::Unknown,
+        writes: Columns::Unknown,
+        ..given
+    }
+}

@@ -1,0 +1,219 @@
+//! `COPY`: what it writes, and how.
+
+use pg_query::protobuf::{self, node::Node};
+
+use super::named::{Named, is_none};
+use crate::sql::postgres::lineage::routines::{returned, union};
+use crate::sql::postgres::lineage::tracer::Tracer;
+use crate::sql::postgres::lineage::{Columns, CopyFormat, CopyKind, Outputs, Statement};
+use crate::sql::postgres::walk::{constant, string};
+
+/// What a `COPY` does.
+pub(super) fn copy(copy: &protobuf::CopyStmt, node: &protobuf::Node, tracer: &Tracer) -> Statement {
+    if copy.is_from {
+        return from(copy, node, tracer);
+    }
+    let mut statement = match (&copy.query, &copy.relation) {
+        (Some(query), _) => tracer.statement(query),
+        (None, Some(relation)) => tracer.query(&select(relation, &copy.attlist)),
+        (None, None) => return Statement::unknown(),
+    };
+    let format = format(&copy.options);
+    let to_client = copy.filename.is_empty() && !copy.is_program;
+    let Some(options) = format.filter(|_| to_client) else {
+        // What leaves by another way, or in a form that is not understood, cannot be masked.
+        statement.copied = union(statement.copied, returned(&statement.outputs));
+        statement.outputs = match to_client {
+            true => Outputs::Unknown,
+            false => Outputs::Clean,
+        };
+        return statement;
+    };
+    if !options.is_readable {
+        statement.copied = union(statement.copied, returned(&statement.outputs));
+        statement.outputs = Outputs::Unknown;
+    }
+    let types = match (&copy.query, &copy.relation) {
+        (None, Some(relation)) => types(relation, &copy.attlist, tracer),
+        _ => None,
+    };
+    let columns = match &statement.outputs {
+        Outputs::Columns(columns) => columns.len(),
+        Outputs::Clean | Outputs::Unknown => 0,
+    };
+    statement.copy = Some(CopyFormat {
+        types: types.unwrap_or_else(|| vec![0; columns].into()),
+        ..options.format
+    });
+    statement
+}
+
+/// `SELECT columns FROM ONLY relation`.
+fn select(relation: &protobuf::RangeVar, columns: &[protobuf::Node]) -> protobuf::Node {
+    let wrap = |node| protobuf::Node { node: Some(node) };
+    let fields = match columns {
+        [] => vec![vec![wrap(Node::AStar(protobuf::AStar {}))]],
+        columns => columns.iter().map(|name| vec![name.clone()]).collect(),
+    };
+    let target = |fields| {
+        let column = Node::ColumnRef(protobuf::ColumnRef {
+            fields,
+            ..Default::default()
+        });
+        wrap(Node::ResTarget(Box::new(protobuf::ResTarget {
+            val: Some(Box::new(wrap(column))),
+            ..Default::default()
+        })))
+    };
+    let only = protobuf::RangeVar {
+        inh: false,
+        alias: None,
+        ..relation.clone()
+    };
+    wrap(Node::SelectStmt(Box::new(protobuf::SelectStmt {
+        target_list: fields.into_iter().map(target).collect(),
+        from_clause: vec![wrap(Node::RangeVar(only))],
+        limit_option: protobuf::LimitOption::Default.into(),
+        op: protobuf::SetOperation::SetopNone.into(),
+        ..Default::default()
+    })))
+}
+
+/// The types of the columns of a relation, in the order in which they are named.
+fn types(
+    relation: &protobuf::RangeVar,
+    columns: &[protobuf::Node],
+    tracer: &Tracer,
+) -> Option<Box<[u32]>> {
+    let found = tracer.relation(&relation.schemaname, &relation.relname);
+    let [relation] = &*found.relations else {
+        return None;
+    };
+    if columns.is_empty() {
+        return Some(relation.columns.iter().map(|column| column.ty).collect());
+    }
+    let ty = |node: &protobuf::Node| {
+        let name = string(node)?;
+        let mut columns = relation.columns.iter();
+        Some(columns.find(|column| *column.name == *name)?.ty)
+    };
+    columns.iter().map(ty).collect()
+}
+
+fn from(copy: &protobuf::CopyStmt, node: &protobuf::Node, tracer: &Tracer) -> Statement {
+    let named = Named::in_statement(tracer, node);
+    Statement {
+        touches: !is_none(&named.all()),
+        copied: named.code,
+        writes: written(copy, tracer).map_or(Columns::Unknown, Columns::Known),
+        ..Statement::default()
+    }
+}
+
+fn written(copy: &protobuf::CopyStmt, tracer: &Tracer) -> Option<Vec<Box<str>>> {
+    let relation = copy.relation.as_ref()?;
+    let found = tracer.relation(&relation.schemaname, &relation.relname);
+    let [relation] = &*found.relations else {
+        return None;
+    };
+    let of = |column: &str| format!("{}.{}.{column}", relation.schema, relation.name).into();
+    let mut names: Vec<Box<str>> = match &*copy.attlist {
+        [] => relation.columns.iter().map(|it| of(&it.name)).collect(),
+        columns => columns
+            .iter()
+            .map(|name| string(name).map(of))
+            .collect::<Option<_>>()?,
+    };
+    names.sort();
+    names.dedup();
+    (!found.open).then_some(names)
+}
+
+/// The options of a `COPY`.
+struct Options {
+    format: CopyFormat,
+    /// Whether what it writes can be taken apart.
+    is_readable: bool,
+}
+
+/// None if there is an option that is not understood.
+fn format(options: &[protobuf::Node]) -> Option<Options> {
+    let (mut kind, mut header, mut is_readable) = (CopyKind::Text, false, true);
+    let (mut delimiter, mut null, mut quote, mut escape) = (None, None, None, None);
+    for option in options {
+        let Some(Node::DefElem(option)) = &option.node else {
+            return None;
+        };
+        let arg = option.arg.as_deref();
+        match &*option.defname {
+            "format" => {
+                kind = match text(arg)? {
+                    "text" => CopyKind::Text,
+                    "csv" => CopyKind::Csv,
+                    "binary" => CopyKind::Binary,
+                    _ => return None,
+                }
+            }
+            "header" => header = flag(arg)?,
+            "delimiter" => delimiter = Some(byte(arg)?),
+            "quote" => quote = Some(byte(arg)?),
+            "escape" => escape = Some(byte(arg)?),
+            "null" => null = Some(text(arg)?.as_bytes()),
+            "encoding" => {
+                let name = text(arg)?.to_ascii_lowercase().replace(['-', '_', ' '], "");
+                is_readable = matches!(&*name, "utf8" | "unicode");
+            }
+            // Which values are quoted does not matter to who reads them; the rest is for `COPY FROM`.
+            "force_quote" | "freeze" | "force_not_null" | "force_null" | "on_error"
+            | "log_verbosity" | "default" | "reject_limit" => {}
+            _ => return None,
+        }
+    }
+    let quote = quote.unwrap_or(b'"');
+    let (separator, nothing): (u8, &[u8]) = match kind {
+        CopyKind::Csv => (b',', b""),
+        CopyKind::Text | CopyKind::Binary => (b'\t', b"\\N"),
+    };
+    let format = CopyFormat {
+        kind,
+        delimiter: delimiter.unwrap_or(separator),
+        null: null.unwrap_or(nothing).into(),
+        quote,
+        escape: escape.unwrap_or(quote),
+        header,
+        types: Box::default(),
+    };
+    Some(Options {
+        format,
+        is_readable,
+    })
+}
+
+fn text(arg: Option<&protobuf::Node>) -> Option<&str> {
+    arg.and_then(|arg| string(arg).or_else(|| constant(arg)))
+}
+
+fn byte(arg: Option<&protobuf::Node>) -> Option<u8> {
+    match text(arg)?.as_bytes() {
+        [byte] => Some(*byte),
+        _ => None,
+    }
+}
+
+/// As the server reads it (`defGetCopyHeaderOption`).
+fn flag(arg: Option<&protobuf::Node>) -> Option<bool> {
+    match arg.map(|arg| arg.node.as_ref()) {
+        None => Some(true),
+        Some(Some(Node::Boolean(flag))) => Some(flag.boolval),
+        Some(Some(Node::Integer(number))) => match number.ival {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        },
+        _ => match &*text(arg)?.to_ascii_lowercase() {
+            "true" | "on" | "match" => Some(true),
+            "false" | "off" => Some(false),
+            _ => None,
+        },
+    }
+}

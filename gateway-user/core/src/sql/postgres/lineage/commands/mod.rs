@@ -1,0 +1,275 @@
+//! Statements that are no queries: `command`.
+//!
+//! `copy` is `COPY`; `code` what brings code along (functions, `DO`, `CALL`); `named` says what masked
+//! columns the relations show that a command names. Three things can be wrong with a command: that it keeps
+//! what a query returns, that it changes the definition of something that shows masked columns (later
+//! statements would be traced by what it was), and that it makes something which nobody can look into. Then
+//! its masks are `copied`, and so are those of everything that is not listed here.
+
+mod code;
+mod copy;
+mod named;
+
+use std::sync::Arc;
+
+use pg_query::protobuf::{self, AlterTableType, ConstrType, ObjectType, node::Node};
+
+use self::named::{Named, is_none};
+use super::Named as Name;
+use super::routines::{returned, shown, union};
+use super::tracer::Tracer;
+use super::{Columns, Made, Masks, Output, Outputs, Statement};
+
+/// What a statement does that is no `SELECT`, `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
+pub(super) fn command(node: &protobuf::Node, tracer: &Tracer) -> Statement {
+    let Some(command) = &node.node else {
+        return Statement::unknown();
+    };
+    match command {
+        Node::CopyStmt(copy) => copy::copy(copy, node, tracer),
+        Node::CreateFunctionStmt(create) => code::create(create, tracer),
+        Node::DoStmt(block) => code::block(block, tracer),
+        Node::CallStmt(call) => code::call(call, tracer),
+        Node::CreateTableAsStmt(create) => keeps(create.query.as_deref(), tracer),
+        Node::ViewStmt(view) => keeps(view.query.as_deref(), tracer),
+        Node::PrepareStmt(_)
+        | Node::DeclareCursorStmt(_)
+        | Node::ExecuteStmt(_)
+        | Node::FetchStmt(_)
+        | Node::ExplainStmt(_) => held(command, tracer),
+        // These work on the session and its transaction, with constants alone.
+        Node::VariableSetStmt(_)
+        | Node::VariableShowStmt(_)
+        | Node::TransactionStmt(_)
+        | Node::ConstraintsSetStmt(_)
+        | Node::ListenStmt(_)
+        | Node::UnlistenStmt(_)
+        | Node::NotifyStmt(_)
+        | Node::DiscardStmt(_)
+        | Node::DeallocateStmt(_)
+        | Node::ClosePortalStmt(_)
+        | Node::CheckPointStmt(_) => Statement::default(),
+        _ if leaves_meanings(command) => Named::in_statement(tracer, node).touched(),
+        _ => changes(command, node, tracer),
+    }
+}
+
+/// Statements that are held under a name, run by that, or shown.
+fn held(command: &Node, tracer: &Tracer) -> Statement {
+    match command {
+        Node::PrepareStmt(prepare) => {
+            let name = Name::Prepared(prepare.name.as_str().into());
+            makes(name, prepare.query.as_deref(), tracer)
+        }
+        Node::DeclareCursorStmt(declare) => {
+            let name = Name::Cursor(declare.portalname.as_str().into());
+            makes(name, declare.query.as_deref(), tracer)
+        }
+        Node::ExecuteStmt(execute) => Statement {
+            outputs: Outputs::Unknown,
+            runs: Some(Name::Prepared(execute.name.as_str().into())),
+            ..tracer.arguments(&execute.params)
+        },
+        Node::FetchStmt(fetch) => Statement {
+            outputs: match fetch.ismove {
+                true => Outputs::Clean,
+                false => Outputs::Unknown,
+            },
+            runs: Some(Name::Cursor(fetch.portalname.as_str().into())),
+            ..Statement::default()
+        },
+        Node::ExplainStmt(explain) => match &explain.query {
+            Some(query) => explained(query, tracer),
+            None => Statement::unknown(),
+        },
+        _ => Statement::unknown(),
+    }
+}
+
+/// A statement that gives another one a name. It is as bad as that one, so that it is told early.
+fn makes(name: Name, query: Option<&protobuf::Node>, tracer: &Tracer) -> Statement {
+    let Some(query) = query else {
+        return Statement::unknown();
+    };
+    let statement = tracer.statement(query);
+    Statement {
+        outputs: Outputs::Clean,
+        copy: None,
+        runs: None,
+        makes: Some(Made {
+            name,
+            statement: Arc::new(statement.clone()),
+        }),
+        ..statement
+    }
+}
+
+/// A plan has none of the values that a query returns, unless a function was called to make it.
+fn explained(query: &protobuf::Node, tracer: &Tracer) -> Statement {
+    let statement = tracer.statement(query);
+    let calls = Named::in_statement(tracer, query).code;
+    Statement {
+        outputs: match is_none(&calls) {
+            true => Outputs::Clean,
+            false => Outputs::Columns([Output::Full].into()),
+        },
+        copy: None,
+        makes: None,
+        ..statement
+    }
+}
+
+/// A statement that keeps what a query returns, or the query itself, under another name.
+fn keeps(query: Option<&protobuf::Node>, tracer: &Tracer) -> Statement {
+    let Some(query) = query else {
+        return Statement::unknown();
+    };
+    let inner = tracer.statement(query);
+    let copied = match inner.runs {
+        Some(_) => Masks::Unknown,
+        None => union(inner.copied, returned(&inner.outputs)),
+    };
+    Statement {
+        outputs: Outputs::Clean,
+        copied,
+        runs: None,
+        ..inner
+    }
+}
+
+/// Commands that copy nothing and leave everything that is masked what it is.
+fn leaves_meanings(command: &Node) -> bool {
+    match command {
+        Node::RenameStmt(rename) => is_one_of(
+            rename.rename_type,
+            &[
+                ObjectType::ObjectRole,
+                ObjectType::ObjectDatabase,
+                ObjectType::ObjectTablespace,
+                ObjectType::ObjectSequence,
+                ObjectType::ObjectIndex,
+            ],
+        ),
+        Node::DropStmt(_)
+        | Node::TruncateStmt(_)
+        | Node::CommentStmt(_)
+        | Node::SecLabelStmt(_)
+        | Node::VacuumStmt(_)
+        | Node::LockStmt(_)
+        | Node::ClusterStmt(_)
+        | Node::ReindexStmt(_)
+        | Node::RefreshMatViewStmt(_)
+        | Node::GrantStmt(_)
+        | Node::GrantRoleStmt(_)
+        | Node::AlterDefaultPrivilegesStmt(_)
+        | Node::AlterOwnerStmt(_)
+        | Node::CreateRoleStmt(_)
+        | Node::AlterRoleStmt(_)
+        | Node::AlterRoleSetStmt(_)
+        | Node::DropRoleStmt(_)
+        | Node::DropOwnedStmt(_)
+        | Node::ReassignOwnedStmt(_)
+        | Node::CreatedbStmt(_)
+        | Node::AlterDatabaseStmt(_)
+        | Node::AlterDatabaseSetStmt(_)
+        | Node::AlterDatabaseRefreshCollStmt(_)
+        | Node::DropdbStmt(_)
+        | Node::CreateTableSpaceStmt(_)
+        | Node::AlterTableSpaceOptionsStmt(_)
+        | Node::DropTableSpaceStmt(_)
+        | Node::DropUserMappingStmt(_)
+        | Node::DropSubscriptionStmt(_)
+        | Node::AlterEnumStmt(_)
+        | Node::AlterStatsStmt(_) => true,
+        _ => false,
+    }
+}
+
+/// Commands that make or change something.
+fn changes(command: &Node, node: &protobuf::Node, tracer: &Tracer) -> Statement {
+    let plain = match command {
+        Node::AlterTableStmt(alter) => !alter.cmds.iter().any(is_opaque),
+        Node::RenameStmt(rename) if is(rename.rename_type, ObjectType::ObjectSchema) => {
+            return schema_changed(&rename.subname, tracer);
+        }
+        Node::RenameStmt(rename) => rename.relation.is_some() && !of_type(rename.rename_type),
+        Node::AlterObjectSchemaStmt(alter) => alter.relation.is_some(),
+        Node::CreateDomainStmt(domain) => domain.constraints.iter().all(is_not_null),
+        Node::CreateStmt(_)
+        | Node::IndexStmt(_)
+        | Node::CreateTrigStmt(_)
+        | Node::CreatePolicyStmt(_)
+        | Node::AlterPolicyStmt(_)
+        | Node::CreateStatsStmt(_)
+        | Node::RuleStmt(_)
+        | Node::CreateSeqStmt(_)
+        | Node::AlterSeqStmt(_)
+        | Node::CompositeTypeStmt(_)
+        | Node::CreateEnumStmt(_)
+        | Node::CreateSchemaStmt(_)
+        | Node::AlterObjectDependsStmt(_) => true,
+        _ => false,
+    };
+    match plain {
+        true => Named::in_statement(tracer, node).changed(),
+        false => opaque(),
+    }
+}
+
+/// A command that makes something which nobody can look into.
+fn opaque() -> Statement {
+    Statement {
+        outputs: Outputs::Unknown,
+        touches: true,
+        copied: Masks::Unknown,
+        reads: Columns::Unknown,
+        writes: Columns::Unknown,
+        ..Statement::default()
+    }
+}
+
+/// A schema gets another name, and all that is in it.
+fn schema_changed(schema: &str, tracer: &Tracer) -> Statement {
+    let relations = tracer.catalog().relations();
+    let within = relations.filter(|relation| *relation.schema == *schema);
+    let masks = within.filter_map(|relation| shown(tracer, relation));
+    let copied = masks.fold(Masks::default(), union);
+    Statement {
+        touches: !is_none(&copied),
+        copied,
+        ..Statement::default()
+    }
+}
+
+/// Changes of a table that make it show what is elsewhere.
+fn is_opaque(change: &protobuf::Node) -> bool {
+    let Some(Node::AlterTableCmd(change)) = &change.node else {
+        return true;
+    };
+    match AlterTableType::try_from(change.subtype) {
+        Ok(AlterTableType::Undefined | AlterTableType::AtGenericOptions) | Err(_) => true,
+        Ok(_) => false,
+    }
+}
+
+fn of_type(of: i32) -> bool {
+    is_one_of(of, &[ObjectType::ObjectType, ObjectType::ObjectAttribute])
+}
+
+fn is_not_null(constraint: &protobuf::Node) -> bool {
+    let Some(Node::Constraint(constraint)) = &constraint.node else {
+        return false;
+    };
+    matches!(
+        ConstrType::try_from(constraint.contype),
+        Ok(ConstrType::ConstrNotnull | ConstrType::ConstrNull)
+    )
+}
+
+fn is(of: i32, object: ObjectType) -> bool {
+    of == i32::from(object)
+}
+
+fn is_one_of(of: i32, objects: &[ObjectType]) -> bool {
+    objects.iter().any(|object| is(of, *object))
+}

@@ -1,0 +1,135 @@
+//! `Named`: what a command names, and what of that shows masked columns or may do anything.
+
+use pg_query::protobuf;
+
+use crate::facts::{Name, Schema};
+use crate::sql::postgres::lineage::routines::{Call, call, operator, shown, union};
+use crate::sql::postgres::lineage::tracer::Tracer;
+use crate::sql::postgres::lineage::{Masks, Statement};
+use crate::sql::postgres::unit::Unit;
+use crate::sql::postgres::walk::{Walk, Walker};
+use crate::sql::postgres::{Session, queries};
+
+/// What a part of a statement names.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// The masks of what the relations show that it names.
+    pub(super) relations: Masks,
+    /// What the functions and operators do that it names.
+    pub(super) code: Masks,
+}
+
+impl Named {
+    /// In a statement.
+    pub(super) fn in_statement(tracer: &Tracer, node: &protobuf::Node) -> Self {
+        Self::in_walk(tracer, |walker| queries::statement(node, walker))
+    }
+
+    /// In other parts.
+    pub(super) fn in_parts(tracer: &Tracer, parts: &impl Walk) -> Self {
+        Self::in_walk(tracer, |walker| {
+            walker.unit(Unit::new("create", "ddl"), |walker| parts.walk(walker));
+        })
+    }
+
+    fn in_walk(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Self {
+        let unknown = Self {
+            relations: Masks::Unknown,
+            code: Masks::Unknown,
+        };
+        let session = Session {
+            search_path: tracer.path.clone(),
+            ..Session::default()
+        };
+        let mut walker = Walker::new(&session, 1);
+        walker.watch();
+        walker.top(walk);
+        let seen = walker.take_seen().unwrap_or_default();
+        let Some(analysis) = walker.finish(1) else {
+            return unknown;
+        };
+        let mut named = Self::default();
+        for unit in &analysis.units {
+            named.relations = match unit.tables.known() {
+                Some(tables) => {
+                    let masks = tables.iter().map(|name| of_relation(tracer, name));
+                    masks.fold(named.relations, union)
+                }
+                None => Masks::Unknown,
+            };
+            named.code = match unit.functions.known() {
+                Some(functions) => {
+                    let calls = functions.iter().map(|name| of_function(tracer, name));
+                    calls.fold(named.code, |code, call| union(code, told(call)))
+                }
+                None => Masks::Unknown,
+            };
+        }
+        let operators = seen.operators.iter();
+        let operators = operators.map(|name| operator(tracer, &[name.as_str()]));
+        // `t.f` may be the call `f(t)`.
+        let is_function = |name: &&String| !tracer.catalog().functions_named(name).is_empty();
+        let fields = seen.fields.iter().filter(is_function);
+        let fields = fields.map(|name| call(tracer, &[name.as_str()]));
+        named.code = operators
+            .chain(fields)
+            .fold(named.code, |code, call| union(code, told(call)));
+        named
+    }
+
+    /// Both.
+    pub(super) fn all(&self) -> Masks {
+        union(self.relations.clone(), self.code.clone())
+    }
+
+    /// A statement that touches what is named and keeps nothing of it.
+    pub(super) fn touched(&self) -> Statement {
+        Statement {
+            touches: !is_none(&self.all()),
+            ..Statement::default()
+        }
+    }
+
+    /// A statement that changes what is named, or what it means.
+    pub(super) fn changed(&self) -> Statement {
+        Statement {
+            copied: self.all(),
+            ..self.touched()
+        }
+    }
+}
+
+/// Whether these are no masks.
+pub(super) fn is_none(masks: &Masks) -> bool {
+    matches!(masks, Masks::Known(masks) if masks.is_empty())
+}
+
+/// The masks of the columns that a call tells of.
+pub(super) fn told(call: Call) -> Masks {
+    match call {
+        Call::Pure | Call::Keeps => Masks::default(),
+        Call::Reads(masks) => masks,
+        Call::Unknown => Masks::Unknown,
+    }
+}
+
+fn of_relation(tracer: &Tracer, name: &Name) -> Masks {
+    let meant = tracer.catalog().relations_named(&name.name);
+    // A session's own relations come before all others.
+    let meant = meant.filter(|relation| match &name.schema {
+        Schema::In(schema) => *relation.schema == **schema,
+        Schema::OneOf(schemas) => {
+            schemas.contains(&relation.schema) || relation.schema.starts_with("pg_temp")
+        }
+        Schema::Any => true,
+    });
+    let masks = meant.filter_map(|relation| shown(tracer, relation));
+    masks.fold(Masks::default(), union)
+}
+
+fn of_function(tracer: &Tracer, name: &Name) -> Call {
+    match &name.schema {
+        Schema::In(schema) => call(tracer, &[&**schema, &*name.name]),
+        Schema::OneOf(_) | Schema::Any => call(tracer, &[&*name.name]),
+    }
+}

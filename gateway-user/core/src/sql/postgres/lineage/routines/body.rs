@@ -1,0 +1,339 @@
+//! `Body`: what the text of a function, procedure or `DO` block names, word by word.
+//!
+//! The text is taken apart into words by PostgreSQL's own scanner and no further. Each name in it counts
+//! as whatever there is of that name in any schema, so it does not matter which of two readings the server
+//! would choose, which words are variables, or whether a branch is ever taken: too much is found, never
+//! too little. What a text does that is not written in it (SQL put together when it runs, cursors of
+//! others) makes it `open`.
+
+use std::collections::BTreeSet;
+
+use pg_query::protobuf::{KeywordKind, Token};
+
+use crate::sql::postgres::Session;
+use crate::sql::postgres::bounds::readable;
+
+/// Longest text that is looked into.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// Longest name that the server does not shorten.
+const MAX_NAME: usize = 63;
+
+/// What a text names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Body {
+    /// Every word, which may be a relation or a type.
+    pub(super) words: BTreeSet<String>,
+    /// Words in front of a bracket or behind a dot, which may be functions.
+    pub(super) called: BTreeSet<String>,
+    /// Of these the ones that can hardly be anything else.
+    pub(super) surely_called: BTreeSet<String>,
+    /// Words where a relation is read from, that are no common table expressions.
+    pub(super) read: BTreeSet<String>,
+    /// Operators.
+    pub(super) operators: BTreeSet<String>,
+    /// Whether it may do more than what is written in it.
+    pub(super) open: bool,
+}
+
+/// One word or sign.
+#[derive(Debug)]
+struct Item {
+    /// In lower case, unless it is a name in quotes.
+    text: String,
+    is_name: bool,
+    is_keyword: bool,
+    is_constant: bool,
+}
+
+impl Item {
+    fn is(&self, text: &str) -> bool {
+        self.text == text && !self.is_constant
+    }
+
+    fn is_word(&self) -> bool {
+        self.is_name || self.is_keyword
+    }
+}
+
+/// One pair of brackets.
+#[derive(Debug, Default)]
+struct Level {
+    /// Whether `FROM` in it is a part of a call, as in `extract(year FROM day)`.
+    is_call: bool,
+    /// Whether this is between `FROM` and the next clause.
+    lists: bool,
+    /// Whether the next name is that of a relation.
+    expects: bool,
+}
+
+/// Takes a text apart. None if that cannot be done for certain.
+pub(super) fn read(text: &str) -> Option<Body> {
+    // Such a backslash ends a string in one setting of the session and does not in another.
+    if text.len() > MAX_BYTES || text.contains("\\'") {
+        return None;
+    }
+    let items = scan(readable(text.as_bytes(), &Session::default())?)?;
+    let mut body = Body::default();
+    let ctes = common_tables(&items);
+    let mut levels = vec![Level::default()];
+    for (place, item) in items.iter().enumerate() {
+        let before = place.checked_sub(1).and_then(|place| items.get(place));
+        let after = items.get(place + 1);
+        body.note(item, before, after);
+        follow(&mut levels, item, before, after, &mut body.read)?;
+    }
+    body.read.retain(|name| !ctes.contains(name));
+    body.surely_called.retain(|name| !ctes.contains(name));
+    body.open |= defines_code(&items);
+    Some(body)
+}
+
+impl Body {
+    fn note(&mut self, item: &Item, before: Option<&Item>, after: Option<&Item>) {
+        if item.is_constant {
+            return;
+        }
+        if !item.is_word() {
+            if item
+                .text
+                .bytes()
+                .all(|byte| b"+-*/<>=~!@#%^&|`?".contains(&byte))
+            {
+                self.operators.insert(item.text.clone());
+            }
+            return;
+        }
+        let bracket = after.is_some_and(|after| after.is("("));
+        let dot = before.is_some_and(|before| before.is("."));
+        if bracket || dot {
+            self.called.insert(item.text.clone());
+        }
+        let alias = |before: &Item| before.is_name || before.is("as") || before.is(")");
+        if bracket && item.is_name && !before.is_some_and(alias) {
+            self.surely_called.insert(item.text.clone());
+        }
+        let runs = after.is_some_and(|after| after.is_constant || after.is("language"));
+        self.open |= match &*item.text {
+            // Runs what is put together elsewhere, or takes rows of what was opened by somebody else.
+            "execute" | "fetch" | "copy" | "import" | "load" => true,
+            "do" => runs,
+            _ => false,
+        };
+        self.words.insert(item.text.clone());
+    }
+}
+
+/// Follows where relations are read from.
+fn follow(
+    levels: &mut Vec<Level>,
+    item: &Item,
+    before: Option<&Item>,
+    after: Option<&Item>,
+    read: &mut BTreeSet<String>,
+) -> Option<()> {
+    const ENDS: [&str; 17] = [
+        ";",
+        "where",
+        "group",
+        "order",
+        "having",
+        "limit",
+        "offset",
+        "union",
+        "intersect",
+        "except",
+        "window",
+        "for",
+        "returning",
+        "set",
+        "loop",
+        "select",
+        "values",
+    ];
+    const CALLS: [&str; 5] = ["extract", "substring", "trim", "overlay", "position"];
+    if item.is(")") {
+        levels.pop();
+        levels.last_mut()?.expects = false;
+        return Some(());
+    }
+    let level = levels.last_mut()?;
+    if item.is("(") {
+        let inner = Level {
+            is_call: before.is_some_and(|before| CALLS.iter().any(|call| before.is(call))),
+            lists: level.expects,
+            expects: level.expects,
+        };
+        levels.push(inner);
+    } else if item.is("from") {
+        let starts = !level.is_call && !before.is_some_and(|before| before.is("distinct"));
+        level.lists |= starts;
+        level.expects |= starts;
+    } else if item.is("join") || (item.is(",") && level.lists) {
+        level.expects = true;
+    } else if item.is("using") {
+        level.expects = after.is_some_and(|after| !after.is("("));
+    } else if ENDS.iter().any(|end| item.is(end)) {
+        level.lists = false;
+        level.expects = false;
+    } else if level.expects && item.is_word() && !item.is("only") && !item.is("lateral") {
+        // The last part of a name counts.
+        level.expects = after.is_some_and(|after| after.is("."));
+        if !level.expects && !after.is_some_and(|after| after.is("(")) {
+            read.insert(item.text.clone());
+        }
+    }
+    Some(())
+}
+
+/// Names of common table expressions.
+fn common_tables(items: &[Item]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for (place, item) in items.iter().enumerate() {
+        let at = |place: Option<usize>| place.and_then(|place| items.get(place));
+        let is = |place: Option<usize>, word: &str| at(place).is_some_and(|item| item.is(word));
+        let (before, after, then) = (place.checked_sub(1), Some(place + 1), Some(place + 2));
+        let first = is(before, "with") || is(before, "recursive");
+        let written = ["(", "materialized", "not"]
+            .iter()
+            .any(|word| is(then, word));
+        if item.is_word() && (first || (is(after, "as") && written)) {
+            names.insert(item.text.clone());
+        }
+    }
+    names
+}
+
+/// Whether something else than a table or an index is made: its definition may be in a constant.
+fn defines_code(items: &[Item]) -> bool {
+    const HARMLESS: [&str; 7] = [
+        "table",
+        "temp",
+        "temporary",
+        "unlogged",
+        "index",
+        "unique",
+        "sequence",
+    ];
+    let followed = |pair: &[Item]| match pair {
+        [create, what] => create.is("create") && !HARMLESS.iter().any(|word| what.is(word)),
+        _ => true,
+    };
+    items.windows(2).any(followed)
+}
+
+fn scan(text: &str) -> Option<Vec<Item>> {
+    let tokens = std::panic::catch_unwind(|| pg_query::scan_tokens(text));
+    let mut items = Vec::new();
+    for token in tokens.ok()?.ok()? {
+        let start = usize::try_from(token.start).ok()?;
+        let end = usize::try_from(token.end).ok()?;
+        let written = text.get(start..end)?;
+        let is_keyword = token.keyword_kind != i32::from(KeywordKind::NoKeyword);
+        let kind = Token::try_from(token.token).ok()?;
+        let is_constant = match kind {
+            Token::SqlComment | Token::CComment => continue,
+            // A name in another alphabet, which the scanner does not yet take apart.
+            Token::Uident => return None,
+            Token::Sconst | Token::Usconst | Token::Bconst | Token::Xconst => true,
+            Token::Iconst | Token::Fconst | Token::Param => true,
+            _ => false,
+        };
+        let is_name = kind == Token::Ident;
+        let text = match written.strip_prefix('"') {
+            Some(rest) if is_name => rest.strip_suffix('"')?.replace("\"\"", "\""),
+            _ => written.to_ascii_lowercase(),
+        };
+        if (is_name || is_keyword) && text.len() > MAX_NAME {
+            return None;
+        }
+        items.push(Item {
+            text,
+            is_name,
+            is_keyword,
+            is_constant,
+        });
+    }
+    Some(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &str) -> BTreeSet<String> {
+        names.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_is_read_is_found() {
+        for (text, expected) in [
+            ("SELECT 1", ""),
+            ("SELECT a FROM t", "t"),
+            ("SELECT a FROM s.t x, ONLY \"U v\"", "t U_v"),
+            (
+                "SELECT a FROM t JOIN u USING (a), f(1), v WHERE b IN (1, 2)",
+                "t u v",
+            ),
+            ("SELECT a FROM (t CROSS JOIN (SELECT b, c FROM u) x)", "t u"),
+            (
+                "WITH c AS (SELECT 1 FROM t), d AS MATERIALIZED (SELECT 1) SELECT * FROM c, d",
+                "t",
+            ),
+            (
+                "SELECT extract(year FROM d), substring(a from 2) FROM t",
+                "t",
+            ),
+            (
+                "BEGIN IF a IS DISTINCT FROM b THEN RETURN c; END IF; END",
+                "",
+            ),
+            (
+                "FOR r IN SELECT a FROM t LOOP x := (r.a, b); END LOOP;",
+                "t",
+            ),
+            ("DELETE FROM t USING u WHERE a = b", "t u"),
+            ("SELECT 'a FROM b' /* FROM c */ -- FROM d", ""),
+        ] {
+            let read = read(text).unwrap().read;
+            let read: BTreeSet<_> = read.iter().map(|name| name.replace(' ', "_")).collect();
+            assert_eq!(read, set(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_do_more_is_open() {
+        for (text, open) in [
+            ("BEGIN RETURN 1; END", false),
+            ("BEGIN EXECUTE 'SELECT 1'; END", true),
+            ("BEGIN RETURN QUERY EXECUTE q; END", true),
+            ("BEGIN FETCH c INTO r; END", true),
+            ("DO $$ BEGIN END $$", true),
+            ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", false),
+            ("CREATE TEMP TABLE t (a int)", false),
+            (
+                "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+                true,
+            ),
+            ("COPY t TO PROGRAM 'x'", true),
+        ] {
+            assert_eq!(read(text).unwrap().open, open, "{text}");
+        }
+        for text in [
+            r"SELECT 'a\' || b'",
+            r#"SELECT U&"\0061" FROM t"#,
+            "SELECT 'a",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_called_is_found() {
+        let body = read("SELECT f(a), s.g (b), t.h, x::numeric(1) FROM k() AS c(d) WHERE a <-> b");
+        let body = body.unwrap();
+        assert_eq!(body.called, set("f g h numeric k c"));
+        assert_eq!(body.surely_called, set("f g k"));
+        assert_eq!(body.operators, set("<->"));
+    }
+}

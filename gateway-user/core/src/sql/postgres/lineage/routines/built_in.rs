@@ -1,0 +1,109 @@
+//! What functions of the server itself and of its extensions do, where their volatility alone does not
+//! tell it.
+
+use super::Call;
+use crate::sql::postgres::catalog::runs_text;
+use crate::sql::postgres::lineage::catalog::{Function, Language, Volatility};
+
+/// Numbers below are given by the server itself, when a database is made.
+const FIRST_OF_USERS: u32 = 16_384;
+
+/// Volatile, but they keep, tell and change nothing.
+const HARMLESS: [&str; 23] = [
+    "clock_timestamp",
+    "current_query",
+    "currval",
+    "gen_random_uuid",
+    "lastval",
+    "pg_column_size",
+    "pg_database_size",
+    "pg_indexes_size",
+    "pg_is_in_recovery",
+    "pg_jit_available",
+    "pg_partition_ancestors",
+    "pg_partition_tree",
+    "pg_relation_size",
+    "pg_table_size",
+    "pg_tablespace_size",
+    "pg_total_relation_size",
+    "pg_xact_status",
+    "random",
+    "random_normal",
+    "timeofday",
+    "txid_status",
+    "uuidv4",
+    "uuidv7",
+];
+
+/// They tell values of tables that are named or sampled elsewhere, or read files of the server.
+const TELL: [&str; 8] = [
+    "pg_get_wal_block_info",
+    "pg_get_wal_record_info",
+    "pg_get_wal_records_info",
+    "pg_mcv_list_items",
+    "pg_read_binary_file",
+    "pg_read_file",
+    "pg_read_file_old",
+    "pg_stat_statements",
+];
+
+/// Of extensions; not immutable, but they do nothing beside computing their value.
+const OF_EXTENSIONS: [&str; 24] = [
+    "gen_random_bytes",
+    "gen_random_uuid",
+    "gen_salt",
+    "hstore_to_json",
+    "hstore_to_json_loose",
+    "hstore_to_jsonb",
+    "hstore_to_jsonb_loose",
+    "normal_rand",
+    "pgp_pub_encrypt",
+    "pgp_pub_encrypt_bytea",
+    "pgp_sym_encrypt",
+    "pgp_sym_encrypt_bytea",
+    "show_limit",
+    "similarity_op",
+    "strict_word_similarity_commutator_op",
+    "strict_word_similarity_dist_commutator_op",
+    "strict_word_similarity_op",
+    "unaccent",
+    "uuid_generate_v1",
+    "uuid_generate_v1mc",
+    "uuid_generate_v4",
+    "word_similarity_commutator_op",
+    "word_similarity_dist_commutator_op",
+    "word_similarity_op",
+];
+
+/// What a function does that has no body to look into; none if it has one that says more.
+pub(super) fn known(function: &Function) -> Option<Call> {
+    let own = matches!(&*function.schema, "pg_catalog" | "information_schema");
+    let by_server = own
+        && match function.language {
+            // No other than a superuser makes one there, of what the server has.
+            Language::Internal => true,
+            Language::Sql => function.oid < FIRST_OF_USERS,
+            Language::C | Language::Plpgsql | Language::Other => false,
+        };
+    let name = &*function.name;
+    if runs_text(name) || TELL.contains(&name) {
+        return Some(match function.language {
+            Language::Sql | Language::Plpgsql if !by_server => return None,
+            _ => Call::Unknown,
+        });
+    }
+    if by_server {
+        let harmless = function.volatility != Volatility::Volatile || HARMLESS.contains(&name);
+        return Some(if harmless { Call::Pure } else { Call::Keeps });
+    }
+    match function.language {
+        Language::C => {
+            let harmless =
+                function.volatility == Volatility::Immutable || OF_EXTENSIONS.contains(&name);
+            Some(if harmless { Call::Pure } else { Call::Unknown })
+        }
+        Language::Sql | Language::Plpgsql => None,
+        // An aggregate's parts are not in the catalog.
+        Language::Internal | Language::Other => Some(Call::Unknown),
+    }
+}
