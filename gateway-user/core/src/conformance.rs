@@ -16,6 +16,7 @@ use crate::event::{Event, Ruling};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
 use crate::held::{Answer, ApproverSet, HeldAction, Outcome};
 use crate::ids::{AskId, PolicyDigest, ResourceName, SessionId, WorkloadName};
+use crate::policy::budget::{self, BudgetSpec};
 use crate::policy::engine::{Engine, Inventory, Resource};
 use crate::policy::model::{Mode, RuleSpec};
 use crate::protocols::{CodecOptions, Framed, GATHER_LIMIT, Side, TlsInfo};
@@ -121,7 +122,7 @@ pub fn flow() -> Flow {
     }
 }
 
-/// An engine with these `[[rule]]`s, in TOML, on the resource and subject of conformance runs.
+/// An engine with these `[[rule]]`s and `[[budget]]`s, in TOML, on the resource and subject of conformance runs.
 ///
 /// # Panics
 /// When the rules do not load.
@@ -129,6 +130,8 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
     #[derive(serde::Deserialize)]
     struct Rules {
         rule: Vec<Spanned<RuleSpec>>,
+        #[serde(default)]
+        budget: Vec<Spanned<BudgetSpec>>,
     }
     let digest = PolicyDigest::new(rules);
     let rules: Rules = toml::from_str(rules).expect("the rules are TOML");
@@ -150,7 +153,9 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
     };
     let compiled = Engine::compile(&inventory, &rules.rule, digest);
     let (engine, _warnings) = compiled.expect("the rules load");
-    Arc::new(engine)
+    let (budgets, wrong) = budget::compile(&inventory, &rules.budget);
+    assert!(wrong.is_empty(), "the budgets load: {wrong:?}");
+    Arc::new(engine.with_budgets(budgets))
 }
 
 /// What the clock says all the time.

@@ -400,6 +400,14 @@ pub enum SessionEnd {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// What came back was more than a budget has left.
+    BudgetUsedUp {
+        /// The budget, as decisions name it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<RuleName>,
+        /// What the agent was told.
+        reason: String,
+    },
     /// It ran something by an approval, and that ended.
     ApprovalEnded {
         /// Why.
@@ -408,11 +416,14 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
-    /// Whether people stopped the agent in what it did, so that nothing of it is to go on.
+    /// Whether the agent was stopped in what it did, so that nothing of it is to go on.
     pub fn is_switched_off(&self) -> bool {
         matches!(
             self,
-            Self::Killed | Self::Frozen { .. } | Self::ApprovalEnded { .. }
+            Self::Killed
+                | Self::Frozen { .. }
+                | Self::ApprovalEnded { .. }
+                | Self::BudgetUsedUp { .. }
         )
     }
 
@@ -432,6 +443,7 @@ impl SessionEnd {
             Self::Killed => "killed",
             Self::Frozen { .. } => "frozen",
             Self::ApprovalEnded { .. } => "approval_ended",
+            Self::BudgetUsedUp { .. } => "budget_used_up",
         }
     }
 }

@@ -51,6 +51,10 @@ name! {
     RuleName
 }
 name! {
+    /// A `[[budget]]` of the policy.
+    BudgetName
+}
+name! {
     /// A `[[mask]]` of the configuration.
     MaskName
 }

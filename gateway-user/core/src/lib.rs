@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod approvals;
+pub mod budget;
 pub mod conformance;
 pub mod cursor;
 pub mod descriptor;

@@ -211,6 +211,10 @@ fn every_ending_reads_back() {
             reason: Some(detail()),
         },
         SessionEnd::ApprovalEnded { reason: detail() },
+        SessionEnd::BudgetUsedUp {
+            rule: None,
+            reason: detail(),
+        },
     ] {
         let event = Event::End(End {
             how,

@@ -26,6 +26,7 @@ const CORE: Table = &[
             "refusal",
             "held",
             "preview",
+            "budget",
             "event",
             "sql",
             "mask",
@@ -50,6 +51,7 @@ const USER: Table = &[
             "notify",
             "recording",
             "observe",
+            "budgets",
         ],
     ),
     (

@@ -332,7 +332,7 @@ fn unknown_fact(
 }
 
 /// The names that globs stand for, sorted; none if there are no globs, which stands for any.
-fn select<'a, T: Clone + Ord + 'a>(
+pub(super) fn select<'a, T: Clone + Ord + 'a>(
     globs: &Option<Spanned<Globs>>,
     known: impl Iterator<Item = &'a T> + Clone,
     text: impl Fn(&T) -> &str,

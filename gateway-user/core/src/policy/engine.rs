@@ -8,11 +8,13 @@
 //! INVARIANT: more deny rules never allow more, nor without people do more rules that hold. Checked by a property test beside this file.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use toml::Spanned;
 
 use super::actor::Actor;
+use super::budget::Budget;
 use super::case::{Case, is_about};
 use super::compile::compile;
 use super::decision::Decision;
@@ -94,6 +96,7 @@ pub struct Engine {
     tables: HashMap<ResourceName, Table>,
     /// The times that rules name, each once.
     windows: Vec<During>,
+    pub(super) budgets: Vec<Arc<Budget>>,
 }
 
 impl Engine {
@@ -121,6 +124,7 @@ impl Engine {
             digest,
             tables,
             windows,
+            budgets: Vec::new(),
         };
         Ok((engine, diagnostics))
     }

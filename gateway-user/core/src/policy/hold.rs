@@ -32,6 +32,12 @@ impl Hold {
         Self { demands }
     }
 
+    /// With what others want besides.
+    pub(super) fn and(mut self, more: Vec<Arc<Demand>>) -> Self {
+        self.demands.extend(more);
+        self
+    }
+
     /// What each rule wants.
     pub fn demands(&self) -> Vec<Demand> {
         self.demands.iter().map(|it| Demand::clone(it)).collect()

@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use self::login::Login;
 
+use crate::budget::Amounts;
 use crate::descriptor::Protocol;
 use crate::event::{self, Found, Outcome, ServerError};
 use crate::facts::Facts;
@@ -261,6 +262,12 @@ pub trait Codec: Send {
     /// A frame for the server that the codec needs for itself: housekeeping, or one of the questions
     /// that the protocol declares.
     fn inject(&mut self) -> Option<Bytes>;
+
+    /// What came back since the last call, with what the last step is about to pass: rows, bytes of them
+    /// and of copied data, and rows that the server says were changed. Nothing where it is not counted.
+    fn returned(&mut self) -> Amounts {
+        Amounts::default()
+    }
 
     /// What the server has finished since the last call.
     fn report(&mut self) -> Option<Report>;

@@ -105,6 +105,7 @@ impl Session {
         }
         self.withdraw(Withdrawal::SessionEnded);
         self.closed = true;
+        self.meter.end(self.now);
         // In the middle of a frame of the server's there is no way to say anything.
         if let Some(bytes) = last_words
             .filter(|_| self.server.rest.is_done())

@@ -7,12 +7,14 @@
 use jiff::Timestamp;
 
 use super::Session;
+use super::meter;
 use super::outbox::Action;
 use super::record::named;
 use crate::event::{Answered, Ruling};
 use crate::facts::Stage;
 use crate::held::{Answer, HeldAction, HoldNote, Shown, Withdrawal};
 use crate::ids::{ActionDigest, AskId, RuleName};
+use crate::policy::budget::Counts;
 use crate::policy::decision::{Decision, Verdict};
 use crate::policy::hold::{Bound, Hold};
 use crate::protocols::{Ask, Then};
@@ -61,7 +63,12 @@ impl Session {
             bound,
             rules: _,
         } = held;
+        // A budget may have been used up in the meantime.
         let resolved = bound.resolve(answer);
+        let resolved = resolved.and_then(|permit| {
+            let spent = self.meter.approved(&ask.facts, now);
+            spent.map(|()| permit)
+        });
         self.note(Answered::by_people(id, answer, resolved.as_ref().err()));
         match resolved {
             Ok(permit) => self.pass_on(id, ask, &frame, permit),
@@ -96,9 +103,7 @@ impl Session {
             return true;
         };
         let (facts, rules) = (&held.ask.facts, &held.rules);
-        let decision = self
-            .engine
-            .decide(&self.subject, &self.flow, facts, self.now);
+        let decision = self.ruled(facts, Counts::Nothing);
         matches!(decision.verdict, Verdict::Hold(hold) if hold.rules().eq(rules))
     }
 
@@ -109,9 +114,7 @@ impl Session {
         };
         let Held { id, ask, frame, .. } = held;
         self.outbox.act(Action::Withdraw(Withdrawal::PolicyChanged));
-        let decision = self
-            .engine
-            .decide(&self.subject, &self.flow, &ask.facts, self.now);
+        let decision = self.ruled(&ask.facts, meter::counts(&ask));
         let (decision, mut action) = self.people(decision, &ask, &frame);
         if let Some(action) = &mut action {
             action.ask = id;

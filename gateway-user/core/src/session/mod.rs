@@ -9,6 +9,7 @@ mod ending;
 mod hold;
 mod inbound;
 pub mod ledger;
+mod meter;
 pub mod opaque;
 pub mod outbox;
 mod record;
@@ -22,14 +23,17 @@ use jiff::Timestamp;
 use self::hold::Held;
 use self::inbound::{Inbound, Rest};
 use self::ledger::Ledger;
+use self::meter::Meter;
 use self::outbox::{Action, Outbox};
 use self::record::Asked;
+use crate::budget::book::Book;
 use crate::descriptor::Protocol;
 use crate::event::{Event, Leg, SessionEnd, Tls};
-use crate::facts::Stage;
+use crate::facts::{Facts, Stage};
 use crate::flow::Flow;
 use crate::held::{HeldAction, Withdrawal};
 use crate::ids::AskId;
+use crate::policy::budget::Counts;
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
 use crate::protocols::{
@@ -54,6 +58,7 @@ pub struct Session {
     server: Inbound,
     outbox: Outbox,
     ledger: Ledger,
+    meter: Meter,
     /// The ask that waits until people decide: nothing more is taken from the client before.
     held: Option<Held>,
     /// A word to the client whose turn has not come.
@@ -89,6 +94,7 @@ impl Session {
         let (ledger, open) = Ledger::open(framed.protocol(), &subject, &flow, gateway);
         let mut outbox = Outbox::default();
         outbox.record(open);
+        let meter = Meter::new(engine.accounts(&subject, &flow));
         Self {
             protocol: framed.protocol(),
             codec: framed.codec(options),
@@ -100,6 +106,7 @@ impl Session {
             server: Inbound::default(),
             outbox,
             ledger,
+            meter,
             held: None,
             notice: None,
             handshaking: false,
@@ -107,6 +114,13 @@ impl Session {
             finishing: false,
             closed: false,
         }
+    }
+
+    /// Counts what budgets are for in `book`, which sessions share; without it in one of its own.
+    #[must_use]
+    pub fn counting_in(mut self, book: Arc<Book>) -> Self {
+        self.meter.count_in(book);
+        self
     }
 
     /// What waits to be done.
@@ -218,6 +232,8 @@ impl Session {
         // The same file, read again, is no other policy: what waits keeps its votes and its time.
         let is_new = self.engine.digest() != engine.digest();
         self.engine = engine;
+        let accounts = self.engine.accounts(&self.subject, &self.flow);
+        self.meter.change(accounts, now);
         if is_new || !self.waits_as_before() {
             self.decide_again();
         }
@@ -279,7 +295,9 @@ impl Session {
                 continue;
             }
             match self.codec.next(side, rest) {
-                Ok(Some(step)) => taken += self.step(side, step, rest),
+                Ok(Some(step)) if self.within_budget() => taken += self.step(side, step, rest),
+                // It has ended.
+                Ok(Some(_)) => break,
                 Ok(None) => {
                     self.speak();
                     break;
@@ -288,6 +306,7 @@ impl Session {
             }
             self.speak();
         }
+        self.settle_up();
         taken
     }
 
@@ -356,11 +375,16 @@ impl Session {
         }
     }
 
+    /// What the rules say, and what budgets leave of it.
+    fn ruled(&self, facts: &Facts, counts: Counts) -> Decision {
+        let (engine, now) = (&self.engine, self.now);
+        let decision = engine.decide(&self.subject, &self.flow, facts, now);
+        self.meter.judge(decision, facts, counts, now)
+    }
+
     /// Puts an ask to policy, records what it said, and does it.
     fn decide(&mut self, ask: Ask, head: &[u8]) {
-        let decision = self
-            .engine
-            .decide(&self.subject, &self.flow, &ask.facts, self.now);
+        let decision = self.ruled(&ask.facts, meter::counts(&ask));
         let (decision, action) = self.people(decision, &ask, head);
         let asked = Asked {
             facts: &ask.facts,

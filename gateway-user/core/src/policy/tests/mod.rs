@@ -1,10 +1,11 @@
-//! Tables of rules and what they decide on statements; `approving` for what waits for people, `bars` for what is refused before it begins,
+//! Tables of rules and what they decide on statements; `approving` for what waits for people, `bars` for what is refused before it begins, `budgets` for what was used up,
 //! `conditions` for `when`, `during` for when rules are there, `grants` for what is allowed besides rules, `laws` for any rules,
 //! `loading` for what is found when a policy is loaded, `patterns` for what they match, `indexing` for which rules are looked at, and
 //! `explaining` for why it decides so.
 
 mod approving;
 mod bars;
+mod budgets;
 mod conditions;
 mod during;
 mod explaining;

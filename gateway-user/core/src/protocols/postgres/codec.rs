@@ -17,6 +17,7 @@ use super::reply;
 use super::script::{self, Effect, Script};
 use super::shown;
 use super::startup::Startup;
+use crate::budget::Amounts;
 use crate::facts::FactSet;
 use crate::held::Shown;
 use crate::ids::AskId;
@@ -78,6 +79,10 @@ pub(super) struct PostgresCodec {
     pub(super) executed: bool,
     /// The server takes copied data.
     pub(super) copy_in: bool,
+    /// The server sends copied data.
+    pub(super) copy_out: bool,
+    /// What came back and was not asked for yet.
+    pub(super) returned: Amounts,
     /// How texts are read now, by what was asked for and what the server has reported.
     pub(super) session: Session,
     /// The search path may have changed since the server was asked for it last.
@@ -121,6 +126,8 @@ impl PostgresCodec {
             skipping: false,
             executed: false,
             copy_in: false,
+            copy_out: false,
+            returned: Amounts::default(),
             session: Session {
                 search_path: SearchPath::Unknown,
                 strings: Strings::Uncertain,
@@ -326,6 +333,10 @@ impl Codec for PostgresCodec {
 
     fn inject(&mut self) -> Option<Bytes> {
         self.inject.pop_front()
+    }
+
+    fn returned(&mut self) -> Amounts {
+        std::mem::take(&mut self.returned)
     }
 
     fn report(&mut self) -> Option<Report> {

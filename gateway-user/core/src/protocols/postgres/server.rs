@@ -51,6 +51,7 @@ impl PostgresCodec {
             b'C' => self.completed(body.cstr().unwrap_or_default()),
             b'I' => self.completed(b""),
             b's' => self.finish_execute(),
+            b'H' => self.copy_out = true,
             b'G' | b'W' => {
                 self.copy_in = true;
                 self.pipeline.copy_in()?;
@@ -64,15 +65,21 @@ impl PostgresCodec {
             }
             b'S' => self.reported(body),
             b't' => self.described(body),
-            // Copying out begins and ends; notices, notifications; authentication and version during
+            // Copying out ends; notices, notifications; authentication and version during
             // start-up.
-            b'H' | b'c' | b'N' | b'A' | b'R' | b'K' | b'v' => {}
+            b'c' | b'N' | b'A' | b'R' | b'K' | b'v' => {}
             _ => return Err(CodecError::Server("sent a message of unknown type")),
         }
         Ok(Some(Step::Pass(head.len)))
     }
 
     fn data(&mut self, head: Head) {
+        // A row that is copied is one, too.
+        if head.tag != b'V' {
+            self.returned.rows += 1;
+        }
+        self.returned.bytes_out +=
+            u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
         if let Some(tally) = self.pipeline.head().and_then(Pending::tally) {
             if head.tag == b'D' {
                 tally.outcome.rows += 1;
@@ -127,6 +134,11 @@ impl PostgresCodec {
 
     fn completed(&mut self, tag: &[u8]) {
         self.copy_in = false;
+        // What was copied to the agent has the tag of what is copied from it.
+        if !std::mem::take(&mut self.copy_out) {
+            let changed = affected(tag);
+            self.returned.writes = self.returned.writes.saturating_add(changed);
+        }
         let Some(head) = self.pipeline.head() else {
             return;
         };
@@ -239,7 +251,7 @@ impl PostgresCodec {
 
     fn error(&mut self, head: Head, fields: Cursor<'_>) -> Step {
         let error = server_error(fields);
-        self.copy_in = false;
+        (self.copy_in, self.copy_out) = (false, false);
         let pass = Step::Pass(head.len);
         let mut failed = None;
         let answer = match self.pipeline.head() {

@@ -1,8 +1,9 @@
 //! Conversations: what a client and a server say, and what has to come out on both sides.
 //!
-//! `talk` is the language they are written in; `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `startup`, `names` and `laws`
+//! `talk` is the language they are written in; `budgets`, `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `startup`, `names` and `laws`
 //! hold them by topic.
 
+mod budgets;
 mod deeds;
 mod extended;
 mod holds;

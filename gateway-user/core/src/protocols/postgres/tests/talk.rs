@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::budget::book::Book;
 use crate::conformance::{self, flow, subject};
 use crate::event::{Ask, Event, Outcome, Ruling};
 use crate::policy::engine::Engine;
@@ -215,6 +216,14 @@ pub(super) mod server {
         message(b'G', &[&[0, 0, 0]])
     }
 
+    pub(in super::super) fn copy_out() -> Vec<u8> {
+        message(b'H', &[&[0, 0, 0]])
+    }
+
+    pub(in super::super) fn copied(data: &[u8]) -> Vec<u8> {
+        message(b'd', &[data])
+    }
+
     pub(in super::super) fn error(code: &str) -> Vec<u8> {
         message(
             b'E',
@@ -247,6 +256,12 @@ impl Talk {
             actions: Vec::new(),
             events: Vec::new(),
         }
+    }
+
+    /// With budgets that others use too.
+    pub(super) fn counting_in(mut self, book: &Arc<Book>) -> Self {
+        self.session = self.session.counting_in(Arc::clone(book));
+        self
     }
 
     /// Ready for statements.
