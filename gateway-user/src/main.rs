@@ -13,6 +13,7 @@
 mod admission;
 mod app;
 mod approvals;
+mod budgets;
 mod cli;
 mod config;
 mod confine;

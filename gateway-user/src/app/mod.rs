@@ -30,6 +30,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::User;
 
 use crate::approvals::{self, Approvals};
+use crate::budgets::{Budgets, BudgetsError};
 use crate::config::{self, Config, ConfigError};
 use crate::control::attachments::{self, Attachments, AttachmentsError};
 use crate::control::frozen::{self, Frozen, FrozenError};
@@ -80,6 +81,9 @@ pub enum AppError {
     /// The list of workloads that are frozen.
     #[error(transparent)]
     Frozen(#[from] FrozenError),
+    /// What was used of budgets.
+    #[error(transparent)]
+    Budgets(#[from] BudgetsError),
     /// Making table and hooks agree.
     #[error(transparent)]
     Operation(#[from] OperationError),
@@ -129,6 +133,7 @@ struct Parts {
     resolvers: Resolvers,
     attachments: Arc<Attachments>,
     frozen: Frozen,
+    budgets: Arc<Budgets>,
     approvals: Approvals,
     live: Live,
     authority: Arc<Authority>,
@@ -214,6 +219,7 @@ fn prepare_daemon(
     })?;
     let attachments = Attachments::load(attachments::file(&daemon.runtime))?;
     let frozen = Frozen::load(frozen::file(&daemon.state))?;
+    let budgets = Budgets::load(frozen::budgets_file(&daemon.state))?;
     let listeners = listeners::open(daemon.port)?;
     kernel.admit(&listeners)?;
     let resolvers = resolvers::open(daemon.port)?;
@@ -238,6 +244,7 @@ fn prepare_daemon(
         resolvers,
         attachments: Arc::new(attachments),
         frozen,
+        budgets: Arc::new(budgets),
         approvals,
         live,
         authority: Arc::new(authority),

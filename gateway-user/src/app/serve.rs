@@ -24,6 +24,7 @@ use super::notices::deliver_task;
 use super::stopping::{Turns, until};
 use super::{AppError, Parts, supervisor, times};
 use crate::admission::Admission;
+use crate::budgets::{self, Budgets};
 use crate::control::operations::{self, OperationError, Operations, Settings};
 use crate::control::server::{self, Door};
 use crate::control::sights;
@@ -91,6 +92,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         tasks.spawn(control_task(listener, door, operations, stopped.clone()));
     }
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
+    tasks.spawn(budgets_task(Arc::clone(&parts.budgets), stopped.clone()));
     tasks.spawn(sights::tell(Arc::clone(&operations)));
     tasks.spawn(times::keep_task(
         Arc::clone(&parts.in_force),
@@ -129,6 +131,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     stop.send_replace(true);
     drop(end);
     stop_sessions(&parts).await;
+    keep_budgets(&parts.budgets).await;
     if following.join().is_err() {
         tracing::error!("the thread that follows cgroups had failed");
     }
@@ -222,6 +225,7 @@ fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer
             names: names.clone(),
             pipes: Pipes::default(),
             approvals: parts.approvals.clone(),
+            budgets: Arc::clone(parts.budgets.book()),
             previewer: Arc::default(),
             config: parts.in_force.subscribe(),
         },
@@ -240,6 +244,7 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         mount: parts.mount.clone(),
         attachments: Arc::clone(&parts.attachments),
         frozen: parts.frozen.clone(),
+        budgets: Arc::clone(parts.budgets.book()),
         approvals: parts.approvals.clone(),
         live: parts.live.clone(),
         settings,
@@ -385,6 +390,23 @@ async fn keeper_ended(parts: &Parts) -> io::Result<()> {
     // Nothing is ever written to it: what can be read is its end.
     let life = pipe::Receiver::from_owned_fd(life.try_clone_to_owned()?)?;
     life.readable().await
+}
+
+/// Keeps what was used of budgets, again and again.
+async fn budgets_task(budgets: Arc<Budgets>, stopped: watch::Receiver<bool>) {
+    let mut turns = Turns::every(budgets::INTERVAL, stopped);
+    while turns.next().await {
+        keep_budgets(&budgets).await;
+    }
+}
+
+/// What cannot be written is tried again; it is counted in memory all the same.
+async fn keep_budgets(budgets: &Arc<Budgets>) {
+    let budgets = Arc::clone(budgets);
+    let kept = tokio::task::spawn_blocking(move || budgets.keep(Timestamp::now())).await;
+    if !matches!(kept, Ok(Ok(()))) {
+        tracing::error!(?kept, "what was used of budgets is not on disk");
+    }
 }
 
 async fn stop_sessions(parts: &Parts) {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::ids::{ResourceName, WorkloadName};
+use gateway_core::policy::engine::Engine;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -72,6 +73,10 @@ impl Settings for InForce {
 
     fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {
         self.now().datagrams(workload, Timestamp::now())
+    }
+
+    fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.now().engine)
     }
 
     fn renew(&self) {

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod attach;
+mod budgets;
 mod check;
 mod coverage;
 mod daemon;
@@ -123,6 +124,8 @@ Example:
     Kill(freeze::KillArgs),
     /// Show what was inspected, what passed uninspected, what was refused and what cannot be seen
     Coverage(coverage::CoverageArgs),
+    /// Show what was used of budgets, and when there is room again
+    Budgets(budgets::BudgetsArgs),
     /// Print the daemon's numbers as OpenMetrics text
     #[command(after_help = "\
 For Prometheus, by its node exporter's textfile collector:
@@ -215,6 +218,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Thaw(args) => talk(freeze::thaw(&client(&places()?), args)),
         Command::Kill(args) => talk(freeze::kill(&client(&places()?), args)),
         Command::Coverage(args) => talk(coverage::run(&client(&places()?), args)),
+        Command::Budgets(args) => talk(budgets::run(&client(&places()?), args)),
         Command::Metrics => talk(coverage::metrics(&client(&places()?))),
         Command::Reload => talk(status::reload(&client(&places()?))),
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use gateway_core::ids::{GroupName, PolicyDigest};
+use gateway_core::policy::budget;
 use gateway_core::policy::diagnostic::{Diagnostic, Level};
 use gateway_core::policy::engine::{self, Engine, Inventory};
 use toml::Spanned;
@@ -102,6 +103,10 @@ impl Findings<'_> {
             approvers,
             ..inventory(&workloads, &resources, any_server.as_ref(), &dns)
         };
+        let (budgets, findings) = budget::compile(&inventory, &file.budget);
+        let is_good = |it: &Diagnostic| it.level == Level::Warning;
+        let all_good = findings.iter().all(is_good);
+        self.list.extend(findings);
         let engine = match Engine::compile(&inventory, &file.rule, digest.clone()) {
             Ok((engine, warnings)) => {
                 self.list.extend(warnings);
@@ -112,6 +117,9 @@ impl Findings<'_> {
                 return None;
             }
         };
+        if !all_good {
+            return None;
+        }
         self.memberships(&file.rule, &workloads);
         let rules = self.rules(&file.rule);
         Some(Config {
@@ -126,7 +134,7 @@ impl Findings<'_> {
             credentials: credentials?,
             notify,
             rules,
-            engine: Arc::new(engine),
+            engine: Arc::new(engine.with_budgets(budgets)),
             digest,
         })
     }

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use gateway_core::policy::budget::BudgetSpec;
 use gateway_core::policy::model::{Mode, RuleSpec};
 use gateway_core::protocols;
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub(super) struct File {
     pub(super) approvers: Vec<Approvers>,
     #[serde(default)]
     pub(super) rule: Vec<Spanned<RuleSpec>>,
+    #[serde(default)]
+    pub(super) budget: Vec<Spanned<BudgetSpec>>,
     #[serde(default)]
     pub(super) notify: Vec<Notify>,
 }

@@ -22,6 +22,7 @@ use super::api::{
 };
 use super::approvals::Which;
 use super::approvals::api::{Approval, ApproveRequest, Brief, DenyRequest, Grant, Line};
+use super::budgets::BudgetUse;
 use super::coverage::Coverage;
 use crate::kernel::CgroupId;
 
@@ -99,6 +100,11 @@ impl Client {
     /// What was inspected, passed, refused and not seen.
     pub async fn coverage(&self) -> Result<Coverage, ClientError> {
         self.ask(Method::GET, "/v1/coverage", None::<&()>).await
+    }
+
+    /// What was used of budgets.
+    pub async fn budgets(&self) -> Result<Vec<BudgetUse>, ClientError> {
+        self.ask(Method::GET, "/v1/budgets", None::<&()>).await
     }
 
     /// The daemon's numbers, as OpenMetrics text.

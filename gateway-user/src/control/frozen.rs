@@ -95,6 +95,11 @@ pub fn file(state: &Path) -> PathBuf {
     folder(state).join("frozen.json")
 }
 
+/// Where it is kept what was used of budgets: among what the daemon may write.
+pub fn budgets_file(state: &Path) -> PathBuf {
+    folder(state).join("budgets.json")
+}
+
 /// The workloads that are frozen. Clones share one list.
 #[derive(Clone, Debug)]
 pub struct Frozen(Arc<Inner>);

@@ -3,7 +3,10 @@
 //! Made anew for each request from the books that `coverage` reads, so nothing is counted twice. Labels
 //! are names of the configuration and words of ours: their number does not grow with what agents do.
 
+use std::sync::atomic::AtomicU64;
+
 use gateway_core::ids::{ResourceName, WorkloadName};
+use gateway_core::policy::budget::Per;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -77,9 +80,31 @@ impl Operations {
         }
         let help = "Workloads that an operator has stopped, each as 1";
         registry.register("frozen_workloads", help, frozen);
+        self.budget_ratios(registry)?;
         let problems = gauge(i64::try_from(status.problems.len()).unwrap_or(i64::MAX));
         let help = "Things that do not work as they should; `gateway status` says what";
         registry.register("problems", help, problems);
+        Ok(())
+    }
+
+    fn budget_ratios(&self, registry: &mut Registry) -> Result<(), OperationError> {
+        let ratios = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+        for budget in self.budgets()? {
+            // Sessions come and go without end.
+            for used in budget.used.iter().filter(|_| budget.per != Per::Session) {
+                for (kind, limit) in budget.limits.each() {
+                    let labels = vec![
+                        ("budget", budget.budget.to_string()),
+                        ("whose", used.whose.clone()),
+                        ("kind", kind.name().to_owned()),
+                    ];
+                    let ratio = ratio(used.amounts.of(kind), limit);
+                    ratios.get_or_create(&labels).set(ratio);
+                }
+            }
+        }
+        let help = "What was used of budgets in their windows, of 1";
+        registry.register("budget_used_ratio", help, ratios);
         Ok(())
     }
 
@@ -163,7 +188,7 @@ impl Operations {
             counter.inc_by(value);
             registry.register(name, help, counter);
         }
-        let age = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
+        let age = Gauge::<f64, AtomicU64>::default();
         age.set(self.parts().kernel.heartbeat_age()?.as_secs_f64());
         let help = "Since the daemon's last heartbeat; agents are refused when it is too old";
         registry.register_with_unit("heartbeat_age", help, Unit::Seconds, age);
@@ -175,6 +200,12 @@ fn add(family: &Family<Labels, Counter>, labels: Labels, count: u64) {
     if count > 0 {
         family.get_or_create(&labels).inc_by(count);
     }
+}
+
+/// In thousandths, which is as exact as anybody needs.
+fn ratio(used: u64, limit: u64) -> f64 {
+    let thousandths = u128::from(used) * 1000 / u128::from(limit.max(1));
+    f64::from(u32::try_from(thousandths).unwrap_or(u32::MAX)) / 1000.0
 }
 
 fn gauge(value: i64) -> Gauge {

@@ -5,13 +5,14 @@
 //! `runs` and `status` do it by way of `hooks`, `attachments` knows which cgroup is which workload,
 //! `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
 //! tells the kernel what it lets pass by itself, `sights` operators of what it did by
-//! itself, `coverage` is the inventory of both, with what is `unseen`; `metrics` are its numbers; `approvals` puts
+//! itself, `coverage` is the inventory of both, with what is `unseen`; `budgets` tells what was used of them; `metrics` are its numbers; `approvals` puts
 //! requests to people and takes their word, `freezing` is the kill switch, `frozen` whom it stopped. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
 //! that are open (`live`).
 
 pub mod api;
 pub mod approvals;
 pub mod attachments;
+pub mod budgets;
 pub mod client;
 pub mod coverage;
 pub mod datagrams;

@@ -9,7 +9,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use gateway_core::budget::book::Book;
 use gateway_core::ids::{ResourceName, SessionId, WorkloadName};
+use gateway_core::policy::engine::Engine;
 use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
@@ -143,6 +145,8 @@ pub trait Settings: Send + Sync {
     fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage>;
     /// Has all that was decided for longer decided again, by the same configuration.
     fn renew(&self);
+    /// The policy in force.
+    fn engine(&self) -> Arc<Engine>;
     /// Reads the file again; the error is for people and means that nothing changed.
     fn reload(&self) -> Result<Reloaded, String>;
 }
@@ -157,6 +161,8 @@ pub struct Parts {
     pub attachments: Arc<Attachments>,
     /// Who is frozen.
     pub frozen: Frozen,
+    /// What was used of budgets.
+    pub budgets: Arc<Book>,
     /// What waits for people, and what they let pass.
     pub approvals: Approvals,
     /// What is open.

@@ -57,6 +57,7 @@ fn all() -> Vec<Route> {
         route(GET, "/v1/status", status),
         route(GET, "/v1/coverage", coverage),
         route(GET, "/v1/metrics", numbers),
+        route(GET, "/v1/budgets", budgets),
         route(GET, DESCRIBED, description),
         route(GET, "/v1/attachments", attachments),
         route(POST, "/v1/attachments", attach),
@@ -104,6 +105,10 @@ async fn numbers(State(operations): Shared) -> Response {
         (kind, text).into_response()
     })
     .await
+}
+
+async fn budgets(State(operations): Shared) -> Response {
+    perform(move || operations.budgets()).await
 }
 
 async fn description() -> Response {

@@ -188,7 +188,8 @@ impl Intake {
             Arc::clone(&subject),
             Arc::clone(&flow),
             version,
-        );
+        )
+        .counting_in(Arc::clone(&self.around.budgets));
         if let Some(freeze) = freeze {
             self.turn_frozen(stream, session, &subject, &flow, &freeze)
                 .await;

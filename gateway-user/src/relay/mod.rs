@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use gateway_core::budget::book::Book;
 use gateway_core::event::SessionEnd;
 use gateway_core::protocols::{Framed, Side};
 use gateway_core::session::Session;
@@ -74,6 +75,8 @@ pub struct Surroundings {
     pub pipes: Pipes,
     /// Where actions wait for people.
     pub approvals: Approvals,
+    /// What was used of budgets.
+    pub budgets: Arc<Book>,
     /// Finds out how much they would touch.
     pub previewer: Arc<Previewer>,
     /// The configuration in force.

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use gateway_core::descriptor::Shape;
 use gateway_core::event::{Ruling, Value};
+use gateway_core::policy::actor::Actor;
+use gateway_core::policy::budget::{Action, words};
 use gateway_core::policy::explain::{Considered, Ruled, UnitExplanation};
 use gateway_core::policy::model::{Effect, Mode, Tree};
 use jiff::Timestamp;
@@ -158,7 +160,7 @@ pub(super) fn print(out: &mut impl Write, config: &Config, answer: &Answer<'_>) 
         ""
     };
     writeln!(out, ": {workload} on {}{at_start}", resource.name)?;
-    if let Some(words) = words(&explanation.ruled, resource.protocol.shape) {
+    if let Some(words) = agent_sees(&explanation.ruled, resource.protocol.shape) {
         writeln!(out, "  {words}")?;
     }
     if let Some(observed) = &explanation.ruled.observed {
@@ -178,10 +180,30 @@ pub(super) fn print(out: &mut impl Write, config: &Config, answer: &Answer<'_>) 
         }
         print_unit(out, config, unit)?;
     }
+    print_budgets(out, config, answer)?;
     if !explanation.elsewhere.is_empty() {
         let names = explanation.elsewhere.iter().map(ToString::to_string);
         let names = names.collect::<Vec<_>>().join(", ");
         writeln!(out, "\n{DIM}not about {}: {names}{DIM:#}", resource.name)?;
+    }
+    Ok(())
+}
+
+/// The budgets that count it. What was used of them, only the daemon knows.
+fn print_budgets(out: &mut impl Write, config: &Config, answer: &Answer<'_>) -> io::Result<()> {
+    let (workload, resource) = (answer.workload, answer.resource);
+    let actor = Actor::new(&workload.name, &workload.groups);
+    for budget in config.engine.budgets_for(&actor, &resource.name) {
+        let limits = budget.limits.each();
+        let limits: Vec<String> = limits.map(|(kind, limit)| kind.told(limit)).collect();
+        let (name, span) = (line(budget.name.as_str()), words::span(budget.window));
+        let then = match (budget.mode, budget.action) {
+            (Mode::Observe, _) => "only observed",
+            (Mode::Enforce, Action::Deny) => "then refused",
+            (Mode::Enforce, Action::Approve) => "then waits for an approval",
+        };
+        let limits = limits.join(", ");
+        writeln!(out, "\ncounts in budget {name}: {limits} in {span}, {then}")?;
     }
     Ok(())
 }
@@ -201,7 +223,7 @@ fn ruling(ruled: &Ruled) -> String {
 }
 
 /// What the agent gets to see of a refusal.
-fn words(ruled: &Ruled, shape: Shape) -> Option<String> {
+fn agent_sees(ruled: &Ruled, shape: Shape) -> Option<String> {
     let reason = line(ruled.reason.as_ref()?).to_string();
     Some(match shape {
         Shape::Stream => format!("the agent sees a reset, the log says: {reason}"),
