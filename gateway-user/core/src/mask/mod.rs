@@ -1,11 +1,12 @@
 //! What is masked, for whom it is, and how: `Mask` and the `MaskSet` of one session.
 //!
 //! Here are the words, and what the kinds of masks make of plain texts, numbers and dates (`text`,
-//! `keyed`, `number`, `bucket`, `json`). Where a value comes from is told by
-//! `crate::sql::postgres::lineage`, how a protocol writes values by that protocol, and to whom a mask
-//! applies by policy.
+//! `keyed`, `number`, `bucket`, `json`), and what finds things in texts (`detect`). Where a value
+//! comes from is told by `crate::sql::postgres::lineage`, how a protocol writes values by that protocol,
+//! and to whom a mask applies by policy.
 
 pub mod bucket;
+pub mod detect;
 pub mod json;
 pub mod keyed;
 pub mod number;
