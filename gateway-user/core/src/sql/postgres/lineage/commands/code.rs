@@ -57,7 +57,7 @@ fn inside(node: &protobuf::Node, tracer: &Tracer) -> Masks {
             let masks = list.items.iter().map(|item| inside(item, tracer));
             masks.fold(Masks::default(), union)
         }
-        _ => Named::in_statement(tracer, node).all(),
+        _ => Named::in_parts(tracer, node).all(),
     }
 }
 

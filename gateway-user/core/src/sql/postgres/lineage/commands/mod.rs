@@ -9,6 +9,8 @@
 mod code;
 mod copy;
 mod named;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

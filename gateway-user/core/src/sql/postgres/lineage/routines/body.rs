@@ -19,6 +19,12 @@ const MAX_BYTES: usize = 256 * 1024;
 /// Longest name that the server does not shorten.
 const MAX_NAME: usize = 63;
 
+/// Words of PL/pgSQL's that are none of SQL's.
+const PLPGSQL: [&str; 13] = [
+    "assert", "elseif", "elsif", "exit", "foreach", "get", "loop", "open", "perform", "query",
+    "raise", "reverse", "while",
+];
+
 /// What a text names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Body {
@@ -79,8 +85,8 @@ pub(super) fn read(text: &str) -> Option<Body> {
     let mut levels = vec![Level::default()];
     for (place, item) in items.iter().enumerate() {
         let before = place.checked_sub(1).and_then(|place| items.get(place));
-        let after = items.get(place + 1);
-        body.note(item, before, after);
+        let after = items.get(place + 1..).unwrap_or_default();
+        body.note(item, before, after.first());
         follow(&mut levels, item, before, after, &mut body.read)?;
     }
     body.read.retain(|name| !ctes.contains(name));
@@ -129,7 +135,7 @@ fn follow(
     levels: &mut Vec<Level>,
     item: &Item,
     before: Option<&Item>,
-    after: Option<&Item>,
+    after: &[Item],
     read: &mut BTreeSet<String>,
 ) -> Option<()> {
     const ENDS: [&str; 17] = [
@@ -158,6 +164,7 @@ fn follow(
         return Some(());
     }
     let level = levels.last_mut()?;
+    let is_next = |place: usize, word: &str| after.get(place).is_some_and(|it| it.is(word));
     if item.is("(") {
         let inner = Level {
             is_call: before.is_some_and(|before| CALLS.iter().any(|call| before.is(call))),
@@ -172,14 +179,15 @@ fn follow(
     } else if item.is("join") || (item.is(",") && level.lists) {
         level.expects = true;
     } else if item.is("using") {
-        level.expects = after.is_some_and(|after| !after.is("("));
+        // Not `JOIN … USING (a)`, and not `RAISE … USING message = …`.
+        level.expects = !(is_next(0, "(") || is_next(1, "=") || is_next(1, ":="));
     } else if ENDS.iter().any(|end| item.is(end)) {
         level.lists = false;
         level.expects = false;
     } else if level.expects && item.is_word() && !item.is("only") && !item.is("lateral") {
         // The last part of a name counts.
-        level.expects = after.is_some_and(|after| after.is("."));
-        if !level.expects && !after.is_some_and(|after| after.is("(")) {
+        level.expects = is_next(0, ".");
+        if !level.expects && !is_next(0, "(") {
             read.insert(item.text.clone());
         }
     }
@@ -229,7 +237,6 @@ fn scan(text: &str) -> Option<Vec<Item>> {
         let start = usize::try_from(token.start).ok()?;
         let end = usize::try_from(token.end).ok()?;
         let written = text.get(start..end)?;
-        let is_keyword = token.keyword_kind != i32::from(KeywordKind::NoKeyword);
         let kind = Token::try_from(token.token).ok()?;
         let is_constant = match kind {
             Token::SqlComment | Token::CComment => continue,
@@ -239,7 +246,11 @@ fn scan(text: &str) -> Option<Vec<Item>> {
             Token::Iconst | Token::Fconst | Token::Param => true,
             _ => false,
         };
-        let is_name = kind == Token::Ident;
+        let of_plpgsql = PLPGSQL
+            .iter()
+            .any(|word| written.eq_ignore_ascii_case(word));
+        let is_keyword = of_plpgsql || token.keyword_kind != i32::from(KeywordKind::NoKeyword);
+        let is_name = kind == Token::Ident && !of_plpgsql;
         let text = match written.strip_prefix('"') {
             Some(rest) if is_name => rest.strip_suffix('"')?.replace("\"\"", "\""),
             _ => written.to_ascii_lowercase(),
@@ -293,6 +304,10 @@ mod tests {
                 "t",
             ),
             ("DELETE FROM t USING u WHERE a = b", "t u"),
+            (
+                "BEGIN RAISE EXCEPTION USING message = a, detail = b; END",
+                "",
+            ),
             ("SELECT 'a FROM b' /* FROM c */ -- FROM d", ""),
         ] {
             let read = read(text).unwrap().read;
@@ -335,5 +350,7 @@ mod tests {
         assert_eq!(body.called, set("f g h numeric k c"));
         assert_eq!(body.surely_called, set("f g k"));
         assert_eq!(body.operators, set("<->"));
+        let body = read("BEGIN WHILE (a) LOOP PERFORM f(b); END LOOP; END").unwrap();
+        assert_eq!(body.surely_called, set("f"));
     }
 }

@@ -11,6 +11,8 @@
 mod body;
 mod built_in;
 mod reach;
+#[cfg(test)]
+pub(super) mod tests;
 
 use std::collections::BTreeSet;
 

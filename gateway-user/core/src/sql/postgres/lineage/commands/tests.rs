@@ -1,0 +1,264 @@
+//! What commands are judged to do, in a small database.
+
+use super::command;
+use crate::sql::postgres::SearchPath;
+use crate::sql::postgres::lineage::routines::tests::database;
+use crate::sql::postgres::lineage::tracer::Tracer;
+use crate::sql::postgres::lineage::{
+    Columns, CopyFormat, CopyKind, Masks, Named, Outputs, Statement,
+};
+
+fn trace(text: &str) -> Statement {
+    let database = database();
+    let path = SearchPath::of(["public"]);
+    let parsed = pg_query::parse(text, 0).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let [raw] = &*parsed.protobuf.stmts else {
+        panic!("{text}");
+    };
+    command(raw.stmt.as_ref().unwrap(), &Tracer::new(&database, &path))
+}
+
+#[test]
+fn commands_on_the_session_are_clean() {
+    for text in [
+        "BEGIN",
+        "COMMIT",
+        "ROLLBACK TO a",
+        "SAVEPOINT a",
+        "SET work_mem = '1MB'",
+        "RESET ALL",
+        "SHOW search_path",
+        "SET CONSTRAINTS ALL DEFERRED",
+        "LISTEN a",
+        "UNLISTEN *",
+        "NOTIFY a, 'b'",
+        "DISCARD ALL",
+        "DEALLOCATE a",
+        "CLOSE a",
+        "CHECKPOINT",
+        "CREATE TABLE a (b int, c text DEFAULT lower('X'))",
+        "CREATE TABLE a (LIKE orders INCLUDING ALL)",
+        "CREATE INDEX ON orders (lower(note))",
+        "CREATE SEQUENCE a",
+        "CREATE TYPE a AS ENUM ('b')",
+        "CREATE TYPE a AS (b int)",
+        "CREATE DOMAIN a AS text NOT NULL",
+        "CREATE SCHEMA a",
+        "CREATE POLICY a ON orders USING (id = 1)",
+        "CREATE STATISTICS a ON id, note FROM orders",
+        "CREATE TRIGGER a BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION stamp()",
+        "CREATE FUNCTION a(x int) RETURNS int LANGUAGE sql AS 'SELECT x + 1'",
+        "CREATE FUNCTION a(x int) RETURNS int LANGUAGE sql RETURN x + 1",
+        "CREATE FUNCTION a() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT id FROM orders; END",
+        "CREATE FUNCTION a() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN a(); END'",
+        "CREATE PROCEDURE a() LANGUAGE plpgsql AS 'BEGIN UPDATE orders SET id = 1; END'",
+        "ALTER TABLE orders ADD COLUMN a int",
+        "ALTER TABLE orders RENAME TO others",
+        "ALTER TABLE orders SET SCHEMA app",
+        "ALTER SCHEMA public RENAME TO private",
+        "DROP TABLE orders",
+        "TRUNCATE orders",
+        "COMMENT ON TABLE orders IS 'a'",
+        "VACUUM orders",
+        "ANALYZE orders",
+        "LOCK TABLE orders",
+        "REINDEX TABLE orders",
+        "GRANT SELECT ON orders TO a",
+        "REVOKE ALL ON orders FROM a",
+        "GRANT a TO b",
+        "CREATE ROLE a",
+        "DROP ROLE a",
+        "DO 'BEGIN PERFORM lower(note) FROM orders; END'",
+    ] {
+        let statement = trace(text);
+        assert!(matches!(statement.outputs, Outputs::Clean), "{text}");
+        assert_eq!(statement.copied, Masks::default(), "{text}");
+        assert_eq!(statement.probed, Masks::default(), "{text}");
+        assert!(!statement.touches, "{text}");
+    }
+}
+
+#[test]
+fn commands_that_leave_what_is_masked_touch_it() {
+    for text in [
+        "DROP TABLE pg_statistic",
+        "DROP SCHEMA app CASCADE",
+        "TRUNCATE orders, pg_statistic",
+        "COMMENT ON COLUMN pg_statistic.stavalues1 IS 'a'",
+        "VACUUM pg_statistic",
+        "VACUUM",
+        "ANALYZE VERBOSE pg_statistic",
+        "LOCK TABLE pg_statistic",
+        "CLUSTER pg_statistic",
+        "REINDEX TABLE pg_statistic",
+        "REFRESH MATERIALIZED VIEW pg_statistic",
+        "GRANT SELECT ON pg_statistic TO a",
+        "ALTER TABLE pg_statistic OWNER TO a",
+    ] {
+        let statement = trace(text);
+        // An `ALTER TABLE` is one whatever it changes.
+        let owner = text.starts_with("ALTER");
+        assert!(owner || statement.copied == Masks::default(), "{text}");
+        assert!(statement.touches, "{text}");
+    }
+}
+
+#[test]
+fn commands_that_change_what_is_masked_copy_it() {
+    for text in [
+        "ALTER TABLE pg_statistic ADD COLUMN a int",
+        "ALTER TABLE pg_statistic RENAME COLUMN stavalues1 TO a",
+        "ALTER TABLE pg_statistic RENAME TO a",
+        "ALTER TABLE pg_statistic SET SCHEMA a",
+        "ALTER TABLE orders INHERIT pg_statistic",
+        "ALTER TABLE orders ATTACH PARTITION pg_statistic DEFAULT",
+        "ALTER SCHEMA pg_catalog RENAME TO a",
+        "CREATE TABLE a () INHERITS (pg_statistic)",
+        "CREATE TABLE a (LIKE pg_statistic)",
+        "CREATE TABLE a PARTITION OF pg_statistic DEFAULT",
+        "CREATE TABLE a (b int DEFAULT sample())",
+        "CREATE TABLE a (b int, c int GENERATED ALWAYS AS (dynamic(b)) STORED)",
+        "CREATE INDEX ON pg_statistic (stavalues1)",
+        "CREATE INDEX ON orders (dynamic(id))",
+        "CREATE INDEX ON orders ((id <?> 1))",
+        "CREATE TRIGGER a BEFORE INSERT ON pg_statistic FOR EACH ROW EXECUTE FUNCTION stamp()",
+        "CREATE TRIGGER a BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION dynamic()",
+        "CREATE POLICY a ON pg_statistic USING (true)",
+        "CREATE POLICY a ON orders USING (EXISTS (SELECT 1 FROM pg_statistic))",
+        "CREATE STATISTICS a ON starelid, stavalues1 FROM pg_statistic",
+        "CREATE RULE a AS ON INSERT TO orders DO ALSO SELECT * FROM pg_statistic",
+        "CREATE RULE a AS ON SELECT TO pg_statistic DO INSTEAD SELECT 1",
+        "CREATE SCHEMA a CREATE VIEW b AS SELECT * FROM pg_catalog.pg_statistic",
+        "CREATE FUNCTION a() RETURNS text LANGUAGE sql AS 'SELECT stavalues1 FROM pg_statistic'",
+        "CREATE FUNCTION a() RETURNS text LANGUAGE sql RETURN (SELECT 1 FROM pg_statistic)",
+        "CREATE FUNCTION a(b text DEFAULT sample()) RETURNS text LANGUAGE sql AS 'SELECT b'",
+        "CREATE FUNCTION a() RETURNS text LANGUAGE plpgsql AS 'BEGIN EXECUTE b; END'",
+        "CREATE FUNCTION a() RETURNS text LANGUAGE plpython3u AS 'return 1'",
+        "CREATE FUNCTION a() RETURNS text LANGUAGE c AS 'a', 'b'",
+        "CREATE FUNCTION a() RETURNS text LANGUAGE internal AS 'query_to_xml'",
+        "DO 'BEGIN PERFORM 1 FROM pg_statistic; END'",
+        "DO LANGUAGE plpython3u 'x'",
+        "DO $$ BEGIN EXECUTE 'SELECT 1'; END $$",
+        "CALL dynamic()",
+        "CALL sample()",
+        "CALL not_there()",
+        "ALTER FUNCTION lower(text) RENAME TO upper",
+        "ALTER FUNCTION lower(text) IMMUTABLE",
+        "ALTER TYPE mood RENAME TO plain",
+        "ALTER TABLE orders OPTIONS (SET a 'b')",
+        "ALTER SYSTEM SET work_mem = '1MB'",
+        "LOAD 'a'",
+        "CREATE EXTENSION a",
+        "CREATE FOREIGN TABLE a (b int) SERVER c",
+        "CREATE SERVER a FOREIGN DATA WRAPPER b",
+        "CREATE USER MAPPING FOR a SERVER b",
+        "IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c",
+        "CREATE PUBLICATION a FOR TABLE orders",
+        "CREATE SUBSCRIPTION a CONNECTION 'b' PUBLICATION c",
+        "CREATE CAST (text AS mood) WITH FUNCTION lower(text)",
+        "CREATE OPERATOR + (FUNCTION = lower, RIGHTARG = text)",
+        "CREATE AGGREGATE a (text) (SFUNC = lower, STYPE = text)",
+        "CREATE DOMAIN a AS text CHECK (sample() = VALUE)",
+        "CREATE EVENT TRIGGER a ON sql_drop EXECUTE FUNCTION stamp()",
+        "CREATE LANGUAGE a",
+        "CREATE TABLE a AS EXECUTE b",
+    ] {
+        let statement = trace(text);
+        assert_eq!(statement.copied, Masks::Unknown, "{text}");
+        assert!(statement.touches, "{text}");
+    }
+}
+
+#[test]
+fn what_is_held_has_its_name() {
+    let made = |text: &str| trace(text).makes.map(|made| made.name);
+    let prepared = Named::Prepared("a".into());
+    let cursor = Named::Cursor("a".into());
+    assert_eq!(made("PREPARE a AS SELECT 1"), Some(prepared.clone()));
+    assert_eq!(made("DECLARE a CURSOR FOR SELECT 1"), Some(cursor.clone()));
+    assert_eq!(made("EXPLAIN SELECT 1"), None);
+    assert_eq!(trace("EXECUTE a (1)").runs, Some(prepared));
+    assert_eq!(trace("FETCH ALL FROM a").runs, Some(cursor.clone()));
+    assert!(matches!(trace("FETCH a").outputs, Outputs::Unknown));
+    let moved = trace("MOVE a");
+    assert_eq!(moved.runs, Some(cursor));
+    assert!(matches!(moved.outputs, Outputs::Clean));
+    assert!(matches!(trace("EXPLAIN SELECT 1").outputs, Outputs::Clean));
+    let folded = trace("EXPLAIN VERBOSE SELECT sample()");
+    assert!(matches!(folded.outputs, Outputs::Columns(_)));
+}
+
+fn format(kind: CopyKind, delimiter: u8, null: &str, quote: u8, escape: u8) -> CopyFormat {
+    CopyFormat {
+        kind,
+        delimiter,
+        null: null.as_bytes().into(),
+        quote,
+        escape,
+        header: false,
+        types: Box::default(),
+    }
+}
+
+#[test]
+fn copies_have_a_format() {
+    let text = format(CopyKind::Text, b'\t', "\\N", b'"', b'"');
+    let csv = format(CopyKind::Csv, b',', "", b'"', b'"');
+    let header = CopyFormat {
+        header: true,
+        ..csv.clone()
+    };
+    for (options, expected) in [
+        ("", &text),
+        ("WITH (FORMAT text)", &text),
+        ("CSV", &csv),
+        ("WITH (FORMAT csv, HEADER)", &header),
+        ("WITH CSV HEADER", &header),
+        ("(FORMAT csv, HEADER on)", &header),
+        ("(FORMAT csv, HEADER 1)", &header),
+        ("(FORMAT csv, HEADER 0)", &csv),
+        ("(FORMAT csv, HEADER false, FORCE_QUOTE *)", &csv),
+        (
+            "BINARY",
+            &format(CopyKind::Binary, b'\t', "\\N", b'"', b'"'),
+        ),
+        (
+            "DELIMITER '|' NULL 'x'",
+            &format(CopyKind::Text, b'|', "x", b'"', b'"'),
+        ),
+        (
+            "(FORMAT csv, DELIMITER ';', NULL 'x', QUOTE '''', ENCODING 'utf-8')",
+            &format(CopyKind::Csv, b';', "x", b'\'', b'\''),
+        ),
+        (
+            "CSV QUOTE '#' ESCAPE '!'",
+            &format(CopyKind::Csv, b',', "", b'#', b'!'),
+        ),
+    ] {
+        let mut copy = trace(&format!("COPY orders TO STDOUT {options}"))
+            .copy
+            .unwrap();
+        copy.types = Box::default();
+        assert_eq!(copy, *expected, "{options}");
+    }
+    for text in [
+        "COPY orders TO STDOUT (FORMAT parquet)",
+        "COPY orders TO STDOUT (DELIMITER 'ab')",
+        "COPY orders TO STDOUT (HEADER 3)",
+        "COPY orders TO STDOUT (SOMETHING 'new')",
+        "COPY orders TO '/tmp/a'",
+        "COPY orders TO PROGRAM 'a'",
+        "COPY orders FROM STDIN",
+    ] {
+        assert_eq!(trace(text).copy, None, "{text}");
+    }
+}
+
+#[test]
+fn what_is_copied_in_is_written() {
+    let statement = trace("COPY vault.nothing FROM STDIN");
+    assert_eq!(statement.writes, Columns::Unknown);
+    assert!(trace("COPY pg_statistic FROM STDIN").touches);
+    let filtered = trace("COPY orders FROM STDIN WHERE dynamic(note) = 1");
+    assert_eq!(filtered.copied, Masks::Unknown);
+}
