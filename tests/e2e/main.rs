@@ -8,6 +8,8 @@ mod addresses;
 #[cfg(test)]
 mod approving;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod cancelling;
 #[cfg(test)]
 mod closed;

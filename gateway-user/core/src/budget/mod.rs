@@ -156,7 +156,7 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
 /// A number of bytes, in the greatest unit of which it is a whole number.
 fn bytes(amount: u64) -> String {
     let mut units = UNITS.iter();
-    let fits = |(_, size): &&(&str, u64)| amount >= *size && amount % size == 0;
+    let fits = |(_, size): &&(&str, u64)| amount >= *size && amount.is_multiple_of(*size);
     match units.find(fits) {
         Some((unit, size)) => format!("{} {unit}", grouped(amount / size)),
         None => format!("{amount} B"),
@@ -168,7 +168,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

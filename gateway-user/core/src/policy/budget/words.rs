@@ -35,7 +35,9 @@ pub(super) fn used_up(
 pub fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     let units = [(24 * 60 * 60, "day"), (60 * 60, "hour"), (60, "minute")];
-    let mut units = units.into_iter().filter(|(size, _)| seconds % size == 0);
+    let mut units = units
+        .into_iter()
+        .filter(|(size, _)| seconds.is_multiple_of(*size));
     let (size, unit) = units.next().unwrap_or((1, "second"));
     match seconds / size {
         1 => format!("1 {unit}"),
