@@ -1,15 +1,28 @@
 //! Where what a statement returns comes from, traced to columns of tables: `trace`.
 //!
 //! `catalog` is what the server's own catalog says of relations, types and functions, `edition` whether
-//! it still may; `tracer` what the tracing of one text has at hand. `commands` are the statements that are
-//! no queries, and `routines` says what functions do with their arguments. What cannot be traced is
-//! `Unknown`, never clean.
+//! it still may; `memory` what was traced before, `tracer` what the tracing of one text has at hand. `query`
+//! and `write` are the statements that are traced, `from` what stands in their `FROM`, `expression` and
+//! `json` their expressions, `scope` what names mean in them, and `value` what is known of one value.
+//! `commands` are the statements that are no queries, and `routines` says what functions do with their
+//! arguments. What cannot be traced is `Unknown`, never clean.
 
 pub mod catalog;
 mod commands;
 pub mod edition;
+mod expression;
+mod from;
+mod json;
+mod memory;
+mod query;
 mod routines;
+mod scope;
 mod tracer;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -17,8 +30,9 @@ use super::Session;
 use crate::ids::MaskName;
 use crate::mask::{Mask, MaskKey, MaskSet};
 
-use self::catalog::Catalog;
+use self::catalog::{Catalog, RelationKind};
 use self::edition::Edition;
+use self::memory::Memory;
 
 /// A database's catalog, and which of its columns are masked in a session.
 #[derive(Debug)]
@@ -27,6 +41,7 @@ pub struct Masked {
     masks: Arc<MaskSet>,
     key: MaskKey,
     edition: Edition,
+    memory: Memory,
 }
 
 /// What one text does with masked columns.
@@ -174,6 +189,7 @@ impl Masked {
             masks,
             key,
             edition,
+            memory: Memory::default(),
         }
     }
 
@@ -213,19 +229,23 @@ impl Masked {
         clippy::option_option,
         reason = "not known is not the same as not masked"
     )]
-    pub fn origin(&self, _relation: u32, _column: i16) -> Option<Option<Arc<Mask>>> {
-        None
+    pub fn origin(&self, relation: u32, column: i16) -> Option<Option<Arc<Mask>>> {
+        let relation = self.catalog.relation(relation)?;
+        let table = matches!(relation.kind, RelationKind::Table | RelationKind::Foreign);
+        if !table || relation.has_rules {
+            return None;
+        }
+        let mut columns = relation.columns.iter();
+        let place = columns.position(|known| known.number == column)?;
+        Some(self.masks_of(relation).get(place).cloned().flatten())
     }
 
     /// What `text` does with masked columns. Never fails: what cannot be told is unknown. A text that
     /// the session may read in two ways counts as unread.
     ///
     /// The caller provides the stack that [`super::analyse`] needs.
-    pub fn trace(&self, _text: &[u8], _session: &Session) -> Arc<Trace> {
-        Arc::new(Trace {
-            statements: [Statement::unknown()].into(),
-            missing: false,
-        })
+    pub fn trace(&self, text: &[u8], session: &Session) -> Arc<Trace> {
+        self.remembered(text, session)
     }
 }
 

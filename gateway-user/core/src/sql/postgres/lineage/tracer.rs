@@ -3,18 +3,38 @@
 //! INVARIANT: whatever is not found, not known or too much makes the result unknown; nothing here
 //! answers "clean" because it gave up.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::sync::Arc;
 
-use pg_query::protobuf;
+use pg_query::protobuf::{self, node::Node};
 
-use super::catalog::{Catalog, Relation};
-use super::{Masked, Statement, Trace};
+use super::catalog::{Catalog, Relation, RelationKind};
+use super::memory::Known;
+use super::scope::Scope;
+use super::value::{Effects, Field, Fields, Value};
+use super::{Masked, Masks, Output, Statement, Trace};
 use crate::mask::Mask;
 use crate::sql::postgres::SearchPath;
 
-/// Most nodes that are visited for one text.
-const MAX_STEPS: u32 = 200_000;
+/// Most steps that are taken for one text.
+const MAX_STEPS: usize = 200_000;
+
+/// Deepest nesting that is followed.
+const MAX_DEPTH: u32 = 2_500;
+
+/// Relations of `pg_catalog` that hold values of columns.
+const STATISTICS: [&str; 7] = [
+    "pg_stats",
+    "pg_statistic",
+    "pg_stats_ext",
+    "pg_stats_ext_exprs",
+    "pg_statistic_ext",
+    "pg_statistic_ext_data",
+    "pg_mcv_list_items",
+];
+
+/// The first number of what is not built in.
+const FIRST_OWN: u32 = 16_384;
 
 /// The tracing of one text.
 #[derive(Debug)]
@@ -23,8 +43,10 @@ pub(super) struct Tracer<'a> {
     pub(super) masked: &'a Masked,
     /// Where unqualified names are looked for.
     pub(super) path: &'a SearchPath,
-    steps: Cell<u32>,
+    steps: Cell<usize>,
+    depth: Cell<u32>,
     missing: Cell<bool>,
+    effects: RefCell<Effects>,
     /// Texts of the catalog's whose traces are needed and not there yet.
     needed: RefCell<Vec<(Box<str>, SearchPath)>>,
 }
@@ -44,9 +66,54 @@ impl<'a> Tracer<'a> {
             masked,
             path,
             steps: Cell::new(MAX_STEPS),
+            depth: Cell::new(0),
             missing: Cell::new(false),
+            effects: RefCell::default(),
             needed: RefCell::default(),
         }
+    }
+
+    /// What the statements of a text do, and which texts must be known to tell it better.
+    pub(super) fn trace(
+        self,
+        statements: &[protobuf::RawStmt],
+    ) -> (Known, Vec<(Box<str>, SearchPath)>) {
+        let mut rows = Vec::new();
+        let mut made = Vec::new();
+        for raw in statements {
+            let (statement, fields) = match raw.stmt.as_deref() {
+                Some(node) if is_query(node) => self.traced(node),
+                Some(node) => (super::commands::command(node, &self), Fields::unknown()),
+                None => (Statement::unknown(), Fields::unknown()),
+            };
+            made.push(statement);
+            rows.push(fields);
+        }
+        if self.spent() {
+            made.iter_mut()
+                .for_each(|statement| *statement = Statement::unknown());
+            rows.iter_mut()
+                .for_each(|fields| *fields = Fields::unknown());
+        }
+        let trace = Arc::new(Trace {
+            statements: made.into(),
+            missing: self.missing.get(),
+        });
+        (
+            Known {
+                trace,
+                rows: rows.into(),
+            },
+            self.needed.into_inner(),
+        )
+    }
+
+    fn traced(&self, node: &protobuf::Node) -> (Statement, Fields) {
+        let (fields, effects) = self.aside(|| self.rows(node, &Scope::default()));
+        if self.spent() {
+            return (Statement::unknown(), Fields::unknown());
+        }
+        (effects.statement(&fields), fields)
     }
 
     /// The catalog.
@@ -56,9 +123,92 @@ impl<'a> Tracer<'a> {
 
     /// One step more; false if there were too many, and then the result must be unknown.
     pub(super) fn step(&self) -> bool {
-        let left = self.steps.get().checked_sub(1);
-        self.steps.set(left.unwrap_or(0));
-        left.is_some()
+        self.steps(1);
+        !self.spent()
+    }
+
+    /// So many steps more.
+    pub(super) fn steps(&self, steps: usize) {
+        self.steps.set(self.steps.get().saturating_sub(steps));
+    }
+
+    fn spent(&self) -> bool {
+        self.steps.get() == 0
+    }
+
+    /// Does `inside` one level deeper, unless that is too deep or too much.
+    pub(super) fn deeper<T>(&self, inside: impl FnOnce() -> T) -> Option<T> {
+        if !self.step() || self.depth.get() >= MAX_DEPTH {
+            self.lose();
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        let result = inside();
+        self.depth.set(self.depth.get() - 1);
+        Some(result)
+    }
+
+    /// Does `inside`, and gives what happens there apart from all else.
+    pub(super) fn aside<T>(&self, inside: impl FnOnce() -> T) -> (T, Effects) {
+        let outer = self.effects.take();
+        let result = inside();
+        (result, self.effects.replace(outer))
+    }
+
+    /// What happened so far.
+    pub(super) fn effects(&self) -> RefMut<'_, Effects> {
+        self.effects.borrow_mut()
+    }
+
+    /// That happens here too.
+    pub(super) fn join(&self, effects: Effects) {
+        self.effects().join(effects);
+    }
+
+    /// Nothing can be told of the statement any more.
+    pub(super) fn lose(&self) {
+        self.effects().lose();
+    }
+
+    /// A value of which nothing can be told.
+    pub(super) fn lost(&self) -> Value {
+        self.touch();
+        Value::unknown()
+    }
+
+    /// Rows of a query of which nothing can be told.
+    pub(super) fn lost_rows(&self) -> Fields {
+        self.lose();
+        Fields::unknown()
+    }
+
+    /// Columns of a relation of which nothing can be told.
+    pub(super) fn lost_relation(&self) -> Fields {
+        self.touch();
+        Fields::unknown()
+    }
+
+    /// Something masked is touched.
+    pub(super) fn touch(&self) {
+        self.effects().touches = true;
+    }
+
+    /// Values with these masks are put elsewhere.
+    pub(super) fn copy(&self, masks: &Masks) {
+        self.effects().copied.add(masks);
+    }
+
+    /// A column is read.
+    pub(super) fn read(&self, field: &Field) {
+        if let Some(source) = &field.source {
+            self.effects().reads.add(Some(source));
+        }
+    }
+
+    /// All columns are read.
+    pub(super) fn read_all(&self, fields: &Fields) {
+        self.steps(fields.list.len());
+        fields.list.iter().for_each(|field| self.read(field));
     }
 
     /// Notes that something is named which the catalog does not have.
@@ -68,40 +218,184 @@ impl<'a> Tracer<'a> {
 
     /// What a statement that is run does: a query or a command.
     pub(super) fn statement(&self, node: &protobuf::Node) -> Statement {
-        super::commands::command(node, self)
+        if is_query(node) {
+            self.query(node)
+        } else {
+            super::commands::command(node, self)
+        }
     }
 
     /// What a query does that is run: a `SELECT`, `VALUES`, `TABLE`, `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
-    pub(super) fn query(&self, _node: &protobuf::Node) -> Statement {
-        Statement::unknown()
+    pub(super) fn query(&self, node: &protobuf::Node) -> Statement {
+        self.traced(node).0
     }
 
     /// What a `SELECT` of these expressions does, with no table: arguments of `EXECUTE` or `CALL`.
-    pub(super) fn arguments(&self, _nodes: &[protobuf::Node]) -> Statement {
-        Statement::unknown()
+    pub(super) fn arguments(&self, nodes: &[protobuf::Node]) -> Statement {
+        let scope = Scope::default();
+        let (value, effects) = self.aside(|| self.values(nodes, &scope));
+        if self.spent() {
+            return Statement::unknown();
+        }
+        effects.statement(&Fields::of(vec![Field::new("arguments", value)]))
     }
 
     /// The relations that a name may mean; an empty schema means none is written. Notes what is
     /// missing.
-    pub(super) fn relation(&self, _schema: &str, _name: &str) -> Found<'a> {
-        Found {
-            relations: Vec::new(),
-            open: true,
+    pub(super) fn relation(&self, schema: &str, name: &str) -> Found<'a> {
+        let named: Vec<_> = self.catalog().relations_named(name).collect();
+        self.steps(named.len());
+        let temporary = |relation: &&Relation| relation.schema.starts_with("pg_temp");
+        let mut relations: Vec<&Relation>;
+        let mut certain = false;
+        if schema == "pg_temp" {
+            relations = named.into_iter().filter(temporary).collect();
+        } else if !schema.is_empty() {
+            relations = named
+                .into_iter()
+                .filter(|relation| *relation.schema == *schema)
+                .collect();
+        } else if let SearchPath::Known(path) = self.path {
+            relations = named.iter().copied().filter(temporary).collect();
+            let listed = path.iter().any(|schema| **schema == *"pg_catalog");
+            let first = (!listed).then_some("pg_catalog");
+            let mut schemas = first.into_iter().chain(path.iter().map(|schema| &**schema));
+            let found = schemas.find_map(|schema| {
+                named
+                    .iter()
+                    .copied()
+                    .find(|relation| *relation.schema == *schema)
+            });
+            certain = found.is_some();
+            relations.extend(found);
+        } else {
+            relations = named;
         }
+        let open = relations.is_empty() || (schema.is_empty() && !certain && relations.is_empty());
+        if open {
+            self.missing();
+            self.touch();
+            self.effects().reads.add(None);
+        }
+        Found { relations, open }
     }
 
     /// The mask of a column of a relation, by its place in `Relation::columns`: its own or one of its
     /// family's.
-    pub(super) fn mask(&self, _relation: &Relation, _place: usize) -> Option<Arc<Mask>> {
-        None
+    pub(super) fn mask(&self, relation: &Relation, place: usize) -> Option<Arc<Mask>> {
+        self.masked.masks_of(relation).get(place).cloned().flatten()
+    }
+
+    /// The columns of a relation.
+    pub(super) fn columns_of(&self, relation: &Relation) -> Fields {
+        self.steps(relation.columns.len());
+        let masks = self.masked.masks_of(relation);
+        if masks.iter().any(Option::is_some) {
+            self.touch();
+        }
+        let built_in = relation.oid < FIRST_OWN;
+        let tells = (&*relation.schema == "pg_catalog" && STATISTICS.contains(&&*relation.name))
+            || relation.schema.starts_with("pg_toast");
+        if relation.has_rules && !built_in {
+            self.lose();
+            return Fields::unknown();
+        }
+        let view = matches!(
+            relation.kind,
+            RelationKind::View | RelationKind::Materialized
+        );
+        let behind =
+            (view && !(built_in && self.masked.spares_built_in())).then(|| self.behind(relation));
+        if tells && !self.masked.masks.is_empty() {
+            self.touch();
+        }
+        let columns = relation.columns.iter().zip(masks.iter()).enumerate();
+        let list = columns.map(|(place, (column, mask))| {
+            let own = Value::column(mask.clone(), column.ty);
+            let value = match &behind {
+                _ if tells && !self.masked.masks.is_empty() => Value::unknown(),
+                None => own,
+                Some(None) => Value::unknown(),
+                Some(Some(fields)) => {
+                    let inner = fields.at(place);
+                    match (&inner.output, &own.output) {
+                        (_, Output::Clean) => Value {
+                            ty: column.ty,
+                            ..inner
+                        },
+                        (Output::Clean, _) => own,
+                        _ => inner.either(&own),
+                    }
+                }
+            };
+            let source = format!("{}.{}.{}", relation.schema, relation.name, column.name);
+            Field {
+                name: Some((*column.name).into()),
+                value,
+                source: Some(source.into()),
+            }
+        });
+        Fields {
+            list: list.collect(),
+            open: false,
+        }
+    }
+
+    /// What the query of a view returns. What it filters by was chosen by whoever made the view, and is no
+    /// probing here.
+    fn behind(&self, relation: &Relation) -> Option<Fields> {
+        let path = SearchPath::of([]);
+        let known = relation
+            .definition
+            .as_deref()
+            .and_then(|text| self.known(text, &path));
+        let Some(known) = known else {
+            self.touch();
+            return None;
+        };
+        let ([statement], [fields]) = (&*known.trace.statements, &*known.rows) else {
+            self.touch();
+            return None;
+        };
+        let mut effects = self.effects();
+        effects.touches |= statement.touches;
+        effects.copied.add(&statement.copied);
+        if known.trace.missing {
+            self.missing();
+        }
+        Some(fields.clone())
     }
 
     /// What a text of the catalog's does, such as the body of a function, with this search path.
     /// None if it is not known, or not yet: then the result here counts as unknown, and everything is
     /// traced once more when it is.
     pub(super) fn text(&self, text: &str, path: &SearchPath) -> Option<Arc<Trace>> {
-        let mut needed = self.needed.borrow_mut();
-        needed.push((text.into(), path.clone()));
-        None
+        Some(Arc::clone(&self.known(text, path)?.trace))
     }
+
+    fn known(&self, text: &str, path: &SearchPath) -> Option<Arc<Known>> {
+        let key = (Box::from(text), path.clone());
+        let known = self.masked.memory.behind(&key);
+        if known.is_none() {
+            let mut needed = self.needed.borrow_mut();
+            if !needed.contains(&key) {
+                needed.push(key);
+            }
+        }
+        known
+    }
+}
+
+/// Whether a statement is a query, which is traced here.
+pub(super) fn is_query(node: &protobuf::Node) -> bool {
+    matches!(
+        node.node,
+        Some(
+            Node::SelectStmt(_)
+                | Node::InsertStmt(_)
+                | Node::UpdateStmt(_)
+                | Node::DeleteStmt(_)
+                | Node::MergeStmt(_)
+        )
+    )
 }

@@ -1,0 +1,426 @@
+//! Expressions: what a value is made of.
+//!
+//! INVARIANT: a node that is not known here is unknown, and so is everything around it.
+
+use pg_query::protobuf::{self, SubLinkType, node::Node};
+
+use super::routines::{Call, call, cast, operator};
+use super::scope::{Scope, select};
+use super::tracer::Tracer;
+use super::value::{Field, Fields, Value};
+use super::{Masks, Output};
+use crate::sql::postgres::walk::{string, strings};
+
+impl Tracer<'_> {
+    /// What an expression is made of.
+    pub(super) fn value(&self, node: &protobuf::Node, scope: &Scope) -> Value {
+        self.deeper(|| self.expression(node, scope))
+            .unwrap_or_else(|| self.lost())
+    }
+
+    /// What these are made of together.
+    pub(super) fn values<'n>(
+        &self,
+        nodes: impl IntoIterator<Item = &'n protobuf::Node>,
+        scope: &Scope,
+    ) -> Value {
+        let values: Vec<Value> = nodes
+            .into_iter()
+            .map(|node| self.value(node, scope))
+            .collect();
+        Value::mixed(&values)
+    }
+
+    fn maybe(&self, node: Option<&protobuf::Node>, scope: &Scope) -> Value {
+        node.map_or_else(Value::clean, |node| self.value(node, scope))
+    }
+
+    fn expression(&self, node: &protobuf::Node, scope: &Scope) -> Value {
+        let Some(node) = &node.node else {
+            return self.lost();
+        };
+        match node {
+            Node::ColumnRef(column) => self.reference(&column.fields, scope),
+            Node::ParamRef(_)
+            | Node::AConst(_)
+            | Node::SetToDefault(_)
+            | Node::SqlvalueFunction(_)
+            | Node::MergeSupportFunc(_)
+            | Node::GroupingFunc(_)
+            | Node::CurrentOfExpr(_) => Value::clean(),
+            Node::AExpr(expression) => self.operation(expression, scope),
+            Node::BoolExpr(expression) => self.values(&expression.args, scope),
+            Node::BooleanTest(test) => Value::mixed([&self.maybe(test.arg.as_deref(), scope)]),
+            Node::NullTest(test) => self.null_test(test, scope),
+            Node::CaseExpr(case) => self.case(case, scope),
+            Node::CoalesceExpr(expression) => self.values(&expression.args, scope),
+            Node::MinMaxExpr(expression) => {
+                let args = self.values(&expression.args, scope);
+                self.apply(&operator(self, &["<"]), &[args])
+            }
+            Node::RowExpr(row) => self.row(self.row_fields(&row.args, scope)),
+            Node::AArrayExpr(array) => self.values(&array.elements, scope),
+            Node::List(list) => self.values(&list.items, scope),
+            Node::NamedArgExpr(argument) => self.maybe(argument.arg.as_deref(), scope),
+            Node::ResTarget(target) => self.maybe(target.val.as_deref(), scope),
+            Node::CollateClause(clause) => self.maybe(clause.arg.as_deref(), scope),
+            Node::TypeCast(cast) => self.cast(cast, scope),
+            Node::FuncCall(function) => self.function(function, scope),
+            Node::SubLink(link) => self.subquery(link, scope),
+            Node::AIndirection(indirection) => {
+                let value = self.maybe(indirection.arg.as_deref(), scope);
+                self.steps_into(value, &indirection.indirection, scope)
+            }
+            _ => self.json(node, scope),
+        }
+    }
+
+    /// What a reference is made of; `t.*` is the row.
+    fn reference(&self, fields: &[protobuf::Node], scope: &Scope) -> Value {
+        if let Some(names) = strings(fields) {
+            return scope.value(self, &names);
+        }
+        self.row(self.star(fields, scope))
+    }
+
+    /// The columns that `*` or `t.*` stands for.
+    pub(super) fn star(&self, fields: &[protobuf::Node], scope: &Scope) -> Fields {
+        let Some((last, qualifier)) = fields.split_last() else {
+            return Fields::unknown();
+        };
+        let star = matches!(last.node, Some(Node::AStar(_)));
+        let fields = match strings(qualifier).as_deref() {
+            Some([]) if star => {
+                let bare = scope.items.iter().filter(|item| item.bare);
+                concatenated(bare.map(|item| &item.fields))
+            }
+            Some([schema @ .., relation]) if star => {
+                let found = scope.relation(self, relation, !schema.is_empty());
+                found.unwrap_or_else(Fields::unknown)
+            }
+            _ => Fields::unknown(),
+        };
+        self.steps(fields.list.len());
+        fields
+    }
+
+    /// A row, all of which is read.
+    pub(super) fn row(&self, fields: Fields) -> Value {
+        self.read_all(&fields);
+        Value::row(fields)
+    }
+
+    fn row_fields(&self, args: &[protobuf::Node], scope: &Scope) -> Fields {
+        let mut list = Vec::new();
+        for arg in args {
+            if let Some(Node::ColumnRef(column)) = &arg.node
+                && strings(&column.fields).is_none()
+            {
+                let fields = self.star(&column.fields, scope);
+                if fields.open {
+                    return fields;
+                }
+                list.extend(fields.list.iter().map(|field| field.value.clone()));
+            } else {
+                list.push(self.value(arg, scope));
+            }
+        }
+        let name = |(place, value): (usize, Value)| Field::new(&format!("f{}", place + 1), value);
+        Fields::of(list.into_iter().enumerate().map(name).collect())
+    }
+
+    fn operation(&self, expression: &protobuf::AExpr, scope: &Scope) -> Value {
+        let sides = [&expression.lexpr, &expression.rexpr];
+        let sides = sides
+            .into_iter()
+            .flatten()
+            .map(|side| self.value(side, scope));
+        let sides: Vec<Value> = sides.collect();
+        let names = strings(&expression.name);
+        match names.as_deref() {
+            Some([name]) if name.contains("BETWEEN") => {
+                let low = self.apply(&operator(self, &[">="]), &sides);
+                let high = self.apply(&operator(self, &["<="]), &sides);
+                Value::mixed([&low, &high])
+            }
+            Some(names) => self.apply(&operator(self, names), &sides),
+            None => self.lost(),
+        }
+    }
+
+    /// Whether a column is NULL is no secret: NULL stays NULL.
+    fn null_test(&self, test: &protobuf::NullTest, scope: &Scope) -> Value {
+        let Some(arg) = test.arg.as_deref() else {
+            return self.lost();
+        };
+        let value = self.value(arg, scope);
+        if plain(arg, &value) {
+            Value::clean()
+        } else {
+            Value::mixed([&value])
+        }
+    }
+
+    fn case(&self, case: &protobuf::CaseExpr, scope: &Scope) -> Value {
+        let mut parts = vec![
+            self.maybe(case.arg.as_deref(), scope),
+            self.maybe(case.defresult.as_deref(), scope),
+        ];
+        for when in &case.args {
+            let Some(Node::CaseWhen(when)) = &when.node else {
+                return self.lost();
+            };
+            parts.push(self.maybe(when.expr.as_deref(), scope));
+            parts.push(self.maybe(when.result.as_deref(), scope));
+        }
+        if case.arg.is_some() {
+            return self.apply(&operator(self, &["="]), &parts);
+        }
+        Value::mixed(&parts)
+    }
+
+    fn cast(&self, node: &protobuf::TypeCast, scope: &Scope) -> Value {
+        let value = self.maybe(node.arg.as_deref(), scope);
+        let Some(to) = &node.type_name else {
+            return self.lost();
+        };
+        let ty = self.plain_type(to).unwrap_or(0);
+        if ty != 0 && ty == value.ty {
+            return value;
+        }
+        Value {
+            ty,
+            ..self.apply(&cast(self, to), &[value])
+        }
+    }
+
+    /// The number of a type that is written without anything to it.
+    fn plain_type(&self, to: &protobuf::TypeName) -> Option<u32> {
+        if !to.typmods.is_empty() || !to.array_bounds.is_empty() || to.setof || to.pct_type {
+            return None;
+        }
+        let names = strings(&to.names)?;
+        let (name, schema) = names.split_last()?;
+        let types = self.catalog().types_named(name);
+        let meant = |schema: &str| names.len() == 1 || names.contains(&schema);
+        let mut types = types.filter(|ty| schema.is_empty() || meant(&ty.schema));
+        let ty = types.next()?;
+        types.next().is_none().then_some(ty.oid)
+    }
+
+    fn function(&self, function: &protobuf::FuncCall, scope: &Scope) -> Value {
+        let Some(names) = strings(&function.funcname) else {
+            return self.lost();
+        };
+        let args: Vec<Value> = function
+            .args
+            .iter()
+            .map(|arg| self.value(arg, scope))
+            .collect();
+        let ordered = self.sorted(&function.agg_order, scope);
+        let mut aside = ordered.masks.clone();
+        self.probe(&ordered);
+        if let Some(filter) = &function.agg_filter {
+            let filter = self.value(filter, scope);
+            self.probe(&filter);
+            aside.add(&filter.masks);
+        }
+        if let Some(over) = &function.over {
+            aside.add(&self.window(over, scope));
+        }
+        if function.agg_distinct {
+            args.iter().for_each(|arg| self.probe(arg));
+        }
+        if self.counts(function, &names, &args) && aside.is_empty() {
+            return Value::clean();
+        }
+        let mut given = args;
+        given.push(Value::made_of(aside));
+        if self.returns_set(&names) {
+            given.iter().for_each(|arg| self.probe(arg));
+        }
+        self.apply(&call(self, &names), &given)
+    }
+
+    /// Whether it is `count(column)`, which tells how many are not NULL.
+    fn counts(&self, function: &protobuf::FuncCall, names: &[&str], args: &[Value]) -> bool {
+        let mut known = self.catalog().functions_named("count").iter();
+        let named = matches!(names, ["count"] | ["pg_catalog", "count"]);
+        let one = match (&*function.args, args) {
+            ([node], [value]) => plain(node, value),
+            _ => false,
+        };
+        named && one && !function.agg_distinct && known.all(|count| &*count.schema == "pg_catalog")
+    }
+
+    /// Whether what it is given decides how many rows it returns.
+    fn returns_set(&self, names: &[&str]) -> bool {
+        let functions = names
+            .last()
+            .map(|name| self.catalog().functions_named(name));
+        functions.is_none_or(|functions| functions.iter().any(|function| function.returns_set))
+    }
+
+    /// What is sorted by.
+    pub(super) fn sorted(&self, order: &[protobuf::Node], scope: &Scope) -> Value {
+        let values: Vec<Value> = order
+            .iter()
+            .map(|sort| match &sort.node {
+                Some(Node::SortBy(sort)) => self.sort(sort, scope),
+                _ => self.lost(),
+            })
+            .collect();
+        Value::mixed(&values)
+    }
+
+    /// What one item of an `ORDER BY` sorts by.
+    pub(super) fn sort(&self, sort: &protobuf::SortBy, scope: &Scope) -> Value {
+        let value = self.maybe(sort.node.as_deref(), scope);
+        match strings(&sort.use_op).as_deref() {
+            Some([]) => value,
+            Some(names) => self.apply(&operator(self, names), &[value]),
+            None => self.lost(),
+        }
+    }
+
+    /// The masks of what a window goes by, which count as probed.
+    pub(super) fn window(&self, window: &protobuf::WindowDef, scope: &Scope) -> Masks {
+        let partition = self.values(&window.partition_clause, scope);
+        let order = self.sorted(&window.order_clause, scope);
+        let start = self.maybe(window.start_offset.as_deref(), scope);
+        let end = self.maybe(window.end_offset.as_deref(), scope);
+        let all = Value::mixed([&partition, &order, &start, &end]);
+        self.probe(&all);
+        let mut masks = all.masks;
+        for name in [&window.name, &window.refname] {
+            // `name` of a definition in `WINDOW` is its own.
+            if !name.is_empty() && scope.windows.iter().any(|(known, _)| **known == **name) {
+                masks.add(&scope.window(name));
+            } else if name == &window.refname && !name.is_empty() {
+                masks = Masks::Unknown;
+            }
+        }
+        masks
+    }
+
+    fn subquery(&self, link: &protobuf::SubLink, scope: &Scope) -> Value {
+        let Some(query) = link.subselect.as_deref() else {
+            return self.lost();
+        };
+        let (fields, effects) = self.aside(|| self.rows(query, scope));
+        let probed = effects.probed.clone();
+        self.join(effects);
+        let test = self.maybe(link.testexpr.as_deref(), scope);
+        match SubLinkType::try_from(link.sub_link_type) {
+            Ok(SubLinkType::ExistsSublink) => Value::made_of(probed),
+            Ok(SubLinkType::ExprSublink | SubLinkType::MultiexprSublink) => {
+                let fields = fields.computed(&probed);
+                match &*fields.list {
+                    [field] if !fields.open => field.value.clone(),
+                    _ => Value::row(fields),
+                }
+            }
+            Ok(SubLinkType::ArraySublink) => Value::row(fields).computed(&probed),
+            Ok(SubLinkType::AnySublink | SubLinkType::AllSublink) => {
+                let names = strings(&link.oper_name);
+                let does = match names.as_deref() {
+                    Some([]) => operator(self, &["="]),
+                    Some(names) => operator(self, names),
+                    None => Call::Unknown,
+                };
+                let rows = Value::row(fields).computed(&probed);
+                self.apply(&does, &[test, rows])
+            }
+            _ => self.lost(),
+        }
+    }
+
+    fn steps_into(&self, value: Value, steps: &[protobuf::Node], scope: &Scope) -> Value {
+        let mut value = value;
+        for step in steps {
+            value = match &step.node {
+                Some(Node::String(name)) => self.field(&value, &name.sval),
+                Some(Node::AIndices(indices)) => {
+                    let lower = self.maybe(indices.lidx.as_deref(), scope);
+                    let upper = self.maybe(indices.uidx.as_deref(), scope);
+                    Value::mixed([&value, &lower, &upper])
+                }
+                // All of it: the row that it is.
+                Some(Node::AStar(_)) => value,
+                _ => self.lost(),
+            };
+        }
+        value
+    }
+
+    fn field(&self, value: &Value, name: &str) -> Value {
+        match &value.fields {
+            Some(fields) => {
+                let field = select(self, fields, name);
+                // A row is not more than what it is made of, but may be computed as a whole.
+                if value.tainted() {
+                    field
+                } else {
+                    Value::mixed([value, &field])
+                }
+            }
+            None if self.catalog().functions_named(name).is_empty() => Value::mixed([value]),
+            None => self.apply(&call(self, &[name]), std::slice::from_ref(value)),
+        }
+    }
+
+    /// What a function, operator or cast makes of what it is given.
+    pub(super) fn apply(&self, does: &Call, given: &[Value]) -> Value {
+        let mixed = Value::mixed(given);
+        match does {
+            Call::Pure => mixed,
+            Call::Keeps => {
+                self.copy(&mixed.masks);
+                mixed
+            }
+            Call::Reads(masks) => {
+                self.copy(&mixed.masks);
+                self.touch();
+                mixed.computed(masks)
+            }
+            Call::Unknown => {
+                self.copy(&mixed.masks);
+                self.touch();
+                Value::unknown()
+            }
+        }
+    }
+}
+
+/// Whether an expression is a column and nothing else.
+fn plain(node: &protobuf::Node, value: &Value) -> bool {
+    let column =
+        matches!(&node.node, Some(Node::ColumnRef(column)) if strings(&column.fields).is_some());
+    column && value.fields.is_none() && !matches!(value.output, Output::Full)
+}
+
+/// Rows side by side.
+pub(super) fn concatenated<'f>(parts: impl Iterator<Item = &'f Fields>) -> Fields {
+    let mut list: Vec<Field> = Vec::new();
+    let mut open = false;
+    for part in parts {
+        list.extend(part.list.iter().cloned());
+        open |= part.open;
+    }
+    Fields {
+        list: list.into(),
+        open,
+    }
+}
+
+/// By what name a column of a result goes, if that is certain.
+pub(super) fn name_of(node: &protobuf::Node) -> Option<&str> {
+    match node.node.as_ref()? {
+        Node::ColumnRef(column) => column.fields.last().and_then(string),
+        Node::FuncCall(function) => function.funcname.last().and_then(string),
+        Node::AIndirection(indirection) => indirection.indirection.last().and_then(string),
+        Node::CollateClause(clause) => name_of(clause.arg.as_deref()?),
+        Node::TypeCast(cast) => name_of(cast.arg.as_deref()?),
+        _ => None,
+    }
+}

@@ -1,0 +1,342 @@
+//! What stands in `FROM`: relations, subqueries, functions and joins.
+
+use std::sync::Arc;
+
+use pg_query::protobuf::{self, JoinType, node::Node};
+
+use super::catalog::{Function, TypeKind};
+use super::expression::{concatenated, name_of};
+use super::scope::{Item, Scope, merged};
+use super::tracer::Tracer;
+use super::value::{Field, Fields, Value};
+use crate::sql::postgres::walk::strings;
+
+impl Tracer<'_> {
+    /// What a `FROM` brings into sight.
+    pub(super) fn from(&self, nodes: &[protobuf::Node], outer: &Scope) -> Vec<Item> {
+        let mut items = Vec::new();
+        for node in nodes {
+            let more = self.item(node, outer, &items);
+            items.extend(more);
+        }
+        items
+    }
+
+    /// What one item brings into sight; `left` is what is before it, for `LATERAL`.
+    pub(super) fn item(&self, node: &protobuf::Node, outer: &Scope, left: &[Item]) -> Vec<Item> {
+        let items = self.deeper(|| self.any_item(node, outer, left));
+        items.unwrap_or_else(|| vec![Item::new(None, self.lost_rows())])
+    }
+
+    fn any_item(&self, node: &protobuf::Node, outer: &Scope, left: &[Item]) -> Vec<Item> {
+        match &node.node {
+            Some(Node::RangeVar(relation)) => vec![self.table(relation, outer)],
+            Some(Node::RangeSubselect(subquery)) => {
+                let Some(query) = subquery.subquery.as_deref() else {
+                    return vec![Item::new(None, self.lost_rows())];
+                };
+                let fields = if subquery.lateral {
+                    self.rows(query, &self.lateral(outer, left))
+                } else {
+                    self.rows(query, outer)
+                };
+                vec![self.aliased(fields, subquery.alias.as_ref(), None)]
+            }
+            Some(Node::RangeFunction(function)) => {
+                let scope = self.lateral(outer, left);
+                vec![self.functions(function, &scope)]
+            }
+            Some(Node::RangeTableFunc(table)) => {
+                let fields = Fields::of(self.xml_table(table, &self.lateral(outer, left)));
+                vec![self.aliased(fields, table.alias.as_ref(), Some("xmltable"))]
+            }
+            Some(Node::JsonTable(table)) => {
+                let fields = Fields::of(self.json_table(table, &self.lateral(outer, left)));
+                vec![self.aliased(fields, table.alias.as_ref(), Some("json_table"))]
+            }
+            Some(Node::RangeTableSample(sample)) => {
+                let Some(relation) = sample.relation.as_deref() else {
+                    return vec![Item::new(None, self.lost_rows())];
+                };
+                let items = self.item(relation, outer, left);
+                let scope = self.lateral(outer, left);
+                self.probe(&self.values(&sample.args, &scope));
+                self.probe_maybe(sample.repeatable.as_deref(), &scope);
+                items
+            }
+            Some(Node::JoinExpr(join)) => self.joined(join, outer, left),
+            _ => vec![Item::new(None, self.lost_rows())],
+        }
+    }
+
+    fn lateral<'s>(&self, outer: &'s Scope<'s>, left: &[Item]) -> Scope<'s> {
+        self.steps(left.len());
+        Scope::within(outer, left.to_vec())
+    }
+
+    fn table(&self, relation: &protobuf::RangeVar, scope: &Scope) -> Item {
+        let cte = relation
+            .schemaname
+            .is_empty()
+            .then(|| scope.cte(self, &relation.relname));
+        let fields = cte.flatten();
+        let fields =
+            fields.unwrap_or_else(|| self.columns(&relation.schemaname, &relation.relname));
+        self.aliased(fields, relation.alias.as_ref(), Some(&relation.relname))
+    }
+
+    /// The item of what a statement writes.
+    pub(super) fn written(&self, relation: &protobuf::RangeVar) -> Item {
+        let fields = self.columns(&relation.schemaname, &relation.relname);
+        self.aliased(fields, relation.alias.as_ref(), Some(&relation.relname))
+    }
+
+    /// The columns of the relations that a name may mean.
+    fn columns(&self, schema: &str, name: &str) -> Fields {
+        let found = self.relation(schema, name);
+        let known = found
+            .relations
+            .iter()
+            .map(|relation| self.columns_of(relation));
+        let fields = known.reduce(|one, other| merged(&one, &other));
+        match fields {
+            Some(fields) if !found.open => fields,
+            // What is not in the catalog may have a column of any name.
+            _ => self.lost_relation(),
+        }
+    }
+
+    fn aliased(
+        &self,
+        fields: Fields,
+        alias: Option<&protobuf::Alias>,
+        otherwise: Option<&str>,
+    ) -> Item {
+        let Some(alias) = alias else {
+            return Item::new(otherwise, fields);
+        };
+        let fields = match strings(&alias.colnames) {
+            Some(names) => {
+                let names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
+                fields.renamed(&names)
+            }
+            None => self.lost_rows(),
+        };
+        Item::new(Some(&alias.aliasname), fields)
+    }
+
+    fn functions(&self, range: &protobuf::RangeFunction, scope: &Scope) -> Item {
+        let alias = range.alias.as_ref();
+        let only = alias.filter(|_| range.functions.len() == 1);
+        let mut parts = Vec::new();
+        let mut name = None;
+        for function in &range.functions {
+            let Some(Node::List(list)) = &function.node else {
+                return Item::new(None, self.lost_rows());
+            };
+            let (Some(node), definitions) = (list.items.first(), list.items.get(1)) else {
+                return Item::new(None, self.lost_rows());
+            };
+            let value = self.value(node, scope);
+            self.probe(&value);
+            let definitions = match definitions.and_then(|list| list.node.as_ref()) {
+                Some(Node::List(list)) => &list.items,
+                _ => &range.coldeflist,
+            };
+            name = name.or_else(|| name_of(node));
+            parts.push(self.function_columns(node, definitions, &value, only));
+        }
+        if range.ordinality {
+            parts.push(Fields::of(vec![Field::new("ordinality", Value::clean())]));
+        }
+        self.aliased(concatenated(parts.iter()), alias, name)
+    }
+
+    /// The columns of what a function in `FROM` returns, each of which is as the function's value.
+    fn function_columns(
+        &self,
+        node: &protobuf::Node,
+        definitions: &[protobuf::Node],
+        value: &Value,
+        alias: Option<&protobuf::Alias>,
+    ) -> Fields {
+        let list = |names: &[&str]| {
+            let named = |name: &&str| Field::new(name, Value::mixed([value]));
+            Fields::of(names.iter().map(named).collect())
+        };
+        if !definitions.is_empty() {
+            let names = definitions.iter().map(|definition| match &definition.node {
+                Some(Node::ColumnDef(column)) => Some(column.colname.as_str()),
+                _ => None,
+            });
+            return names
+                .collect::<Option<Vec<_>>>()
+                .map_or_else(|| self.lost_rows(), |names| list(&names));
+        }
+        let Some(Node::FuncCall(function)) = &node.node else {
+            return Fields::unknown();
+        };
+        let Some(names) = strings(&function.funcname) else {
+            return self.lost_rows();
+        };
+        let name = names.last().copied().unwrap_or_default();
+        let mut shapes = self
+            .catalog()
+            .functions_named(name)
+            .iter()
+            .map(|function| self.shape(function));
+        let first = shapes.next().flatten();
+        let first = first.filter(|first| shapes.all(|shape| shape.as_ref() == Some(first)));
+        match first {
+            Some(columns) if columns.is_empty() => {
+                list(&[alias.map_or(name, |alias| alias.aliasname.as_str())])
+            }
+            Some(columns) => list(&columns),
+            None => Fields::unknown(),
+        }
+    }
+
+    /// The names of the columns that a function returns, none for one value; nothing if it is not known.
+    fn shape<'f>(&'f self, function: &'f Function) -> Option<Vec<&'f str>> {
+        // One output is a value.
+        if function.columns.len() > 1 {
+            return Some(function.columns.iter().map(|name| &**name).collect());
+        }
+        let mut ty = self.catalog().ty(function.returns)?;
+        for _ in 0..8 {
+            match ty.kind {
+                TypeKind::Composite(relation) => {
+                    let relation = self.catalog().relation(relation)?;
+                    return Some(
+                        relation
+                            .columns
+                            .iter()
+                            .map(|column| &*column.name)
+                            .collect(),
+                    );
+                }
+                TypeKind::Domain(base, _) => ty = self.catalog().ty(base)?,
+                TypeKind::Other
+                    if matches!(&*ty.name, "record" | "anyelement" | "anycompatible") =>
+                {
+                    return function.columns.first().map(|name| vec![&**name]);
+                }
+                _ if function.columns.is_empty() => return Some(Vec::new()),
+                _ => return function.columns.first().map(|name| vec![&**name]),
+            }
+        }
+        None
+    }
+
+    fn joined(&self, join: &protobuf::JoinExpr, outer: &Scope, left: &[Item]) -> Vec<Item> {
+        let (Some(one), Some(other)) = (join.larg.as_deref(), join.rarg.as_deref()) else {
+            return vec![Item::new(None, self.lost_rows())];
+        };
+        let mut items = self.item(one, outer, left);
+        self.steps(left.len() + items.len());
+        let before: Vec<Item> = left.iter().chain(&items).cloned().collect();
+        let right = self.item(other, outer, &before);
+        let bare = |items: &[Item]| {
+            let bare = items.iter().filter(|item| item.bare);
+            concatenated(bare.map(|item| &item.fields))
+        };
+        let (one, other) = (bare(&items), bare(&right));
+        self.steps(one.list.len() + other.list.len());
+        items.extend(right);
+        if let Some(on) = join.quals.as_deref() {
+            // What is before the join is in sight of `LATERAL` alone, not of this.
+            let scope = Scope::within(outer, std::mem::take(&mut items));
+            self.probe(&self.value(on, &scope));
+            items = scope.items;
+        }
+        let common = self.common(join, &one, &other);
+        let fields = match &common {
+            Some(common) => {
+                let named = |field: &&Field| !common.iter().any(|known| known.name == field.name);
+                let rest = |fields: &Fields| Fields {
+                    list: fields.list.iter().filter(named).cloned().collect(),
+                    open: fields.open,
+                };
+                let common: Vec<Field> = common.clone();
+                let first = Fields {
+                    list: common.into(),
+                    open: false,
+                };
+                concatenated([&first, &rest(&one), &rest(&other)].into_iter())
+            }
+            None => Fields::unknown(),
+        };
+        for item in &mut items {
+            item.bare = false;
+        }
+        match &join.alias {
+            // Its alias hides what is in it.
+            Some(alias) => return vec![self.aliased(fields, Some(alias), None)],
+            None => items.push(Item::new(None, fields)),
+        }
+        if let Some(alias) = &join.join_using_alias {
+            let common = common.map_or_else(Fields::unknown, |common| Fields {
+                list: common.into(),
+                open: false,
+            });
+            let mut item = self.aliased(common, Some(alias), None);
+            item.bare = false;
+            items.push(item);
+        }
+        items
+    }
+
+    /// The columns that both sides of a join have in common, by `USING` or `NATURAL`.
+    fn common(
+        &self,
+        join: &protobuf::JoinExpr,
+        one: &Fields,
+        other: &Fields,
+    ) -> Option<Vec<Field>> {
+        let unknown = || {
+            self.lose();
+            None
+        };
+        let names: Vec<&str> = if join.is_natural {
+            if one.open || other.open {
+                return unknown();
+            }
+            let mut names = Vec::new();
+            for field in one.list.iter() {
+                let Some(name) = field.name.as_deref() else {
+                    return unknown();
+                };
+                self.steps(other.list.len());
+                if other.named(name).is_some() {
+                    names.push(name);
+                }
+            }
+            if other.list.iter().any(|field| field.name.is_none()) {
+                return unknown();
+            }
+            names
+        } else {
+            match strings(&join.using_clause) {
+                Some(names) => names,
+                None => return unknown(),
+            }
+        };
+        let mut common = Vec::new();
+        for name in names {
+            let (Some(here), Some(there)) = (one.named(name), other.named(name)) else {
+                return unknown();
+            };
+            self.read(&here);
+            self.read(&there);
+            self.probe(&here.value);
+            self.probe(&there.value);
+            let value = match JoinType::try_from(join.jointype) {
+                Ok(JoinType::JoinInner | JoinType::JoinLeft) => here.value,
+                Ok(JoinType::JoinRight) => there.value,
+                _ => here.value.either(&there.value),
+            };
+            common.push(Field::new(name, value));
+        }
+        Some(common)
+    }
+}

@@ -1,0 +1,157 @@
+//! JSON and XML in expressions and in `FROM`: whatever they are given, a value is computed from it.
+
+use pg_query::protobuf::{self, node::Node};
+
+use super::scope::Scope;
+use super::tracer::Tracer;
+use super::value::{Field, Value};
+
+type Part<'n> = Option<&'n protobuf::Node>;
+
+impl Tracer<'_> {
+    /// What an expression of JSON or XML is made of; any other is unknown.
+    pub(super) fn json(&self, node: &Node, scope: &Scope) -> Value {
+        let all = |nodes: &[protobuf::Node]| self.values(nodes, scope);
+        let one = |node: Part| self.values(node, scope);
+        match node {
+            Node::XmlExpr(xml) => Value::mixed([&all(&xml.named_args), &all(&xml.args)]),
+            Node::XmlSerialize(xml) => one(xml.expr.as_deref()),
+            Node::JsonValueExpr(value) => self.json_value(Some(value), scope),
+            Node::JsonArgument(argument) => self.json_value(argument.val.as_deref(), scope),
+            Node::JsonKeyValue(pair) => self.pair(Some(pair), scope),
+            Node::JsonIsPredicate(test) => one(test.expr.as_deref()),
+            Node::JsonParseExpr(parse) => self.json_value(parse.expr.as_deref(), scope),
+            Node::JsonScalarExpr(scalar) => one(scalar.expr.as_deref()),
+            Node::JsonSerializeExpr(serialize) => self.json_value(serialize.expr.as_deref(), scope),
+            Node::JsonObjectConstructor(object) => all(&object.exprs),
+            Node::JsonArrayConstructor(array) => all(&array.exprs),
+            Node::JsonArrayQueryConstructor(array) => match array.query.as_deref() {
+                Some(query) => {
+                    let (fields, effects) = self.aside(|| self.rows(query, scope));
+                    let probed = effects.probed.clone();
+                    self.join(effects);
+                    Value::row(fields).computed(&probed)
+                }
+                None => self.lost(),
+            },
+            Node::JsonObjectAgg(object) => {
+                let value = self.pair(object.arg.as_deref(), scope);
+                self.json_aggregate(object.constructor.as_deref(), value, scope)
+            }
+            Node::JsonArrayAgg(array) => {
+                let value = self.json_value(array.arg.as_deref(), scope);
+                self.json_aggregate(array.constructor.as_deref(), value, scope)
+            }
+            Node::JsonFuncExpr(function) => {
+                let behaviors = [&function.on_empty, &function.on_error];
+                let mut parts = vec![
+                    self.json_value(function.context_item.as_deref(), scope),
+                    one(function.pathspec.as_deref()),
+                    all(&function.passing),
+                ];
+                parts.extend(behaviors.map(|behavior| self.behavior(behavior.as_deref(), scope)));
+                Value::mixed(&parts)
+            }
+            Node::JsonBehavior(behavior) => self.behavior(Some(behavior), scope),
+            _ => self.lost(),
+        }
+    }
+
+    fn json_value(&self, value: Option<&protobuf::JsonValueExpr>, scope: &Scope) -> Value {
+        let Some(value) = value else {
+            return self.lost();
+        };
+        let parts = [&value.raw_expr, &value.formatted_expr];
+        self.values(parts.into_iter().filter_map(Option::as_deref), scope)
+    }
+
+    fn pair(&self, pair: Option<&protobuf::JsonKeyValue>, scope: &Scope) -> Value {
+        let Some(pair) = pair else {
+            return self.lost();
+        };
+        let key = self.values(pair.key.as_deref(), scope);
+        Value::mixed([&key, &self.json_value(pair.value.as_deref(), scope)])
+    }
+
+    fn behavior(&self, behavior: Option<&protobuf::JsonBehavior>, scope: &Scope) -> Value {
+        self.values(
+            behavior.and_then(|behavior| behavior.expr.as_deref()),
+            scope,
+        )
+    }
+
+    fn json_aggregate(
+        &self,
+        aggregate: Option<&protobuf::JsonAggConstructor>,
+        value: Value,
+        scope: &Scope,
+    ) -> Value {
+        let Some(aggregate) = aggregate else {
+            return self.lost();
+        };
+        let filter = self.values(aggregate.agg_filter.as_deref(), scope);
+        self.probe(&filter);
+        let order = self.sorted(&aggregate.agg_order, scope);
+        self.probe(&order);
+        let over = aggregate.over.as_deref();
+        let over = over
+            .map(|over| self.window(over, scope))
+            .unwrap_or_default();
+        Value::mixed([&value, &filter, &order]).computed(&over)
+    }
+
+    /// `XMLTABLE`.
+    pub(super) fn xml_table(&self, table: &protobuf::RangeTableFunc, scope: &Scope) -> Vec<Field> {
+        let mut parts = vec![
+            self.values(table.docexpr.as_deref(), scope),
+            self.values(table.rowexpr.as_deref(), scope),
+            self.values(&table.namespaces, scope),
+        ];
+        let mut names = Vec::new();
+        for column in &table.columns {
+            let Some(Node::RangeTableFuncCol(column)) = &column.node else {
+                parts.push(self.lost());
+                continue;
+            };
+            parts.push(self.values(column.colexpr.as_deref(), scope));
+            parts.push(self.values(column.coldefexpr.as_deref(), scope));
+            names.push(column.colname.as_str());
+        }
+        self.table_of(&parts, &names)
+    }
+
+    /// `JSON_TABLE`.
+    pub(super) fn json_table(&self, table: &protobuf::JsonTable, scope: &Scope) -> Vec<Field> {
+        let mut parts = vec![
+            self.json_value(table.context_item.as_deref(), scope),
+            self.values(&table.passing, scope),
+            self.behavior(table.on_error.as_deref(), scope),
+        ];
+        let mut names = Vec::new();
+        let mut columns: Vec<&protobuf::Node> = table.columns.iter().rev().collect();
+        while let Some(column) = columns.pop() {
+            let Some(Node::JsonTableColumn(column)) = &column.node else {
+                parts.push(self.lost());
+                continue;
+            };
+            let behaviors = [&column.on_empty, &column.on_error];
+            parts.extend(behaviors.map(|behavior| self.behavior(behavior.as_deref(), scope)));
+            columns.extend(column.columns.iter().rev());
+            // One that has columns has no name of its own.
+            if column.columns.is_empty() {
+                names.push(column.name.as_str());
+            }
+        }
+        self.table_of(&parts, &names)
+    }
+
+    /// What it is given decides which rows there are, too.
+    fn table_of(&self, parts: &[Value], names: &[&str]) -> Vec<Field> {
+        let value = Value::mixed(parts);
+        self.probe(&value);
+        names
+            .iter()
+            .map(|name| Field::new(name, value.clone()))
+            .collect()
+    }
+}

@@ -1,0 +1,373 @@
+//! `SELECT`, `VALUES`, set operations and `WITH`.
+
+use std::sync::Arc;
+
+use pg_query::protobuf::{self, SetOperation, a_const::Val, node::Node};
+
+use super::Masks;
+use super::expression::{concatenated, name_of};
+use super::scope::Scope;
+use super::tracer::Tracer;
+use super::value::{Field, Fields, MAX_OUTPUTS, Value};
+use crate::sql::postgres::walk::{string, strings};
+
+/// How often a recursive query is gone through until its columns no longer change.
+const MAX_ROUNDS: usize = 6;
+
+impl Tracer<'_> {
+    /// What a query returns.
+    pub(super) fn rows(&self, node: &protobuf::Node, scope: &Scope) -> Fields {
+        let fields = self.deeper(|| match &node.node {
+            Some(Node::SelectStmt(select)) => self.select(select, scope),
+            Some(Node::InsertStmt(insert)) => self.insert(insert, scope),
+            Some(Node::UpdateStmt(update)) => self.update(update, scope),
+            Some(Node::DeleteStmt(delete)) => self.delete(delete, scope),
+            Some(Node::MergeStmt(merge)) => self.merge(merge, scope),
+            _ => self.lost_rows(),
+        });
+        fields.unwrap_or_else(|| self.lost_rows())
+    }
+
+    fn select(&self, select: &protobuf::SelectStmt, outer: &Scope) -> Fields {
+        let scope = self.with(select.with_clause.as_ref(), outer);
+        let fields = if select.larg.is_some() || select.rarg.is_some() {
+            self.set_operation(select, &scope)
+        } else if select.values_lists.is_empty() {
+            self.plain(select, &scope)
+        } else {
+            let rows = self.lists(&select.values_lists, &scope);
+            self.ordered(select, &rows, &Scope::within(&scope, Vec::new()));
+            rows
+        };
+        if select.into_clause.is_some() {
+            self.copy(&fields.masks());
+        }
+        fields
+    }
+
+    fn set_operation(&self, select: &protobuf::SelectStmt, scope: &Scope) -> Fields {
+        let (Some(left), Some(right)) = (&select.larg, &select.rarg) else {
+            return self.lost_rows();
+        };
+        let arm = |arm| self.deeper(|| self.select(arm, scope));
+        let (Some(left), Some(right)) = (arm(left), arm(right)) else {
+            return self.lost_rows();
+        };
+        let fields = left.either(&right);
+        let plain = select.op == i32::from(SetOperation::SetopUnion) && select.all;
+        if !plain {
+            self.probe_masks(&fields.masks());
+        }
+        self.ordered(select, &fields, &Scope::within(scope, Vec::new()));
+        fields
+    }
+
+    /// The rows of `VALUES`.
+    fn lists(&self, lists: &[protobuf::Node], scope: &Scope) -> Fields {
+        let mut rows: Option<Fields> = None;
+        for list in lists {
+            let Some(Node::List(list)) = &list.node else {
+                return self.lost_rows();
+            };
+            let named = |(place, value)| {
+                let name = format!("column{}", place + 1);
+                Field::new(&name, self.value(value, scope))
+            };
+            let row = Fields::of(list.items.iter().enumerate().map(named).collect());
+            rows = Some(match rows {
+                None => row,
+                Some(rows) => rows.either(&row),
+            });
+        }
+        rows.unwrap_or_else(Fields::unknown)
+    }
+
+    fn plain(&self, select: &protobuf::SelectStmt, outer: &Scope) -> Fields {
+        let items = self.from(&select.from_clause, outer);
+        let mut scope = Scope::within(outer, items);
+        for window in &select.window_clause {
+            if let Some(Node::WindowDef(window)) = &window.node {
+                let masks = self.window(window, &scope);
+                scope.windows.push((window.name.as_str().into(), masks));
+            } else {
+                self.lose();
+            }
+        }
+        self.probe_maybe(select.where_clause.as_deref(), &scope);
+        self.probe_maybe(select.having_clause.as_deref(), &scope);
+        let fields = self.targets(&select.target_list, &scope);
+        for group in &select.group_clause {
+            self.group(group, &fields, &scope);
+        }
+        match &*select.distinct_clause {
+            [] => {}
+            // Without expressions all are meant.
+            [all] if all.node.is_none() => self.probe_masks(&fields.masks()),
+            by => by.iter().for_each(|by| {
+                let value = self.by_output(by, &fields);
+                self.probe(&value.unwrap_or_else(|| self.value(by, &scope)));
+            }),
+        }
+        self.ordered(select, &fields, &scope);
+        fields
+    }
+
+    /// What is listed in a `SELECT` or `RETURNING`.
+    pub(super) fn targets(&self, targets: &[protobuf::Node], scope: &Scope) -> Fields {
+        let mut parts = Vec::new();
+        let mut count = 0;
+        for target in targets {
+            let Some(Node::ResTarget(target)) = &target.node else {
+                return self.lost_rows();
+            };
+            let fields = self.target(target, scope);
+            count += fields.list.len();
+            if count > MAX_OUTPUTS {
+                return self.lost_rows();
+            }
+            parts.push(fields);
+        }
+        concatenated(parts.iter())
+    }
+
+    fn target(&self, target: &protobuf::ResTarget, scope: &Scope) -> Fields {
+        let Some(node) = target.val.as_deref() else {
+            return self.lost_rows();
+        };
+        match &node.node {
+            Some(Node::ColumnRef(column)) if strings(&column.fields).is_none() => {
+                let fields = self.star(&column.fields, scope);
+                self.read_all(&fields);
+                return sourceless(&fields);
+            }
+            Some(Node::AIndirection(indirection))
+                if matches!(
+                    indirection
+                        .indirection
+                        .last()
+                        .and_then(|last| last.node.as_ref()),
+                    Some(Node::AStar(_))
+                ) =>
+            {
+                let value = self.value(node, scope);
+                return match value.fields {
+                    Some(fields) => sourceless(&fields),
+                    None => Fields::unknown(),
+                };
+            }
+            _ => {}
+        }
+        let written = (!target.name.is_empty()).then_some(target.name.as_str());
+        Fields::of(vec![Field {
+            name: written.or_else(|| name_of(node)).map(Into::into),
+            value: self.value(node, scope),
+            source: None,
+        }])
+    }
+
+    /// What is grouped by: a column comes before an output of that name.
+    fn group(&self, node: &protobuf::Node, fields: &Fields, scope: &Scope) {
+        match &node.node {
+            Some(Node::GroupingSet(set)) => {
+                set.content
+                    .iter()
+                    .for_each(|node| self.group(node, fields, scope));
+            }
+            Some(Node::List(list)) => {
+                list.items
+                    .iter()
+                    .for_each(|node| self.group(node, fields, scope));
+            }
+            Some(Node::RowExpr(row)) => {
+                row.args
+                    .iter()
+                    .for_each(|node| self.group(node, fields, scope));
+            }
+            Some(Node::ColumnRef(column)) if column.fields.len() == 1 => {
+                let name = column.fields.first().and_then(string).unwrap_or_default();
+                let value = scope.column(self, name);
+                let value = value.or_else(|| self.by_output(node, fields));
+                self.probe(&value.unwrap_or_else(|| self.value(node, scope)));
+            }
+            _ => {
+                let value = self.by_output(node, fields);
+                self.probe(&value.unwrap_or_else(|| self.value(node, scope)));
+            }
+        }
+    }
+
+    /// The output that is meant by a number or a name.
+    fn by_output(&self, node: &protobuf::Node, fields: &Fields) -> Option<Value> {
+        match &node.node {
+            Some(Node::AConst(constant)) => match &constant.val {
+                Some(Val::Ival(number)) => {
+                    let place = usize::try_from(number.ival).ok()?.checked_sub(1)?;
+                    Some(fields.at(place))
+                }
+                _ => None,
+            },
+            Some(Node::ColumnRef(column)) => match strings(&column.fields).as_deref() {
+                Some([name]) => Some(fields.named(name)?.value),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// `ORDER BY`, `LIMIT` and `OFFSET`.
+    fn ordered(&self, select: &protobuf::SelectStmt, fields: &Fields, scope: &Scope) {
+        for sort in &select.sort_clause {
+            let Some(Node::SortBy(sort)) = &sort.node else {
+                self.lose();
+                continue;
+            };
+            let output = sort
+                .node
+                .as_deref()
+                .and_then(|by| self.by_output(by, fields));
+            match output {
+                Some(value) if sort.use_op.is_empty() => self.probe(&value),
+                output => {
+                    let value = self.sort(sort, scope);
+                    self.probe(&value);
+                    self.probe(&output.unwrap_or_else(Value::clean));
+                }
+            }
+        }
+        self.probe_maybe(select.limit_count.as_deref(), scope);
+        self.probe_maybe(select.limit_offset.as_deref(), scope);
+    }
+
+    /// The level that a `WITH` makes.
+    pub(super) fn with<'s>(
+        &self,
+        clause: Option<&protobuf::WithClause>,
+        outer: &'s Scope<'s>,
+    ) -> Scope<'s> {
+        let mut scope = Scope::within(outer, Vec::new());
+        let Some(clause) = clause else {
+            return scope;
+        };
+        let ctes = clause.ctes.iter();
+        let ctes: Vec<_> = ctes
+            .filter_map(|cte| match &cte.node {
+                Some(Node::CommonTableExpr(cte)) => Some(cte),
+                _ => {
+                    self.lose();
+                    None
+                }
+            })
+            .collect();
+        if clause.recursive {
+            // One that comes later may be used, and is not known yet.
+            let later = ctes.iter().rev();
+            let later = later.map(|cte| (Arc::from(cte.ctename.as_str()), Fields::unknown()));
+            scope.ctes = later.collect();
+        }
+        for cte in ctes {
+            let name: Arc<str> = cte.ctename.as_str().into();
+            let fields = self.cte(cte, &name, &mut scope, clause.recursive);
+            scope.ctes.push((name, fields));
+        }
+        scope
+    }
+
+    fn cte(
+        &self,
+        cte: &protobuf::CommonTableExpr,
+        name: &Arc<str>,
+        scope: &mut Scope,
+        recursive: bool,
+    ) -> Fields {
+        let Some(query) = cte.ctequery.as_deref() else {
+            return self.lost_rows();
+        };
+        let Some(names) = strings(&cte.aliascolnames) else {
+            return self.lost_rows();
+        };
+        let names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
+        let around = |fields: &Fields| self.search_and_cycle(cte, fields.renamed(&names), scope);
+        let first = match &query.node {
+            Some(Node::SelectStmt(select)) if recursive => select.larg.as_deref(),
+            _ => None,
+        };
+        let Some(first) = first else {
+            return around(&self.rows(query, scope));
+        };
+        let with = match &query.node {
+            Some(Node::SelectStmt(select)) => select.with_clause.as_ref(),
+            _ => None,
+        };
+        let inner = self.with(with, scope);
+        let Some(mut fields) = self.deeper(|| self.select(first, &inner)) else {
+            return self.lost_rows();
+        };
+        drop(inner);
+        for _ in 0..MAX_ROUNDS {
+            let mut level = Scope::within(scope, Vec::new());
+            let known = self.search_and_cycle(cte, fields.renamed(&names), scope);
+            level.ctes.push((Arc::clone(name), known));
+            let next = self.rows(query, &level);
+            if next.same(&fields) {
+                return self.search_and_cycle(cte, next.renamed(&names), scope);
+            }
+            fields = fields.either(&next);
+        }
+        self.lost_rows()
+    }
+
+    fn search_and_cycle(
+        &self,
+        cte: &protobuf::CommonTableExpr,
+        fields: Fields,
+        scope: &Scope,
+    ) -> Fields {
+        let mut extra = Vec::new();
+        let all = Value::made_of(fields.masks());
+        if let Some(search) = &cte.search_clause {
+            extra.push(Field::new(&search.search_seq_column, all.clone()));
+        }
+        if let Some(cycle) = &cte.cycle_clause {
+            self.probe(&all);
+            let marks = [&cycle.cycle_mark_value, &cycle.cycle_mark_default];
+            let marks = self.values(marks.into_iter().filter_map(Option::as_deref), scope);
+            let mark = Value::mixed([&all, &marks]);
+            extra.push(Field::new(&cycle.cycle_mark_column, mark.clone()));
+            extra.push(Field::new(&cycle.cycle_path_column, mark));
+        }
+        if extra.is_empty() {
+            return fields;
+        }
+        let extra = Fields::of(extra);
+        concatenated([&fields, &extra].into_iter())
+    }
+
+    /// What decides which rows there are.
+    pub(super) fn probe_maybe(&self, node: Option<&protobuf::Node>, scope: &Scope) {
+        if let Some(node) = node {
+            self.probe(&self.value(node, scope));
+        }
+    }
+
+    /// What decides which rows there are.
+    pub(super) fn probe(&self, value: &Value) {
+        self.probe_masks(&value.masks);
+    }
+
+    /// What decides which rows there are.
+    pub(super) fn probe_masks(&self, masks: &Masks) {
+        self.effects().probed.add(masks);
+    }
+}
+
+/// The same columns, as those of a result.
+fn sourceless(fields: &Fields) -> Fields {
+    let list = fields.list.iter().map(|field| Field {
+        source: None,
+        ..field.clone()
+    });
+    Fields {
+        list: list.collect(),
+        open: fields.open,
+    }
+}

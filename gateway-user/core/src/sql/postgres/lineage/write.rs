@@ -1,0 +1,350 @@
+//! `INSERT`, `UPDATE`, `DELETE` and `MERGE`: what goes into which column, and what comes back.
+
+use pg_query::protobuf::{self, node::Node};
+
+use super::scope::{Item, Scope};
+use super::tracer::Tracer;
+use super::value::{Field, Fields, Value};
+use super::{Masks, Output};
+
+/// Where the relation that is written stands in what `RETURNING *` is.
+#[derive(Clone, Copy)]
+enum Place {
+    First,
+    /// `MERGE` has what it merges first.
+    Last,
+}
+
+impl Tracer<'_> {
+    pub(super) fn insert(&self, insert: &protobuf::InsertStmt, outer: &Scope) -> Fields {
+        let Some(relation) = &insert.relation else {
+            return self.lost_rows();
+        };
+        let scope = self.with(insert.with_clause.as_ref(), outer);
+        let mut target = self.written(relation);
+        let given = insert
+            .select_stmt
+            .as_deref()
+            .map(|query| self.rows(query, &scope));
+        let given = given.unwrap_or_else(Fields::none);
+        let mut put = Vec::new();
+        if insert.cols.is_empty() {
+            if given.open || given.list.len() > target.fields.list.len() || target.fields.open {
+                self.put_anywhere(&given.masks());
+            }
+            let both = target.fields.list.iter().zip(given.list.iter());
+            put.extend(both.map(|(field, given)| (field.name.clone(), given.value.clone())));
+        } else {
+            for (place, column) in insert.cols.iter().enumerate() {
+                let Some(Node::ResTarget(column)) = &column.node else {
+                    return self.lost_rows();
+                };
+                // `DEFAULT VALUES` and fewer values than columns put nothing.
+                let value = match given.list.len() {
+                    0 if !given.open => Value::clean(),
+                    _ => given.at(place),
+                };
+                put.push((Some(column.name.as_str().into()), value));
+            }
+        }
+        let before = target.fields.clone();
+        for (name, value) in &put {
+            self.put(&mut target.fields, &before, name.as_deref(), value);
+        }
+        if let Some(conflict) = &insert.on_conflict_clause {
+            self.conflict(conflict, &mut target, &before, &put, &scope);
+        }
+        self.returning(
+            insert.returning_clause.as_ref(),
+            target,
+            Vec::new(),
+            Place::First,
+            &scope,
+        )
+    }
+
+    fn conflict(
+        &self,
+        conflict: &protobuf::OnConflictClause,
+        target: &mut Item,
+        before: &Fields,
+        put: &[(Option<std::sync::Arc<str>>, Value)],
+        scope: &Scope,
+    ) {
+        // What was to be put there, or what the column is by default.
+        let excluded = before.list.iter().map(|field| {
+            let mut given = put.iter().filter(|(name, _)| *name == field.name);
+            let value = given.next().map_or_else(
+                || field.value.clone(),
+                |(_, given)| {
+                    if given.tainted() {
+                        given.either(&field.value)
+                    } else {
+                        given.clone()
+                    }
+                },
+            );
+            Field {
+                name: field.name.clone(),
+                value,
+                source: None,
+            }
+        });
+        let excluded = Fields {
+            list: excluded.collect(),
+            open: before.open,
+        };
+        let mut item = target.clone();
+        item.fields = before.clone();
+        let mut excluded = Item::new(Some("excluded"), excluded);
+        excluded.bare = false;
+        let level = Scope::within(scope, vec![item, excluded]);
+        if let Some(infer) = &conflict.infer {
+            self.probe_maybe(infer.where_clause.as_deref(), &level);
+            for element in &infer.index_elems {
+                let Some(Node::IndexElem(element)) = &element.node else {
+                    self.lose();
+                    continue;
+                };
+                if !element.name.is_empty() {
+                    self.probe(&level.value(self, &[&element.name]));
+                }
+                self.probe_maybe(element.expr.as_deref(), &level);
+            }
+        }
+        self.probe_maybe(conflict.where_clause.as_deref(), &level);
+        self.set(&conflict.target_list, &mut target.fields, before, &level);
+    }
+
+    pub(super) fn update(&self, update: &protobuf::UpdateStmt, outer: &Scope) -> Fields {
+        let Some(relation) = &update.relation else {
+            return self.lost_rows();
+        };
+        let with = self.with(update.with_clause.as_ref(), outer);
+        let mut target = self.written(relation);
+        let from = self.from(&update.from_clause, &with);
+        let mut items = vec![target.clone()];
+        items.extend(from.iter().cloned());
+        let scope = Scope::within(&with, items);
+        self.probe_maybe(update.where_clause.as_deref(), &scope);
+        let before = target.fields.clone();
+        self.set(&update.target_list, &mut target.fields, &before, &scope);
+        self.returning(
+            update.returning_clause.as_ref(),
+            target,
+            from,
+            Place::First,
+            &with,
+        )
+    }
+
+    pub(super) fn delete(&self, delete: &protobuf::DeleteStmt, outer: &Scope) -> Fields {
+        let Some(relation) = &delete.relation else {
+            return self.lost_rows();
+        };
+        let with = self.with(delete.with_clause.as_ref(), outer);
+        let target = self.written(relation);
+        let using = self.from(&delete.using_clause, &with);
+        let mut items = vec![target.clone()];
+        items.extend(using.iter().cloned());
+        self.probe_maybe(delete.where_clause.as_deref(), &Scope::within(&with, items));
+        self.write_all(&target.fields);
+        self.returning(
+            delete.returning_clause.as_ref(),
+            target,
+            using,
+            Place::First,
+            &with,
+        )
+    }
+
+    pub(super) fn merge(&self, merge: &protobuf::MergeStmt, outer: &Scope) -> Fields {
+        let (Some(relation), Some(source)) = (&merge.relation, merge.source_relation.as_deref())
+        else {
+            return self.lost_rows();
+        };
+        let with = self.with(merge.with_clause.as_ref(), outer);
+        let mut target = self.written(relation);
+        let source = self.item(source, &with, &[]);
+        let mut items = vec![target.clone()];
+        items.extend(source.iter().cloned());
+        let scope = Scope::within(&with, items);
+        self.probe_maybe(merge.join_condition.as_deref(), &scope);
+        let before = target.fields.clone();
+        for when in &merge.merge_when_clauses {
+            let Some(Node::MergeWhenClause(when)) = &when.node else {
+                return self.lost_rows();
+            };
+            self.probe_maybe(when.condition.as_deref(), &scope);
+            if when.values.is_empty() {
+                self.set(&when.target_list, &mut target.fields, &before, &scope);
+            } else {
+                let values = when.values.iter().map(|value| self.value(value, &scope));
+                let values: Vec<Value> = values.collect();
+                self.merge_insert(when, &values, &mut target.fields, &before);
+            }
+        }
+        self.write_all(&before);
+        self.returning(
+            merge.returning_clause.as_ref(),
+            target,
+            source,
+            Place::Last,
+            &with,
+        )
+    }
+
+    fn merge_insert(
+        &self,
+        when: &protobuf::MergeWhenClause,
+        values: &[Value],
+        fields: &mut Fields,
+        before: &Fields,
+    ) {
+        for (place, value) in values.iter().enumerate() {
+            let name = match when.target_list.get(place).map(|target| &target.node) {
+                Some(Some(Node::ResTarget(column))) => Some(column.name.as_str()),
+                Some(_) => None,
+                None if when.target_list.is_empty() => before
+                    .list
+                    .get(place)
+                    .and_then(|field| field.name.as_deref()),
+                None => None,
+            };
+            self.put(fields, before, name, value);
+        }
+    }
+
+    /// `SET`.
+    fn set(&self, targets: &[protobuf::Node], fields: &mut Fields, before: &Fields, scope: &Scope) {
+        for target in targets {
+            let Some(Node::ResTarget(target)) = &target.node else {
+                self.lose();
+                continue;
+            };
+            // An element of an array, a field of a row: what says which counts too.
+            let mut steps = Vec::new();
+            for step in &target.indirection {
+                match &step.node {
+                    Some(Node::AIndices(indices)) => {
+                        let bounds = [&indices.lidx, &indices.uidx];
+                        let bounds = bounds.into_iter().filter_map(Option::as_deref);
+                        steps.push(self.values(bounds, scope));
+                    }
+                    Some(Node::String(_)) => {}
+                    _ => steps.push(self.lost()),
+                }
+            }
+            let value = target
+                .val
+                .as_deref()
+                .map_or_else(|| self.lost(), |value| self.assigned(value, scope));
+            let value = if target.indirection.is_empty() {
+                value
+            } else {
+                steps.push(value);
+                Value::mixed(&steps)
+            };
+            self.put(fields, before, Some(&target.name), &value);
+        }
+    }
+
+    fn assigned(&self, node: &protobuf::Node, scope: &Scope) -> Value {
+        let Some(Node::MultiAssignRef(part)) = &node.node else {
+            return self.value(node, scope);
+        };
+        let Some(source) = part.source.as_deref() else {
+            return self.lost();
+        };
+        let row = self.value(source, scope);
+        let place = usize::try_from(part.colno)
+            .ok()
+            .and_then(|place| place.checked_sub(1));
+        match (&row.fields, place) {
+            (Some(fields), Some(place)) => fields.at(place),
+            _ => Value::mixed([&row]),
+        }
+    }
+
+    /// Puts a value into a column, of which `before` tells how it is masked.
+    fn put(&self, fields: &mut Fields, before: &Fields, name: Option<&str>, value: &Value) {
+        let field = name.and_then(|name| before.named(name));
+        self.effects()
+            .writes
+            .add(field.as_ref().and_then(|field| field.source.as_ref()));
+        if !value.tainted() {
+            return;
+        }
+        let same = match field.as_ref().map(|field| &field.value.output) {
+            Some(Output::Copy(mask)) => value.masks == Masks::Known(vec![mask.name.clone()]),
+            _ => false,
+        };
+        if !same {
+            self.copy(&value.masks);
+        }
+        // It may come back.
+        let list = fields.list.iter().map(|field| Field {
+            value: if field.name.as_deref() == name {
+                field.value.either(value)
+            } else {
+                field.value.clone()
+            },
+            ..field.clone()
+        });
+        fields.list = list.collect();
+    }
+
+    fn put_anywhere(&self, masks: &Masks) {
+        self.copy(masks);
+        self.effects().writes.add(None);
+    }
+
+    fn write_all(&self, fields: &Fields) {
+        let mut effects = self.effects();
+        for field in fields.list.iter() {
+            effects.writes.add(field.source.as_ref());
+        }
+        if fields.open {
+            effects.writes.add(None);
+        }
+    }
+
+    fn returning(
+        &self,
+        clause: Option<&protobuf::ReturningClause>,
+        target: Item,
+        others: Vec<Item>,
+        before: Place,
+        scope: &Scope,
+    ) -> Fields {
+        let Some(clause) = clause else {
+            return Fields::none();
+        };
+        let mut names = vec!["old", "new"];
+        for option in &clause.options {
+            match &option.node {
+                Some(Node::ReturningOption(option)) => names.push(&option.value),
+                _ => return self.lost_rows(),
+            }
+        }
+        let states = names.into_iter().map(|name| Item {
+            name: Some(name.into()),
+            fields: target.fields.clone(),
+            bare: false,
+        });
+        let states: Vec<Item> = states.collect();
+        let mut items = others;
+        match before {
+            Place::First => items.insert(0, target),
+            Place::Last => items.push(target),
+        }
+        let known =
+            |name: &Option<std::sync::Arc<str>>| items.iter().any(|item| item.name == *name);
+        let states: Vec<Item> = states
+            .into_iter()
+            .filter(|state| !known(&state.name))
+            .collect();
+        items.extend(states);
+        self.targets(&clause.exprs, &Scope::within(scope, items))
+    }
+}
