@@ -127,12 +127,14 @@ fn keeps(query: Option<&protobuf::Node>, tracer: &Tracer) -> Statement {
         return Statement::unknown();
     };
     let inner = tracer.statement(query);
+    // What was prepared is not known here.
     let copied = match inner.runs {
         Some(_) => Masks::Unknown,
         None => union(inner.copied, returned(&inner.outputs)),
     };
     Statement {
         outputs: Outputs::Clean,
+        touches: inner.touches || inner.runs.is_some(),
         copied,
         runs: None,
         ..inner
