@@ -81,7 +81,14 @@ pub(super) fn run(config: &Path, args: &ExplainArgs) -> anyhow::Result<ExitCode>
     let answer = args.question().ask(&config)?;
     if args.json {
         let mut out = io::stdout().lock();
-        serde_json::to_writer_pretty(&mut out, &for_machines(&answer))?;
+        let actor = Actor::new(&answer.workload.name, &answer.workload.groups);
+        let budgets = config.engine.budgets_for(&actor, &answer.resource.name);
+        let budgets: Vec<_> = budgets.map(|budget| &budget.name).collect();
+        let mut value = for_machines(&answer);
+        if let Some(all) = value.as_object_mut() {
+            all.insert("budgets".to_owned(), json!(budgets));
+        }
+        serde_json::to_writer_pretty(&mut out, &value)?;
         writeln!(out)?;
     } else {
         print(&mut anstream::stdout().lock(), &config, &answer)?;
