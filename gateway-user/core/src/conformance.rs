@@ -151,7 +151,7 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
         }],
         ..Inventory::default()
     };
-    let compiled = Engine::compile(&inventory, &rules.rule, digest);
+    let compiled = Engine::compile(&inventory, &rules.rule, &[], digest);
     let (engine, _warnings) = compiled.expect("the rules load");
     let (budgets, wrong) = budget::compile(&inventory, &rules.budget);
     assert!(wrong.is_empty(), "the budgets load: {wrong:?}");

@@ -107,7 +107,7 @@ impl Findings<'_> {
         let is_good = |it: &Diagnostic| it.level == Level::Warning;
         let all_good = findings.iter().all(is_good);
         self.list.extend(findings);
-        let engine = match Engine::compile(&inventory, &file.rule, digest.clone()) {
+        let engine = match Engine::compile(&inventory, &file.rule, &[], digest.clone()) {
             Ok((engine, warnings)) => {
                 self.list.extend(warnings);
                 engine

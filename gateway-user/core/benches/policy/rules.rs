@@ -105,7 +105,7 @@ pub(crate) fn engine(source: &str) -> Engine {
         ..Inventory::default()
     };
     let file: File = toml::from_str(source).expect("the rules are TOML");
-    let compiled = Engine::compile(&inventory, &file.rule, PolicyDigest::new("digest"));
+    let compiled = Engine::compile(&inventory, &file.rule, &[], PolicyDigest::new("digest"));
     compiled.expect("the rules load").0
 }
 

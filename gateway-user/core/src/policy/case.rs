@@ -23,12 +23,7 @@ use crate::refusal::Refusal;
 
 /// Whether the rule is about this workload.
 pub(super) fn is_about(rule: &Rule, workload: &WorkloadName, groups: &[GroupName]) -> bool {
-    let named = |names: &[WorkloadName]| names.binary_search(workload).is_ok();
-    let grouped = |names: &[GroupName]| {
-        let mut groups = groups.iter();
-        groups.any(|group| names.binary_search(group).is_ok())
-    };
-    rule.workloads.as_deref().is_none_or(named) && rule.groups.as_deref().is_none_or(grouped)
+    rule.who.includes(workload, groups)
 }
 
 /// How certain it must be that a rule matches for it to hold.
@@ -65,6 +60,8 @@ pub(super) enum Obstacle<'a> {
     When(&'a When),
     /// It is there at other times.
     Outside(&'a During),
+    /// It opens nothing by itself.
+    OnlyStops,
 }
 
 /// One thing to be decided.
@@ -240,6 +237,9 @@ impl<'a> Case<'a> {
         reading: Reading,
         unit: Option<&'b FactSet>,
     ) -> Option<Obstacle<'b>> {
+        if reading == Reading::Surely && rule.only_stops {
+            return Some(Obstacle::OnlyStops);
+        }
         if reading == Reading::Surely && self.unread(unit) && !rule.unread {
             return Some(Obstacle::Unread);
         }

@@ -11,22 +11,85 @@ use super::diagnostic::{Diagnostic, Level};
 use super::during::During;
 use super::engine::{Grant, Inventory};
 use super::index::Index;
+use super::masks::{self, Applied};
 use super::matching::{Condition, Matching, resolve};
-use super::model::{Effect, Globs, Mode, RuleSpec};
+use super::model::{Effect, Globs, MaskSpec, Mode, RuleSpec};
 use super::pattern::{Pattern, Quantifier, TextPattern, Truth};
 use super::review::review;
-use super::table::{Rule, Slots, Table};
+use super::table::{Rule, Slots, Table, Who};
 use super::when::{Parsed, When};
 use crate::descriptor::Protocol;
 use crate::facts::Fact;
 use crate::glob::Glob;
 use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
 
+/// What came of the rules and masks.
+pub(super) struct Compiled {
+    pub(super) tables: HashMap<ResourceName, Table>,
+    pub(super) masks: HashMap<ResourceName, Vec<Applied>>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// What a rule is for, beside what it matches.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    /// Sorted; none means any.
+    pub(super) resources: Option<Vec<ResourceName>>,
+    pub(super) who: Who,
+    /// Whether it stops only, whatever it matches.
+    pub(super) only_stops: bool,
+}
+
+impl Scope {
+    fn of(inventory: &Inventory, spec: &RuleSpec, diagnostics: &mut Vec<Diagnostic>) -> Self {
+        let RuleSpec {
+            workload, group, ..
+        } = spec;
+        Self {
+            who: who(inventory, [workload, group, &None], diagnostics),
+            resources: resources(inventory, &spec.resource, diagnostics),
+            only_stops: false,
+        }
+    }
+}
+
+/// Those whom globs over workloads, over groups, and over groups that are left out stand for.
+pub(super) fn who(
+    inventory: &Inventory,
+    [workload, group, except]: [&Option<Spanned<Globs>>; 3],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Who {
+    let workloads = inventory.workloads.iter();
+    let named = WorkloadName::as_str;
+    let workloads = select(workload, workloads, named, "workload", diagnostics);
+    let mut groups = |globs| {
+        let known = inventory.groups.iter();
+        let groups = select(globs, known, GroupName::as_str, "group", diagnostics);
+        groups.map(Vec::into_boxed_slice)
+    };
+    Who {
+        workloads: workloads.map(Vec::into_boxed_slice),
+        groups: groups(group),
+        except: groups(except).unwrap_or_default(),
+    }
+}
+
+/// The resources that globs stand for.
+pub(super) fn resources(
+    inventory: &Inventory,
+    globs: &Option<Spanned<Globs>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Vec<ResourceName>> {
+    let known = inventory.resources.iter().map(|resource| &resource.name);
+    select(globs, known, ResourceName::as_str, "resource", diagnostics)
+}
+
 /// Resolves all rules.
 pub(super) fn compile(
     inventory: &Inventory,
     rules: &[Spanned<RuleSpec>],
-) -> (HashMap<ResourceName, Table>, Vec<Diagnostic>) {
+    masks: &[Spanned<MaskSpec>],
+) -> Compiled {
     let mut diagnostics = Vec::new();
     let mut tables: HashMap<ResourceName, Table> = inventory
         .resources
@@ -56,7 +119,17 @@ pub(super) fn compile(
             let message = format!("there is another rule called `{}`", name.get_ref());
             diagnostics.push(Diagnostic::error(name.span(), message));
         }
-        one(inventory, spec, &mut tables, &mut diagnostics);
+        let scope = Scope::of(inventory, spec, &mut diagnostics);
+        one(inventory, spec, &scope, &mut tables, &mut diagnostics);
+    }
+    let read = masks::read(inventory, masks, &mut diagnostics);
+    for (spec, scope) in &read.rules {
+        if names.contains(spec.name.get_ref().as_str()) {
+            let message = format!("there is another rule called `{}`", spec.name.get_ref());
+            let help = "the mask has a rule of that name: call the other one differently";
+            diagnostics.push(Diagnostic::error(spec.name.span(), message).help(help));
+        }
+        one(inventory, spec, scope, &mut tables, &mut diagnostics);
     }
     for grant in &inventory.grants {
         if let Some(table) = tables.get_mut(&grant.on) {
@@ -88,7 +161,11 @@ pub(super) fn compile(
     if diagnostics.iter().all(|it| it.level == Level::Warning) {
         diagnostics.extend(review(&tables, rules));
     }
-    (tables, diagnostics)
+    Compiled {
+        tables,
+        masks: read.masks,
+        diagnostics,
+    }
 }
 
 /// The rule that a grant stands for.
@@ -99,8 +176,7 @@ fn granted(inventory: &Inventory, grant: &Grant) -> Option<Rule> {
         effect: Effect::Allow,
         mode: Mode::Enforce,
         reason: None,
-        workloads: None,
-        groups: None,
+        who: Who::default(),
         conditions: [condition].into(),
         when: None,
         during: None,
@@ -108,6 +184,7 @@ fn granted(inventory: &Inventory, grant: &Grant) -> Option<Rule> {
         unread: false,
         of: Some(grant.of.clone()),
         demand: None,
+        only_stops: false,
     })
 }
 
@@ -133,28 +210,10 @@ fn among(
 fn one(
     inventory: &Inventory,
     spec: &RuleSpec,
+    scope: &Scope,
     tables: &mut HashMap<ResourceName, Table>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    let workloads = inventory.workloads.iter();
-    let workloads = select(
-        &spec.workload,
-        workloads,
-        WorkloadName::as_str,
-        "workload",
-        diagnostics,
-    );
-    let groups = inventory.groups.iter();
-    let groups = select(&spec.group, groups, GroupName::as_str, "group", diagnostics);
-    let resources = inventory.resources.iter().map(|resource| &resource.name);
-    let resources = select(
-        &spec.resource,
-        resources,
-        ResourceName::as_str,
-        "resource",
-        diagnostics,
-    );
-
     let parsed = match spec.when.as_ref().map(Parsed::read).transpose() {
         Ok(parsed) => parsed,
         Err(diagnostic) => {
@@ -168,7 +227,8 @@ fn one(
     let during = during.and_then(|tree| During::read(tree, diagnostics));
 
     let covered = inventory.resources.iter().filter(|resource| {
-        resources
+        scope
+            .resources
             .as_ref()
             .is_none_or(|names| names.binary_search(&resource.name).is_ok())
     });
@@ -206,11 +266,10 @@ fn one(
                     .map(|(name, span)| (protocol, name, span)),
             );
             known.then(|| {
-                let who = (workloads.clone(), groups.clone());
                 let during = during.clone();
                 let rule = Rule {
                     during,
-                    ..rule(spec, protocol, conditions, when.flatten(), who)
+                    ..rule(spec, protocol, conditions, when.flatten(), scope)
                 };
                 waiting(rule, demand.clone(), protocol, spec, diagnostics)
             })
@@ -264,7 +323,7 @@ fn rule(
     protocol: &Protocol,
     conditions: Vec<Condition>,
     when: Option<When>,
-    (workloads, groups): (Option<Vec<WorkloadName>>, Option<Vec<GroupName>>),
+    scope: &Scope,
 ) -> Rule {
     let slots = Slots::of(protocol.attributes);
     let unread = conditions.iter().any(|condition| {
@@ -280,8 +339,7 @@ fn rule(
         effect: spec.action,
         mode: spec.mode,
         reason: spec.reason.as_ref().map(|reason| reason.get_ref().clone()),
-        workloads: workloads.map(Vec::into_boxed_slice),
-        groups: groups.map(Vec::into_boxed_slice),
+        who: scope.who.clone(),
         values: values(&conditions, slots),
         conditions: conditions.into(),
         when,
@@ -289,6 +347,7 @@ fn rule(
         unread,
         of: None,
         demand: None,
+        only_stops: scope.only_stops,
     }
 }
 

@@ -16,11 +16,12 @@ use toml::Spanned;
 use super::actor::Actor;
 use super::budget::Budget;
 use super::case::{Case, is_about};
-use super::compile::compile;
+use super::compile::{Compiled, compile};
 use super::decision::Decision;
 use super::diagnostic::{Diagnostic, Level};
 use super::during::During;
-use super::model::{Mode, RuleSpec};
+use super::masks::Applied;
+use super::model::{MaskSpec, Mode, RuleSpec};
 use super::outcome::{Outcome, not_a_resource};
 use super::table::{Rule, Table};
 use super::when::When;
@@ -29,6 +30,7 @@ use crate::facts::{Facts, Stage};
 use crate::flow::Flow;
 use crate::held::ApproverSet;
 use crate::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
+use crate::mask::MaskSet;
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 
@@ -94,19 +96,28 @@ pub struct Ordinary {
 pub struct Engine {
     digest: PolicyDigest,
     tables: HashMap<ResourceName, Table>,
+    /// The masks of each resource that has some, in the order of the file.
+    masks: HashMap<ResourceName, Vec<Applied>>,
+    /// No masks, shared by all sessions that have none.
+    unmasked: Arc<MaskSet>,
     /// The times that rules name, each once.
     windows: Vec<During>,
     pub(super) budgets: Vec<Arc<Budget>>,
 }
 
 impl Engine {
-    /// Checks and resolves the rules; gives warnings beside the engine, or all that is wrong.
+    /// Checks and resolves the rules and masks; gives warnings beside the engine, or all that is wrong.
     pub fn compile(
         inventory: &Inventory,
         rules: &[Spanned<RuleSpec>],
+        masks: &[Spanned<MaskSpec>],
         digest: PolicyDigest,
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
-        let (tables, diagnostics) = compile(inventory, rules);
+        let Compiled {
+            tables,
+            masks,
+            diagnostics,
+        } = compile(inventory, rules, masks);
         if diagnostics
             .iter()
             .any(|diagnostic| diagnostic.level == Level::Error)
@@ -123,6 +134,8 @@ impl Engine {
         let engine = Self {
             digest,
             tables,
+            masks,
+            unmasked: Arc::default(),
             windows,
             budgets: Vec::new(),
         };
@@ -194,6 +207,29 @@ impl Engine {
     /// to be decided anew when this changes.
     pub fn open_windows(&self, now: Timestamp) -> Vec<bool> {
         self.windows.iter().map(|it| it.is_open(now)).collect()
+    }
+
+    /// The masks that apply to what somebody reads from the flow's resource.
+    pub fn masks(&self, subject: &Subject, flow: &Flow) -> Arc<MaskSet> {
+        let resource = flow.resource.as_ref();
+        let masks = resource.map(|it| self.masks_for(&subject.workload, &subject.groups, it));
+        masks.unwrap_or_else(|| Arc::clone(&self.unmasked))
+    }
+
+    /// The masks that apply to what a workload reads from a resource.
+    pub fn masks_for(
+        &self,
+        workload: &WorkloadName,
+        groups: &[GroupName],
+        resource: &ResourceName,
+    ) -> Arc<MaskSet> {
+        let all = self.masks.get(resource).into_iter().flatten();
+        let about = all.filter(|it| it.who.includes(workload, groups));
+        let masks: Vec<_> = about.map(|it| Arc::clone(&it.mask)).collect();
+        match masks.is_empty() {
+            true => Arc::clone(&self.unmasked),
+            false => Arc::new(MaskSet::new(masks)),
+        }
     }
 
     /// When a rule's time begins or ends next; none if no rule has times.

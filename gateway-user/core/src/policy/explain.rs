@@ -124,6 +124,8 @@ pub enum NotBecause {
         /// The time that was asked for, in the zone of the first of these.
         now: String,
     },
+    /// It only stops what other rules allow.
+    OnlyStops,
 }
 
 impl fmt::Display for NotBecause {
@@ -149,6 +151,7 @@ impl fmt::Display for NotBecause {
             Self::Outside { during, now } => {
                 write!(f, "it is there {during} only, and it is {now}")
             }
+            Self::OnlyStops => f.write_str("it comes with a mask"),
         }
     }
 }
@@ -262,6 +265,7 @@ fn not_because(
             condition: when.to_string(),
             known: when.truth(&case.known(unit)) == Truth::No,
         },
+        Obstacle::OnlyStops => NotBecause::OnlyStops,
         Obstacle::Outside(during) => NotBecause::Outside {
             during: during.to_string(),
             now: during.told(case.now()),

@@ -79,8 +79,8 @@ impl Index {
             rules.for_each(|(place, _)| put(&mut bits, place));
             bits
         });
-        let workloads = rules.iter().map(|rule| rule.workloads.as_deref());
-        let groups = rules.iter().map(|rule| rule.groups.as_deref());
+        let workloads = rules.iter().map(|rule| rule.who.workloads.as_deref());
+        let groups = rules.iter().map(|rule| rule.who.groups.as_deref());
         let verb = slots.verb.map(|(slot, _)| slot);
         Self {
             verbs: verbs.collect(),

@@ -1,4 +1,4 @@
-//! The source of a policy: `[[rule]]` of the configuration file, as serde reads it, with the place
+//! The source of a policy: `[[rule]]` and `[[mask]]` of the configuration file, as serde reads it, with the place
 //! in the file of everything that can be wrong.
 //!
 //! What the words mean is checked in `compile`, against the protocols' attributes.
@@ -54,6 +54,47 @@ impl RuleSpec {
         let name = self.name.span();
         spans.fold(name, |all, it| all.start.min(it.start)..all.end.max(it.end))
     }
+}
+
+/// A `[[mask]]`.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaskSpec {
+    /// Names the mask in facts and refusals.
+    pub name: Spanned<String>,
+    /// Globs over resources; left out, any whose results can be masked.
+    pub resource: Option<Spanned<Globs>>,
+    /// Globs over workloads; left out, any.
+    pub workload: Option<Spanned<Globs>>,
+    /// Globs over groups; left out, any.
+    pub group: Option<Spanned<Globs>>,
+    /// Globs over groups that see the values.
+    pub except_group: Option<Spanned<Globs>>,
+    /// Globs over columns, as `schema.table.column`.
+    pub column: Option<Spanned<Globs>>,
+    /// Globs over types of columns.
+    #[serde(rename = "type")]
+    pub ty: Option<Spanned<Globs>>,
+    /// What becomes of values.
+    pub kind: Spanned<String>,
+    /// Of `partial`: what stays.
+    pub keep: Option<Spanned<Tree>>,
+    /// Of `bucket`: how coarse.
+    pub bucket: Option<Spanned<Tree>>,
+    /// Paths in JSON values, of which the rest stays; left out, the whole.
+    pub json: Option<Spanned<Globs>>,
+    /// What becomes of a value that the kind does not go with; left out, `null`.
+    pub otherwise: Option<Spanned<String>>,
+    /// What becomes of statements that compare or sort by values; left out, `deny`.
+    pub masked_in_predicate: Option<Spanned<String>>,
+    /// Why; told by a refusal, and to approvers.
+    pub reason: Option<Spanned<String>>,
+    /// Where people decide on such statements: the names of those who must agree.
+    pub approvers: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Whether they are asked one after the other.
+    pub in_order: Option<Spanned<bool>>,
+    /// How long such a statement waits for them.
+    pub timeout: Option<Spanned<String>>,
 }
 
 /// What a rule does to the actions it matches.

@@ -63,8 +63,10 @@ fn told(rule: &Rule) -> BTreeSet<String> {
 
 /// Whether all that one rule is about is what the other is about.
 fn covers(all: &Rule, rule: &Rule) -> bool {
-    within(all.workloads.as_deref(), rule.workloads.as_deref())
-        && within(all.groups.as_deref(), rule.groups.as_deref())
+    let (all, some) = (&all.who, &rule.who);
+    within(all.workloads.as_deref(), some.workloads.as_deref())
+        && within(all.groups.as_deref(), some.groups.as_deref())
+        && all.except.is_empty()
 }
 
 fn within<T: Ord>(all: Option<&[T]>, some: Option<&[T]>) -> bool {

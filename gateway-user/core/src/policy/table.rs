@@ -14,6 +14,31 @@ use crate::facts::{Attribute, Fact, Type};
 use crate::held::Demand;
 use crate::ids::{GroupName, ResourceName, RuleName, WorkloadName};
 
+/// Whom a rule or a mask is about.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Who {
+    /// Sorted; none means any.
+    pub(super) workloads: Option<Box<[WorkloadName]>>,
+    /// Sorted; none means any.
+    pub(super) groups: Option<Box<[GroupName]>>,
+    /// Sorted; nobody who is in one of these.
+    pub(super) except: Box<[GroupName]>,
+}
+
+impl Who {
+    /// Whether it is about this workload.
+    pub(super) fn includes(&self, workload: &WorkloadName, groups: &[GroupName]) -> bool {
+        let named = |names: &[WorkloadName]| names.binary_search(workload).is_ok();
+        let grouped = |names: &[GroupName]| {
+            let mut groups = groups.iter();
+            groups.any(|group| names.binary_search(group).is_ok())
+        };
+        self.workloads.as_deref().is_none_or(named)
+            && self.groups.as_deref().is_none_or(grouped)
+            && !grouped(&self.except)
+    }
+}
+
 /// A rule as it is for the resources of one protocol.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -21,10 +46,7 @@ pub(super) struct Rule {
     pub(super) effect: Effect,
     pub(super) mode: Mode,
     pub(super) reason: Option<String>,
-    /// Sorted; none means any.
-    pub(super) workloads: Option<Box<[WorkloadName]>>,
-    /// Sorted; none means any.
-    pub(super) groups: Option<Box<[GroupName]>>,
+    pub(super) who: Who,
     pub(super) conditions: Box<[Condition]>,
     /// What must be true besides.
     pub(super) when: Option<When>,
@@ -38,6 +60,8 @@ pub(super) struct Rule {
     pub(super) of: Option<ResourceName>,
     /// Of a rule that holds: who must agree.
     pub(super) demand: Option<Arc<Demand>>,
+    /// It holds what a rule allows, and opens nothing by itself.
+    pub(super) only_stops: bool,
 }
 
 impl Rule {
@@ -88,12 +112,13 @@ impl Table {
 
     /// Those that deny, those that hold, those that allow, each kind in the order of the file.
     pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
-        self.denies.iter().chain(self.openings())
+        self.denies.iter().chain(&self.approves).chain(&self.allows)
     }
 
     /// The rules by which something may pass, at once or after an approval.
     pub(super) fn openings(&self) -> impl Iterator<Item = &Rule> {
-        self.approves.iter().chain(&self.allows)
+        let approves = self.approves.iter().filter(|rule| !rule.only_stops);
+        approves.chain(&self.allows)
     }
 }
 

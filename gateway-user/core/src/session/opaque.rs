@@ -287,7 +287,9 @@ mod tests {
         };
         let file: File = toml::from_str(rules).unwrap();
         let digest = PolicyDigest::new(rules);
-        Engine::compile(&inventory, &file.rule, digest).unwrap().0
+        Engine::compile(&inventory, &file.rule, &[], digest)
+            .unwrap()
+            .0
     }
 
     fn flow() -> Flow {

@@ -199,7 +199,7 @@ fn beginning(protocol: &'static Protocol, rule: &str, unwritten: bool) -> (Strin
         ..Inventory::default()
     };
     let file: File = toml::from_str(rule).unwrap();
-    let compiled = Engine::compile(&inventory, &file.rule, PolicyDigest::new("digest"));
+    let compiled = Engine::compile(&inventory, &file.rule, &[], PolicyDigest::new("digest"));
     let (engine, warnings) = compiled.unwrap();
     let facts = Facts {
         stage: Stage::Connect,

@@ -37,7 +37,7 @@ fn check(rules: &str, workload: &str, name: &str, kind: u8, expected: (bool, Opt
         ..Inventory::default()
     };
     let file: File = toml::from_str(rules).unwrap();
-    let compiled = Engine::compile(&inventory, &file.rule, PolicyDigest::new("digest"));
+    let compiled = Engine::compile(&inventory, &file.rule, &[], PolicyDigest::new("digest"));
     let (engine, warnings) = compiled.unwrap();
     let is_right = |it: &Diagnostic| it.message.ends_with("never takes effect");
     assert!(warnings.iter().all(is_right), "{warnings:?}");

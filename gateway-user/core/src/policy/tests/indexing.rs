@@ -196,7 +196,7 @@ fn rules_are_found_by_verb_and_workload() {
                     (Effect::Allow, &table.allows),
                 ] {
                     let is_about = |rule: &&Rule| {
-                        let names = rule.workloads.as_deref();
+                        let names = rule.who.workloads.as_deref();
                         rule.values & verb != 0
                             && names.is_none_or(|names| names.contains(&workload))
                     };

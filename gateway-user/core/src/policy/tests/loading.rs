@@ -3,7 +3,7 @@
 use super::*;
 
 /// What loading says, as `level "text": message (help)`.
-fn said(rules: &str) -> Vec<String> {
+pub(super) fn said(rules: &str) -> Vec<String> {
     let diagnostics = match load(rules) {
         Ok((_, warnings)) => warnings,
         Err(diagnostics) => diagnostics,

@@ -1,6 +1,6 @@
 //! Tables of rules and what they decide on statements; `approving` for what waits for people, `bars` for what is refused before it begins, `budgets` for what was used up,
 //! `conditions` for `when`, `during` for when rules are there, `grants` for what is allowed besides rules, `laws` for any rules,
-//! `loading` for what is found when a policy is loaded, `patterns` for what they match, `indexing` for which rules are looked at, and
+//! `masks` for what comes with `[[mask]]`, `loading` for what is found when a policy is loaded, `patterns` for what they match, `indexing` for which rules are looked at, and
 //! `explaining` for why it decides so.
 
 mod approving;
@@ -13,6 +13,7 @@ mod grants;
 mod indexing;
 mod laws;
 mod loading;
+mod masks;
 mod patterns;
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use super::actor::Actor;
 use super::decision::{Decision, Verdict};
 use super::diagnostic::{Diagnostic, Level};
 use super::engine::{Engine, Inventory, Resource};
-use super::model::{Mode, RuleSpec};
+use super::model::{MaskSpec, Mode, RuleSpec};
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
 use crate::held::ApproverSet;
@@ -43,6 +44,8 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 struct File {
     #[serde(default)]
     rule: Vec<Spanned<RuleSpec>>,
+    #[serde(default)]
+    mask: Vec<Spanned<MaskSpec>>,
 }
 
 fn inventory() -> Inventory {
@@ -76,7 +79,12 @@ fn approvers(name: &str) -> ApproverSet {
 
 fn load(rules: &str) -> Result<(Engine, Vec<Diagnostic>), Vec<Diagnostic>> {
     let file: File = toml::from_str(rules).unwrap();
-    Engine::compile(&inventory(), &file.rule, PolicyDigest::new("digest"))
+    Engine::compile(
+        &inventory(),
+        &file.rule,
+        &file.mask,
+        PolicyDigest::new("digest"),
+    )
 }
 
 fn engine(rules: &str) -> Engine {

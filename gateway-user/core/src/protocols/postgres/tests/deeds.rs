@@ -119,5 +119,9 @@ pub(super) fn engine(number: usize) -> Arc<Engine> {
         ..Inventory::default()
     };
     let digest = PolicyDigest::new(format!("p{number}"));
-    Arc::new(Engine::compile(&inventory, &rules.rule, digest).unwrap().0)
+    Arc::new(
+        Engine::compile(&inventory, &rules.rule, &[], digest)
+            .unwrap()
+            .0,
+    )
 }
