@@ -262,3 +262,42 @@ fn what_is_copied_in_is_written() {
     let filtered = trace("COPY orders FROM STDIN WHERE dynamic(note) = 1");
     assert_eq!(filtered.copied, Masks::Unknown);
 }
+
+#[test]
+fn masks_are_named() {
+    let emails = Masks::Known(vec![crate::ids::MaskName::new("emails")]);
+    for (text, expected) in [
+        ("CREATE VIEW a AS SELECT email FROM vault.people", &emails),
+        (
+            "CREATE VIEW a AS SELECT id FROM vault.people",
+            &Masks::default(),
+        ),
+        ("CREATE TABLE a AS SELECT * FROM vault.people", &emails),
+        (
+            "CREATE MATERIALIZED VIEW a AS SELECT email FROM vault.people",
+            &emails,
+        ),
+        ("COPY vault.people TO '/tmp/a'", &emails),
+        ("COPY vault.people (id) TO '/tmp/a'", &Masks::default()),
+        ("COPY vault.people TO PROGRAM 'a'", &emails),
+        ("COPY vault.people TO STDOUT", &Masks::default()),
+        ("COPY vault.people TO STDOUT (DELIMITER 'ab')", &emails),
+        ("COPY vault.people TO STDOUT (ENCODING 'SJIS')", &emails),
+        ("ALTER TABLE vault.people RENAME TO a", &emails),
+        ("ALTER SCHEMA vault RENAME TO a", &emails),
+        ("DROP TABLE vault.people", &Masks::default()),
+        ("DO 'BEGIN PERFORM email FROM vault.people; END'", &emails),
+        ("EXPLAIN SELECT email FROM vault.people", &Masks::default()),
+    ] {
+        assert_eq!(trace(text).copied, *expected, "{text}");
+    }
+    let copy = trace("COPY vault.people (email, id) TO STDOUT");
+    let Outputs::Columns(columns) = copy.outputs else {
+        panic!("{copy:?}");
+    };
+    use crate::sql::postgres::lineage::Output;
+    assert!(matches!(&*columns, [Output::Copy(_), Output::Clean]));
+    assert_eq!(&*copy.copy.unwrap().types, [25, 25]);
+    let written = trace("COPY vault.people (email) FROM STDIN").writes;
+    assert_eq!(written, Columns::Known(vec!["vault.people.email".into()]));
+}
