@@ -179,12 +179,11 @@ impl Intake {
             None => Refused::NoProtocol(destination),
         })?;
         let options = options(resource);
-        let engine = Arc::clone(&config.engine);
         let version = env!("CARGO_PKG_VERSION");
         let session = Session::new(
             framed,
             &options,
-            engine,
+            Arc::clone(&config.engine),
             Arc::clone(&subject),
             Arc::clone(&flow),
             version,

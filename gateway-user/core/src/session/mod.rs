@@ -58,7 +58,8 @@ pub struct Session {
     server: Inbound,
     outbox: Outbox,
     ledger: Ledger,
-    meter: Meter,
+    /// In a box: most sessions have no budget.
+    meter: Box<Meter>,
     /// The ask that waits until people decide: nothing more is taken from the client before.
     held: Option<Held>,
     /// A word to the client whose turn has not come.
@@ -94,7 +95,7 @@ impl Session {
         let (ledger, open) = Ledger::open(framed.protocol(), &subject, &flow, gateway);
         let mut outbox = Outbox::default();
         outbox.record(open);
-        let meter = Meter::new(engine.accounts(&subject, &flow));
+        let meter = Box::new(Meter::new(engine.accounts(&subject, &flow)));
         Self {
             protocol: framed.protocol(),
             codec: framed.codec(options),
