@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: a node that is not known here is unknown, and so is everything around it.
 
-use pg_query::protobuf::{self, SubLinkType, node::Node};
+use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 
 use super::routines::{Call, call, cast, operator};
 use super::scope::{Scope, select};
@@ -420,7 +420,27 @@ pub(super) fn name_of(node: &protobuf::Node) -> Option<&str> {
         Node::FuncCall(function) => function.funcname.last().and_then(string),
         Node::AIndirection(indirection) => indirection.indirection.last().and_then(string),
         Node::CollateClause(clause) => name_of(clause.arg.as_deref()?),
-        Node::TypeCast(cast) => name_of(cast.arg.as_deref()?),
+        Node::TypeCast(cast) => {
+            let arg = cast.arg.as_deref()?;
+            match &arg.node {
+                Some(Node::AConst(_) | Node::ParamRef(_)) => {
+                    cast.type_name.as_ref()?.names.last().and_then(string)
+                }
+                Some(Node::ColumnRef(_) | Node::FuncCall(_)) => name_of(arg),
+                _ => None,
+            }
+        }
+        Node::AExpr(expression)
+            if AExprKind::try_from(expression.kind) != Ok(AExprKind::AexprNullif) =>
+        {
+            Some("?column?")
+        }
+        Node::AConst(_)
+        | Node::ParamRef(_)
+        | Node::BoolExpr(_)
+        | Node::NullTest(_)
+        | Node::BooleanTest(_) => Some("?column?"),
+        Node::CoalesceExpr(_) => Some("coalesce"),
         _ => None,
     }
 }

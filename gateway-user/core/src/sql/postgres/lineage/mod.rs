@@ -225,10 +225,6 @@ impl Masked {
 
     /// What the server says a column of a result is: none if it is no column of a table that the catalog has
     /// as such (a view's columns are none), else the mask that is for it, if one is.
-    #[expect(
-        clippy::option_option,
-        reason = "not known is not the same as not masked"
-    )]
     pub fn origin(&self, relation: u32, column: i16) -> Option<Option<Arc<Mask>>> {
         let relation = self.catalog.relation(relation)?;
         let table = matches!(relation.kind, RelationKind::Table | RelationKind::Foreign);

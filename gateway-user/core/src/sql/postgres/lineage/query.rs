@@ -207,7 +207,16 @@ impl Tracer<'_> {
                 _ => None,
             },
             Some(Node::ColumnRef(column)) => match strings(&column.fields).as_deref() {
-                Some([name]) => Some(fields.named(name)?.value),
+                Some([name]) => {
+                    let is = |field: &Field| field.name.as_deref() == Some(*name);
+                    if fields.open || fields.list.iter().any(is) {
+                        return Some(fields.named(name)?.value);
+                    }
+                    // One whose name is not known may be meant, or a column.
+                    let unnamed = fields.list.iter().filter(|field| field.name.is_none());
+                    unnamed.for_each(|field| self.probe(&field.value));
+                    None
+                }
                 _ => None,
             },
             _ => None,

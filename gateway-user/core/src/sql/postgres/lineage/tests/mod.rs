@@ -135,6 +135,10 @@ fn catalog() -> Catalog {
         kind: TypeKind::Base,
     };
     let types = vec![ty(INT4, "int4"), ty(TEXT, "text"), ty(JSONB, "jsonb")];
+    Catalog::new(relations, types, functions(), vec![])
+}
+
+fn functions() -> Vec<Function> {
     let function = |(name, oid): (&&str, u32)| Function {
         oid,
         schema: "pg_catalog".into(),
@@ -162,8 +166,7 @@ fn catalog() -> Catalog {
         "set_config",
         "upper",
     ];
-    let functions = functions.iter().zip(1000..).map(function).collect();
-    Catalog::new(relations, types, functions, vec![])
+    functions.iter().zip(1000..).map(function).collect()
 }
 
 fn masked() -> Masked {
