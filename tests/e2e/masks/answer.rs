@@ -125,15 +125,18 @@ impl Answer {
         }
     }
 
-    /// What must be the same with and without the gateway. Notices may be held back, and a notification
-    /// tells the sender's process.
+    /// What must be the same with and without the gateway. Notices may be held back, a notification tells
+    /// the sender's process, and tables that are made have numbers of their own.
     pub(crate) fn essence(&self) -> Vec<(char, String)> {
         let kept = self.without_notices().messages;
         kept.iter()
             .map(|message| {
-                let from = if message.tag == 'A' { 4 } else { 0 };
-                let body = message.body.get(from..).unwrap_or_default();
-                (message.tag, String::from_utf8_lossy(body).into_owned())
+                let body = match message.tag {
+                    'A' => message.body.get(4..).unwrap_or_default().to_vec(),
+                    'T' => without_tables(&message.body),
+                    _ => message.body.clone(),
+                };
+                (message.tag, String::from_utf8_lossy(&body).into_owned())
             })
             .collect()
     }
@@ -175,4 +178,18 @@ fn cells(body: &[u8]) -> Vec<Vec<u8>> {
         rest = after;
     }
     cells
+}
+
+/// A `RowDescription` without the numbers of the tables that columns are of.
+fn without_tables(body: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut rest = body.get(2..).unwrap_or_default();
+    while let Some(end) = rest.iter().position(|byte| *byte == 0) {
+        let (name, after) = rest.split_at(end + 1);
+        let (numbers, after) = after.split_at(after.len().min(18));
+        kept.extend(name);
+        kept.extend(numbers.get(4..).unwrap_or_default());
+        rest = after;
+    }
+    kept
 }

@@ -78,4 +78,13 @@ CREATE OPERATOR |+| (FUNCTION = beside, LEFTARG = text, RIGHTARG = text);
 CREATE FUNCTION changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE NOTICE 'changed %', NEW; RETURN NEW; END $$;
 CREATE TRIGGER changed BEFORE UPDATE ON customers FOR EACH ROW EXECUTE FUNCTION changed();
+-- Tables that do something with what is masked, when they change.
+CREATE TABLE parcels (id int, customer int, weight int, address text DEFAULT email_of(1));
+CREATE FUNCTION sent() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE NOTICE 'to %', email_of(NEW.customer); RETURN NEW; END $$;
+CREATE TRIGGER sent BEFORE INSERT ON parcels FOR EACH ROW EXECUTE FUNCTION sent();
+CREATE VIEW inbox AS SELECT id, body FROM notes;
+CREATE RULE told AS ON INSERT TO inbox DO INSTEAD SELECT email FROM customers;
+CREATE FUNCTION email_immutable(i int) RETURNS text LANGUAGE sql IMMUTABLE AS
+    'SELECT email FROM customers WHERE id = i';
 ANALYZE;

@@ -4,7 +4,7 @@
 //! indented go on with the one before. `-- NAME: OUTCOME, OUTCOME` has its own outcome where masks let
 //! predicates pass. Behind it in parentheses: `own`, it is tried in a database of its own, for it changes
 //! what is there; `simple`, by the simple protocol only. `--   shows: TEXT` is what tells a value, where
-//! none is there to be seen itself. `:database` is the database's name. `-- # TEXT` is a heading.
+//! none is there to be seen itself. `:database` and `:port` are where it is tried. `-- # TEXT` is a heading.
 
 /// How a row ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

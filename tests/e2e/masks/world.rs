@@ -1,5 +1,6 @@
 //! A server with the data of `schema.sql`, and the client that makes attempts.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
@@ -9,8 +10,8 @@ use gateway_tests::sandbox::Sandbox;
 use serde_json::json;
 
 use super::answer::Answer;
-use super::table::{Mode, Row};
-use crate::stage::client;
+use super::table::{Mode, Row, rows};
+use crate::stage::{client, direct};
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -51,17 +52,35 @@ pub(crate) fn server() -> &'static Postgres {
     &SERVER
 }
 
+/// What came of each attempt without the gateway.
+pub(crate) fn unguarded() -> &'static [Answer] {
+    static ANSWERS: LazyLock<Vec<Answer>> = LazyLock::new(|| {
+        let rows = rows();
+        let attempts = with_databases(&rows, "direct");
+        answers(&attempts, direct)
+    });
+    &ANSWERS
+}
+
 /// All rows in all their modes, with databases for them, which are new for each `run`.
+pub(crate) fn with_databases<'a>(rows: &'a [Row], run: &str) -> Vec<Attempt<'a>> {
+    let attempts = attempts(rows, run);
+    let databases: BTreeSet<&String> = attempts.iter().map(|attempt| &attempt.database).collect();
+    for database in databases {
+        let sql = format!("CREATE DATABASE {database} TEMPLATE masks_template");
+        server().admin_in("postgres", &sql).unwrap();
+    }
+    attempts
+}
+
+/// All rows in all their modes.
 pub(crate) fn attempts<'a>(rows: &'a [Row], run: &str) -> Vec<Attempt<'a>> {
     let mut attempts = Vec::new();
     let shared = format!("{SHARED}_{run}");
-    let mut databases = vec![shared.clone()];
     for (number, row) in rows.iter().enumerate() {
         for mode in &row.modes {
             let database = if row.is_own {
-                let own = format!("{shared}_{number}_{mode:?}").to_lowercase();
-                databases.push(own.clone());
-                own
+                format!("{shared}_{number}_{mode:?}").to_lowercase()
             } else {
                 shared.clone()
             };
@@ -71,10 +90,6 @@ pub(crate) fn attempts<'a>(rows: &'a [Row], run: &str) -> Vec<Attempt<'a>> {
                 database,
             });
         }
-    }
-    for database in databases {
-        let sql = format!("CREATE DATABASE {database} TEMPLATE masks_template");
-        server().admin_in("postgres", &sql).unwrap();
     }
     attempts
 }
@@ -114,7 +129,11 @@ pub(crate) fn answers(attempts: &[Attempt<'_>], run: impl Fn(&Command) -> Output
 
 fn line(attempt: &Attempt<'_>) -> String {
     let mode = format!("{:?}", attempt.mode).to_lowercase();
-    let named = |step: &String| step.replace(":database", &attempt.database);
+    let port = server().port().to_string();
+    let named = |step: &String| {
+        let step = step.replace(":database", &attempt.database);
+        step.replace(":port", &port)
+    };
     let steps: Vec<String> = attempt.row.steps.iter().map(named).collect();
     let job = json!({ "database": attempt.database, "mode": mode, "steps": steps });
     format!("{job}\n")

@@ -187,3 +187,77 @@ SELECT pg_read_file('/tmp/gateway-:database-attempt')
 CREATE SCHEMA mine
 CREATE TABLE mine.customers AS SELECT * FROM public.customers
 SELECT email FROM mine.customers
+-- ON CONFLICT takes what was there: refused
+BEGIN
+INSERT INTO customers (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = customers.email
+SELECT name FROM customers
+ROLLBACK
+-- ON CONFLICT under a condition: refused, oracle
+--   shows: INSERT 0 1
+BEGIN
+INSERT INTO customers (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET name = 'x' WHERE customers.email LIKE '%quokka%'
+ROLLBACK
+-- MERGE under a condition: refused, oracle
+--   shows: MERGE 1
+BEGIN
+MERGE INTO notes n USING customers c ON n.id = c.id WHEN MATCHED AND c.email LIKE '%quokka%' THEN UPDATE SET body = 'x'
+ROLLBACK
+-- MERGE joined by it: refused, oracle
+--   shows: MERGE 1
+BEGIN
+MERGE INTO orders o USING customers c ON o.id = 1 AND c.email LIKE '%quokka%' WHEN MATCHED THEN UPDATE SET note = 'x'
+ROLLBACK
+-- UPDATE into a column with another mask: refused
+BEGIN
+UPDATE customers SET profile = jsonb_build_object('x', email)
+SELECT profile FROM customers
+ROLLBACK
+-- UPDATE within a document: refused
+BEGIN
+UPDATE customers SET profile = profile -> 'contact'
+SELECT profile FROM customers
+ROLLBACK
+-- UPDATE by a subscript: refused
+BEGIN
+UPDATE customers SET profile['other'] = profile['contact']['email']
+SELECT profile FROM customers
+ROLLBACK
+-- UPDATE between tables with other masks: refused
+BEGIN
+UPDATE customers SET tags = ARRAY[email], token = md5(email)::uuid, email = ssn
+UPDATE customers SET email = 'x@y.' || 'needle' WHERE false
+SELECT email, name, upper(email) FROM customers
+DELETE FROM orders WHERE note IN (SELECT email FROM customers)
+INSERT INTO notes (body) SELECT email FROM customers
+SELECT body FROM notes
+ROLLBACK
+-- UPDATE in a CTE that returns: closed
+BEGIN
+WITH w AS (UPDATE customers SET name = name RETURNING email) SELECT email FROM w
+ROLLBACK
+-- DELETE in a CTE, kept: refused
+BEGIN
+WITH w AS (DELETE FROM vips RETURNING email) INSERT INTO notes (body) SELECT email FROM w
+SELECT body FROM notes
+ROLLBACK
+-- an array's element: refused
+BEGIN
+CREATE TEMP TABLE t (a text[])
+INSERT INTO t VALUES ('{}')
+UPDATE t SET a[1] = (SELECT email FROM customers WHERE id = 1)
+SELECT a FROM t
+ROLLBACK
+-- a default that reads it: closed
+BEGIN
+INSERT INTO parcels (id) VALUES (1) RETURNING address
+ROLLBACK
+-- a default that reads it, later: closed
+BEGIN
+INSERT INTO parcels (id, weight) VALUES (1, 2)
+SELECT address FROM parcels
+ROLLBACK
+-- a default in a new table: closed
+CREATE TEMP TABLE t (i int, e text DEFAULT email_of(1))
+INSERT INTO t (i) VALUES (1) RETURNING e
+-- a rule that answers: closed (simple)
+INSERT INTO inbox VALUES (1, 'x')

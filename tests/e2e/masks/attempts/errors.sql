@@ -45,6 +45,7 @@ SELECT (card::text || '00000000000')::int8 FROM customers
 SELECT card::int FROM customers WHERE id = 1
 -- a division by zero as a question: closed
 --   shows: division by zero
+--   shows: 22012
 SELECT 1 / CASE WHEN email LIKE '%quokka%' THEN 0 ELSE 1 END FROM customers
 -- a division by zero in WHERE: refused, oracle
 --   shows: division by zero
@@ -152,3 +153,7 @@ SELECT pg_temp.f(email) FROM customers WHERE id = 1
 DO $$BEGIN ASSERT false, (SELECT email FROM customers WHERE id = 1); END$$
 -- an exception caught and told: closed
 DO $$BEGIN PERFORM email::int FROM customers; EXCEPTION WHEN others THEN RAISE NOTICE '%', SQLERRM; END$$
+-- a trigger of another table that tells: closed
+BEGIN
+INSERT INTO parcels (id, customer, address) VALUES (1, 2, '')
+ROLLBACK

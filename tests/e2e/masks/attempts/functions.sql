@@ -53,6 +53,16 @@ SELECT spelled(t => email) FROM customers
 -- a function with VARIADIC: masked
 SELECT format('%s', VARIADIC ARRAY[email]) FROM customers
 
+-- a procedure that is given it: closed
+CALL tell(1, email_of(2))
+-- a plan with the value of a function: closed
+EXPLAIN (VERBOSE) SELECT email_immutable(1)
+-- a plan with the value of a function, as JSON: closed
+EXPLAIN (VERBOSE, FORMAT json) SELECT upper(email_immutable(1)), * FROM orders WHERE note <> email_immutable(1)
+-- a plan in the log: closed
+SET client_min_messages = log
+SET debug_print_plan = on
+SELECT email_immutable(1)
 -- # The server's own functions that read tables
 
 -- query_to_xml: closed
@@ -150,6 +160,22 @@ PREPARE p AS SELECT id FROM customers
 DISCARD ALL
 PREPARE p AS SELECT email FROM customers
 EXECUTE p
+-- a prepared statement that is given it: closed
+PREPARE p (text) AS SELECT $1
+EXECUTE p (email_of(1))
+-- a prepared statement that is given something made of it: closed
+PREPARE p (text, int) AS SELECT $2, reverse($1)
+EXECUTE p (upper(email_of(1)), 1)
+-- a prepared statement that keeps what it is given: closed
+BEGIN
+PREPARE p (text) AS INSERT INTO notes (body) VALUES ($1)
+EXECUTE p (email_of(1))
+SELECT body FROM notes
+ROLLBACK
+-- a prepared statement with a predicate of what it is given: closed
+--   shows: bingo
+PREPARE p (text) AS SELECT 'bingo' WHERE $1 LIKE '%quokka%'
+EXECUTE p (email_of(1))
 -- EXPLAIN EXECUTE: closed
 --   shows: actual rows=1
 PREPARE p AS SELECT 1 FROM ONLY customers WHERE email LIKE '%quokka%'
@@ -203,3 +229,9 @@ SELECT pg_read_file('/tmp/gateway-:database-attempt')
 -- COPY to a program: refused
 COPY (SELECT email FROM customers) TO PROGRAM 'cat > /tmp/gateway-:database-attempt'
 SELECT pg_read_file('/tmp/gateway-:database-attempt')
+-- COPY from a program that reads files: closed
+CHECKPOINT
+BEGIN
+COPY notes (body) FROM PROGRAM 'grep -a -h -o -r "needle-[a-z]*" base | sort -u'
+SELECT body FROM notes
+ROLLBACK

@@ -99,13 +99,13 @@ CREATE FUNCTION seen(text) RETURNS bool LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE
 CREATE POLICY p ON customers USING (seen(email))
 ALTER TABLE customers ENABLE ROW LEVEL SECURITY
 ALTER TABLE customers FORCE ROW LEVEL SECURITY
-CREATE ROLE masks_reader
-GRANT SELECT ON customers TO masks_reader
-SET ROLE masks_reader
+CREATE ROLE reader_of_:database
+GRANT SELECT ON customers TO reader_of_:database
+SET ROLE reader_of_:database
 SELECT id FROM customers
 RESET ROLE
-DROP OWNED BY masks_reader
-DROP ROLE masks_reader
+DROP OWNED BY reader_of_:database
+DROP ROLE reader_of_:database
 -- a generated column: closed (own)
 ALTER TABLE customers ADD COLUMN free text GENERATED ALWAYS AS (upper(email)) STORED
 SELECT free FROM customers
@@ -138,8 +138,8 @@ SELECT email FROM mine.customers
 ALTER SCHEMA public RENAME TO mine
 SELECT email FROM mine.customers
 -- another type: closed (own)
-ALTER TABLE notes ALTER COLUMN body TYPE text USING email_of(id)
-SELECT body FROM notes
+ALTER TABLE notes ALTER COLUMN data TYPE text USING email_of(id)
+SELECT data FROM notes
 -- a type of its own: closed (own)
 ALTER TABLE customers ALTER COLUMN profile TYPE text USING email
 SELECT profile FROM customers
@@ -191,6 +191,46 @@ SELECT 1
 --   shows: bingo
 DO $$BEGIN IF EXISTS (SELECT FROM customers WHERE email LIKE 'needle-q%') THEN RAISE NOTICE 'bin%', 'go'; END IF; END$$
 
+-- a table renamed as an index: closed (own)
+ALTER INDEX customers RENAME TO harmless
+SELECT upper(email) FROM harmless
+-- a view renamed over another: closed (own)
+ALTER VIEW people RENAME TO harmless
+SELECT upper(email) FROM harmless
+-- a column renamed as a view's: closed (own)
+ALTER VIEW people RENAME COLUMN email TO harmless
+SELECT upper(harmless) FROM people
+-- a type renamed that is a table: closed (own)
+ALTER TABLE customers RENAME CONSTRAINT grown_up TO harmless
+SELECT upper(email) FROM customers
+-- a partition with other bounds: closed (own)
+CREATE TABLE visits_2026 PARTITION OF visits FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')
+UPDATE visits SET day = '2026-02-02'
+SELECT upper(email) FROM visits_2026
+-- no more a child: closed (own)
+ALTER TABLE vips NO INHERIT customers
+SELECT upper(email) FROM vips
+-- a column dropped and made anew: closed (own)
+ALTER TABLE notes RENAME COLUMN body TO email
+SELECT upper(email) FROM customers
+-- pages by an extension: closed (own)
+CREATE EXTENSION pageinspect
+SELECT encode(get_raw_page('customers', 0), 'escape')
+-- a connection by an extension: closed (own)
+CREATE EXTENSION dblink
+SELECT e FROM dblink('host=127.0.0.1 port=:port user=app_trust dbname=:database', 'SELECT email FROM customers') AS t (e text)
+-- files by an extension: closed (own)
+CREATE EXTENSION file_fdw
+CREATE SERVER s FOREIGN DATA WRAPPER file_fdw
+CHECKPOINT
+CREATE FOREIGN TABLE f (t text) SERVER s OPTIONS (program 'grep -a -h -o -r "needle-[a-z]*" base')
+SELECT t FROM f
+-- the same database by a wrapper: closed (own)
+CREATE EXTENSION postgres_fdw
+CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw OPTIONS (dbname ':database', host '127.0.0.1', port ':port')
+CREATE USER MAPPING FOR CURRENT_USER SERVER s OPTIONS (user 'app_trust', password 'x', password_required 'false')
+CREATE FOREIGN TABLE f (email text) SERVER s OPTIONS (table_name 'customers')
+SELECT email FROM f
 -- # Names that are not what they seem
 
 -- the path: masked

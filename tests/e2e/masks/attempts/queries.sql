@@ -309,3 +309,160 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM ONLY custome
 -- a plan's guesses of rows: refused, oracle
 --   shows: rows=1
 EXPLAIN SELECT 1 FROM customers WHERE email > 'needle-r'
+-- # Questions that look like questions for NULL
+
+-- NULLIF is NULL: masked
+--   shows: t=true
+SELECT 't=' || (nullif(ssn, '987-65' || '-4320') IS NULL)::text FROM customers WHERE id = 1
+-- CASE is NULL: masked
+--   shows: t=false
+SELECT 't=' || ((CASE WHEN email LIKE '%quokka%' THEN 1 END) IS NULL)::text FROM customers WHERE id = 1
+-- a part is NULL: masked
+--   shows: t=false
+SELECT 't=' || (substring(email FROM 'needle-q') IS NULL)::text FROM customers WHERE id = 1
+-- a match is NULL: masked
+--   shows: t=false
+SELECT 't=' || (regexp_match(email, 'needle-q') IS NULL)::text FROM customers WHERE id = 1
+-- a member is NULL: masked
+--   shows: t=true
+SELECT 't=' || (jsonb_path_query_first(profile, '$.contact.email ? (@ starts with "needle-w")') IS NULL)::text FROM customers WHERE id = 1
+-- a row is NULL: masked
+--   shows: t=true
+SELECT 't=' || (ROW(nullif(ssn, '987-65' || '-4320')) IS NULL)::text FROM customers WHERE id = 1
+-- how many are NULL: masked
+--   shows: n=1
+SELECT 'n=' || num_nulls(nullif(ssn, '987-65' || '-4320')) FROM customers WHERE id = 1
+-- a column of a subquery is NULL: masked
+--   shows: t=true
+SELECT 't=' || (x IS NULL)::text FROM (SELECT nullif(ssn, '987-65' || '-4320') AS x FROM customers WHERE id = 1) s
+-- NULLIF is NULL, in WHERE: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM customers WHERE nullif(ssn, '987-65' || '-4320') IS NULL AND id = 1
+-- a column of a subquery is NULL, in WHERE: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM (SELECT substring(email FROM 'needle-q') AS x FROM customers) s WHERE x IS NOT NULL
+-- a column of a CTE is NULL, in WHERE: refused, oracle
+--   shows: bingo
+WITH s AS (SELECT substring(email FROM 'needle-q') AS x FROM customers) SELECT 'bingo' FROM s WHERE x IS NOT NULL
+-- count of what NULLIF leaves: closed
+--   shows: c=2
+SELECT 'c=' || count(nullif(ssn, '987-65' || '-4320')) FROM customers
+-- count of what CASE tells: closed
+--   shows: c=1
+SELECT 'c=' || count(CASE WHEN email LIKE '%quokka%' THEN 1 END) FROM customers
+-- count of a subquery's column: closed
+--   shows: c=1
+SELECT 'c=' || count(x) FROM (SELECT substring(email FROM 'needle-q') AS x FROM customers) s
+-- the type, where it is NULL: masked
+--   shows: t=
+SELECT 't=' || jsonb_typeof(profile #> '{contact,email}') FROM customers WHERE id = 1
+
+-- # What happens beside the result
+
+-- a sequence that goes on if it is so: closed
+--   shows: v=99
+SELECT setval('counter', 98) IS NULL
+SELECT CASE WHEN email LIKE '%quokka%' THEN nextval('counter') END FROM customers
+SELECT 'v=' || last_value FROM counter
+-- a sequence that goes on, by OR: closed
+--   shows: v=100
+SELECT setval('counter', 98) IS NULL
+SELECT email NOT LIKE '%quokka%' OR nextval('counter') > 0 FROM customers
+SELECT 'v=' || last_value FROM counter
+-- a sequence that goes on, by COALESCE: closed
+--   shows: v=99
+SELECT setval('counter', 98) IS NULL
+SELECT coalesce(nullif(length(email), 28), nextval('counter')) FROM customers WHERE id = 1
+SELECT 'v=' || last_value FROM counter
+-- a sequence that goes on, by an aggregate: closed
+--   shows: v=99
+SELECT setval('counter', 98) IS NULL
+SELECT count(nextval('counter')) FILTER (WHERE email LIKE '%quokka%') FROM customers
+SELECT 'v=' || last_value FROM counter
+-- a notification if it is so: closed
+--   shows: bingo
+LISTEN gossip
+SELECT CASE WHEN email LIKE '%quokka%' THEN pg_notify('gossip', 'bingo') END IS NULL FROM customers
+SELECT 1
+-- a notice if it is so: closed
+--   shows: bingo
+SELECT CASE WHEN email LIKE '%quokka%' THEN notice('bingo') END FROM customers
+-- an error if it is so: closed
+--   shows: bingo
+SELECT CASE WHEN email LIKE '%quokka%' THEN fail('bingo') END FROM customers
+-- a row written if it is so: closed
+--   shows: bingo
+BEGIN
+SELECT CASE WHEN email LIKE '%quokka%' THEN keep('bingo') END FROM customers
+SELECT body FROM notes
+ROLLBACK
+-- a setting if it is so: closed
+--   shows: bingo
+SELECT CASE WHEN email LIKE '%quokka%' THEN set_config('my.note', 'bin' || 'go', false) END IS NULL FROM customers
+SHOW my.note
+-- a seed for chance: refused
+--   shows: r=0.35552457935958426
+SELECT setseed(ascii(email) / 1000.0) IS NULL FROM customers WHERE id = 1
+SELECT 'r=' || random()
+
+-- # More ways to decide on rows
+
+-- WHERE over a materialised view: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM mailing WHERE email LIKE '%quokka%'
+-- WHERE over a child: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM vips WHERE ssn = '987-65' || '-5555'
+-- WHERE over a partition: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM visits_2024 WHERE email LIKE '%quokka%'
+-- WHERE over what a view makes: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM made WHERE loud LIKE '%QUOKKA%'
+-- WHERE over rows of a function: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM everybody() WHERE email LIKE '%quokka%'
+-- JOIN with rows of a function: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM orders o JOIN listed() l ON l.what LIKE '%quokka%' WHERE o.id = 1
+-- WHERE of a JSON row: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM customers c WHERE row_to_json(c)::text LIKE '%quokka%'
+-- WHERE of a compared row: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM customers WHERE (id, ssn) = (1, '987-65' || '-4320')
+-- WHERE of rows in a list: refused, oracle
+--   shows: bingo
+SELECT 'bingo' FROM customers WHERE (id, ssn) IN ((1, '987-65' || '-4320'), (7, ''))
+-- ORDER BY a row: refused, oracle
+--   shows: AnnBobCidDee
+SELECT name FROM customers c ORDER BY c
+-- ORDER BY an alias: refused
+SELECT email AS id FROM customers ORDER BY id
+-- DISTINCT rows: closed
+SELECT DISTINCT c FROM customers c
+-- GROUP BY a row: refused, closed
+SELECT c::text FROM customers c GROUP BY c
+-- EXCEPT as a question: refused, oracle
+--   shows: c=0
+SELECT 'c=' || count(*) FROM (SELECT '987-65' || '-4320' EXCEPT SELECT ssn FROM customers) s
+-- OFFSET: refused, oracle
+--   shows: Bob
+SELECT name FROM customers ORDER BY id OFFSET (SELECT length(email) / 28 FROM customers WHERE id = 1) LIMIT 1
+-- FETCH FIRST: refused, oracle
+--   shows: SELECT 2
+SELECT id FROM customers FETCH FIRST (SELECT length(email) / 14 FROM customers WHERE id = 1) ROWS ONLY
+-- a sample as large: refused, oracle
+--   shows: c=12
+SELECT 'c=' || count(*) FROM orders TABLESAMPLE bernoulli ((SELECT CASE WHEN email LIKE '%quokka%' THEN 100 ELSE 0 END FROM customers WHERE id = 1))
+-- a window's frame: closed
+--   shows: c=3
+SELECT 'c=' || count(*) OVER (ORDER BY id ROWS (SELECT length(email) / 14 FROM customers WHERE id = 1) PRECEDING) FROM orders
+-- a cycle by it: closed
+--   shows: c=1
+WITH RECURSIVE r (i, e) AS (SELECT id, email FROM ONLY customers WHERE id = 1 UNION ALL SELECT c.id, c.email FROM r JOIN ONLY customers c ON c.id = r.i) CYCLE e SET looped USING path SELECT 'c=' || count(*) FROM r WHERE NOT looped
+-- a search by it: closed
+WITH RECURSIVE r (i, e) AS (SELECT id, email FROM ONLY customers WHERE id = 1 UNION ALL SELECT i + 1, e FROM r WHERE i < 3) SEARCH DEPTH FIRST BY e SET place SELECT place FROM r
+-- how much is copied: refused, oracle
+--   shows: COPY 1
+COPY (SELECT id FROM customers WHERE email LIKE '%quokka%') TO STDOUT

@@ -292,7 +292,7 @@ SELECT 1
 SELECT 2
 -- a lock that another session holds: refused
 \other SELECT pg_advisory_lock(card) FROM customers WHERE id = 1
-SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory'
+SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 \other SELECT pg_advisory_unlock_all()
 -- a wide result: masked
 \parse - SELECT o.*, c.*, o.*, c.email, c.* FROM customers c JOIN orders o ON o.id = c.id
