@@ -49,11 +49,13 @@ impl Tracer<'_> {
             | Node::GroupingFunc(_)
             | Node::CurrentOfExpr(_) => Value::clean(),
             Node::AExpr(expression) => self.operation(expression, scope),
-            Node::BoolExpr(expression) => self.values(&expression.args, scope),
+            Node::BoolExpr(expression) => self.deciding(|| self.values(&expression.args, scope)),
             Node::BooleanTest(test) => Value::mixed([&self.maybe(test.arg.as_deref(), scope)]),
             Node::NullTest(test) => self.null_test(test, scope),
-            Node::CaseExpr(case) => self.case(case, scope),
-            Node::CoalesceExpr(expression) => self.values(&expression.args, scope),
+            Node::CaseExpr(case) => self.deciding(|| self.case(case, scope)),
+            Node::CoalesceExpr(expression) => {
+                self.deciding(|| self.values(&expression.args, scope))
+            }
             Node::MinMaxExpr(expression) => {
                 let args = self.values(&expression.args, scope);
                 self.apply(&operator(self, &["<"]), &[args])
@@ -372,6 +374,9 @@ impl Tracer<'_> {
     /// What a function, operator or cast makes of what it is given.
     pub(super) fn apply(&self, does: &Call, given: &[Value]) -> Value {
         let mixed = Value::mixed(given);
+        if *does != Call::Pure {
+            self.act();
+        }
         match does {
             Call::Pure => mixed,
             Call::Keeps => {

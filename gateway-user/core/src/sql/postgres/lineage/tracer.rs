@@ -46,6 +46,8 @@ pub(super) struct Tracer<'a> {
     steps: Cell<usize>,
     depth: Cell<u32>,
     missing: Cell<bool>,
+    /// How often something was called so far that does more than computing a value.
+    deeds: Cell<usize>,
     effects: RefCell<Effects>,
     /// Texts of the catalog's whose traces are needed and not there yet.
     needed: RefCell<Vec<(Box<str>, SearchPath)>>,
@@ -68,6 +70,7 @@ impl<'a> Tracer<'a> {
             steps: Cell::new(MAX_STEPS),
             depth: Cell::new(0),
             missing: Cell::new(false),
+            deeds: Cell::new(0),
             effects: RefCell::default(),
             needed: RefCell::default(),
         }
@@ -186,6 +189,22 @@ impl<'a> Tracer<'a> {
     pub(super) fn lost_relation(&self) -> Fields {
         self.touch();
         Fields::unknown()
+    }
+
+    /// Something is called that does more than computing a value.
+    pub(super) fn act(&self) {
+        self.deeds.set(self.deeds.get().saturating_add(1));
+    }
+
+    /// What is computed in parts that are not all gone through: if something is done in one of them, whether
+    /// it is done tells what decides.
+    pub(super) fn deciding(&self, parts: impl FnOnce() -> Value) -> Value {
+        let before = self.deeds.get();
+        let value = parts();
+        if self.deeds.get() != before {
+            self.probe(&value);
+        }
+        value
     }
 
     /// Something masked is touched.

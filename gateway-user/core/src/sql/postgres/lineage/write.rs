@@ -6,6 +6,7 @@ use super::scope::{Item, Scope};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 use super::{Masks, Output};
+use crate::mask::{Kind, Mask};
 
 /// Where the relation that is written stands in what `RETURNING *` is.
 #[derive(Clone, Copy)]
@@ -276,7 +277,9 @@ impl Tracer<'_> {
             return;
         }
         let same = match field.as_ref().map(|field| &field.value.output) {
-            Some(Output::Copy(mask)) => value.masks == Masks::Known(vec![mask.name.clone()]),
+            Some(Output::Copy(mask)) => {
+                value.masks == Masks::Known(vec![mask.name.clone()]) && stays_hidden(mask, value)
+            }
             _ => false,
         };
         if !same {
@@ -347,4 +350,11 @@ impl Tracer<'_> {
         items.extend(states);
         self.targets(&clause.exprs, &Scope::within(scope, items))
     }
+}
+
+/// Whether a mask hides what it hid when this is put into a column of it. What is made of a value may show
+/// more: other letters come first, other members are where none is masked.
+fn stays_hidden(mask: &Mask, value: &Value) -> bool {
+    let hides_all = matches!(mask.kind, Kind::Full | Kind::Null) && mask.json.is_empty();
+    hides_all || matches!(value.output, Output::Copy(_))
 }

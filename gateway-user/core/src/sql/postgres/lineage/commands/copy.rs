@@ -5,7 +5,7 @@ use pg_query::protobuf::{self, node::Node};
 use super::named::{Named, is_none};
 use crate::sql::postgres::lineage::routines::{returned, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
-use crate::sql::postgres::lineage::{Columns, CopyFormat, CopyKind, Outputs, Statement};
+use crate::sql::postgres::lineage::{Columns, CopyFormat, CopyKind, Masks, Outputs, Statement};
 use crate::sql::postgres::walk::{constant, string};
 
 /// What a `COPY` does.
@@ -102,9 +102,14 @@ fn types(
 
 fn from(copy: &protobuf::CopyStmt, node: &protobuf::Node, tracer: &Tracer) -> Statement {
     let named = Named::in_statement(tracer, node);
+    // A file or a program of the server may hold anything.
+    let of_client = copy.filename.is_empty() && !copy.is_program;
     Statement {
-        touches: !is_none(&named.all()),
-        copied: named.code,
+        touches: !of_client || !is_none(&named.all()),
+        copied: match of_client {
+            true => named.code,
+            false => Masks::Unknown,
+        },
         writes: written(copy, tracer).map_or(Columns::Unknown, Columns::Known),
         ..Statement::default()
     }

@@ -67,11 +67,16 @@ fn held(command: &Node, tracer: &Tracer) -> Statement {
             let name = Name::Cursor(declare.portalname.as_str().into());
             makes(name, declare.query.as_deref(), tracer)
         }
-        Node::ExecuteStmt(execute) => Statement {
-            outputs: Outputs::Unknown,
-            runs: Some(Name::Prepared(execute.name.as_str().into())),
-            ..tracer.arguments(&execute.params)
-        },
+        Node::ExecuteStmt(execute) => {
+            // What was told of the statement was told without knowing what it is given.
+            let given = tracer.arguments(&execute.params);
+            Statement {
+                copied: union(given.copied, returned(&given.outputs)),
+                outputs: Outputs::Unknown,
+                runs: Some(Name::Prepared(execute.name.as_str().into())),
+                ..given
+            }
+        }
         Node::FetchStmt(fetch) => Statement {
             outputs: match fetch.ismove {
                 true => Outputs::Clean,
@@ -150,8 +155,8 @@ fn leaves_meanings(command: &Node) -> bool {
                 ObjectType::ObjectRole,
                 ObjectType::ObjectDatabase,
                 ObjectType::ObjectTablespace,
+                // Not `ALTER INDEX`: the server renames tables by it too.
                 ObjectType::ObjectSequence,
-                ObjectType::ObjectIndex,
             ],
         ),
         Node::DropStmt(_)

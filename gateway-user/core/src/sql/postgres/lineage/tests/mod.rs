@@ -1,5 +1,6 @@
 //! What statements do with masked columns: a small catalog, and a table of statements.
 
+mod deeds;
 mod statements;
 mod wrapped;
 

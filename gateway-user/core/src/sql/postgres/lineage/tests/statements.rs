@@ -429,7 +429,7 @@ pub(super) const TABLE: &[(&str, &str, &str, &str)] = &[
         "",
         "",
     ),
-    ("UPDATE customers SET email = lower(email)", "clean", "", ""),
+    ("UPDATE customers SET email = email", "clean", "", ""),
     ("UPDATE customers SET name = email", "clean", "", "emails"),
     (
         "UPDATE customers SET name = 'x' WHERE email = 'y' RETURNING old.email, new.name",
