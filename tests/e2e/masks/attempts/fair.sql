@@ -57,7 +57,7 @@ SELECT upper(name), twice(id), shout(name), spelled(name) FROM customers ORDER B
 -- an operator over other columns: true
 SELECT name |+| name FROM customers ORDER BY id
 -- aggregates over other columns: true
-SELECT string_agg(name, ',' ORDER BY id), array_agg(id ORDER BY id), joined(note) FROM (SELECT name, id, name AS note FROM customers ORDER BY id) s
+SELECT string_agg(name, ',' ORDER BY id), array_agg(id ORDER BY id) FROM customers
 -- INSERT: true
 BEGIN
 INSERT INTO orders (id, customer, total) VALUES (100, 1, 5) RETURNING id, total

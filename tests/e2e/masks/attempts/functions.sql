@@ -10,19 +10,19 @@ SELECT email_of(1)
 SELECT email_standard(1)
 -- a function in PL/pgSQL that reads it: closed
 SELECT email_plpgsql(1)
--- a function in FROM: masked
+-- a function in FROM: refused, masked
 SELECT * FROM email_of(1)
--- a function of rows: masked
+-- a function of rows: refused, masked
 SELECT * FROM everybody()
 -- a function of rows as a value: masked
 SELECT everybody()
 -- a column of a function of rows: masked
 SELECT (everybody()).email
--- a function with a table: masked
+-- a function with a table: refused, masked
 SELECT what FROM listed()
--- a function of records: masked
+-- a function of records: refused, masked
 SELECT * FROM named() AS n (a text, b text)
--- output parameters: masked
+-- output parameters: refused, masked
 SELECT * FROM one_of(1)
 -- an output parameter: masked
 SELECT (one_of(1)).what

@@ -63,9 +63,9 @@ SELECT json_agg(email), jsonb_agg(c) FROM customers c
 SELECT json_object_agg(id, email) FROM customers
 -- xmlagg: masked
 SELECT xmlagg(xmlelement(name e, email)) FROM customers
--- an aggregate of one's own: masked
+-- an aggregate of one's own: refused
 SELECT joined(email) FROM customers
--- an aggregate with a filter: masked
+-- an aggregate with a filter: refused, masked
 --   shows: bingo
 SELECT CASE count(*) FILTER (WHERE email LIKE '%quokka%') WHEN 1 THEN 'bingo' END FROM customers
 -- bool_or: masked
@@ -73,11 +73,11 @@ SELECT CASE count(*) FILTER (WHERE email LIKE '%quokka%') WHEN 1 THEN 'bingo' EN
 SELECT CASE WHEN bool_or(email LIKE '%quokka%') THEN 'bingo' END FROM customers
 -- bit_and: masked
 SELECT bit_and(card) FROM customers WHERE id = 1
--- mode: masked
+-- mode: refused, masked
 SELECT mode() WITHIN GROUP (ORDER BY email) FROM customers
--- percentile: masked
+-- percentile: refused, masked
 SELECT percentile_disc(0) WITHIN GROUP (ORDER BY email) FROM customers
--- a rank of a guess: masked
+-- a rank of a guess: refused, masked
 --   shows: r=2
 SELECT 'r=' || rank('needle-p') WITHIN GROUP (ORDER BY email) FROM customers
 -- first_value: masked
@@ -93,7 +93,7 @@ SELECT id || '=' || count(*) OVER (PARTITION BY email) FROM customers
 -- a named window: closed
 --   shows: 4=1
 SELECT id || '=' || rank() OVER w FROM customers WINDOW w AS (ORDER BY email)
--- an aggregate in an order: masked
+-- an aggregate in an order: refused, masked
 --   shows: BobAnn
 SELECT string_agg(name, '' ORDER BY email DESC) FROM customers WHERE id < 3
 
@@ -174,7 +174,7 @@ SELECT name FROM customers ORDER BY ssn DESC NULLS LAST LIMIT 3
 -- ORDER BY a number: refused, oracle
 --   shows: Cid
 SELECT name, email IS NULL FROM customers ORDER BY email LIKE '%quokka%'
--- ORDER BY its place: refused
+-- ORDER BY its place: refused, masked
 SELECT email FROM customers ORDER BY 1
 -- ORDER BY a guess: refused, oracle
 --   shows: Ann
@@ -255,13 +255,13 @@ SELECT j.q FROM (orders o JOIN customers c ON c.id = o.customer) AS j (a, b, c, 
 SELECT email FROM customers FULL JOIN newsletter USING (email)
 -- LATERAL that returns it: masked
 SELECT l.x FROM customers c, LATERAL (SELECT c.email AS x) l
--- a function in FROM: masked
+-- a function in FROM: refused, masked
 SELECT * FROM customers c, upper(c.email)
--- several functions in FROM: masked
+-- several functions in FROM: refused, masked
 SELECT r.* FROM customers c, ROWS FROM (upper(c.email), unnest(c.tags)) AS r
--- an XML table: masked
+-- an XML table: refused, masked
 SELECT x.e FROM XMLTABLE('//email' PASSING query_to_xml('SELECT email FROM customers', false, false, '') COLUMNS e text PATH '.') x
--- an XML table of values: masked
+-- an XML table of values: refused, masked
 SELECT x.e FROM customers c, XMLTABLE('/a' PASSING xmlelement(name a, c.email) COLUMNS e text PATH '.') x
 -- a query for update: masked
 SELECT email FROM customers FOR UPDATE
@@ -437,7 +437,7 @@ SELECT 'bingo' FROM customers WHERE (id, ssn) IN ((1, '987-65' || '-4320'), (7, 
 -- ORDER BY a row: refused, oracle
 --   shows: AnnBobCidDee
 SELECT name FROM customers c ORDER BY c
--- ORDER BY an alias: refused
+-- ORDER BY an alias: refused, masked
 SELECT email AS id FROM customers ORDER BY id
 -- DISTINCT rows: closed
 SELECT DISTINCT c FROM customers c
