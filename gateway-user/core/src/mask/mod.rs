@@ -73,7 +73,7 @@ pub enum Otherwise {
 }
 
 /// Which columns a mask is for. A column is meant if a pattern of each list that is not empty matches.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
     /// Globs over `schema.table.column`.
     pub columns: Vec<Glob>,
@@ -82,7 +82,7 @@ pub struct Selector {
 }
 
 /// A `[[mask]]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mask {
     /// Its name.
     pub name: MaskName,
@@ -98,7 +98,7 @@ pub struct Mask {
 
 /// The masks that apply in one session, in the order in which they are written: of those that are for a
 /// column the first counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MaskSet {
     masks: Vec<Arc<Mask>>,
 }

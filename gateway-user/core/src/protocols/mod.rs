@@ -26,6 +26,7 @@ use crate::facts::Facts;
 use crate::held::Shown;
 use crate::ids::AskId;
 use crate::refusal::Refusal;
+use crate::sql::postgres::lineage::Masked;
 
 /// So much of a message that needs a look is held in memory, in bytes; what is behind it streams.
 pub const GATHER_LIMIT: usize = 1 << 20;
@@ -127,6 +128,9 @@ pub enum Step {
     Discard(usize),
     /// So many bytes are replaced on their way to the other side.
     Replace(usize, Bytes),
+    /// So many bytes of the client go to the server, and before them a whole housekeeping frame of the
+    /// codec's own.
+    Precede(Bytes, usize),
     /// So many bytes are answered to the side that they came from.
     Answer(usize, Bytes),
     /// An action needs a decision: nothing more of the client is read before [`Codec::allowed`],
@@ -271,6 +275,15 @@ pub trait Codec: Send {
 
     /// What the server has finished since the last call.
     fn report(&mut self) -> Option<Report>;
+
+    /// Values are to be masked: nothing is asked for before [`Codec::masked`] says which.
+    fn expect_masks(&mut self);
+
+    /// The database of which it is to be found out, maybe again, what is masked: once.
+    fn wants_masks(&mut self) -> Option<String>;
+
+    /// This is masked from now on.
+    fn masked(&mut self, masked: Option<Arc<Masked>>);
 
     /// A handshake with `side` is done.
     ///

@@ -9,10 +9,12 @@ mod ending;
 mod hold;
 mod inbound;
 pub mod ledger;
+mod masking;
 mod meter;
 pub mod opaque;
 pub mod outbox;
 mod record;
+mod speaking;
 mod steps;
 
 use std::sync::Arc;
@@ -32,13 +34,12 @@ use crate::event::{Event, Leg, SessionEnd, Tls};
 use crate::facts::{Facts, Stage};
 use crate::flow::Flow;
 use crate::held::{HeldAction, Withdrawal};
-use crate::ids::AskId;
+use crate::ids::{AskId, ResourceName};
+use crate::mask::MaskSet;
 use crate::policy::budget::Counts;
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
-use crate::protocols::{
-    Ask, Codec, CodecOptions, Fatal, Framed, Report, Side, Step, Then, TlsInfo,
-};
+use crate::protocols::{Ask, Codec, CodecOptions, Fatal, Framed, Side, Step, Then, TlsInfo};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 
@@ -60,6 +61,8 @@ pub struct Session {
     ledger: Ledger,
     /// In a box: most sessions have no budget.
     meter: Box<Meter>,
+    /// What is masked, as policy has it.
+    masks: Arc<MaskSet>,
     /// The ask that waits until people decide: nothing more is taken from the client before.
     held: Option<Held>,
     /// A word to the client whose turn has not come.
@@ -108,6 +111,7 @@ impl Session {
             outbox,
             ledger,
             meter,
+            masks: Arc::default(),
             held: None,
             notice: None,
             handshaking: false,
@@ -142,6 +146,11 @@ impl Session {
     /// Whether taking `more` bytes from the client may mean to judge a text of more than `long`.
     pub fn may_take_long(&self, more: usize, long: usize) -> bool {
         self.client.len() + more > long && self.client.rest.is_done() && !self.codec.takes_data()
+    }
+
+    /// The resource that it is about.
+    pub fn resource(&self) -> Option<&ResourceName> {
+        self.flow.resource.as_ref()
     }
 
     /// Whether the session's own start has been decided: the client has said who it is.
@@ -235,6 +244,9 @@ impl Session {
         self.engine = engine;
         let accounts = self.engine.accounts(&self.subject, &self.flow);
         self.meter.change(accounts, now);
+        if is_new && self.dialed {
+            self.choose_masks();
+        }
         if is_new || !self.waits_as_before() {
             self.decide_again();
         }
@@ -362,6 +374,11 @@ impl Session {
                 self.outbox.act(Action::IssueKey { issued, real });
                 self.replace(side, len, &bytes, input)
             }
+            Step::Precede(own, len) => {
+                let sent = self.outbox.own(&own, self.protocol);
+                debug_assert!(sent, "a codec says nothing but what is declared");
+                self.pass(side, len, input)
+            }
             Step::Answer(len, bytes) => {
                 self.outbox.reply(&bytes);
                 len
@@ -432,6 +449,7 @@ impl Session {
             }
             Then::Dial => {
                 self.dialed = true;
+                self.choose_masks();
                 self.outbox.act(Action::Dial);
             }
             Then::Forward | Then::Prepare => {}
@@ -453,39 +471,5 @@ impl Session {
             self.end(SessionEnd::Refused, Some(Fatal::Refused(refusal)));
         }
         self.codec.refused(id, refusal);
-    }
-
-    /// Sends what the codec has to say itself, and records what the server finished.
-    fn speak(&mut self) {
-        if self.held.is_some() && self.codec.is_overtaken() {
-            // There is nothing to say to the client: the server has.
-            let _dealt_with = self.take_back(Withdrawal::Overtaken);
-        }
-        while let Some(report) = self.codec.report() {
-            self.outbox.record(match report {
-                Report::Outcome(outcome) => Event::Outcome(outcome),
-                Report::LoggedIn(login) => Event::Login(login),
-                Report::Found(found) => Event::Found(found),
-                Report::Server(error) => Event::Server(error),
-            });
-        }
-        if self.closed {
-            return;
-        }
-        while let Some(bytes) = self.codec.inject() {
-            let sent = self.outbox.own(&bytes, self.protocol);
-            debug_assert!(sent, "a codec says nothing but what is declared");
-        }
-        // An answer of the gateway's own never goes into the middle of one of the server's.
-        while self.server.rest.is_done()
-            && let Some(bytes) = self.codec.answer()
-        {
-            self.outbox.reply(&bytes);
-        }
-        if self.server.rest.is_done()
-            && let Some(notice) = self.notice.take()
-        {
-            self.outbox.reply(&notice);
-        }
     }
 }

@@ -7,12 +7,14 @@
 //! every codec.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::descriptor::Protocol;
 use crate::event::{Event, SessionEnd};
 use crate::held::{HeldAction, Withdrawal};
+use crate::mask::MaskSet;
 use crate::policy::decision::Permit;
 use crate::protocols::CancelKey;
 
@@ -24,6 +26,13 @@ pub enum Action {
     /// Send what is waiting for the client, then do the server's side of a TLS handshake with it.
     /// These bytes of the handshake have been read already.
     StartTls(Bytes),
+    /// Find out what these masks come to in this database of the server; the answer goes to the session.
+    FindMasked {
+        /// What is masked.
+        masks: Arc<MaskSet>,
+        /// The database.
+        database: String,
+    },
     /// Have people decide on this; the answer goes to the session.
     Hold(Box<HeldAction>),
     /// What was held needs no answer any more.

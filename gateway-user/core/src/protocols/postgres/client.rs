@@ -9,9 +9,11 @@ use bytes::Bytes;
 
 use super::attributes as slot;
 use super::codec::{Asked, PostgresCodec};
+use super::masking::Tracing;
 use super::names::Resolved;
 use super::pipeline::{Pending, Prepared, Tally};
 use super::reply;
+use super::resolve::refers_to_names;
 use super::script::{self, Effect, Script};
 use super::wire::{self, Head, server_name};
 use crate::cursor::Cursor;
@@ -71,7 +73,7 @@ impl PostgresCodec {
                     b'Q' => self.query(head, gather, body),
                     b'P' => self.parse(head, gather, body),
                     b'B' => self.bind(head, gather, body),
-                    b'E' => self.execute(head, body),
+                    b'E' => self.execute(head, message, body),
                     b'D' => self.describe(head, body),
                     b'C' => self.close(head, body),
                     _ => self.function_call(head, gather, body),
@@ -146,8 +148,14 @@ impl PostgresCodec {
         let Some(units) = self.resolve(&script) else {
             return Ok(self.wait_for_server());
         };
+        let tracing = self.trace(whole.then_some(text), &self.session());
+        if tracing.waits() {
+            return Ok(None);
+        }
+        let traced = tracing.known();
+        let units = Self::with_masks(units, traced.as_ref());
         let text = Some(Bytes::copy_from_slice(text));
-        self.asked = Some(Asked::Query(script, Arc::clone(&units)));
+        self.asked = Some(Asked::Query(script, Arc::clone(&units), traced));
         Ok(Some(self.ask(
             head,
             gather,
@@ -178,9 +186,14 @@ impl PostgresCodec {
         let Some(units) = self.resolve(&script) else {
             return Ok(self.wait_for_server());
         };
+        let session = self.session();
+        let tracing = self.trace(whole.then_some(text), &session);
+        if tracing.waits() {
+            return Ok(None);
+        }
+        let units = Self::with_masks(units, tracing.known().as_ref());
         let units = named(units, name);
         let text = Bytes::copy_from_slice(text);
-        let session = self.session();
         let draft = Prepared {
             ask: None,
             // Of one that is not held whole nothing is known.
@@ -189,6 +202,7 @@ impl PostgresCodec {
             session,
             script,
             units: Arc::clone(&units),
+            made: None,
         };
         self.asked = Some(Asked::Parse(server_name(name).into(), draft));
         Ok(Some(self.ask(
@@ -225,7 +239,12 @@ impl PostgresCodec {
         let Some(prepared) = self.revised(prepared, name) else {
             return Ok(self.wait_for_server());
         };
-        let (units, of) = (Arc::clone(&prepared.units), prepared.ask);
+        let tracing = self.trace_prepared(&prepared);
+        if tracing.waits() {
+            return Ok(None);
+        }
+        let units = Self::with_masks(Arc::clone(&prepared.units), tracing.known().as_ref());
+        let of = prepared.ask;
         self.asked = Some(Asked::Bind(server_name(portal).into(), prepared));
         Ok(Some(self.ask(
             head,
@@ -272,58 +291,93 @@ impl PostgresCodec {
         }))
     }
 
-    fn execute(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
+    fn execute(
+        &mut self,
+        head: Head,
+        frame: &[u8],
+        mut body: Cursor<'_>,
+    ) -> Result<Option<Step>, CodecError> {
         let portal = body.cstr().ok_or(CUT)?;
         if body.u32().is_none() || !body.rest().is_empty() {
             return Err(CUT);
         }
-        match self
+        let found = self
             .portals
-            .resolve(portal, self.pipeline.portal(server_name(portal)))
-        {
+            .resolve(portal, self.pipeline.portal(server_name(portal)));
+        match found {
             Resolved::Undecided => Ok(self.wait_for_server()),
             Resolved::Known(bound) => {
+                let tracing = self.trace_prepared(&bound.prepared);
                 let script = Arc::clone(&bound.prepared.script);
                 if refers_to_names(&script) {
                     // What the names stand for may have changed since the portal was bound.
                     let Some(units) = self.resolve(&script) else {
                         return Ok(self.wait_for_server());
                     };
-                    self.asked = Some(Asked::Execute(Some(script), Arc::clone(&units)));
-                    let request = Request {
-                        request: "Execute",
-                        text: None,
-                        of: None,
-                        units,
-                        then: Then::Forward,
-                    };
-                    return Ok(Some(self.ask(head, head.len, request)));
+                    return Ok(self.ask_execute(head, frame, portal, Some(script), units, tracing));
+                }
+                if tracing.waits() {
+                    return Ok(None);
                 }
                 match bound.prepared.text {
                     Some(_) => self.expect_changes(&script, &bound.prepared.units),
                     None => self.expect_unsettled(&bound.prepared.units),
                 }
                 (self.executed, self.sent_since_ready) = (true, true);
-                self.pipeline
-                    .push(Pending::Execute(Tally::new(bound.ask), Some(script)));
-                Ok(Some(Step::Pass(head.len)))
+                let traced = tracing.known();
+                let asks = traced.as_ref().is_some_and(|traced| !traced.is_clean());
+                if asks {
+                    self.pipeline.push(Pending::Fields);
+                }
+                let tally = Tally::of(bound.ask, traced);
+                self.pipeline.push(Pending::Execute(tally, Some(script)));
+                Ok(Some(match asks {
+                    true => Step::Precede(reply::describe_portal(portal), head.len),
+                    false => Step::Pass(head.len),
+                }))
             }
             Resolved::Unknown => {
+                let tracing = self.trace_cursor(portal);
                 let units = self
                     .cursors
                     .known(portal)
                     .unwrap_or_else(|| Prepared::unknown().units);
-                self.asked = Some(Asked::Execute(None, Arc::clone(&units)));
-                let request = Request {
-                    request: "Execute",
-                    text: None,
-                    of: None,
-                    units,
-                    then: Then::Forward,
-                };
-                Ok(Some(self.ask(head, head.len, request)))
+                Ok(self.ask_execute(head, frame, portal, None, units, tracing))
             }
         }
+    }
+
+    /// Asks whether a portal may run that was not judged when it was bound. Where its rows are masked the
+    /// gateway's own question for their columns goes before it.
+    fn ask_execute(
+        &mut self,
+        head: Head,
+        frame: &[u8],
+        portal: &[u8],
+        script: Option<Arc<Script>>,
+        units: Arc<[FactSet]>,
+        tracing: Tracing,
+    ) -> Option<Step> {
+        if tracing.waits() {
+            return None;
+        }
+        let traced = tracing.known();
+        let units = Self::with_masks(units, traced.as_ref());
+        let asks = traced.as_ref().is_some_and(|traced| !traced.is_clean());
+        self.asked = Some(Asked::Execute(script, Arc::clone(&units), traced));
+        let request = Request {
+            request: "Execute",
+            text: None,
+            of: None,
+            units,
+            then: Then::Forward,
+        };
+        let mut step = self.ask(head, head.len, request);
+        if let (true, Step::Ask(ask)) = (asks, &mut step) {
+            let both = [&reply::describe_portal(portal)[..], frame].concat();
+            ask.instead = Some(both.into());
+        }
+        Some(step)
     }
 
     fn describe(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
@@ -360,7 +414,13 @@ impl PostgresCodec {
         mut body: Cursor<'_>,
     ) -> Result<Option<Step>, CodecError> {
         let units = script::function_call(body.u32().ok_or(CUT)?);
-        self.asked = Some(Asked::Call(Arc::clone(&units)));
+        let tracing = self.trace_call(&units);
+        if tracing.waits() {
+            return Ok(None);
+        }
+        let traced = tracing.known();
+        let units = Self::with_masks(units, traced.as_ref());
+        self.asked = Some(Asked::Call(Arc::clone(&units), traced));
         Ok(Some(self.ask(
             head,
             gather,
@@ -397,61 +457,6 @@ impl PostgresCodec {
             instead: None,
         }))
     }
-
-    /// The units of what an `EXECUTE` runs. The server looks its names up again if the search path
-    /// has changed since it was prepared.
-    fn units_now(&self, prepared: &Prepared) -> Arc<[FactSet]> {
-        if prepared.session.search_path == self.session.search_path {
-            return Arc::clone(&prepared.units);
-        }
-        script::with_path_changed(&prepared.units, &prepared.session.search_path)
-    }
-
-    /// The units of a script, with what its `EXECUTE`s and `FETCH`es refer to in their place.
-    /// `None` where that depends on answers which are still to come.
-    fn resolve(&self, script: &Script) -> Option<Arc<[FactSet]>> {
-        if !refers_to_names(script) {
-            return Some(Arc::clone(&script.units));
-        }
-        if self.pipeline.defines_names() {
-            return None;
-        }
-        let mut decided = true;
-        let units = script.resolve(|reference| match reference {
-            Effect::Execute { name } => {
-                let name = name.as_bytes();
-                match self.statements.resolve(name, self.pipeline.statement(name)) {
-                    Resolved::Known(prepared) => Some(self.units_now(&prepared)),
-                    Resolved::Unknown => None,
-                    Resolved::Undecided => {
-                        decided = false;
-                        None
-                    }
-                }
-            }
-            Effect::Fetch { cursor } => match self
-                .portals
-                .resolve(cursor.as_bytes(), self.pipeline.portal(cursor.as_bytes()))
-            {
-                Resolved::Known(bound) => Some(Arc::clone(&bound.prepared.units)),
-                Resolved::Unknown => self.cursors.known(cursor.as_bytes()),
-                Resolved::Undecided => {
-                    decided = false;
-                    None
-                }
-            },
-            _ => None,
-        });
-        decided.then_some(units)
-    }
-}
-
-/// Whether what the script does depends on what names stand for when it runs.
-pub(super) fn refers_to_names(script: &Script) -> bool {
-    script
-        .effects
-        .iter()
-        .any(|effect| matches!(effect, Effect::Execute { .. } | Effect::Fetch { .. }))
 }
 
 /// The units of a statement that is prepared under `name`.

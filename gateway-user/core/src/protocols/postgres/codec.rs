@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::attributes;
 use super::cache::ScriptCache;
 use super::login::LoggingIn;
+use super::masking::{Made, Masking, Traced};
 use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
 use super::reply;
@@ -18,11 +19,12 @@ use super::script::{self, Effect, Script};
 use super::shown;
 use super::startup::Startup;
 use crate::budget::Amounts;
-use crate::facts::FactSet;
+use crate::facts::{Fact, FactSet};
 use crate::held::Shown;
 use crate::ids::AskId;
 use crate::protocols::{Codec, CodecError, CodecOptions, Fatal, Report, Side, Step, TlsInfo};
 use crate::refusal::Refusal;
+use crate::sql::postgres::lineage::Masked;
 use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
 
 /// Where the conversation is.
@@ -43,13 +45,13 @@ pub(super) enum Phase {
 pub(super) enum Asked {
     Connect,
     Cancel,
-    /// With the units as they were judged.
-    Query(Arc<Script>, Arc<[FactSet]>),
+    /// With the units as they were judged, and what is masked.
+    Query(Arc<Script>, Arc<[FactSet]>, Option<Traced>),
     Parse(Box<[u8]>, Prepared),
     Bind(Box<[u8]>, Arc<Prepared>),
     /// Likewise, where a script is known.
-    Execute(Option<Arc<Script>>, Arc<[FactSet]>),
-    Call(Arc<[FactSet]>),
+    Execute(Option<Arc<Script>>, Arc<[FactSet]>, Option<Traced>),
+    Call(Arc<[FactSet]>, Option<Traced>),
 }
 
 /// The codec.
@@ -105,6 +107,21 @@ pub(super) struct PostgresCodec {
     pub(super) logging_in: Option<LoggingIn>,
     /// The server would have bound SCRAM to its TLS channel, which ends at the gateway.
     pub(super) binding_removed: bool,
+    /// Whether and what is masked.
+    pub(super) masking: Masking,
+    /// That is to be found out, and nobody was asked yet.
+    pub(super) wants_masks: bool,
+    /// It was found out anew because a message names what was not known.
+    pub(super) missed: bool,
+    /// What cursors return that SQL has declared.
+    pub(super) made_cursors: Names<Made>,
+    /// Something ran since the last `ReadyForQuery` that may change what names mean in the database.
+    pub(super) defines: bool,
+    /// Something like that waits for its transaction to end.
+    pub(super) defined: bool,
+    /// Part of it may have given names that were known another meaning: what they mean is not known until
+    /// it is over.
+    pub(super) renames: bool,
 }
 
 impl PostgresCodec {
@@ -143,6 +160,13 @@ impl PostgresCodec {
             server_end_point: None,
             logging_in: None,
             binding_removed: false,
+            masking: Masking::Off,
+            wants_masks: false,
+            missed: false,
+            made_cursors: Names::default(),
+            defines: false,
+            defined: false,
+            renames: false,
         }
     }
 
@@ -157,6 +181,8 @@ impl PostgresCodec {
     /// This is about to run. From here on unqualified names may be looked up elsewhere, and texts
     /// be read otherwise: what follows in the pipeline runs after it.
     pub(super) fn expect_changes(&mut self, script: &Script, units: &[FactSet]) {
+        self.defines |= script::may_define(units);
+        self.renames |= script::may_rename(units);
         for effect in &script.effects {
             match effect {
                 Effect::SearchPathChanged => self.path_changes(),
@@ -169,6 +195,8 @@ impl PostgresCodec {
 
     /// The same for units that are run by a name and not by their text.
     pub(super) fn expect_unsettled(&mut self, units: &[FactSet]) {
+        self.defines |= script::may_define(units);
+        self.renames |= script::may_rename(units);
         let unsettled = script::unsettled(units);
         if unsettled.search_path {
             self.path_changes();
@@ -198,7 +226,7 @@ impl PostgresCodec {
     /// What was asked for is answered with this error.
     fn turn_down(&mut self, error: Bytes) {
         match self.asked.take() {
-            Some(Asked::Query(..) | Asked::Call(_)) => {
+            Some(Asked::Query(..) | Asked::Call(..)) => {
                 self.pipeline.push(Pending::RefusedQuery(error));
             }
             Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..)) => {
@@ -250,10 +278,10 @@ impl Codec for PostgresCodec {
 
     fn shown(&self, frame: &[u8]) -> Option<Shown> {
         match self.asked.as_ref()? {
-            Asked::Query(script, _) => shown::query(script, frame),
+            Asked::Query(script, ..) => shown::query(script, frame),
             Asked::Bind(_, prepared) => shown::bound(prepared, frame),
             // What these run is known by its kind alone.
-            Asked::Execute(..) | Asked::Call(_) => None,
+            Asked::Execute(..) | Asked::Call(..) => None,
             Asked::Connect | Asked::Cancel | Asked::Parse(..) => None,
         }
     }
@@ -268,9 +296,9 @@ impl Codec for PostgresCodec {
                 self.phase = Phase::Authenticating;
                 Pending::Startup(ask)
             }
-            Some(Asked::Query(script, units)) => {
+            Some(Asked::Query(script, units, traced)) => {
                 self.expect_changes(&script, &units);
-                Pending::Query(Tally::new(ask), script)
+                Pending::Query(Tally::of(ask, traced), script)
             }
             Some(Asked::Parse(name, draft)) => Pending::Parse(
                 name,
@@ -282,17 +310,21 @@ impl Codec for PostgresCodec {
             Some(Asked::Bind(portal, prepared)) => {
                 Pending::Bind(portal, Arc::new(Bound { ask, prepared }))
             }
-            Some(Asked::Execute(script, units)) => {
+            Some(Asked::Execute(script, units, traced)) => {
                 match &script {
                     Some(script) => self.expect_changes(script, &units),
                     None => self.expect_unsettled(&units),
                 }
                 self.executed = true;
-                Pending::Execute(Tally::new(ask), script)
+                if traced.as_ref().is_some_and(|traced| !traced.is_clean()) {
+                    // Its frame has the question in front.
+                    self.pipeline.push(Pending::Fields);
+                }
+                Pending::Execute(Tally::of(ask, traced), script)
             }
-            Some(Asked::Call(units)) => {
+            Some(Asked::Call(units, traced)) => {
                 self.expect_unsettled(&units);
-                Pending::Call(Tally::new(ask))
+                Pending::Call(Tally::of(ask, traced))
             }
             Some(Asked::Cancel) | None => {
                 self.phase = Phase::Over;
@@ -341,6 +373,23 @@ impl Codec for PostgresCodec {
 
     fn report(&mut self) -> Option<Report> {
         self.reports.pop_front()
+    }
+
+    fn expect_masks(&mut self) {
+        self.masking = Masking::Waiting;
+        self.wants_masks = true;
+    }
+
+    fn wants_masks(&mut self) -> Option<String> {
+        let wants = std::mem::take(&mut self.wants_masks);
+        match self.connection.fact(attributes::DATABASE) {
+            Fact::Text(database) if wants => Some(database.to_string()),
+            _ => None,
+        }
+    }
+
+    fn masked(&mut self, masked: Option<Arc<Masked>>) {
+        self.masking = masked.map_or(Masking::Off, Masking::On);
     }
 
     fn tls_started(&mut self, side: Side, info: &TlsInfo) -> Result<(), CodecError> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::masking::{Made, Results, Traced};
 use super::path::Answer;
 use super::script::{self, Effect, Script};
 use crate::event::Outcome;
@@ -18,17 +19,28 @@ use crate::protocols::CodecError;
 use crate::sql::postgres::Session;
 
 /// What is known of a running statement's result so far.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Tally {
     /// What the recording will say.
     pub(super) outcome: Outcome,
+    /// What is masked of it; none where nothing is.
+    pub(super) results: Option<Box<Results>>,
 }
 
 impl Tally {
+    /// Nothing has come back yet of what does this.
+    pub(super) fn of(ask: AskId, traced: Option<Traced>) -> Self {
+        Self {
+            results: traced.map(|traced| Box::new(Results::new(traced))),
+            ..Self::new(ask)
+        }
+    }
+
     /// Nothing has come back yet.
     pub(super) fn new(ask: AskId) -> Self {
         Self {
             outcome: Outcome::new(ask),
+            results: None,
         }
     }
 }
@@ -50,6 +62,8 @@ pub(super) struct Prepared {
     pub(super) script: Arc<Script>,
     /// What it was judged by.
     pub(super) units: Arc<[FactSet]>,
+    /// What it returns, where SQL has made it.
+    pub(super) made: Option<Made>,
 }
 
 impl Prepared {
@@ -64,11 +78,17 @@ impl Prepared {
             session: Session::default(),
             script,
             units,
+            made: None,
         }
     }
 
     /// Prepared by SQL's `PREPARE` in a script.
-    pub(super) fn by_sql(ask: AskId, by: &Script, units: Arc<[FactSet]>) -> Self {
+    pub(super) fn by_sql(
+        ask: AskId,
+        by: &Script,
+        units: Arc<[FactSet]>,
+        made: Option<Made>,
+    ) -> Self {
         let session = Session {
             search_path: by.search_path.clone(),
             ..Session::default()
@@ -77,6 +97,7 @@ impl Prepared {
             ask: Some(ask),
             units,
             session,
+            made,
             ..Self::unknown()
         }
     }
@@ -112,6 +133,8 @@ pub(super) enum Pending {
     Bind(Box<[u8]>, Arc<Bound>),
     /// `Describe`: `RowDescription` or `NoData`. Of a statement its name, as the server cuts it.
     Describe(Option<Box<[u8]>>),
+    /// The gateway's own `Describe` of the portal that runs next, to mask its rows.
+    Fields,
     /// `Execute`: `CommandComplete`, `EmptyQueryResponse` or `PortalSuspended`. The script is the
     /// statement's, where it is known.
     Execute(Tally, Option<Arc<Script>>),
@@ -156,6 +179,11 @@ impl Pending {
             Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => Some(tally),
             _ => None,
         }
+    }
+
+    /// What is masked of what it returns.
+    pub(super) fn results(&mut self) -> Option<&mut Results> {
+        self.tally()?.results.as_deref_mut()
     }
 
     /// What the recording will say of it so far, where an ask stands behind it.

@@ -128,9 +128,19 @@ pub fn ready(status: u8) -> Bytes {
     message(b'Z', &[status])
 }
 
+/// `FunctionCallResponse` with NULL.
+pub fn null_result() -> Bytes {
+    message(b'V', &[0xff; 4])
+}
+
 /// `Flush`: makes the server answer what it has so far.
 pub fn flush() -> Bytes {
     message(b'H', &[])
+}
+
+/// `Describe` of a portal.
+pub fn describe_portal(portal: &[u8]) -> Bytes {
+    message(b'D', &[b"P", portal, b"\0"].concat())
 }
 
 /// An `Execute` of a portal that does not exist. The server answers with an error, rolls its

@@ -6,13 +6,16 @@
 use std::sync::Arc;
 
 use super::codec::{Asked, Phase, PostgresCodec};
+use super::masking::{Masking, Traced, notification};
 use super::pipeline::{Pending, Prepared};
+use super::reply;
 use super::script::{self, Effect, Script};
 use super::wire::{self, Head};
 use crate::cursor::Cursor;
 use crate::event::{Outcome, ServerError};
 use crate::ids::AskId;
 use crate::protocols::{CodecError, GATHER_LIMIT, Report, Step};
+use crate::sql::postgres::lineage::Named;
 use crate::sql::postgres::{Encoding, Strings};
 
 /// Completion tags of one ask that the recording names; more are only counted.
@@ -31,7 +34,18 @@ impl PostgresCodec {
         if self.answers_path(head.tag) {
             return self.path_answer(head, input);
         }
+        let masked = match head.tag {
+            b'D' => self.masked_rows(head, input)?,
+            b'd' => self.masked_copy(head, input)?,
+            _ => None,
+        };
+        if let Some(step) = masked {
+            return Ok(step);
+        }
+        let masks = !matches!(self.masking, Masking::Off);
         let gather = match head.tag {
+            b'N' if masks => head.len.min(ERROR_GATHER),
+            b'T' | b'H' | b'A' if masks => head.len.min(GATHER_LIMIT),
             b'E' => head.len.min(ERROR_GATHER),
             b'C' | b'Z' | b'S' | b'G' | b'W' | b't' => head.len.min(GATHER_LIMIT),
             _ => 0,
@@ -41,22 +55,48 @@ impl PostgresCodec {
         };
         let mut body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
         match head.tag {
+            b'V' if self.hides_call() => {
+                self.data(head);
+                return Ok(Some(Step::Replace(head.len, reply::null_result())));
+            }
             b'D' | b'd' | b'V' => self.data(head),
             b'1' | b'2' | b'3' => self.confirmed(),
-            b'T' | b'n' => {
-                if matches!(self.pipeline.head(), Some(Pending::Describe(_))) {
+            b'T' | b'n' => match self.pipeline.head() {
+                Some(Pending::Describe(_)) => {
                     self.pipeline.pop();
                 }
-            }
+                Some(Pending::Fields) => {
+                    self.pipeline.pop();
+                    if head.tag == b'T' {
+                        self.rows_described(body)?;
+                    }
+                    return Ok(Some(Step::Discard(head.len)));
+                }
+                _ if head.tag == b'T' => self.rows_described(body)?,
+                _ => {}
+            },
             b'C' => self.completed(body.cstr().unwrap_or_default()),
             b'I' => self.completed(b""),
             b's' => self.finish_execute(),
-            b'H' => self.copy_out = true,
             b'G' | b'W' => {
                 self.copy_in = true;
                 self.pipeline.copy_in()?;
             }
             b'E' => return Ok(Some(self.error(head, body))),
+            b'N' => {
+                if let Some(told) = self.withheld(head.tag, body) {
+                    return Ok(Some(Step::Replace(head.len, told)));
+                }
+            }
+            b'A' if masks => {
+                let told = notification(body);
+                let told = told.ok_or(CodecError::Server("invalid NotificationResponse"))?;
+                return Ok(Some(Step::Replace(head.len, told)));
+            }
+            b'H' => {
+                self.copy_out = true;
+                self.copies_out(body)?;
+            }
             b'Z' => {
                 let status = body
                     .u8()
@@ -65,15 +105,14 @@ impl PostgresCodec {
             }
             b'S' => self.reported(body),
             b't' => self.described(body),
-            // Copying out ends; notices, notifications; authentication and version during
-            // start-up.
-            b'c' | b'N' | b'A' | b'R' | b'K' | b'v' => {}
+            // Copying out ends; notifications; authentication and version during start-up.
+            b'c' | b'A' | b'R' | b'K' | b'v' => {}
             _ => return Err(CodecError::Server("sent a message of unknown type")),
         }
         Ok(Some(Step::Pass(head.len)))
     }
 
-    fn data(&mut self, head: Head) {
+    pub(super) fn data(&mut self, head: Head) {
         // A row that is copied is one, too.
         if head.tag != b'V' {
             self.returned.rows += 1;
@@ -87,6 +126,12 @@ impl PostgresCodec {
             tally.outcome.bytes_out +=
                 u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
         }
+    }
+
+    /// Whether what a function that was called by its number returns is masked.
+    fn hides_call(&mut self) -> bool {
+        let results = self.pipeline.head().and_then(Pending::results);
+        results.is_some_and(|results| !results.traced().is_clean())
     }
 
     /// A `Parse`, `Bind` or `Close` has come true.
@@ -151,19 +196,28 @@ impl PostgresCodec {
                     .push(String::from_utf8_lossy(tag).into_owned());
             }
         }
+        if let Some(results) = head.results() {
+            results.next();
+        }
         if let Pending::Execute(tally, Some(script)) = head {
             let (ask, script) = (tally.outcome.ask, Arc::clone(script));
-            self.follow(&script, ask);
+            let traced = tally
+                .results
+                .as_ref()
+                .map(|results| results.traced().clone());
+            self.follow(&script, ask, traced.as_ref());
         }
         self.finish_execute();
     }
 
     /// SQL that changes what names mean has run.
-    fn follow(&mut self, script: &Script, ask: AskId) {
+    fn follow(&mut self, script: &Script, ask: AskId, traced: Option<&Traced>) {
+        self.remember_cursors(script, traced);
         for effect in &script.effects {
             match effect {
                 Effect::Prepare { name, units } => {
-                    let prepared = Prepared::by_sql(ask, script, Arc::clone(units));
+                    let made = traced.and_then(|it| it.made(&Named::Prepared(name.clone())));
+                    let prepared = Prepared::by_sql(ask, script, Arc::clone(units), made);
                     let bytes = prepared.bytes();
                     self.statements
                         .confirm(name.as_bytes(), Arc::new(prepared), bytes);
@@ -250,9 +304,20 @@ impl PostgresCodec {
     }
 
     fn error(&mut self, head: Head, fields: Cursor<'_>) -> Step {
-        let error = server_error(fields);
+        if matches!(self.pipeline.head(), Some(Pending::Fields)) {
+            // It says of the gateway's question what it would have said of what was to run.
+            self.pipeline.pop();
+        }
+        let told = self.withheld(head.tag, fields);
+        let error = match &told {
+            Some(told) => server_error(Cursor::new(told.get(wire::HEAD..).unwrap_or_default())),
+            None => server_error(fields),
+        };
         (self.copy_in, self.copy_out) = (false, false);
-        let pass = Step::Pass(head.len);
+        let pass = match told {
+            Some(told) => Step::Replace(head.len, told),
+            None => Step::Pass(head.len),
+        };
         let mut failed = None;
         let answer = match self.pipeline.head() {
             None | Some(Pending::Sync) => {
@@ -318,7 +383,8 @@ impl PostgresCodec {
                 if tally.outcome.error.is_some() {
                     self.give_up(&script);
                 } else {
-                    self.follow(&script, tally.outcome.ask);
+                    let traced = tally.results.as_ref().map(|results| results.traced());
+                    self.follow(&script, tally.outcome.ask, traced);
                 }
                 // A simple query takes the place of the unnamed statement.
                 self.statements.forget(b"");
@@ -331,6 +397,12 @@ impl PostgresCodec {
                     "was ready before everything was answered",
                 ));
             }
+        }
+        if self.defines || self.defined && status == b'I' {
+            self.definitions_changed();
+            self.defined = status != b'I';
+            self.defines &= !self.pipeline.is_settled();
+            self.renames &= self.defines || self.defined;
         }
         if self.pipeline.is_settled() {
             self.reading_changes = false;

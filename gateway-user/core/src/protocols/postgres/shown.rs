@@ -5,8 +5,8 @@
 //! are those of the server's `typreceive` functions.
 
 use super::attributes as slot;
-use super::client::refers_to_names;
 use super::pipeline::Prepared;
+use super::resolve::refers_to_names;
 use super::script::Script;
 use super::wire;
 use crate::cursor::Cursor;

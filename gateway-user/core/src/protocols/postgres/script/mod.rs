@@ -6,6 +6,7 @@
 //! [`Script::resolve`] for what an `EXECUTE` or `FETCH` in the text will run. `masks` adds what becomes of
 //! masked columns, where some are.
 
+mod definitions;
 mod masks;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::sql::postgres::{
     Analysis, DECIDE_PATH, Names, SearchPath, Session, Setting, Unit, analyse,
 };
 
+pub use self::definitions::{may_define, may_rename};
 pub use self::masks::with_masks;
 
 /// A change of the session's state which later statements depend on.

@@ -1,0 +1,365 @@
+//! What is masked of what the server sends.
+//!
+//! Before a message is judged, its text is traced (`crate::sql::postgres::lineage`): which masks it touches
+//! are facts for policy, and what it returns is kept with it until its rows come. `rows` masks these, `copied`
+//! what `COPY … TO STDOUT` writes, `withheld` errors and notices. INVARIANT: while masks apply, a row passes
+//! only if its columns are known, and each that is not clean was masked.
+
+mod copied;
+mod rows;
+mod withheld;
+
+use std::sync::Arc;
+
+use super::codec::PostgresCodec;
+use super::names::Resolved;
+use super::pipeline::{Pending, Prepared};
+use super::script::{self, Script};
+use super::wire::server_name;
+use crate::facts::{Fact, FactSet};
+use crate::protocols::CodecError;
+use crate::sql::postgres::Session;
+use crate::sql::postgres::lineage::{Columns, Masked, Masks, Named, Outputs, Statement, Trace};
+
+pub(super) use rows::Results;
+pub(super) use withheld::notification;
+
+use super::attributes as slot;
+
+/// Whether and what is masked in a session.
+#[derive(Debug, Default)]
+pub(super) enum Masking {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Something, and what that comes to in this database is being found out: nothing is judged before.
+    Waiting,
+    /// This.
+    On(Arc<Masked>),
+}
+
+/// What the statements of one message do with masked columns.
+#[derive(Clone, Debug)]
+pub(super) struct Traced {
+    masked: Arc<Masked>,
+    statements: Arc<[Known]>,
+}
+
+/// What is known of one statement.
+#[derive(Clone, Debug)]
+enum Known {
+    /// It is this one of a text.
+    Of(Arc<Trace>, usize),
+    /// It runs this.
+    Runs(Arc<Statement>),
+    /// Nothing.
+    Unknown,
+}
+
+/// What a name stands for that SQL has made.
+#[derive(Clone, Debug)]
+pub(super) struct Made {
+    masked: Arc<Masked>,
+    statement: Arc<Statement>,
+}
+
+/// What becomes of a message before it is judged.
+#[derive(Debug)]
+pub(super) enum Tracing {
+    /// Nothing is masked.
+    Off,
+    /// It has to wait until it is known what is masked.
+    Wait,
+    /// This is what it does.
+    Known(Traced),
+}
+
+impl Traced {
+    fn masked(&self) -> &Arc<Masked> {
+        &self.masked
+    }
+
+    fn statement(&self, index: usize) -> Option<&Statement> {
+        match self.statements.get(index)? {
+            Known::Of(trace, index) => trace.statements.get(*index),
+            Known::Runs(statement) => Some(statement),
+            Known::Unknown => None,
+        }
+    }
+
+    /// Nothing is known of what it does.
+    fn unknown(masked: &Arc<Masked>) -> Self {
+        Self {
+            masked: Arc::clone(masked),
+            statements: Arc::new([Known::Unknown]),
+        }
+    }
+
+    /// What it makes under this name.
+    pub(super) fn made(&self, name: &Named) -> Option<Made> {
+        let statements = (0..self.statements.len()).rev();
+        let mut makes = statements.filter_map(|index| self.statement(index)?.makes.as_ref());
+        let made = makes.find(|made| made.name == *name)?;
+        Some(Made {
+            masked: Arc::clone(&self.masked),
+            statement: Arc::clone(&made.statement),
+        })
+    }
+
+    /// Whether the first statement returns nothing that is masked.
+    pub(super) fn is_clean(&self) -> bool {
+        let outputs = self.statement(0).map(|statement| &statement.outputs);
+        matches!(outputs, Some(Outputs::Clean))
+    }
+
+    /// Units with the facts about masks.
+    pub(super) fn facts(&self, units: &[FactSet]) -> Arc<[FactSet]> {
+        let unknown = unknown();
+        let statements: Vec<&Statement> = (0..self.statements.len())
+            .map(|index| self.statement(index).unwrap_or(&unknown))
+            .collect();
+        script::with_masks(units, &statements)
+    }
+}
+
+/// A statement of which nothing is known.
+fn unknown() -> Statement {
+    Statement {
+        outputs: Outputs::Unknown,
+        touches: true,
+        probed: Masks::Unknown,
+        copied: Masks::Unknown,
+        reads: Columns::Unknown,
+        writes: Columns::Unknown,
+        ..Statement::default()
+    }
+}
+
+impl Tracing {
+    pub(super) fn known(self) -> Option<Traced> {
+        match self {
+            Self::Known(traced) => Some(traced),
+            Self::Off | Self::Wait => None,
+        }
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Wait)
+    }
+}
+
+impl PostgresCodec {
+    /// What is known may be too old, or nothing is: it is to be found out.
+    fn ask_masks(&mut self) {
+        self.masking = Masking::Waiting;
+        self.wants_masks = true;
+    }
+
+    /// What is masked, if that is known; asks for it where it is not.
+    fn masked_now(&mut self) -> Option<Arc<Masked>> {
+        match &self.masking {
+            Masking::On(masked) if masked.is_current() => return Some(Arc::clone(masked)),
+            Masking::On(_) => self.ask_masks(),
+            Masking::Off | Masking::Waiting => {}
+        }
+        None
+    }
+
+    /// What a text does with masked columns; none of the text is known where it is not held whole.
+    pub(super) fn trace(&mut self, text: Option<&[u8]>, session: &Session) -> Tracing {
+        if matches!(self.masking, Masking::Off) {
+            return Tracing::Off;
+        }
+        let Some(masked) = self.masked_now() else {
+            return Tracing::Wait;
+        };
+        let Some(text) = text.filter(|_| !self.renames) else {
+            return Tracing::Known(Traced::unknown(&masked));
+        };
+        let trace = masked.trace(text, session);
+        if trace.missing && !self.missed {
+            // What it names may be newer than what is known.
+            self.missed = true;
+            self.ask_masks();
+            return Tracing::Wait;
+        }
+        self.missed = false;
+        // What comes after it in the same text is run when names mean something else.
+        let changes = trace.statements.len() > 1 && {
+            let script = self.scripts.script(text, session);
+            let moves =
+                |effect: &script::Effect| matches!(effect, script::Effect::SearchPathChanged);
+            script::may_rename(&script.units) || script.effects.iter().any(moves)
+        };
+        if changes {
+            return Tracing::Known(Traced::unknown(&masked));
+        }
+        Tracing::Known(self.followed(&masked, &trace))
+    }
+
+    /// What a prepared statement does with masked columns.
+    pub(super) fn trace_prepared(&mut self, prepared: &Prepared) -> Tracing {
+        if let Some(text) = &prepared.text {
+            let session = Session {
+                search_path: self.session().search_path,
+                ..prepared.session.clone()
+            };
+            return self.trace(Some(text), &session);
+        }
+        if matches!(self.masking, Masking::Off) {
+            return Tracing::Off;
+        }
+        let Some(masked) = self.masked_now() else {
+            return Tracing::Wait;
+        };
+        let known = match self.renames {
+            true => Known::Unknown,
+            false => runs(prepared.made.as_ref(), &masked),
+        };
+        Tracing::Known(Traced {
+            masked,
+            statements: Arc::new([known]),
+        })
+    }
+
+    /// What the cursor of this name returns, where SQL has declared it.
+    pub(super) fn trace_cursor(&mut self, name: &[u8]) -> Tracing {
+        if matches!(self.masking, Masking::Off) {
+            return Tracing::Off;
+        }
+        let Some(masked) = self.masked_now() else {
+            return Tracing::Wait;
+        };
+        let known = runs(self.made_cursors.known(name).as_ref(), &masked);
+        Tracing::Known(Traced {
+            masked,
+            statements: Arc::new([known]),
+        })
+    }
+
+    /// What a function that is called by its number does: only those of large objects are known.
+    pub(super) fn trace_call(&mut self, units: &[FactSet]) -> Tracing {
+        let named = units
+            .iter()
+            .all(|unit| matches!(unit.fact(slot::FUNCTION), Fact::Names(_)));
+        match self.trace(None, &Session::default()) {
+            Tracing::Known(traced) if named => Tracing::Known(Traced {
+                statements: Arc::new([Known::Runs(Arc::new(Statement::default()))]),
+                ..traced
+            }),
+            other => other,
+        }
+    }
+
+    /// A trace, with what is run by name in the place of what runs it.
+    fn followed(&self, masked: &Arc<Masked>, trace: &Arc<Trace>) -> Traced {
+        let statements = trace.statements.iter().enumerate();
+        let statements = statements.map(|(index, statement)| {
+            let Some(name) = &statement.runs else {
+                return Known::Of(Arc::clone(trace), index);
+            };
+            let before = trace.statements.get(..index).unwrap_or_default();
+            let makes = before.iter().rev().filter_map(|it| it.makes.as_ref());
+            let mut makes = makes.filter(|made| made.name == *name);
+            match makes.next() {
+                Some(made) => Known::Runs(Arc::clone(&made.statement)),
+                None => self.named(name, masked),
+            }
+        });
+        Traced {
+            masked: Arc::clone(masked),
+            statements: statements.collect(),
+        }
+    }
+
+    /// What a name stands for that was given by an earlier message.
+    fn named(&self, name: &Named, masked: &Arc<Masked>) -> Known {
+        let prepared = match name {
+            Named::Prepared(name) => {
+                let name = name.as_bytes();
+                self.statements
+                    .resolve(name, self.pipeline.statement(server_name(name)))
+            }
+            Named::Cursor(name) => {
+                let name = name.as_bytes();
+                match self
+                    .portals
+                    .resolve(name, self.pipeline.portal(server_name(name)))
+                {
+                    Resolved::Known(bound) => Resolved::Known(Arc::clone(&bound.prepared)),
+                    Resolved::Undecided => Resolved::Undecided,
+                    Resolved::Unknown => {
+                        return runs(self.made_cursors.known(name).as_ref(), masked);
+                    }
+                }
+            }
+        };
+        let Resolved::Known(prepared) = prepared else {
+            return Known::Unknown;
+        };
+        let Some(text) = &prepared.text else {
+            return runs(prepared.made.as_ref(), masked);
+        };
+        let session = Session {
+            search_path: self.session().search_path,
+            ..prepared.session.clone()
+        };
+        let trace = masked.trace(text, &session);
+        match trace.statements.first() {
+            // What it runs in turn is not followed further.
+            Some(statement) if statement.runs.is_none() => Known::Of(trace, 0),
+            _ => Known::Unknown,
+        }
+    }
+
+    /// Units with the facts about masks, where something is masked.
+    pub(super) fn with_masks(units: Arc<[FactSet]>, traced: Option<&Traced>) -> Arc<[FactSet]> {
+        match traced {
+            Some(traced) => traced.facts(&units),
+            None => units,
+        }
+    }
+
+    /// SQL has made what these effects name: what that returns is remembered.
+    pub(super) fn remember_cursors(&mut self, script: &Script, traced: Option<&Traced>) {
+        for effect in &script.effects {
+            let script::Effect::Declare { cursor, .. } = effect else {
+                continue;
+            };
+            match traced.and_then(|traced| traced.made(&Named::Cursor(cursor.clone()))) {
+                Some(made) => self.made_cursors.confirm(cursor.as_bytes(), made, 256),
+                None => self.made_cursors.forget(cursor.as_bytes()),
+            }
+        }
+    }
+
+    /// Something ran that may have changed what names mean in this database.
+    pub(super) fn definitions_changed(&mut self) {
+        if let Masking::On(masked) = &self.masking {
+            masked.outdate();
+        }
+    }
+
+    /// What is known of the data that comes now; none where nothing is masked of it.
+    fn expected(&mut self) -> Result<Option<&mut Results>, CodecError> {
+        let masks = !matches!(self.masking, Masking::Off);
+        match self.pipeline.head().and_then(Pending::tally) {
+            Some(tally) => Ok(tally.results.as_deref_mut()),
+            None if masks => Err(CodecError::Server("sent data that nobody asked for")),
+            None => Ok(None),
+        }
+    }
+
+    /// What is known of the results of what the server answers now.
+    fn results(&mut self) -> Option<&mut Results> {
+        self.pipeline.head().and_then(Pending::results)
+    }
+}
+
+/// What was made under a name does, unless that was found out by what is too old by now.
+fn runs(made: Option<&Made>, masked: &Arc<Masked>) -> Known {
+    match made {
+        Some(made) if Arc::ptr_eq(&made.masked, masked) => Known::Runs(Arc::clone(&made.statement)),
+        _ => Known::Unknown,
+    }
+}
