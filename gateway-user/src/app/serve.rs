@@ -25,6 +25,7 @@ use super::stopping::{Turns, until};
 use super::{AppError, Parts, supervisor, times};
 use crate::admission::Admission;
 use crate::budgets::{self, Budgets};
+use crate::control::frozen;
 use crate::control::operations::{self, OperationError, Operations, Settings};
 use crate::control::server::{self, Door};
 use crate::control::sights;
@@ -36,6 +37,7 @@ use crate::names::Names;
 use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
+use crate::relay::catalog::{self, Catalogs};
 use crate::relay::dns::Dns;
 use crate::relay::opaque::Pipes;
 
@@ -227,6 +229,9 @@ fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer
             approvals: parts.approvals.clone(),
             budgets: Arc::clone(parts.budgets.book()),
             previewer: Arc::default(),
+            catalogs: Arc::new(Catalogs::new(catalog::key_file(&frozen::folder(
+                &parts.in_force.now().daemon.state,
+            )))),
             config: parts.in_force.subscribe(),
         },
         dns: Arc::new(Dns::new(parts.in_force.subscribe(), names)),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_common::held::Reach;
@@ -68,6 +69,40 @@ impl Way {
     }
 }
 
+/// A server, and how it is reached by a connection of the gateway's own.
+#[derive(Debug)]
+pub struct Server {
+    /// Reaches it.
+    pub dialer: Arc<Dialer>,
+    /// From where.
+    pub way: Way,
+    /// What is spoken there.
+    pub protocol: &'static Protocol,
+    /// With how much TLS.
+    pub upstream: Arc<Upstream>,
+    /// The name that it is known by.
+    pub name: Option<String>,
+}
+
+impl Server {
+    /// Connects to it.
+    pub(super) async fn dial(self) -> Result<(Leg, Option<TlsInfo>), DialError> {
+        let Self {
+            dialer,
+            mut way,
+            protocol,
+            upstream,
+            name,
+        } = self;
+        dial(&dialer, &mut way, protocol, &upstream, name.as_deref()).await
+    }
+
+    /// Whether something of the gateway's own may be shown to it.
+    pub(super) fn known(&self) -> Result<(), DialError> {
+        known(&self.dialer, &self.way, &self.upstream)
+    }
+}
+
 /// Connects to a server. `name` is the server's, where it is known by name.
 pub async fn dial(
     dialer: &Dialer,
@@ -91,7 +126,7 @@ pub async fn dial(
 
 /// Whether something of the gateway's own may be shown to the server. Fails closed: on the loopback
 /// addresses of its own network namespace, an agent can be any server that is not verified.
-pub(super) fn known(dialer: &Dialer, way: &Way, upstream: &Upstream) -> Result<(), DialError> {
+fn known(dialer: &Dialer, way: &Way, upstream: &Upstream) -> Result<(), DialError> {
     match upstream.verifies() || !dialer.is_agents_loopback(&way.reach) {
         true => Ok(()),
         false => Err(DialError::Unknown),

@@ -8,8 +8,8 @@ use gateway_core::ids::RequestId;
 use tokio::task::JoinHandle;
 
 use super::Relay;
-use super::dial::Way;
-use super::preview::{Previewer, Server};
+use super::dial::{Server, Way};
+use super::preview::Previewer;
 use crate::approvals::Approvals;
 use crate::config::preview::Settings;
 use crate::dialer::Ahead;

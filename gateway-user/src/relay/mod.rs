@@ -1,17 +1,21 @@
 //! Moves the bytes of one framed session and does what it asks for. The session decides; what
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
-//! `leg` is one side's socket with its TLS, `dial` the way to the server, `closing` the end, `cancel`
-//! who may cancel what, `evidence` where events go. Streams that nobody looks into have a relay of their own, in
+//! `around` is what a relay is given, `leg` one side's socket with its TLS, `dial` the way to the server, `closing` the end, `cancel`
+//! who may cancel what, `evidence` where events go, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in
 //! `opaque`; look-ups of names are answered in `dns`.
 
+mod around;
 pub mod cancel;
+pub mod catalog;
+mod client;
 mod closing;
 mod dial;
 pub mod dns;
 pub mod evidence;
 mod leg;
 mod look;
+mod masked;
 pub mod opaque;
 pub mod preview;
 mod wait;
@@ -23,31 +27,25 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use gateway_core::budget::book::Book;
 use gateway_core::event::SessionEnd;
 use gateway_core::protocols::{Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
+use gateway_core::sql::postgres::lineage::Masked;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Sleep;
 
-use self::cancel::{CancelKeys, Issued};
+pub use self::around::{Route, Surroundings};
+use self::cancel::Issued;
 pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
-use self::opaque::Pipes;
-use self::preview::Previewer;
 use self::wait::{Running, Said, Wait};
-use crate::approvals::Approvals;
 use crate::approvals::ticket::Word;
 use crate::config::Config;
-use crate::dialer::Dialer;
 use crate::live::Guard;
-use crate::names::Names;
-use crate::tls::authority::Authority;
-use crate::tls::upstream::Upstream;
 
 /// A client has so long from its connection to its welcome.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -59,40 +57,6 @@ const WRITE_DELAY: Duration = Duration::from_millis(50);
 const LONG: usize = 16 << 10;
 /// An empty buffer keeps at most so many bytes while nothing happens.
 const IDLE_CAPACITY: usize = 4 << 10;
-
-/// What all relays share.
-#[derive(Debug)]
-pub struct Surroundings {
-    /// Makes the certificates that agents see.
-    pub authority: Arc<Authority>,
-    /// The cancel keys of all sessions.
-    pub cancel_keys: CancelKeys,
-    /// Reaches servers.
-    pub dialer: Arc<Dialer>,
-    /// Which addresses hosts have.
-    pub names: Names,
-    /// What uninspected streams are moved through.
-    pub pipes: Pipes,
-    /// Where actions wait for people.
-    pub approvals: Approvals,
-    /// What was used of budgets.
-    pub budgets: Arc<Book>,
-    /// Finds out how much they would touch.
-    pub previewer: Arc<Previewer>,
-    /// The configuration in force.
-    pub config: watch::Receiver<Arc<Config>>,
-}
-
-/// How a session reaches its server.
-#[derive(Debug)]
-pub struct Route {
-    /// How it is reached.
-    pub way: Way,
-    /// The names of the resource's hosts that have this address.
-    pub hosts: Vec<String>,
-    /// TLS towards it; none for a destination that no resource covers and policy refuses.
-    pub upstream: Option<Arc<Upstream>>,
-}
 
 /// One session and its two sockets.
 pub struct Relay<'a> {
@@ -108,6 +72,8 @@ pub struct Relay<'a> {
     sni: Option<String>,
     issued: Option<Issued>,
     wait: Wait,
+    /// What is masked, as it was found out last.
+    masked: Option<Arc<Masked>>,
     /// When what waits to be written is written.
     due: Option<Pin<Box<Sleep>>>,
 }
@@ -159,6 +125,7 @@ impl<'a> Relay<'a> {
             sni: None,
             issued: None,
             wait: Wait::new(&around.approvals),
+            masked: None,
             due: None,
         }
     }
@@ -214,6 +181,9 @@ impl<'a> Relay<'a> {
                 Turn::Act(Action::Hold(held)) => {
                     let wish = self.wish(&held);
                     self.wait.begin(*held, wish);
+                }
+                Turn::Act(Action::FindMasked { masks, database }) => {
+                    self.find_masked(masks, database).await;
                 }
                 Turn::Act(Action::Withdraw(why)) => self.wait.withdraw(why),
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,

@@ -8,7 +8,7 @@ use gateway_core::event::Value;
 use gateway_core::facts::{Name, Schema};
 use gateway_core::sql::postgres::probe::Probe;
 
-use super::client::Bound;
+use crate::relay::client::Bound;
 
 /// The number of the type `text[]`.
 const TEXTS: u32 = 1009;

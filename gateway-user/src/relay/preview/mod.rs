@@ -3,18 +3,14 @@
 //! [`Previewer`] opens a connection of its own, by the way and with the checks of the session's, as the user
 //! that the resource names for this. In a read-only transaction it has the server explain the statement,
 //! which runs nothing of it, and where that is wanted counts what an `UPDATE` or `DELETE` selects. `checks`
-//! sees to it that neither runs code of anybody's, `client` speaks to the server, `plan` reads its
-//! estimate. Whatever fails is said in the preview; nothing waits for it, and nothing is decided by it.
+//! sees to it that neither runs code of anybody's, `plan` reads the server's estimate. Whatever fails is said in the preview; nothing waits for it, and nothing is decided by it.
 
 mod checks;
-mod client;
 mod plan;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_core::descriptor::Protocol;
 use gateway_core::duration;
 use gateway_core::event::Value;
 use gateway_core::held::{HeldAction, Parameter, ParameterValue};
@@ -24,16 +20,21 @@ use gateway_core::sql::postgres::probe::{Probe, Selected, probe};
 use tokio::sync::Semaphore;
 
 use self::checks::{Meant, QUESTION, meant};
-use self::client::{Bound, Client, ClientError};
-use super::dial::{self, Way};
+use super::client::{Account, Bound, Client, ClientError, Limits};
+use super::dial::Server;
 use crate::config::preview::Settings;
-use crate::dialer::Dialer;
-use crate::tls::upstream::Upstream;
 
 /// So many previews are made at a time.
 const AT_ONCE: usize = 8;
 /// To log in, and for what is asked beside the two questions that have a limit of their own.
 const BESIDE: Duration = Duration::from_secs(10);
+
+/// An `EXPLAIN` of many partitions is large.
+const LIMITS: Limits = Limits {
+    message: 8 << 20,
+    rows: 1000,
+    bytes: 64 << 20,
+};
 
 /// The number of the type `text`.
 const TEXT: u32 = 25;
@@ -54,21 +55,6 @@ impl Default for Previewer {
             turns: Semaphore::new(AT_ONCE),
         }
     }
-}
-
-/// The server of the session, and how it is reached.
-#[derive(Debug)]
-pub struct Server {
-    /// Reaches it.
-    pub dialer: Arc<Dialer>,
-    /// From where.
-    pub way: Way,
-    /// What is spoken there.
-    pub protocol: &'static Protocol,
-    /// With how much TLS.
-    pub upstream: Arc<Upstream>,
-    /// The name that it is known by.
-    pub name: Option<String>,
 }
 
 impl Previewer {
@@ -144,21 +130,17 @@ fn bound(parameter: &Parameter) -> Option<Bound> {
 }
 
 async fn ask(server: Server, settings: &Settings, question: &Question) -> Result<Preview, String> {
-    let Server {
-        dialer,
-        mut way,
-        protocol,
-        upstream,
-        name,
-    } = server;
     if settings.password.is_some() {
-        dial::known(&dialer, &way, &upstream).map_err(|error| error.to_string())?;
+        server.known().map_err(|error| error.to_string())?;
     }
-    let dialed = dial::dial(&dialer, &mut way, protocol, &upstream, name.as_deref()).await;
+    let dialed = server.dial().await;
     let (leg, tls) = dialed.map_err(|error| error.to_string())?;
-    let (user, password) = (&settings.user, settings.password.as_ref());
-    let is_verified = tls.is_some_and(|tls| tls.verified);
-    let login = Client::login(leg, is_verified, user, password, &question.database);
+    let account = Account {
+        user: &settings.user,
+        password: settings.password.as_ref(),
+    };
+    let (database, name) = (&question.database, "gateway preview");
+    let login = Client::login(leg, tls.as_ref(), account, database, name, LIMITS);
     let mut client = login.await.map_err(|error| error.to_string())?;
     let asked = question.put(&mut client, settings).await;
     client.close().await;

@@ -1,0 +1,103 @@
+//! Rows as a server sends them, and what is understood of them.
+
+use super::*;
+
+fn row(fields: &[&str]) -> Row {
+    let fields = fields.iter();
+    fields
+        .map(|it| (*it != "NULL").then(|| (*it).to_owned()))
+        .collect()
+}
+
+#[test]
+fn relations_have_their_columns_and_parents() {
+    let mut found = Found::default();
+    let rows = [
+        ["16384", "public", "people", "r", "f", "NULL"],
+        ["16390", "public", "people_1", "r", "t", "NULL"],
+        ["16400", "public", "shown", "v", "f", " SELECT 1;"],
+        ["16410", "public", "ids", "S", "f", "NULL"],
+    ];
+    for fields in rows {
+        found.relation(row(&fields)).unwrap();
+    }
+    found.column(row(&["16384", "1", "id", "23"])).unwrap();
+    found.column(row(&["16384", "3", "email", "25"])).unwrap();
+    found.parent(row(&["16390", "16384"])).unwrap();
+    let catalog = found.into_catalog();
+    let people = catalog.relation(16384).unwrap();
+    let numbers: Vec<_> = people.columns.iter().map(|it| it.number).collect();
+    assert_eq!((people.kind, numbers), (RelationKind::Table, vec![1, 3]));
+    let part = catalog.relation(16390).unwrap();
+    assert!(part.has_rules && *part.parents == [16384]);
+    let shown = catalog.relation(16400).unwrap();
+    assert_eq!(shown.definition.as_deref(), Some(" SELECT 1;"));
+    assert_eq!(catalog.relation(16410).unwrap().kind, RelationKind::Other);
+}
+
+#[test]
+fn types_are_of_their_kinds() {
+    let kind = |fields: [&str; 6]| {
+        let mut found = Found::default();
+        let head = ["7", "public", "it"];
+        found.ty(row(&[&head[..], &fields[..]].concat())).unwrap();
+        found.types.pop().unwrap().kind
+    };
+    assert_eq!(kind(["b", "f", "0", "0", "0", "f"]), TypeKind::Base);
+    assert_eq!(kind(["b", "t", "25", "0", "0", "f"]), TypeKind::Array(25));
+    // Such as `int2vector`.
+    assert_eq!(kind(["b", "f", "21", "0", "0", "f"]), TypeKind::Base);
+    assert_eq!(kind(["c", "f", "0", "9", "0", "f"]), TypeKind::Composite(9));
+    let domain = kind(["d", "f", "0", "0", "25", "t"]);
+    assert_eq!(domain, TypeKind::Domain(25, true));
+    assert_eq!(kind(["e", "f", "0", "0", "0", "f"]), TypeKind::Enum);
+    assert_eq!(kind(["m", "f", "0", "0", "0", "f"]), TypeKind::Other);
+}
+
+#[test]
+fn functions_have_names_for_what_they_return() {
+    let read = |fields: [&str; 7]| {
+        let mut found = Found::default();
+        let head = ["7", "public", "it"];
+        found
+            .function(row(&[&head[..], &fields[..]].concat()))
+            .unwrap();
+        found.functions.pop().unwrap()
+    };
+    let one = read(["sql", "s", "f", "t", "2249", r#"["a",null,""]"#, "SELECT 1"]);
+    assert_eq!(
+        (one.language, one.volatility),
+        (Language::Sql, Volatility::Stable)
+    );
+    assert!(one.returns_set && !one.is_aggregate);
+    let names: Vec<_> = one.columns.iter().map(|it| &**it).collect();
+    assert_eq!(names, ["a", "column2", "column3"]);
+    let other = read(["plperl", "?", "a", "f", "25", "NULL", "NULL"]);
+    assert_eq!(other.language, Language::Other);
+    assert_eq!(other.volatility, Volatility::Volatile);
+    assert!(other.is_aggregate && other.columns.is_empty() && other.body.is_none());
+    let single = read(["c", "i", "f", "f", "25", "[null]", "NULL"]);
+    assert_eq!(&*single.columns[0], "it");
+}
+
+#[test]
+fn what_is_not_understood_is_no_row() {
+    let mut found = Found::default();
+    assert!(
+        found
+            .relation(row(&["1", "public", "x", "r", "f"]))
+            .is_none()
+    );
+    assert!(
+        found
+            .relation(row(&["1", "public", "NULL", "r", "f", "NULL"]))
+            .is_none()
+    );
+    assert!(found.column(row(&["1", "99999", "x", "25"])).is_none());
+    assert!(
+        found
+            .ty(row(&["1", "s", "x", "b", "yes", "0", "0", "0", "f"]))
+            .is_none()
+    );
+    assert!(found.operator(row(&["&&&", "-"])).is_none());
+}
