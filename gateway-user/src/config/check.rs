@@ -107,7 +107,7 @@ impl Findings<'_> {
         let is_good = |it: &Diagnostic| it.level == Level::Warning;
         let all_good = findings.iter().all(is_good);
         self.list.extend(findings);
-        let engine = match Engine::compile(&inventory, &file.rule, &[], digest.clone()) {
+        let engine = match Engine::compile(&inventory, &file.rule, &file.mask, digest.clone()) {
             Ok((engine, warnings)) => {
                 self.list.extend(warnings);
                 engine
@@ -120,6 +120,11 @@ impl Findings<'_> {
         if !all_good {
             return None;
         }
+        self.masks(&file.mask, &resources);
+        let mask_key = match &file.masking.key_file {
+            Some(path) => Some(self.mask_key(path)?),
+            None => None,
+        };
         self.memberships(&file.rule, &workloads);
         let rules = self.rules(&file.rule);
         Some(Config {
@@ -134,6 +139,7 @@ impl Findings<'_> {
             credentials: credentials?,
             notify,
             rules,
+            mask_key,
             engine: Arc::new(engine.with_budgets(budgets)),
             digest,
         })

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use gateway_core::policy::budget::BudgetSpec;
-use gateway_core::policy::model::{Mode, RuleSpec};
+use gateway_core::policy::model::{MaskSpec, Mode, RuleSpec};
 use gateway_core::protocols;
 use serde::Deserialize;
 use toml::Spanned;
@@ -38,7 +38,17 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) budget: Vec<Spanned<BudgetSpec>>,
     #[serde(default)]
+    pub(super) mask: Vec<Spanned<MaskSpec>>,
+    #[serde(default)]
+    pub(super) masking: Masking,
+    #[serde(default)]
     pub(super) notify: Vec<Notify>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Masking {
+    pub(super) key_file: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

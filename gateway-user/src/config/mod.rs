@@ -12,6 +12,7 @@ pub mod datagrams;
 pub mod dns;
 mod file;
 pub mod hosts;
+mod masks;
 pub mod nearest;
 pub mod notify;
 pub mod preview;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, RuleName, WorkloadName};
+use gateway_core::mask::MaskKey;
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
 use gateway_core::protocols::login::Login;
@@ -87,6 +89,8 @@ pub struct Config {
     pub credentials: Vec<Credential>,
     /// Who is told of requests for approval.
     pub notify: Vec<Notify>,
+    /// The key that hashes and pseudonyms are made with; none means one of the daemon's own.
+    pub mask_key: Option<MaskKey>,
     /// The rules of the policy, in the order of the file.
     pub rules: Vec<RulePlace>,
     /// The policy, compiled.
