@@ -40,7 +40,7 @@ const fn act(intent: &'static str, sql: &'static str, outcome: Outcome) -> Act {
 }
 
 /// In this order, in one session.
-pub(super) const ACTS: [Act; 11] = [
+pub(super) const ACTS: [Act; 15] = [
     act(
         "look at orders",
         "SELECT id, article, total FROM orders ORDER BY id",
@@ -75,6 +75,26 @@ pub(super) const ACTS: [Act; 11] = [
     act(
         "salaries under another name",
         "WITH orders AS (TABLE salaries) SELECT * FROM orders",
+        Outcome::Refused,
+    ),
+    act(
+        "look at the customers: addresses are masked",
+        "SELECT name, email FROM customers ORDER BY id",
+        Outcome::Allowed,
+    ),
+    act(
+        "the same under another name, turned around",
+        "WITH c AS (SELECT name AS n, reverse(email) AS e FROM customers) SELECT e FROM c",
+        Outcome::Allowed,
+    ),
+    act(
+        "the same behind a view",
+        "SELECT link FROM contacts",
+        Outcome::Allowed,
+    ),
+    act(
+        "then guess an address, letter by letter",
+        "SELECT count(*) FROM customers WHERE email LIKE 'ada@e%'",
         Outcome::Refused,
     ),
     act(

@@ -146,6 +146,12 @@ fn agent_at_work(gateway: &Gateway, server: &Postgres) -> Result<()> {
         answers.len() == ACTS.len(),
         "the agent did not get through its acts:\n{output}"
     );
+    ensure!(
+        !["engine", "cobol", "fortran"]
+            .iter()
+            .any(|it| output.contains(it)),
+        "an address of a customer came through:\n{output}"
+    );
     for (act, answer) in ACTS.iter().zip(&answers) {
         let outcome = if answer.contains("gateway:") {
             Outcome::Refused

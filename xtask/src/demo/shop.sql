@@ -1,6 +1,8 @@
 SET ROLE app;
-CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text);
-INSERT INTO customers VALUES (1, 'Ada', 'London'), (2, 'Grace', 'New York'), (3, 'Jean', 'Paris');
+CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, email text NOT NULL);
+INSERT INTO customers VALUES
+    (1, 'Ada', 'ada@engine.example'), (2, 'Grace', 'grace@cobol.example'), (3, 'Jean', 'jean@fortran.example');
+CREATE VIEW contacts AS SELECT name, 'mailto:' || email AS link FROM customers;
 CREATE TABLE orders (
     id int PRIMARY KEY,
     customer int NOT NULL REFERENCES customers,
