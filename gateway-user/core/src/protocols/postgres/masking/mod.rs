@@ -258,6 +258,10 @@ impl PostgresCodec {
             let Some(name) = &statement.runs else {
                 return Known::Of(Arc::clone(trace), index);
             };
+            // What it is given may be masked: what was told of what it runs was told without that.
+            if statement.copied != Masks::default() {
+                return Known::Unknown;
+            }
             let before = trace.statements.get(..index).unwrap_or_default();
             let makes = before.iter().rev().filter_map(|it| it.makes.as_ref());
             let mut makes = makes.filter(|made| made.name == *name);

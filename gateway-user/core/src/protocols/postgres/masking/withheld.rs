@@ -17,6 +17,14 @@ const TELL_NAMES: [&[u8]; 18] = [
     b"40", b"42", b"53", b"55", b"57",
 ];
 
+/// Of these, the classes whose names may be values.
+const NAME_THINGS: [&[u8]; 9] = [
+    b"08", b"0A", b"0L", b"0P", b"28", b"34", b"3D", b"3F", b"42",
+];
+
+/// Errors of these classes that are about what a command names, never about values: without a place.
+const OF_COMMANDS: [&[u8]; 5] = [b"42501", b"42P03", b"42P05", b"42P07", b"42710"];
+
 impl PostgresCodec {
     /// An error or notice without what may tell masked values; none where it passes as it is.
     pub(in super::super) fn withheld(&mut self, tag: u8, fields: Cursor<'_>) -> Option<Bytes> {
@@ -48,13 +56,19 @@ fn withheld(tag: u8, fields: Cursor<'_>, may_tell: bool) -> Option<Bytes> {
         return None;
     }
     let names_only = class.is_some_and(|class| TELL_NAMES.contains(&class));
+    // A value may be taken for a name while a statement runs (`email::regclass`). What is wrong with the
+    // statement itself has a place in it.
+    let is_of_run = class.is_some_and(|class| NAME_THINGS.contains(&class))
+        && find(b'P').is_none()
+        && find(b'C').is_none_or(|code| !OF_COMMANDS.contains(&code));
+    let names_only = names_only && !is_of_run;
     let mut body = Vec::new();
     for (kind, text) in all {
         let text = match kind {
             b'M' if may_tell && (by_code || !names_only) => {
                 &b"gateway: the server's message is withheld, it may tell masked values"[..]
             }
-            b'H' if may_tell && (by_code || class != Some(b"42")) => continue,
+            b'H' if may_tell && (by_code || !names_only || class != Some(b"42")) => continue,
             b'D' | b'W' | b'q' => continue,
             _ => text,
         };
@@ -157,5 +171,17 @@ mod tests {
             (b'P', "8"),
         ];
         check(true, &unknown, Some(&unknown));
+        let denied = [(b'C', "42501"), (b'M', "permission denied for table a")];
+        check(true, &denied, Some(&denied));
+    }
+
+    #[test]
+    fn values_that_are_taken_for_names_are_withheld() {
+        let relation = [
+            (b'C', "42P01"),
+            (b'M', "relation \"alice@x\" does not exist"),
+        ];
+        check(true, &relation, Some(&[(b'C', "42P01"), (b'M', WITHHELD)]));
+        check(false, &relation, None);
     }
 }
