@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::stage::{client, gateway, plain_server, server, shop};
 
 /// A file that the daemon may read and the agent may not.
-fn secret(sandbox: &Sandbox, name: &str, text: &str) -> String {
+pub(crate) fn secret(sandbox: &Sandbox, name: &str, text: &str) -> String {
     let path = sandbox.write(name, text).unwrap();
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
     give_to(&path, DAEMON_USER).unwrap();

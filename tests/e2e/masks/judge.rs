@@ -19,7 +19,9 @@ pub(crate) fn wrong(
     through: &Answer,
 ) -> Option<String> {
     let told = told(row, through);
-    let told = told.filter(|_| outcome != Outcome::True && outcome != Outcome::Oracle);
+    let tells = told.is_some();
+    let may_tell = matches!(outcome, Outcome::True | Outcome::Oracle | Outcome::Open);
+    let told = told.filter(|_| !may_tell);
     let said = || {
         format!(
             "without the gateway:\n{}through it:\n{}",
@@ -34,6 +36,7 @@ pub(crate) fn wrong(
         Outcome::Masked => direct.rows() == through.rows() && direct.errors() == through.errors(),
         Outcome::Refused => through.is_refused(),
         Outcome::Closed => true,
+        Outcome::Open => tells,
         Outcome::Oracle => row.shows.iter().any(|text| through.holds(text)),
         Outcome::True => direct.essence() == through.essence(),
     };
@@ -79,6 +82,7 @@ mod tests {
             (Outcome::Refused, [false, false, true, false]),
             (Outcome::Closed, [false, true, true, false]),
             (Outcome::Oracle, [false, false, false, true]),
+            (Outcome::Open, [true, false, false, true]),
             (Outcome::True, [true, false, false, false]),
         ] {
             let seen = [&value, &masked, &refused, &yes].map(|through| check(outcome, through));

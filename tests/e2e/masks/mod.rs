@@ -5,6 +5,7 @@
 //! values of `schema.sql` in any form; `judge` compares with the table. Without the gateway each attempt must show one: else it is none.
 
 mod answer;
+mod guarded;
 mod judge;
 mod needles;
 mod table;

@@ -17,6 +17,8 @@ pub(crate) enum Outcome {
     Closed,
     /// It tells what the mask lets be asked.
     Oracle,
+    /// It tells a value, or something of it: known, and not the business of masks.
+    Open,
     /// As without the gateway.
     True,
 }
@@ -122,6 +124,7 @@ fn outcome(word: &str) -> Outcome {
         "refused" => Outcome::Refused,
         "closed" => Outcome::Closed,
         "oracle" => Outcome::Oracle,
+        "open" => Outcome::Open,
         "true" => Outcome::True,
         other => panic!("{other} is no outcome"),
     }

@@ -248,11 +248,11 @@ INSERT INTO t VALUES ('{}')
 UPDATE t SET a[1] = (SELECT email FROM customers WHERE id = 1)
 SELECT a FROM t
 ROLLBACK
--- a default that reads it: closed
+-- a default that reads it: open
 BEGIN
 INSERT INTO parcels (id) VALUES (1) RETURNING address
 ROLLBACK
--- a default that reads it, later: closed
+-- a default that reads it, later: open
 BEGIN
 INSERT INTO parcels (id, weight) VALUES (1, 2)
 SELECT address FROM parcels

@@ -43,11 +43,11 @@ SELECT (card::text || '00000000000')::int8 FROM customers
 -- a number too large for an int: closed
 --   shows: out of range
 SELECT card::int FROM customers WHERE id = 1
--- a division by zero as a question: closed
+-- a division by zero as a question: open
 --   shows: division by zero
 --   shows: 22012
 SELECT 1 / CASE WHEN email LIKE '%quokka%' THEN 0 ELSE 1 END FROM customers
--- a division by zero in WHERE: refused, oracle
+-- a division by zero in WHERE: refused, closed
 --   shows: division by zero
 SELECT 1 FROM customers WHERE 1 / CASE WHEN email LIKE '%quokka%' THEN 0 ELSE 1 END = 1
 -- a unique key that is taken: closed
@@ -61,7 +61,7 @@ ROLLBACK
 INSERT INTO customers (id, name, email) VALUES (9, 'x', 'needle-quokka' || '@burrow.example')
 -- a key that is taken: closed
 INSERT INTO customers SELECT 9, name, email FROM customers WHERE id = 1
--- ON CONFLICT as a question: closed
+-- ON CONFLICT as a question: open
 --   shows: INSERT 0 0
 BEGIN
 INSERT INTO customers (id, name, email) VALUES (9, 'x', 'needle-quokka' || '@burrow.example') ON CONFLICT DO NOTHING
@@ -92,7 +92,7 @@ BEGIN
 DELETE FROM orders
 UPDATE customers SET email = 'x' WHERE id = 1
 ROLLBACK
--- a foreign key as a question: closed
+-- a foreign key as a question: open
 --   shows: INSERT 0 1
 BEGIN
 INSERT INTO newsletter VALUES ('needle-wombat' || '@warren.example')

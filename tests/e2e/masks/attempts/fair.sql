@@ -95,7 +95,7 @@ ROLLBACK
 BEGIN
 DELETE FROM vips WHERE id = 4 RETURNING id, name
 ROLLBACK
--- a transaction with a savepoint: true
+-- a transaction with a savepoint: true (simple)
 BEGIN
 SAVEPOINT s
 SELECT 1/0
@@ -140,7 +140,7 @@ SELECT * FROM mine ORDER BY id
 -- a view of one's own: true (own)
 CREATE VIEW mine AS SELECT id, name FROM customers
 SELECT name FROM mine ORDER BY id
--- an error of one's own: true
+-- an error of one's own: true (simple)
 SELECT 1/0
 SELECT nothing FROM orders
 SELECT 'x'::int
@@ -158,7 +158,7 @@ SELECT column_name, data_type FROM information_schema.columns WHERE table_name =
 EXPLAIN (COSTS OFF) SELECT name FROM customers WHERE id = 1
 -- a notification: true
 LISTEN gossip
-NOTIFY gossip, 'hello'
+NOTIFY gossip
 SELECT 1
 -- many at once: true
 \parse a SELECT id, name FROM customers ORDER BY id

@@ -45,7 +45,7 @@ SELECT name OPERATOR(public.|+|) email FROM customers
 -- a function as a question: closed
 --   shows: bingo
 SELECT CASE WHEN email_of(1) LIKE '%quokka%' THEN 'bingo' END
--- a function in WHERE: refused, closed
+-- a function in WHERE: refused, oracle
 --   shows: bingo
 SELECT 'bingo' WHERE email_of(1) LIKE '%quokka%'
 -- a function whose argument is named: masked
@@ -146,7 +146,7 @@ PREPARE p AS SELECT id FROM customers
 DEALLOCATE p
 PREPARE p AS SELECT email FROM customers
 EXECUTE p
--- PREPARE that fails for the name is taken: masked
+-- PREPARE that fails for the name is taken: refused
 PREPARE p AS SELECT email FROM customers
 PREPARE p AS SELECT name FROM customers
 EXECUTE p
@@ -160,23 +160,23 @@ PREPARE p AS SELECT id FROM customers
 DISCARD ALL
 PREPARE p AS SELECT email FROM customers
 EXECUTE p
--- a prepared statement that is given it: closed
+-- a prepared statement that is given it: refused
 PREPARE p (text) AS SELECT $1
 EXECUTE p (email_of(1))
--- a prepared statement that is given something made of it: closed
+-- a prepared statement that is given something made of it: refused
 PREPARE p (text, int) AS SELECT $2, reverse($1)
 EXECUTE p (upper(email_of(1)), 1)
--- a prepared statement that keeps what it is given: closed
+-- a prepared statement that keeps what it is given: refused
 BEGIN
 PREPARE p (text) AS INSERT INTO notes (body) VALUES ($1)
 EXECUTE p (email_of(1))
 SELECT body FROM notes
 ROLLBACK
--- a prepared statement with a predicate of what it is given: closed
+-- a prepared statement with a predicate of what it is given: refused
 --   shows: bingo
 PREPARE p (text) AS SELECT 'bingo' WHERE $1 LIKE '%quokka%'
 EXECUTE p (email_of(1))
--- EXPLAIN EXECUTE: closed
+-- EXPLAIN EXECUTE: closed, oracle
 --   shows: actual rows=1
 PREPARE p AS SELECT 1 FROM ONLY customers WHERE email LIKE '%quokka%'
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE p

@@ -165,8 +165,6 @@ SELECT stxdmcv::text, m.values::text FROM pg_statistic_ext_data, pg_mcv_list_ite
 CREATE STATISTICS more ON (lower(email)), (ssn || '') FROM customers
 ANALYZE customers
 SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats_ext_exprs
--- a publication and a slot: closed
-SELECT encode(pg_read_binary_file('pg_wal/' || pg_walfile_name(pg_current_wal_lsn())), 'escape')
 -- a domain that asks: closed (own)
 CREATE DOMAIN asked AS text CHECK (notice(VALUE) > 0)
 SELECT email::asked FROM customers

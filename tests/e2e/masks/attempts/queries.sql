@@ -138,7 +138,7 @@ WITH s AS MATERIALIZED (SELECT email AS e FROM customers) SELECT 'bingo' FROM s 
 -- WHERE with a subselect: refused, oracle
 --   shows: bingo
 SELECT 'bingo' FROM orders WHERE id = 1 AND (SELECT email FROM customers WHERE id = 1) LIKE '%quokka%'
--- EXISTS: refused, oracle
+-- EXISTS: refused, closed
 --   shows: bingo
 SELECT CASE WHEN EXISTS (SELECT FROM customers WHERE email LIKE '%quokka%') THEN 'bingo' END
 -- IN a query: refused, oracle
@@ -199,13 +199,13 @@ SELECT DISTINCT ON (email) name FROM customers WHERE id = 1
 -- count of what differs: closed
 --   shows: c=3
 SELECT 'c=' || count(DISTINCT email) FROM customers
--- rows as many as a letter's code: closed
+-- rows as many as a letter's code: refused, oracle
 --   shows: SELECT 110
 SELECT 1 FROM customers c, generate_series(1, ascii(c.email)) WHERE c.id = 1
--- rows counted as many as a letter's code: closed
+-- rows counted as many as a letter's code: refused, oracle
 --   shows: c=110
 SELECT 'c=' || count(*) FROM customers c, generate_series(1, ascii(c.email)) WHERE c.id = 1
--- rows as many as a letter's code in the output: closed
+-- rows as many as a letter's code in the output: refused, oracle
 --   shows: SELECT 110
 SELECT generate_series(1, ascii(email)) > 0 FROM customers WHERE id = 1
 -- rows numbered by a recursion over the value: closed
@@ -244,7 +244,7 @@ SELECT email FROM customers UNION ALL SELECT name FROM customers
 SELECT email FROM customers UNION SELECT name FROM customers
 -- EXCEPT: closed
 SELECT email FROM customers EXCEPT SELECT name FROM customers
--- INTERSECT as a question: refused, oracle
+-- INTERSECT as a question: refused, closed
 --   shows: quokka
 SELECT 'needle-quokka@burrow.example' INTERSECT SELECT email FROM customers
 -- a cross join: masked
@@ -359,44 +359,44 @@ SELECT 't=' || jsonb_typeof(profile #> '{contact,email}') FROM customers WHERE i
 
 -- # What happens beside the result
 
--- a sequence that goes on if it is so: closed
+-- a sequence that goes on if it is so: refused, oracle
 --   shows: v=99
 SELECT setval('counter', 98) IS NULL
 SELECT CASE WHEN email LIKE '%quokka%' THEN nextval('counter') END FROM customers
 SELECT 'v=' || last_value FROM counter
--- a sequence that goes on, by OR: closed
+-- a sequence that goes on, by OR: refused, oracle
 --   shows: v=100
 SELECT setval('counter', 98) IS NULL
 SELECT email NOT LIKE '%quokka%' OR nextval('counter') > 0 FROM customers
 SELECT 'v=' || last_value FROM counter
--- a sequence that goes on, by COALESCE: closed
+-- a sequence that goes on, by COALESCE: refused, oracle
 --   shows: v=99
 SELECT setval('counter', 98) IS NULL
 SELECT coalesce(nullif(length(email), 28), nextval('counter')) FROM customers WHERE id = 1
 SELECT 'v=' || last_value FROM counter
--- a sequence that goes on, by an aggregate: closed
+-- a sequence that goes on, by an aggregate: refused, oracle
 --   shows: v=99
 SELECT setval('counter', 98) IS NULL
 SELECT count(nextval('counter')) FILTER (WHERE email LIKE '%quokka%') FROM customers
 SELECT 'v=' || last_value FROM counter
--- a notification if it is so: closed
+-- a notification if it is so: refused, closed
 --   shows: bingo
 LISTEN gossip
 SELECT CASE WHEN email LIKE '%quokka%' THEN pg_notify('gossip', 'bingo') END IS NULL FROM customers
 SELECT 1
--- a notice if it is so: closed
+-- a notice if it is so: refused, closed
 --   shows: bingo
 SELECT CASE WHEN email LIKE '%quokka%' THEN notice('bingo') END FROM customers
--- an error if it is so: closed
+-- an error if it is so: refused, closed
 --   shows: bingo
 SELECT CASE WHEN email LIKE '%quokka%' THEN fail('bingo') END FROM customers
--- a row written if it is so: closed
+-- a row written if it is so: refused, oracle
 --   shows: bingo
 BEGIN
 SELECT CASE WHEN email LIKE '%quokka%' THEN keep('bingo') END FROM customers
 SELECT body FROM notes
 ROLLBACK
--- a setting if it is so: closed
+-- a setting if it is so: refused, oracle
 --   shows: bingo
 SELECT CASE WHEN email LIKE '%quokka%' THEN set_config('my.note', 'bin' || 'go', false) END IS NULL FROM customers
 SHOW my.note
@@ -458,7 +458,7 @@ SELECT 'c=' || count(*) FROM orders TABLESAMPLE bernoulli ((SELECT CASE WHEN ema
 -- a window's frame: closed
 --   shows: c=3
 SELECT 'c=' || count(*) OVER (ORDER BY id ROWS (SELECT length(email) / 14 FROM customers WHERE id = 1) PRECEDING) FROM orders
--- a cycle by it: closed
+-- a cycle by it: refused, oracle
 --   shows: c=1
 WITH RECURSIVE r (i, e) AS (SELECT id, email FROM ONLY customers WHERE id = 1 UNION ALL SELECT c.id, c.email FROM r JOIN ONLY customers c ON c.id = r.i) CYCLE e SET looped USING path SELECT 'c=' || count(*) FROM r WHERE NOT looped
 -- a search by it: closed

@@ -1,0 +1,113 @@
+//! The attempts by the gateway, with masks on all that is secret: where predicates over masked columns are
+//! refused, where they pass, and by somebody who is excepted.
+
+use std::process::Command;
+
+use gateway_tests::gateway::Gateway;
+use gateway_tests::policy_file::PolicyFile;
+use gateway_tests::programs::bounded;
+use gateway_tests::sandbox::Sandbox;
+
+use super::judge::{told, wrong};
+
+use super::table::{Row, rows};
+use super::world::{answers, server, unguarded, with_databases};
+use crate::credentials::secret;
+use crate::stage::gateway;
+
+/// Name, columns and kind of each mask.
+const MASKS: [(&str, &str, &str); 7] = [
+    (
+        "emails",
+        r#""public.customers.email", "public.visits.email", "public.newsletter.email""#,
+        "kind = \"partial\"\nkeep = \"email\"",
+    ),
+    ("ssn", r#""public.customers.ssn""#, "kind = \"full\""),
+    ("card", r#""public.customers.card""#, "kind = \"hash\""),
+    (
+        "born",
+        r#""public.customers.born""#,
+        "kind = \"bucket\"\nbucket = \"year\"",
+    ),
+    (
+        "profile",
+        r#""public.customers.profile""#,
+        "kind = \"full\"\njson = [\"$.contact.email\"]",
+    ),
+    (
+        "token",
+        r#""public.customers.token""#,
+        "kind = \"pseudonym\"",
+    ),
+    ("tags", r#""public.customers.tags""#, "kind = \"full\""),
+];
+
+/// A gateway with the masks for all in the group `agents` but those in `dbas`.
+fn guarded(sandbox: &Sandbox, in_predicate: &str) -> Gateway {
+    let file = secret(sandbox, "password", "unused\n");
+    let addresses = format!("127.0.0.1:{}", server().port());
+    let more = "upstream = { tls = \"disable\" }\ncredential = \"masks\"";
+    let mut policy = PolicyFile::new()
+        .piece("[[workload]]\nname = \"dba\"\ngroups = [\"agents\", \"dbas\"]")
+        .piece(&format!(
+            "[[credential]]\nname = \"masks\"\nuser = \"app_trust\"\npassword_file = {file:?}\n\
+             accept_unverified = true"
+        ))
+        .shop(&addresses, more);
+    for (name, columns, kind) in MASKS {
+        policy = policy.piece(&format!(
+            "[[mask]]\nname = {name:?}\nresource = \"shop\"\ngroup = \"agents\"\n\
+             except_group = \"dbas\"\ncolumn = [{columns}]\n{kind}\n\
+             masked_in_predicate = {in_predicate:?}"
+        ));
+    }
+    gateway(&policy.allow_all())
+}
+
+/// Tries all rows, and complains of those that end otherwise than the table says.
+fn all_end_as_the_table_says(in_predicate: &str, column: usize) {
+    let sandbox = Sandbox::new("masks-password").unwrap();
+    let rows = rows();
+    let gateway = guarded(&sandbox, in_predicate);
+    let through = with_databases(&rows, in_predicate);
+    let by_gateway = answers(&through, |client| gateway.agent(client).unwrap());
+    let mut wrongs = Vec::new();
+    for ((attempt, direct), through) in through.iter().zip(unguarded()).zip(&by_gateway) {
+        let outcome = attempt.row.outcomes[column];
+        if let Some(complaint) = wrong(attempt.row, outcome, direct, through) {
+            wrongs.push(format!(
+                "{}, {:?}: {complaint}",
+                attempt.row.name, attempt.mode
+            ));
+        }
+    }
+    assert!(wrongs.is_empty(), "{}", wrongs.join("\n"));
+}
+
+#[test]
+fn no_attempt_shows_a_value_where_predicates_are_refused() {
+    all_end_as_the_table_says("deny", 0);
+}
+
+#[test]
+fn no_attempt_shows_a_value_where_predicates_pass() {
+    all_end_as_the_table_says("allow", 1);
+}
+
+#[test]
+fn who_is_excepted_sees_the_values() {
+    let sandbox = Sandbox::new("masks-password").unwrap();
+    let gateway = guarded(&sandbox, "deny");
+    let mut rows = rows();
+    rows.retain(|row| row.name.starts_with("Values as they are: "));
+    let attempts = with_databases(&rows, "dba");
+    let run = |client: &Command| bounded(&gateway.run("dba", client)).output().unwrap();
+    for (attempt, answer) in attempts.iter().zip(answers(&attempts, run)) {
+        let Row { name, .. } = attempt.row;
+        assert!(
+            told(attempt.row, &answer).is_some(),
+            "{name}: {}",
+            answer.shown()
+        );
+    }
+}
