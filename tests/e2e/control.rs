@@ -22,6 +22,7 @@ fn answers_are_as_described() {
     let held = "match = { verb = \"delete\" }\napprovers = [\"owners\"]\nreason = \"looked at\"";
     let policy = shop("upstream = { tls = \"disable\" }")
         .piece("[[approvers]]\nname = \"owners\"\nusers = [\"root\"]\ngroups = [\"daemon\"]")
+        .piece("[[budget]]\nname = \"looked-at\"\nwindow = \"1h\"\nrows = 1000")
         .rule("everything", "allow", "")
         .rule("deletes-wait", "approve", held);
     let gateway = gateway(&policy);

@@ -137,6 +137,8 @@ check("POST", "/v1/freezes", body={"workload": "nobody"}, expected=422)
 check("POST", "/v1/freezes", body={"workload": WORKLOAD, "reason": ""}, expected=400)
 for path in ["/v1/status", "/v1/coverage", "/v1/metrics", "/v1/attachments", "/v1/freezes"]:
     check("GET", path)
+(budget,) = check("GET", "/v1/budgets")
+assert budget["budget"] == "looked-at", budget
 check("DELETE", "/v1/runs/{id}", f"/v1/runs/{run['id']}")
 check("DELETE", "/v1/runs/{id}", f"/v1/runs/{run['id']}", expected=404)
 killed = check("DELETE", "/v1/sessions/{session}", f"/v1/sessions/{SESSION}")
