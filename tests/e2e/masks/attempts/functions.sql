@@ -108,6 +108,12 @@ ROLLBACK
 DECLARE held CURSOR WITH HOLD FOR SELECT email FROM customers
 FETCH ALL FROM held
 CLOSE held
+-- the name of a harmless cursor, given to another in a text that fails: closed (simple)
+BEGIN
+DECLARE again CURSOR FOR SELECT name FROM customers
+ROLLBACK
+DECLARE again CURSOR WITH HOLD FOR SELECT reverse(email) FROM customers; COMMIT; SELECT 1/0
+FETCH ALL FROM again
 -- a binary cursor: masked
 BEGIN
 DECLARE b BINARY CURSOR FOR SELECT email, card, born, token FROM customers

@@ -251,6 +251,23 @@ BEGIN
 SET LOCAL search_path = mine, public
 SELECT note FROM orders
 COMMIT
+-- prepared by one path and run by another: closed (own)
+CREATE SCHEMA mine
+CREATE TABLE mine.customers (id int, email text)
+INSERT INTO mine.customers VALUES (1, 'none')
+SET search_path = mine
+PREPARE p AS SELECT reverse(email) FROM customers
+SET search_path = public
+EXECUTE p
+-- a cursor declared by one path and fetched by another: masked (own)
+CREATE SCHEMA mine
+CREATE TABLE mine.customers (id int, email text)
+INSERT INTO mine.customers VALUES (1, 'none')
+BEGIN
+DECLARE c CURSOR FOR SELECT reverse(email) FROM customers
+SET LOCAL search_path = mine
+FETCH ALL FROM c
+ROLLBACK
 -- backslashes in texts: closed
 SET standard_conforming_strings = off
 SELECT 'x\' || ', email, ' FROM orders --' FROM customers

@@ -61,6 +61,19 @@ BEGIN
 \execute p 0
 \sync
 ROLLBACK
+-- a portal bound by one path and run by another: masked (own)
+CREATE SCHEMA mine
+CREATE TABLE mine.customers (id int, email text)
+INSERT INTO mine.customers VALUES (1, 'none')
+BEGIN
+\parse s SELECT reverse(email), id FROM customers
+\bind p s
+\execute p 1
+\sync
+SET LOCAL search_path = mine
+\execute p 0
+\sync
+ROLLBACK
 -- two portals in turns: masked
 BEGIN
 \parse a SELECT name, email FROM customers

@@ -243,9 +243,10 @@ impl PostgresCodec {
         if tracing.waits() {
             return Ok(None);
         }
-        let units = Self::with_masks(Arc::clone(&prepared.units), tracing.known().as_ref());
+        let traced = tracing.known();
+        let units = Self::with_masks(Arc::clone(&prepared.units), traced.as_ref());
         let of = prepared.ask;
-        self.asked = Some(Asked::Bind(server_name(portal).into(), prepared));
+        self.asked = Some(Asked::Bind(server_name(portal).into(), prepared, traced));
         Ok(Some(self.ask(
             head,
             gather,
@@ -307,16 +308,16 @@ impl PostgresCodec {
         match found {
             Resolved::Undecided => Ok(self.wait_for_server()),
             Resolved::Known(bound) => {
-                let tracing = self.trace_prepared(&bound.prepared);
                 let script = Arc::clone(&bound.prepared.script);
                 if refers_to_names(&script) {
+                    let tracing = self.trace_prepared(&bound.prepared);
                     // What the names stand for may have changed since the portal was bound.
                     let Some(units) = self.resolve(&script) else {
                         return Ok(self.wait_for_server());
                     };
                     return Ok(self.ask_execute(head, frame, portal, Some(script), units, tracing));
                 }
-                if tracing.waits() {
+                if bound.traced.is_none() && self.awaits_masks() {
                     return Ok(None);
                 }
                 match bound.prepared.text {
@@ -324,7 +325,7 @@ impl PostgresCodec {
                     None => self.expect_unsettled(&bound.prepared.units),
                 }
                 (self.executed, self.sent_since_ready) = (true, true);
-                let traced = tracing.known();
+                let traced = self.traced_when_bound(&bound);
                 let asks = traced.as_ref().is_some_and(|traced| !traced.is_clean());
                 if asks {
                     self.pipeline.push(Pending::Fields);

@@ -48,7 +48,7 @@ pub(super) enum Asked {
     /// With the units as they were judged, and what is masked.
     Query(Arc<Script>, Arc<[FactSet]>, Option<Traced>),
     Parse(Box<[u8]>, Prepared),
-    Bind(Box<[u8]>, Arc<Prepared>),
+    Bind(Box<[u8]>, Arc<Prepared>, Option<Traced>),
     /// Likewise, where a script is known.
     Execute(Option<Arc<Script>>, Arc<[FactSet]>, Option<Traced>),
     Call(Arc<[FactSet]>, Option<Traced>),
@@ -279,7 +279,7 @@ impl Codec for PostgresCodec {
     fn shown(&self, frame: &[u8]) -> Option<Shown> {
         match self.asked.as_ref()? {
             Asked::Query(script, ..) => shown::query(script, frame),
-            Asked::Bind(_, prepared) => shown::bound(prepared, frame),
+            Asked::Bind(_, prepared, _) => shown::bound(prepared, frame),
             // What these run is known by its kind alone.
             Asked::Execute(..) | Asked::Call(..) => None,
             Asked::Connect | Asked::Cancel | Asked::Parse(..) => None,
@@ -307,9 +307,14 @@ impl Codec for PostgresCodec {
                     ..draft
                 }),
             ),
-            Some(Asked::Bind(portal, prepared)) => {
-                Pending::Bind(portal, Arc::new(Bound { ask, prepared }))
-            }
+            Some(Asked::Bind(portal, prepared, traced)) => Pending::Bind(
+                portal,
+                Arc::new(Bound {
+                    ask,
+                    prepared,
+                    traced,
+                }),
+            ),
             Some(Asked::Execute(script, units, traced)) => {
                 match &script {
                     Some(script) => self.expect_changes(script, &units),
@@ -376,8 +381,7 @@ impl Codec for PostgresCodec {
     }
 
     fn expect_masks(&mut self) {
-        self.masking = Masking::Waiting;
-        self.wants_masks = true;
+        self.ask_masks();
     }
 
     fn wants_masks(&mut self) -> Option<String> {

@@ -116,6 +116,9 @@ pub(super) struct Bound {
     pub(super) ask: AskId,
     /// The statement it was bound to.
     pub(super) prepared: Arc<Prepared>,
+    /// What it returns: the server has planned it when it was bound, whatever names mean later. None where
+    /// nothing was masked then.
+    pub(super) traced: Option<Traced>,
 }
 
 /// One thing that the server owes an answer to, or a refusal in its place.

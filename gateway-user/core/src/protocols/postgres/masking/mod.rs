@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use super::codec::PostgresCodec;
 use super::names::Resolved;
-use super::pipeline::{Pending, Prepared};
+use super::pipeline::{Bound, Pending, Prepared};
+use super::resolve::refers_to_names;
 use super::script::{self, Script};
 use super::wire::server_name;
 use crate::facts::{Fact, FactSet};
@@ -32,8 +33,9 @@ pub(super) enum Masking {
     /// Nothing.
     #[default]
     Off,
-    /// Something, and what that comes to in this database is being found out: nothing is judged before.
-    Waiting,
+    /// Something, and what that comes to in this database is being found out: nothing is judged before. With
+    /// what was known before.
+    Waiting(Option<Arc<Masked>>),
     /// This.
     On(Arc<Masked>),
 }
@@ -150,8 +152,13 @@ impl Tracing {
 
 impl PostgresCodec {
     /// What is known may be too old, or nothing is: it is to be found out.
-    fn ask_masks(&mut self) {
-        self.masking = Masking::Waiting;
+    pub(super) fn ask_masks(&mut self) {
+        let known = match std::mem::take(&mut self.masking) {
+            Masking::On(masked) => Some(masked),
+            Masking::Waiting(known) => known,
+            Masking::Off => None,
+        };
+        self.masking = Masking::Waiting(known);
         self.wants_masks = true;
     }
 
@@ -160,7 +167,7 @@ impl PostgresCodec {
         match &self.masking {
             Masking::On(masked) if masked.is_current() => return Some(Arc::clone(masked)),
             Masking::On(_) => self.ask_masks(),
-            Masking::Off | Masking::Waiting => {}
+            Masking::Off | Masking::Waiting(_) => {}
         }
         None
     }
@@ -214,7 +221,7 @@ impl PostgresCodec {
         };
         let known = match self.renames {
             true => Known::Unknown,
-            false => runs(prepared.made.as_ref(), &masked),
+            false => self.runs_prepared(prepared, &masked),
         };
         Tracing::Known(Traced {
             masked,
@@ -230,7 +237,7 @@ impl PostgresCodec {
         let Some(masked) = self.masked_now() else {
             return Tracing::Wait;
         };
-        let known = runs(self.made_cursors.known(name).as_ref(), &masked);
+        let known = self.runs_cursor(name, &masked);
         Tracing::Known(Traced {
             masked,
             statements: Arc::new([known]),
@@ -290,10 +297,15 @@ impl PostgresCodec {
                     .portals
                     .resolve(name, self.pipeline.portal(server_name(name)))
                 {
+                    Resolved::Known(bound) if !refers_to_names(&bound.prepared.script) => {
+                        let traced = bound.traced.as_ref();
+                        let known = traced.and_then(|traced| traced.statements.first());
+                        return known.cloned().unwrap_or(Known::Unknown);
+                    }
                     Resolved::Known(bound) => Resolved::Known(Arc::clone(&bound.prepared)),
                     Resolved::Undecided => Resolved::Undecided,
                     Resolved::Unknown => {
-                        return runs(self.made_cursors.known(name).as_ref(), masked);
+                        return self.runs_cursor(name, masked);
                     }
                 }
             }
@@ -302,7 +314,7 @@ impl PostgresCodec {
             return Known::Unknown;
         };
         let Some(text) = &prepared.text else {
-            return runs(prepared.made.as_ref(), masked);
+            return self.runs_prepared(&prepared, masked);
         };
         let session = Session {
             search_path: self.session().search_path,
@@ -313,6 +325,37 @@ impl PostgresCodec {
             // What it runs in turn is not followed further.
             Some(statement) if statement.runs.is_none() => Known::Of(trace, 0),
             _ => Known::Unknown,
+        }
+    }
+
+    /// What the prepared statement does that SQL has made. The server reads it anew by another search path.
+    fn runs_prepared(&self, prepared: &Prepared, masked: &Arc<Masked>) -> Known {
+        match prepared.session.search_path == self.session.search_path {
+            true => runs(prepared.made.as_ref(), masked),
+            false => Known::Unknown,
+        }
+    }
+
+    /// What the cursor returns that SQL has declared, as long as its name is known to be that.
+    fn runs_cursor(&self, name: &[u8], masked: &Arc<Masked>) -> Known {
+        match self.cursors.known(name) {
+            Some(_) => runs(self.made_cursors.known(name).as_ref(), masked),
+            None => Known::Unknown,
+        }
+    }
+
+    /// Masks have come, and nothing is known of them yet.
+    pub(super) fn awaits_masks(&self) -> bool {
+        matches!(self.masking, Masking::Waiting(None))
+    }
+
+    /// What a portal returns by what was known when it was bound.
+    pub(super) fn traced_when_bound(&self, bound: &Bound) -> Option<Traced> {
+        match &self.masking {
+            _ if bound.traced.is_some() => bound.traced.clone(),
+            // Masks have come since.
+            Masking::On(masked) | Masking::Waiting(Some(masked)) => Some(Traced::unknown(masked)),
+            Masking::Off | Masking::Waiting(None) => None,
         }
     }
 
@@ -339,7 +382,7 @@ impl PostgresCodec {
 
     /// Something ran that may have changed what names mean in this database.
     pub(super) fn definitions_changed(&mut self) {
-        if let Masking::On(masked) = &self.masking {
+        if let Masking::On(masked) | Masking::Waiting(Some(masked)) = &self.masking {
             masked.outdate();
         }
     }
