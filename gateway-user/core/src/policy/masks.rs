@@ -361,11 +361,21 @@ fn otherwise(spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) -> Otherwise {
     }
 }
 
+/// The rule for what copies values of a mask's columns.
+pub(super) fn of_copies(mask: &str) -> String {
+    format!("mask {mask}")
+}
+
+/// The rule for what compares or sorts by them.
+pub(super) fn in_predicates(mask: &str) -> String {
+    format!("mask {mask} in predicates")
+}
+
 /// The rules that come with a mask.
 fn rules(spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<RuleSpec> {
     let name = spec.name.get_ref();
     let copied = format!("it would put values that mask {name} hides elsewhere than into a result");
-    let copied = rule(spec, format!("mask {name}"), COPIED, copied);
+    let copied = rule(spec, of_copies(name), COPIED, copied);
     let effect = in_predicate(spec, diagnostics);
     if effect != Some(Effect::Approve) {
         let people = [
@@ -391,7 +401,7 @@ fn rules(spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) -> Vec<RuleSpec> {
         return vec![copied];
     }
     let probed = format!("it compares or sorts by values that mask {name} hides");
-    let probed = rule(spec, format!("mask {name} in predicates"), PROBED, probed);
+    let probed = rule(spec, in_predicates(name), PROBED, probed);
     let of_people = action == Effect::Approve;
     vec![
         copied,

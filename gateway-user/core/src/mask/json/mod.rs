@@ -6,6 +6,8 @@
 pub mod scalar;
 pub mod scan;
 
+use std::fmt::{self, Write as _};
+
 /// One step of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -58,8 +60,7 @@ impl Path {
             } else {
                 let end = name.find(['.', '[']).unwrap_or(name.len());
                 let (plain, after) = name.split_at_checked(end).ok_or(PathError::Step)?;
-                let odd = |c: char| c.is_whitespace() || "\"'*]$\\".contains(c);
-                if plain.is_empty() || plain.contains(odd) {
+                if !is_plain(plain) {
                     return Err(PathError::Step);
                 }
                 (plain.to_owned(), after)
@@ -69,6 +70,36 @@ impl Path {
         }
         Ok(Self(steps.into()))
     }
+}
+
+/// As it can be read back.
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('$')?;
+        for step in &self.0 {
+            match step {
+                Step::Each => f.write_str("[*]")?,
+                Step::Member(name) if is_plain(name) => write!(f, ".{name}")?,
+                Step::Member(name) => {
+                    f.write_str(".\"")?;
+                    for c in name.chars() {
+                        match c {
+                            '"' | '\\' => write!(f, "\\{c}")?,
+                            c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
+                            c => f.write_char(c)?,
+                        }
+                    }
+                    f.write_char('"')?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path can have the name as it is.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || "\"'*.[]$\\".contains(c))
 }
 
 #[cfg(test)]
@@ -88,6 +119,7 @@ mod tests {
                 })
                 .collect();
             assert_eq!(shown, expected, "{text}");
+            assert_eq!(Path::parse(&path.to_string()).as_ref(), Ok(&path));
         };
         check("$", &[]);
         check("$.a", &["a"]);
@@ -97,6 +129,7 @@ mod tests {
         );
         check("$[*][*].ä", &["*each*", "*each*", "ä"]);
         check("$.\"\"", &[""]);
+        check(r#"$."a\"\\\n b""#, &["a\"\\\n b"]);
     }
 
     #[test]

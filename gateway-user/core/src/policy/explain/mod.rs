@@ -3,6 +3,10 @@
 //! INVARIANT: there is no second evaluator that could say otherwise. What is ruled is what `engine`
 //! decides, and whether a rule holds is asked of the function that decides. Checked by a test over
 //! the corpus of statements.
+//!
+//! `masks` tells which masks are in force.
+
+pub mod masks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,6 +14,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::masks::MaskExplanation;
 use super::actor::Actor;
 use super::case::{Case, Obstacle, Reading};
 use super::decision::{Decision, Verdict};
@@ -48,6 +53,8 @@ pub struct Explanation {
     /// The units that it consists of, each of which must be allowed; at the start of a session one
     /// with the facts of the connection.
     pub units: Vec<UnitExplanation>,
+    /// The masks that are in force for who asks, in the order in which they count.
+    pub masks: Vec<MaskExplanation>,
     /// Rules that are not about this resource.
     pub elsewhere: BTreeSet<RuleName>,
 }
@@ -182,7 +189,7 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Explanation> {
         let case = self.case(actor, resource, facts, now)?;
-        let units = match &facts.stage {
+        let units: Vec<_> = match &facts.stage {
             Stage::Connect => vec![unit(&case, None, &facts.connection)],
             Stage::Action(units) => units
                 .iter()
@@ -196,6 +203,10 @@ impl Engine {
         }
         Some(Explanation {
             ruled: Ruled::of(self.decide_for(actor, resource, facts, now)),
+            masks: masks::explain(
+                &self.masks_for(actor.workload, actor.groups, resource),
+                &units,
+            ),
             units,
             elsewhere,
         })

@@ -1,5 +1,7 @@
 //! `gateway policy explain`: what would happen, and which rules say so.
 
+mod masks;
+
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -170,6 +172,9 @@ pub(super) fn print(out: &mut impl Write, config: &Config, answer: &Answer<'_>) 
     if let Some(words) = agent_sees(&explanation.ruled, resource.protocol.shape) {
         writeln!(out, "  {words}")?;
     }
+    if let Some(proviso) = masks::proviso(answer) {
+        writeln!(out, "  {proviso}")?;
+    }
     if let Some(observed) = &explanation.ruled.observed {
         let reason = line(&observed.reason);
         writeln!(out, "  enforcing would refuse: {reason}")?;
@@ -187,6 +192,7 @@ pub(super) fn print(out: &mut impl Write, config: &Config, answer: &Answer<'_>) 
         }
         print_unit(out, config, unit)?;
     }
+    masks::print(out, answer)?;
     print_budgets(out, config, answer)?;
     if !explanation.elsewhere.is_empty() {
         let names = explanation.elsewhere.iter().map(ToString::to_string);
