@@ -1,4 +1,4 @@
-//! That letting a statement pass allocates nothing: of a program of its own, because the allocator is
+//! That letting a statement or a row pass allocates nothing: of a program of its own, because the allocator is
 //! one for the whole program.
 
 #[path = "../benches/policy/counting.rs"]
@@ -6,7 +6,13 @@ mod counting;
 #[path = "../benches/policy/rules.rs"]
 mod rules;
 
+use std::sync::Arc;
+
+use gateway_core::conformance;
 use gateway_core::policy::decision::Verdict;
+use gateway_core::protocols::postgres::{PROTOCOL, Postgres};
+use gateway_core::protocols::{ClientTls, CodecOptions, Side};
+use gateway_core::session::Session;
 use jiff::Timestamp;
 
 use self::counting::{Counting, allocations};
@@ -51,5 +57,77 @@ fn what_is_allowed_allocates_nothing() {
         let before = allocations();
         let _room = std::hint::black_box(Vec::<u8>::with_capacity(1));
         assert!(allocations() > before);
+    }
+}
+
+fn message(tag: u8, body: &[&[u8]]) -> Vec<u8> {
+    let body = body.concat();
+    let length = u32::try_from(body.len() + 4).unwrap_or(u32::MAX);
+    [&[tag], length.to_be_bytes().as_slice(), &body].concat()
+}
+
+/// What a server says, up to being ready for statements.
+fn welcome() -> Vec<u8> {
+    let column = b"\0\x01current_schemas\0\0\0\0\0\0\0\0\0\x03\xeb\xff\xff\xff\xff\xff\xff\0\0";
+    [
+        message(b'R', &[&[0; 4]]),
+        message(b'S', &[b"standard_conforming_strings\0on\0"]),
+        message(b'S', &[b"client_encoding\0UTF8\0"]),
+        message(b'K', &[&[0, 0, 0, 42], b"real"]),
+        message(b'Z', &[b"I"]),
+        message(b'T', &[column]),
+        message(b'D', &[&[0, 1, 0, 0, 0, 8], b"{public}"]),
+        message(b'C', &[b"SELECT 1\0"]),
+        message(b'Z', &[b"I"]),
+    ]
+    .concat()
+}
+
+#[test]
+fn rows_that_are_not_masked_allocate_nothing() {
+    let rules = "[[rule]]\nname = \"all\"\naction = \"allow\"\n";
+    let mut session = Session::new(
+        &Postgres::default(),
+        &CodecOptions {
+            client_tls: ClientTls::Accept,
+            login: None,
+            entropy: [7; 32],
+        },
+        conformance::engine(&PROTOCOL, rules),
+        Arc::new(conformance::subject()),
+        Arc::new(conformance::flow()),
+        "test",
+    );
+    let mut feed = |side, bytes: &[u8]| {
+        session.handle_bytes(side, bytes, Timestamp::UNIX_EPOCH);
+        while session.outbox().action().is_some() {}
+        session.outbox().events().clear();
+        session.outbox().to_server().clear();
+        let passed = session.outbox().to_client().len();
+        session.outbox().to_client().clear();
+        passed
+    };
+    let startup = b"\0\0\0\x12\0\x03\0\0user\0app\0\0";
+    feed(Side::Client, startup);
+    feed(Side::Server, &welcome());
+    feed(Side::Client, &message(b'Q', &[b"SELECT * FROM people\0"]));
+    feed(
+        Side::Server,
+        &message(
+            b'T',
+            &[b"\0\x01name\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0"],
+        ),
+    );
+    let rows = message(b'D', &[&[0, 1, 0, 0, 0, 9], b"some name"]).repeat(500);
+    for format in 0..3 {
+        // The first makes the room.
+        feed(Side::Server, &rows);
+        let before = allocations();
+        let passed = feed(Side::Server, &rows);
+        assert_eq!(
+            (allocations() - before, passed),
+            (0, rows.len()),
+            "{format}"
+        );
     }
 }
