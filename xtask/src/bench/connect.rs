@@ -77,12 +77,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let kernel = samples.spread(REDIRECTED, KERNEL);
     let goals = [
         Goal {
-            what: "redirected: at least 0.85 of the direct rate at one client",
+            what: "redirected: at least 0.85 of the direct rate at one client".to_owned(),
             measured: redirected,
             is_met: redirected.is_some_and(|it| it.median >= 0.85),
         },
         Goal {
-            what: "at most 5000 ns in kernel programs for each connection",
+            what: "at most 5000 ns in kernel programs for each connection".to_owned(),
             measured: kernel,
             is_met: kernel.is_some_and(|it| it.median <= 5_000.0),
         },

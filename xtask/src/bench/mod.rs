@@ -2,20 +2,21 @@
 //!
 //! Rounds are interleaved and each round's ratios are its own, because a shared machine's speed
 //! drifts by more than what is measured. `plan` says what is measured, `stand` sets up the ways
-//! to the server, `pgbench` and `idle` measure, `report` tells. `connect` is what the kernel side adds
-//! to a connection and `relay` what an uninspected stream loses: their clients are in `load`, their
-//! servers in `target`. `policy` is what a decision takes, `holds` what
-//! a statement that waits for people does.
+//! to the server, `pgbench`, `idle` and `bulk` measure, `report` tells. `connect` is what the kernel side
+//! adds to a connection and `relay` what an uninspected stream loses: their clients are in `load`, their
+//! servers in `target`. `inside` is what a decision takes, and the reading of a statement; `holds` what a
+//! statement that waits for people does.
 
+mod bulk;
 mod connect;
 mod cpu;
 mod holds;
 mod idle;
+mod inside;
 pub(crate) mod load;
 mod open_way;
 mod pgbench;
 mod plan;
-mod policy;
 mod relay;
 mod report;
 mod rounds;
@@ -47,6 +48,8 @@ enum What {
     Relay(rounds::Options),
     /// Decisions: by the number of rules, with conditions, and with conditions that mean harm
     Policy,
+    /// Statements: how long one takes to be read that is new, and one that was read before
+    Statements,
     /// Statements that wait for people: memory for each, and how fast all go on
     Holds,
 }
@@ -63,7 +66,7 @@ pub(crate) struct Options {
     /// Seconds for each measurement
     #[arg(long)]
     seconds: Option<u32>,
-    /// Only cells whose name holds this, such as `select`, `tls`, `prepared`, `connect`, `idle`
+    /// Only cells whose name holds this, such as `select`, `tls`, `prepared`, `connect`, `idle`, `bulk`
     #[arg(long)]
     only: Option<String>,
     /// Only the paths that need no gateway
@@ -100,7 +103,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         What::Postgres(options) => postgres(options),
         What::Connect(options) => connect::run(options),
         What::Relay(options) => relay::run(options),
-        What::Policy => policy::run(),
+        What::Policy => inside::run("policy"),
+        What::Statements => inside::run("statements"),
         What::Holds => holds::run(),
     }
 }
@@ -110,6 +114,7 @@ fn postgres(options: &Options) -> Result<()> {
     for tls in [false, true] {
         measure(options, tls, &mut report)?;
     }
+    report.add_bulk(bulk::measure(options)?);
     report.finish(&options.json)
 }
 

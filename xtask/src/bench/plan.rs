@@ -16,16 +16,26 @@ pub(crate) enum Path {
     PgBouncerFresh,
     /// The gateway with 20 rules, recording on.
     Gateway,
+    /// The same as a workload whose results are masked.
+    Masked,
 }
 
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Path {
+    /// What it is called in the report.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Path::Direct => "direct",
             Path::PgBouncer => "PgBouncer",
             Path::PgBouncerFresh => "PgBouncer, fresh",
             Path::Gateway => "gateway",
-        })
+            Path::Masked => "gateway, masked",
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

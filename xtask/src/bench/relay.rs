@@ -78,12 +78,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let more = samples.difference(GATEWAY, DIRECT, PING);
     let goals = [
         Goal {
-            what: "at least 0.55 of the direct bytes per second",
+            what: "at least 0.55 of the direct bytes per second".to_owned(),
             measured: rate,
             is_met: rate.is_some_and(|rate| rate.median >= 0.55),
         },
         Goal {
-            what: "p50 round trip of 64 bytes within 30 µs of direct",
+            what: "p50 round trip of 64 bytes within 30 µs of direct".to_owned(),
             measured: more,
             is_met: more.is_some_and(|more| more.median <= 30.0),
         },

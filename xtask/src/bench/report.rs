@@ -10,9 +10,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Options;
+use super::bulk;
 use super::idle::Idle;
 use super::pgbench::Sample;
 use super::plan::{Cell, Path};
+use super::rounds::{Samples, show};
 use super::spread::{Spread, median};
 
 /// One figure of a sample.
@@ -33,6 +35,7 @@ pub(crate) struct Report {
     seconds: u32,
     measured: Vec<Measured>,
     idle: Vec<(String, Vec<Idle>)>,
+    bulk: Vec<(&'static str, Samples)>,
 }
 
 impl Report {
@@ -61,6 +64,7 @@ impl Report {
             seconds,
             measured: Vec::new(),
             idle: Vec::new(),
+            bulk: Vec::new(),
         })
     }
 
@@ -118,7 +122,13 @@ impl Report {
         self.idle.push((name.to_owned(), found));
     }
 
-    /// Prints where the goals stand and writes the file.
+    /// Takes what large results took, and prints where their goals stand.
+    pub(crate) fn add_bulk(&mut self, measured: Vec<(&'static str, Samples)>) {
+        show(&bulk::goals(&measured));
+        self.bulk = measured;
+    }
+
+    /// Writes the file.
     pub(crate) fn finish(&self, file: &std::path::Path) -> Result<()> {
         let mut cells: Vec<Cell> = Vec::new();
         for measured in &self.measured {
@@ -136,6 +146,7 @@ impl Report {
             "ratios": ratios,
             "samples": self.measured,
             "idle": self.idle,
+            "bulk": self.bulk,
         }))?;
         fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
         println!("\nall numbers: {}", file.display());

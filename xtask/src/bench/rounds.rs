@@ -43,6 +43,11 @@ impl Client {
         if let Some(gateway) = agent_of {
             load = gateway.run("agent", &load);
         }
+        Client::launch(load)
+    }
+
+    /// Starts it by a command that is whole.
+    pub(crate) fn launch(mut load: Command) -> Result<Client> {
         let mut child = load
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -141,11 +146,21 @@ impl Samples {
 #[derive(Debug, Serialize)]
 pub(crate) struct Goal {
     /// What is wanted, in words.
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     /// What was measured.
     pub(crate) measured: Option<Spread>,
     /// Whether the median reaches it.
     pub(crate) is_met: bool,
+}
+
+/// Prints the goals and where they stand.
+pub(crate) fn show(goals: &[Goal]) {
+    println!();
+    for goal in goals {
+        let measured = goal.measured.map_or("-".to_owned(), |it| it.to_string());
+        let met = if goal.is_met { "met" } else { "NOT MET" };
+        println!("{:<64} {measured:<24} {met}", goal.what);
+    }
 }
 
 /// Prints the goals and writes everything.
@@ -155,12 +170,7 @@ pub(crate) fn finish(
     samples: &Samples,
     goals: &[Goal],
 ) -> Result<()> {
-    println!();
-    for goal in goals {
-        let measured = goal.measured.map_or("-".to_owned(), |it| it.to_string());
-        let met = if goal.is_met { "met" } else { "NOT MET" };
-        println!("{:<64} {measured:<24} {met}", goal.what);
-    }
+    show(goals);
     let default = || gateway_tests::programs::target().join(format!("bench-{name}.json"));
     let file = options.json.clone().unwrap_or_else(default);
     let text = serde_json::to_string_pretty(&json!({

@@ -11,6 +11,7 @@ use gateway_tests::postgres::{Options, PASSWORD, Postgres};
 use gateway_tests::programs::{Profile, build_gateway, output, postgres_bin};
 use gateway_tests::sandbox::Sandbox;
 
+use super::bulk;
 use super::cpu;
 use super::plan::{Path, Work};
 use crate::steps::step;
@@ -31,8 +32,35 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
-    /// Starts everything, with TLS on all legs or on none.
+    /// Starts everything for pgbench, with TLS on all legs or on none.
     pub(crate) fn set_up(tls: bool, with_gateway: bool) -> Result<Stand> {
+        Stand::start(tls, with_gateway, |server, _| {
+            server.admin("GRANT ALL ON SCHEMA public TO app")?;
+            let mut init = Command::new(postgres_bin()?.join("pgbench"));
+            init.args(["--initialize", "--quiet", "--scale", SCALE]);
+            init.args(["-h", "127.0.0.1", "-U", "app", "-d", "shop", "-p"]);
+            output(
+                init.arg(server.port().to_string())
+                    .env("PGPASSWORD", PASSWORD),
+            )?;
+            Ok(policy(server, tls, ""))
+        })
+    }
+
+    /// Starts everything for large results, without TLS.
+    pub(crate) fn with_people(with_gateway: bool) -> Result<Stand> {
+        Stand::start(false, with_gateway, |server, sandbox| {
+            bulk::prepare(server)?;
+            let file = policy(server, false, "credential = \"app\"");
+            bulk::with_masks(file, sandbox)
+        })
+    }
+
+    fn start(
+        tls: bool,
+        with_gateway: bool,
+        prepare: impl FnOnce(&Postgres, &Sandbox) -> Result<PolicyFile>,
+    ) -> Result<Stand> {
         let mut made = None;
         let program = if with_gateway {
             step("build the gateway for release", || {
@@ -51,16 +79,9 @@ impl Stand {
         };
         let server = Postgres::start(&options)?;
         let sandbox = Sandbox::new("bench")?;
-        server.admin("GRANT ALL ON SCHEMA public TO app")?;
-        let mut init = Command::new(postgres_bin()?.join("pgbench"));
-        init.args(["--initialize", "--quiet", "--scale", SCALE]);
-        init.args(["-h", "127.0.0.1", "-U", "app", "-d", "shop", "-p"]);
-        output(
-            init.arg(server.port().to_string())
-                .env("PGPASSWORD", PASSWORD),
-        )?;
+        let file = prepare(&server, &sandbox)?;
         let gateway = program
-            .map(|program| Gateway::start_program(program, &policy(&server, tls)))
+            .map(|program| Gateway::start_program(program, &file))
             .transpose()?;
         let pooled = PgBouncer::start(
             server.port(),
@@ -103,10 +124,15 @@ impl Stand {
             .take(count)
     }
 
+    /// Whether this path is there.
+    pub(crate) fn has(&self, path: Path) -> bool {
+        self.gateway.is_some() || !matches!(path, Path::Gateway | Path::Masked)
+    }
+
     /// A command that runs a libpq program on this path.
     pub(crate) fn client(&self, path: Path, program: impl AsRef<OsStr>) -> Result<Command> {
         let port = match path {
-            Path::Direct | Path::Gateway => self.server.port(),
+            Path::Direct | Path::Gateway | Path::Masked => self.server.port(),
             Path::PgBouncer => self.pooled.port(),
             Path::PgBouncerFresh => self.fresh.port(),
         };
@@ -126,10 +152,12 @@ impl Stand {
 
     /// The command as it is run on this path: for the gateway, under `gateway run`.
     pub(crate) fn launch(&self, path: Path, client: Command) -> Result<Command> {
-        if path != Path::Gateway {
-            return Ok(client);
-        }
-        Ok(self.gateway()?.run("agent", &client))
+        let workload = match path {
+            Path::Gateway => "agent",
+            Path::Masked => bulk::MASKED,
+            Path::Direct | Path::PgBouncer | Path::PgBouncerFresh => return Ok(client),
+        };
+        Ok(self.gateway()?.run(workload, &client))
     }
 
     /// Seconds of processor time so far of what stands between, and of the server's processes.
@@ -138,7 +166,7 @@ impl Stand {
             Path::Direct => 0.0,
             Path::PgBouncer => cpu::of(self.pooled.id())?,
             Path::PgBouncerFresh => cpu::of(self.fresh.id())?,
-            Path::Gateway => cpu::of(self.gateway()?.id())?,
+            Path::Gateway | Path::Masked => cpu::of(self.gateway()?.id())?,
         };
         Ok((between, cpu::of_family(self.server.id())?))
     }
@@ -156,13 +184,13 @@ impl Stand {
 }
 
 /// Twenty rules such as a team would have, of which pgbench's statements need a few.
-fn policy(server: &Postgres, tls: bool) -> PolicyFile {
+fn policy(server: &Postgres, tls: bool, more: &str) -> PolicyFile {
     let upstream = if tls { "require" } else { "disable" };
     let mut file = PolicyFile::default()
         .piece("[[workload]]\nname = \"agent\"\nmax_sessions = 20000")
         .shop(
             &format!("127.0.0.1:{}", server.port()),
-            &format!("upstream = {{ tls = \"{upstream}\" }}"),
+            &format!("upstream = {{ tls = \"{upstream}\" }}\n{more}"),
         )
         .rule(
             "read",

@@ -3,6 +3,8 @@
 //!
 //! It says `ready`, does its work when it reads a line, and prints the result as one line of JSON.
 
+pub(crate) mod results;
+
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use socket2::SockRef;
+
+use self::results::Results;
 
 /// Bytes of a ping.
 pub(crate) const PING: usize = 64;
@@ -36,6 +40,8 @@ pub(crate) enum Work {
     Pings { to: SocketAddr, seconds: u32 },
     /// Send on one connection for so many seconds
     Stream { to: SocketAddr, seconds: u32 },
+    /// Read what a statement gives
+    Results { results: Results, sql: String },
     /// Copy between whoever connects and `to` by tokio, until killed
     Relay { listen: SocketAddr, to: SocketAddr },
 }
@@ -43,10 +49,12 @@ pub(crate) enum Work {
 /// What came of it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Loaded {
-    /// Connections, pings or bytes a second.
+    /// Connections, pings, bytes or rows a second.
     pub(crate) per_second: f64,
-    /// Median time of one in microseconds; 0 for a stream.
+    /// Median time of one in microseconds; 0 for a stream, that of the whole for a result.
     pub(crate) p50_us: f64,
+    /// Rows of a result.
+    pub(crate) rows: u32,
 }
 
 impl Work {
@@ -61,6 +69,13 @@ impl Work {
             }
             Work::Pings { to, seconds } => ["pings".into(), to.to_string(), seconds.to_string()],
             Work::Stream { to, seconds } => ["stream".into(), to.to_string(), seconds.to_string()],
+            Work::Results { results, sql } => {
+                let how = match results {
+                    Results::Simple => "simple",
+                    Results::Binary => "binary",
+                };
+                ["results".into(), how.into(), sql.clone()]
+            }
             Work::Relay { listen, to } => ["relay".into(), listen.to_string(), to.to_string()],
         });
         words
@@ -79,6 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     println!("ready");
     std::io::stdin().read_line(&mut String::new())?;
     let loaded = match arguments.work {
+        Work::Results { results, ref sql } => results::read(results, sql)?,
         Work::Connects { to, count } => connects(count, |_| to)?,
         Work::Held { port, count } => {
             // Whoever was reached lately is not held again, so each is another.
@@ -171,6 +187,7 @@ fn loaded(count: f64, took: Duration, mut times: Vec<Duration>) -> Result<Loaded
     Ok(Loaded {
         per_second: count / took.as_secs_f64(),
         p50_us: p50.as_secs_f64() * 1e6,
+        rows: 0,
     })
 }
 

@@ -59,14 +59,14 @@ impl Shard {
 
 /// The cache.
 #[derive(Debug, Default)]
-pub(super) struct ScriptCache {
+pub struct ScriptCache {
     hasher: RandomState,
     shards: [Mutex<Shard>; SHARDS],
 }
 
 impl ScriptCache {
     /// What `text` asks for in a session of this kind. Needs the stack that [`Script::read`] needs.
-    pub(super) fn script(&self, text: &[u8], session: &Session) -> Arc<Script> {
+    pub fn script(&self, text: &[u8], session: &Session) -> Arc<Script> {
         if !usual(text, session) {
             return Script::read(text, session);
         }

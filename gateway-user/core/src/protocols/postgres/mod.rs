@@ -7,7 +7,7 @@
 //! `value` what masks make of one value. The conversation's state is in `codec`.
 
 pub mod attributes;
-mod cache;
+pub mod cache;
 mod client;
 mod codec;
 mod login;
