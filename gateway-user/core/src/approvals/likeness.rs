@@ -18,6 +18,8 @@ use crate::ids::{ResourceName, WorkloadName};
 const LABELS: [&str; 1] = ["sql.application_name"];
 /// The name of a prepared statement is a label too, where the statement itself is looked at.
 const PREPARED: &str = "sql.prepared";
+/// A number that is compared where it is written; that there is a limit at all is a fact of its own.
+const LIMIT_ROWS: &str = "sql.limit_rows";
 /// What the statement does.
 const VERB: &str = "sql.verb";
 /// Verbs that act on a prepared statement by its name.
@@ -145,7 +147,10 @@ fn compared(facts: &Facts) -> Facts {
         _ => false,
     };
     let is_label = |name: &str| LABELS.contains(&name) || (name == PREPARED && !by_name);
-    let kept = facts.iter().filter(|(name, _)| !is_label(name));
+    let kept = facts.iter().filter(|(name, value)| {
+        let open = *name == LIMIT_ROWS && **value == Value::Unknown(());
+        !(is_label(name) || open)
+    });
     let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
     let mut kept: Facts = kept.collect();
     for value in kept.values_mut() {

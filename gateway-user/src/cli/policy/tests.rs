@@ -110,16 +110,18 @@ fn what_would_happen_and_why() {
         r#"DENIED by rule no-customers: planner on orders-db
   the agent is told: gateway: ask the data team
 
-  sql.function    count
-  sql.kind        read
-  sql.limit       false
-  sql.parsed      true
-  sql.read        public.customers, hr.pay
-  sql.statements  1
-  sql.table       public.customers, hr.pay
-  sql.verb        select
-  sql.where       false
-  sql.write       none
+  sql.function      count
+  sql.kind          read
+  sql.limit         false
+  sql.parsed        true
+  sql.read          public.customers, hr.pay
+  sql.risk          low
+  sql.side_effects  none
+  sql.statements    1
+  sql.table         public.customers, hr.pay
+  sql.verb          select
+  sql.where         false
+  sql.write         none
   no-customers  line 32    denies
   read-shop     line 25    allows
 

@@ -4,8 +4,9 @@
 //! is in `crate::sql::postgres` and `super::script`; the connection's facts come from the start-up
 //! message, which the codec reads.
 
+use super::script::RISKS;
 use crate::facts::{Attribute, Scope, Type, Usual};
-use crate::sql::postgres::{KINDS, OBJECTS, VERBS};
+use crate::sql::postgres::{KINDS, OBJECTS, SIDE_EFFECTS as SIDE_EFFECT_KINDS, VERBS};
 
 /// Slot of `sql.database`.
 pub const DATABASE: usize = 0;
@@ -55,6 +56,12 @@ pub const MASKED_COPIED: usize = 21;
 pub const COLUMN_READ: usize = 22;
 /// Slot of `sql.column_write`.
 pub const COLUMN_WRITE: usize = 23;
+/// Slot of `sql.limit_rows`.
+pub const LIMIT_ROWS: usize = 24;
+/// Slot of `sql.side_effects`.
+pub const SIDE_EFFECTS: usize = 25;
+/// Slot of `sql.risk`.
+pub const RISK: usize = 26;
 
 const fn connection(name: &'static str, doc: &'static str) -> Attribute {
     Attribute {
@@ -214,6 +221,24 @@ pub const ATTRIBUTES: &[Attribute] = &[
         Usual::Unknown,
         "columns that it writes, likewise",
     ),
+    action(
+        "sql.limit_rows",
+        Type::Number,
+        "how many rows that `LIMIT` or `FETCH FIRST` lets it return; unknown unless it is written as a number and without `WITH TIES`; absent where there is none",
+    ),
+    Attribute {
+        ty: Type::Texts,
+        ..closed(
+            "sql.side_effects",
+            SIDE_EFFECT_KINDS,
+            "what the functions that it names, and `COPY` with files and programs, do beside returning and changing rows",
+        )
+    },
+    closed(
+        "sql.risk",
+        RISKS,
+        "how much harm it can do, by its other facts ([how](#risk))",
+    ),
 ];
 
 #[cfg(test)]
@@ -247,6 +272,9 @@ mod tests {
             (MASKED_COPIED, "masked_copied"),
             (COLUMN_READ, "column_read"),
             (COLUMN_WRITE, "column_write"),
+            (LIMIT_ROWS, "limit_rows"),
+            (SIDE_EFFECTS, "side_effects"),
+            (RISK, "risk"),
         ];
         assert_eq!(slots.len(), ATTRIBUTES.len());
         for (slot, name) in slots {

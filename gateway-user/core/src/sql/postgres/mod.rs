@@ -2,7 +2,7 @@
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
 //! say where nodes have children, `queries`, `relations`, `names`, `statements` and `definitions` what the nodes mean,
-//! `verbs` what a command is called, `path` where names are looked for, `catalog` what the server has
+//! `verbs` what a command is called, `effects` what functions do beside computing a value, `path` where names are looked for, `catalog` what the server has
 //! built in. `unit` is the result,
 //! `bounds` what is not tried, `probe` how much a statement would touch, and `stack` the place where all this happens.
 //!
@@ -14,6 +14,7 @@ mod catalog;
 mod clauses;
 mod commands;
 mod definitions;
+mod effects;
 pub mod lineage;
 mod names;
 mod path;
@@ -34,9 +35,10 @@ use std::panic::catch_unwind;
 use pg_query::{ParserOptions, protobuf};
 
 pub use bounds::{MAX_BRACKETS, MAX_BYTES, MAX_OPERATORS, MAX_SIGNS, MAX_WORDS};
+pub use effects::{SIDE_EFFECTS, side_effects};
 pub use path::SearchPath;
 pub use relations::DECIDE_PATH;
-pub use unit::{Analysis, Effect, Names, Setting, Unit};
+pub use unit::{Analysis, Effect, Most, Names, Setting, Unit};
 pub use verbs::{KINDS, OBJECTS, VERBS};
 
 use bounds::readable;

@@ -3,9 +3,9 @@
 //! A `SELECT` inside another statement belongs to that statement's unit, unless it stands where the
 //! server runs it as a query of its own: see [`statement`]. The others always are units.
 
-use pg_query::protobuf::{self, SetOperation, node::Node};
+use pg_query::protobuf::{self, LimitOption, SetOperation, a_const::Val, node::Node};
 
-use super::unit::Unit;
+use super::unit::{Most, Unit};
 use super::walk::{Access, Walk, Walker};
 
 /// A statement, or the query that another statement runs: a unit of its own in either case.
@@ -23,6 +23,7 @@ fn query(select: &protobuf::SelectStmt, walker: &mut Walker) {
     let unit = Unit {
         filtered: filtered(select),
         limited: Some(select.limit_count.as_deref().is_some_and(limits)),
+        most: most(select),
         ..Unit::new("select", "read")
     };
     match into(select) {
@@ -67,6 +68,24 @@ fn filtered(select: &protobuf::SelectStmt) -> Option<bool> {
 /// Whether a `LIMIT` limits: `LIMIT ALL` and `LIMIT NULL` do not.
 fn limits(count: &protobuf::Node) -> bool {
     !matches!(&count.node, Some(Node::AConst(constant)) if constant.isnull)
+}
+
+/// How many rows there are at most, where that is written as a number. `WITH TIES` may give more.
+fn most(select: &protobuf::SelectStmt) -> Most {
+    let Some(count) = select.limit_count.as_deref().filter(|it| limits(it)) else {
+        return Most::Any;
+    };
+    let ties = select.limit_option != i32::from(LimitOption::Count);
+    let number = match &count.node {
+        Some(Node::AConst(constant)) if !ties => match &constant.val {
+            Some(Val::Ival(number)) => u64::try_from(number.ival).ok(),
+            // A number that is too great for 32 bits is a text here.
+            Some(Val::Fval(number)) => number.fval.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    number.map_or(Most::Unknown, Most::Rows)
 }
 
 impl Walk for protobuf::SelectStmt {

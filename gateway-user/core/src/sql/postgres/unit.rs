@@ -43,6 +43,8 @@ pub struct Unit {
     pub filtered: Option<bool>,
     /// Whether it has a `LIMIT`, if it could.
     pub limited: Option<bool>,
+    /// Most rows that it returns by that `LIMIT`.
+    pub most: Most,
     /// Name of a prepared statement.
     pub prepared: Option<Box<str>>,
     /// Name of a cursor.
@@ -73,6 +75,7 @@ impl Unit {
             functions: Names::default(),
             filtered: None,
             limited: None,
+            most: Most::Any,
             prepared: None,
             cursor: None,
             setting: Setting::None,
@@ -137,6 +140,17 @@ impl Unit {
             _ => Setting::Unknown,
         };
     }
+}
+
+/// How many rows a unit may return, by its `LIMIT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Most {
+    /// Any number, or it is no query.
+    Any,
+    /// So many.
+    Rows(u64),
+    /// That is only known when the statement runs.
+    Unknown,
 }
 
 /// The setting that a unit works on.

@@ -54,7 +54,7 @@ enum Part {
 
 /// Facts of which a rule asks nothing: they tell how something is done, or cannot be foreseen, or masks
 /// have rules of their own about them.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 13] = [
     "sql.parsed",
     "sql.application_name",
     "sql.limit",
@@ -65,6 +65,9 @@ const OPEN: [&str; 10] = [
     "sql.masked_copied",
     "sql.column_read",
     "sql.column_write",
+    "sql.limit_rows",
+    "sql.side_effects",
+    "sql.risk",
 ];
 
 /// Statements that have no names of relations and functions.

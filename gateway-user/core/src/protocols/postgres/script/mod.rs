@@ -4,10 +4,12 @@
 //! The reading of SQL is in `crate::sql::postgres`; this file knows slots and nothing of syntax.
 //! The codec keeps scripts by the names of prepared statements and portals, and asks
 //! [`Script::resolve`] for what an `EXECUTE` or `FETCH` in the text will run. `masks` adds what becomes of
-//! masked columns, where some are.
+//! masked columns, where some are; `risk` says what the facts come to.
 
+mod call;
 mod definitions;
 mod masks;
+mod risk;
 #[cfg(test)]
 mod tests;
 
@@ -18,11 +20,13 @@ use std::sync::Arc;
 use super::attributes::{self as slot, ATTRIBUTES};
 use crate::facts::{Fact, FactSet, Name, Schema, Scope, Usual};
 use crate::sql::postgres::{
-    Analysis, DECIDE_PATH, Names, SearchPath, Session, Setting, Unit, analyse,
+    Analysis, DECIDE_PATH, Most, Names, SearchPath, Session, Setting, Unit, analyse,
 };
 
+pub use self::call::function_call;
 pub use self::definitions::{may_define, may_rename};
 pub use self::masks::with_masks;
+pub use self::risk::RISKS;
 
 /// A change of the session's state which later statements depend on.
 pub type Effect = crate::sql::postgres::Effect<Arc<[FactSet]>>;
@@ -88,6 +92,7 @@ impl Script {
                     LISTS
                         .into_iter()
                         .for_each(|list| set.set(list, Fact::Unknown));
+                    risk::assess(&mut set);
                     deferred.push(Deferred {
                         unit: index,
                         itself,
@@ -266,6 +271,7 @@ pub fn unknown(parsed: bool) -> FactSet {
         }
     }
     set.set(slot::PARSED, Fact::Flag(parsed));
+    risk::assess(&mut set);
     set
 }
 
@@ -296,6 +302,7 @@ pub fn with_path_changed(units: &[FactSet], path: &SearchPath) -> Arc<[FactSet]>
                     unit.set(list, names);
                 }
             }
+            risk::assess(&mut unit);
             unit
         })
         .collect()
@@ -339,52 +346,6 @@ pub fn unsettled(units: &[FactSet]) -> Unsettled {
     unsettled
 }
 
-/// The units of a `FunctionCall` message, which names its function by OID. Only those of large
-/// objects, which libpq calls this way, are known by name.
-pub fn function_call(oid: u32) -> Arc<[FactSet]> {
-    let name = match oid {
-        715 => "lo_create",
-        764 => "lo_import",
-        765 => "lo_export",
-        767 => "lo_import",
-        952 => "lo_open",
-        953 => "lo_close",
-        954 => "loread",
-        955 => "lowrite",
-        956 => "lo_lseek",
-        957 => "lo_creat",
-        958 => "lo_tell",
-        964 => "lo_unlink",
-        1004 => "lo_truncate",
-        3170 => "lo_lseek64",
-        3171 => "lo_tell64",
-        3172 => "lo_truncate64",
-        _ => "",
-    };
-    let mut set = FactSet::new(ATTRIBUTES);
-    set.set(slot::PARSED, Fact::Flag(true));
-    set.set(slot::VERB, Fact::Text("call".into()));
-    set.set(slot::KIND, Fact::Text("code".into()));
-    set.set(slot::STATEMENTS, Fact::Number(1));
-    if name.is_empty() {
-        LISTS
-            .into_iter()
-            .for_each(|list| set.set(list, Fact::Unknown));
-        // It may be `set_config`.
-        set.set(slot::SETTING, Fact::Unknown);
-    } else {
-        let name = Name {
-            schema: Schema::In("pg_catalog".into()),
-            name: name.into(),
-        };
-        set.set(slot::FUNCTION, Fact::Names([name].into()));
-        for list in [slot::TABLE, slot::READ, slot::WRITE] {
-            set.set(list, Fact::Names([].into()));
-        }
-    }
-    Arc::new([set])
-}
-
 fn fact_set(unit: Unit, statements: u64) -> FactSet {
     if !unit.parsed {
         return unknown(false);
@@ -413,7 +374,16 @@ fn fact_set(unit: Unit, statements: u64) -> FactSet {
     set.set(slot::PROGRAM, flag(unit.program));
     set.set(slot::FILE, flag(unit.file));
     set.set(slot::CHANNEL, text(unit.channel));
+    set.set(
+        slot::LIMIT_ROWS,
+        match unit.most {
+            Most::Any => Fact::Absent,
+            Most::Rows(rows) => Fact::Number(rows),
+            Most::Unknown => Fact::Unknown,
+        },
+    );
     set.set(slot::STATEMENTS, Fact::Number(statements));
+    risk::assess(&mut set);
     set
 }
 
@@ -473,6 +443,7 @@ fn joined(unit: &FactSet, runs: &[Arc<[FactSet]>]) -> FactSet {
             },
         );
     }
+    risk::assess(&mut joined);
     joined
 }
 

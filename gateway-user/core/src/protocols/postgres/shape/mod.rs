@@ -4,7 +4,7 @@
 //! policy. So this finds the texts of which that is certain, and gives up on all others: only
 //! queries and changes of rows, because options of commands can be numbers (`EXPLAIN (ANALYZE 0)`);
 //! nothing that starts a string, a quoted name, a parameter or a comment; and no `float(25)`, the
-//! one place in such statements where the grammar looks at the number.
+//! one place in such statements where the grammar looks at the number. The numbers of `LIMIT` stay.
 //! That nothing is overlooked is the subject of the tests.
 
 /// Stands for a number in a shape. A text that has one has no shape.
@@ -19,6 +19,7 @@ pub(super) fn shape(text: &[u8]) -> Option<Vec<u8>> {
     let mut rest = text;
     let mut before = b' ';
     let mut first = true;
+    let mut counts_rows = false;
     while let Some((&byte, after)) = rest.split_first() {
         let length = rest.iter().take_while(|byte| part_of_word(**byte)).count();
         if length == 0 {
@@ -36,11 +37,13 @@ pub(super) fn shape(text: &[u8]) -> Option<Vec<u8>> {
         if word.eq_ignore_ascii_case(b"float") {
             return None;
         }
-        if word.len() <= DIGITS && word.iter().all(u8::is_ascii_digit) {
-            shape.push(NUMBER);
-        } else {
-            shape.extend_from_slice(word);
+        // How many rows a `LIMIT` lets through is a fact of its own.
+        let number = word.len() <= DIGITS && word.iter().all(u8::is_ascii_digit);
+        match number && !counts_rows {
+            true => shape.push(NUMBER),
+            false => shape.extend_from_slice(word),
         }
+        counts_rows = before_count(word);
         (before, rest) = (b'a', after);
     }
     Some(shape)
@@ -62,6 +65,13 @@ fn harmless(before: u8, byte: u8, after: &[u8]) -> bool {
         b';' => after.iter().all(u8::is_ascii_whitespace),
         _ => true,
     }
+}
+
+/// Whether what follows may be how many rows there are at most: `LIMIT 5`, `FETCH FIRST (5) ROWS ONLY`.
+fn before_count(word: &[u8]) -> bool {
+    ["limit", "first", "next"]
+        .iter()
+        .any(|it| word.eq_ignore_ascii_case(it.as_bytes()))
 }
 
 /// Whether a statement that starts with this word has no options that are numbers.

@@ -28,6 +28,14 @@ fn numbers_go_and_all_else_stays() {
         ),
         ("SELECT x[1:2], f(3)", Some("SELECT x[?:?], f(?)")),
         ("SELECT é1", Some("SELECT é1")),
+        (
+            "SELECT a LIMIT (7) OFFSET 8",
+            Some("SELECT a LIMIT (7) OFFSET ?"),
+        ),
+        (
+            "SELECT 1 FETCH FIRST 7 ROWS ONLY",
+            Some("SELECT ? FETCH FIRST 7 ROWS ONLY"),
+        ),
         ("SELECT 1; SELECT 2", None),
         ("SELECT '1'", None),
         ("SELECT \"1\"", None),
@@ -136,6 +144,9 @@ const LIKELY: &[&str] = &[
     "UPDATE t SET a = a + #, (b, c) = (#, #) WHERE d BETWEEN # AND #",
     "SELECT set_config(#, #, true), lo_unlink(#), query_to_xml(#)",
     "SELECT # UNION ALL (SELECT # LIMIT #) EXCEPT SELECT #",
+    "SELECT a FROM t LIMIT ( # )",
+    "SELECT a FROM t FETCH NEXT((#))ROW ONLY",
+    "SELECT a FROM t LIMIT -#",
     "SELECT #a, a#, #.#, #_#, # #",
 ];
 

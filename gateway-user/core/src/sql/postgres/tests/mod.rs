@@ -351,3 +351,34 @@ fn search_path() {
     ]);
     snapshot("search_path", &out);
 }
+
+#[test]
+fn limits_are_numbers() {
+    let check = |sql: &str, most: Most| {
+        let analysis = analyse(sql.as_bytes(), &Session::default());
+        assert_eq!(analysis.units[0].most, most, "{sql}");
+    };
+    check("SELECT 1", Most::Any);
+    check("TABLE a LIMIT ALL", Most::Any);
+    check("TABLE a LIMIT NULL", Most::Any);
+    check("TABLE a LIMIT 0", Most::Rows(0));
+    check("TABLE a LIMIT 10 OFFSET 5", Most::Rows(10));
+    check("TABLE a LIMIT 9999999999", Most::Rows(9_999_999_999));
+    check("TABLE a FETCH FIRST ROW ONLY", Most::Rows(1));
+    check("TABLE a FETCH FIRST 7 ROWS ONLY", Most::Rows(7));
+    check("(TABLE a LIMIT 3)", Most::Rows(3));
+    check("TABLE a UNION ALL TABLE b LIMIT 4", Most::Rows(4));
+    check("(TABLE a LIMIT 3) UNION ALL TABLE b", Most::Any);
+    for unknown in [
+        "TABLE a ORDER BY b FETCH FIRST 7 ROWS WITH TIES",
+        "TABLE a LIMIT $1",
+        "TABLE a LIMIT 1 + 1",
+        "TABLE a LIMIT -1",
+        "TABLE a LIMIT 1.5",
+        "TABLE a LIMIT '10'",
+        "TABLE a LIMIT NULL::int",
+        "TABLE a LIMIT (SELECT 1)",
+    ] {
+        check(unknown, Most::Unknown);
+    }
+}
