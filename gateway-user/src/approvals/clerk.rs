@@ -16,13 +16,13 @@ use gateway_core::approvals::desk::{Desk, Limits};
 use gateway_core::approvals::grant::Ending;
 use gateway_core::approvals::moment::Moment;
 use gateway_core::approvals::request::Request;
-use gateway_core::held::{Answer, HeldAction, Outcome, Withdrawal};
-use gateway_core::ids::{ActionDigest, AskId, RequestId, SessionId};
+use gateway_core::held::{Answer, HeldAction, Outcome};
+use gateway_core::ids::{ActionDigest, AskId, GrantId, RequestId, SessionId};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use super::clock::Clock;
 use super::store::{Store, StoreError};
-use super::ticket::Word;
+use super::ticket::{Leaving, Word};
 use super::{EndSession, Failure};
 
 /// After a failure the store is tried again no sooner than this.
@@ -52,7 +52,16 @@ pub(super) type Look = Box<dyn FnOnce(Result<(&Desk, &Store), Failure>) + Send>;
 pub(super) struct Waiter {
     request: RequestId,
     words: mpsc::Sender<Word>,
-    why: Arc<Mutex<Withdrawal>>,
+    leaving: Arc<Leaving>,
+}
+
+/// What passes by a grant, as long as it is not known that the session has heard of it.
+#[derive(Debug)]
+struct Passing {
+    grant: GrantId,
+    session: SessionId,
+    ask: AskId,
+    waiter: Waiter,
 }
 
 /// Who is told what.
@@ -76,6 +85,7 @@ pub(super) struct Clerk {
     lapsing: Vec<(Moment, SessionId)>,
     swept: Instant,
     waiting: HashMap<(SessionId, AskId), (ActionDigest, Waiter)>,
+    passing: Vec<Passing>,
     told: Told,
 }
 
@@ -89,12 +99,12 @@ impl Waiter {
     pub(super) fn new(
         request: RequestId,
         words: mpsc::Sender<Word>,
-        why: Arc<Mutex<Withdrawal>>,
+        leaving: Arc<Leaving>,
     ) -> Self {
         Self {
             request,
             words,
-            why,
+            leaving,
         }
     }
 
@@ -136,6 +146,7 @@ impl Clerk {
             lapsing: Vec::new(),
             swept: Instant::now(),
             waiting: HashMap::new(),
+            passing: Vec::new(),
             told,
         })
     }
@@ -239,7 +250,7 @@ impl Clerk {
             let Some((_, waiter)) = self.waiting.remove(&key) else {
                 continue;
             };
-            let why = *waiter.why.lock().unwrap_or_else(PoisonError::into_inner);
+            let why = waiter.leaving.why();
             let request = waiter.request;
             let Some(office) = &self.office else { return };
             let withdraw = Command::Withdraw { request, why };
@@ -247,6 +258,9 @@ impl Clerk {
             if self.enact(changes.unwrap_or_default()).is_err() {
                 return;
             }
+        }
+        if self.end_unheard().is_err() {
+            return;
         }
         loop {
             let now = self.clock.now();
@@ -258,6 +272,30 @@ impl Clerk {
                 return;
             }
         }
+    }
+
+    /// What passes by a grant in the books only, because whoever waited had left before the answer came,
+    /// is over and changed nothing.
+    fn end_unheard(&mut self) -> Result<(), Failure> {
+        let has_left = |it: &Passing| it.waiter.words.is_closed();
+        self.passing
+            .retain(|it| !(has_left(it) && it.waiter.leaving.has_heard()));
+        while let Some(place) = self.passing.iter().position(has_left) {
+            let Some(passing) = self.passing.get(place) else {
+                break;
+            };
+            let finished = Command::Finished {
+                grant: passing.grant.clone(),
+                session: passing.session.clone(),
+                ask: passing.ask,
+                rows: Some(0),
+            };
+            let now = self.clock.now();
+            let changes = self.office()?.desk.decide(finished, now)?;
+            self.enact(changes)?;
+            self.passing.swap_remove(place);
+        }
+        Ok(())
     }
 
     /// Writes changes down, takes them in, and tells whom they concern.
@@ -287,9 +325,20 @@ impl Clerk {
                 ask,
                 answer,
             } => {
-                if let Some((_, waiter)) = self.waiting.remove(&(session, ask)) {
-                    waiter.tell(Word::Answered(answer));
-                }
+                let Some((_, waiter)) = self.waiting.remove(&(session.clone(), ask)) else {
+                    return None;
+                };
+                let grant = match &answer.outcome {
+                    Outcome::Approved { grant, .. } => grant.clone(),
+                    Outcome::Refused { .. } => None,
+                };
+                waiter.tell(Word::Answered(answer));
+                self.passing.extend(grant.map(|grant| Passing {
+                    grant,
+                    session,
+                    ask,
+                    waiter,
+                }));
                 None
             }
             Effect::EndSession { session, reason } => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -37,8 +38,37 @@ pub struct Ticket {
     /// The errand, until it has been handed over.
     sending: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     words: mpsc::Receiver<Word>,
-    why: Arc<Mutex<Withdrawal>>,
+    leaving: Arc<Leaving>,
     wake: Arc<Notify>,
+}
+
+/// How whoever waited has left; the clerk looks at it once they have.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    why: Mutex<Withdrawal>,
+    /// The answer was taken.
+    heard: AtomicBool,
+}
+
+impl Default for Leaving {
+    fn default() -> Self {
+        Self {
+            why: Mutex::new(Withdrawal::ClientGone),
+            heard: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Leaving {
+    /// Why they wait no longer.
+    pub(super) fn why(&self) -> Withdrawal {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether they took the answer.
+    pub(super) fn has_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire)
+    }
 }
 
 impl fmt::Debug for Ticket {
@@ -57,9 +87,9 @@ impl Ticket {
         action: HeldAction,
     ) -> Self {
         let (tell, words) = mpsc::channel(WORDS);
-        let why = Arc::new(Mutex::new(Withdrawal::ClientGone));
+        let leaving = Arc::<Leaving>::default();
         let digest = action.action.clone();
-        let waiter = Waiter::new(request, tell, Arc::clone(&why));
+        let waiter = Waiter::new(request, tell, Arc::clone(&leaving));
         let sending = async move {
             // If nobody takes it, the waiter is gone with it, and that is the answer.
             drop(errands.send(Errand::Hold(Box::new(action), waiter)).await);
@@ -68,7 +98,7 @@ impl Ticket {
             action: digest,
             sending: Some(Box::pin(sending)),
             words,
-            why,
+            leaving,
             wake,
         }
     }
@@ -85,13 +115,17 @@ impl Ticket {
             self.sending = None;
         }
         let word = std::task::ready!(self.words.poll_recv(cx));
+        if matches!(word, Some(Word::Answered(_))) {
+            self.leaving.heard.store(true, Ordering::Release);
+        }
         // Fails closed: nobody is there to answer.
         Poll::Ready(word.unwrap_or_else(|| Word::Answered(self.refused())))
     }
 
     /// Waits no longer, for this reason.
     pub fn withdraw(self, why: Withdrawal) {
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = why;
+        let kept = &self.leaving.why;
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     fn refused(&self) -> Answer {

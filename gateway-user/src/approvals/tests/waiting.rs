@@ -225,6 +225,43 @@ async fn what_is_taken_back_ends_what_runs() {
     assert_eq!(approvals.ended(5).await.unwrap(), [past]);
 }
 
+#[tokio::test]
+async fn an_answer_that_nobody_heard_runs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let approvals = start(folder.path());
+    let first = action("s1", 1, "DELETE 1", LONG);
+    let mut ticket = approvals.hold(first.clone());
+    let request = asked(&mut ticket).await;
+    let scope = Scope::Workload(Terms {
+        lasting: Some(Duration::from_secs(600)),
+        max_rows: Some(50),
+        ..Terms::default()
+    });
+    let vote = ballot(&request, &first, "alice");
+    approvals.approve(vote, scope).await.unwrap();
+    // The answer is there, and the client has left before it was taken.
+    ticket.withdraw(Withdrawal::Cancelled);
+    let running = async {
+        loop {
+            let grants = approvals.grants().await.unwrap();
+            let [grant] = &grants[..] else {
+                panic!("{grants:?}")
+            };
+            if grant.running.is_empty() {
+                return grant.rows;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert_eq!(timeout(SOON, running).await.unwrap(), 0);
+    // Of one that was heard the session tells the end itself.
+    let mut ticket = approvals.hold(action("s1", 2, "DELETE 2", LONG));
+    answered(&mut ticket).await;
+    drop(ticket);
+    approvals.open().await.unwrap();
+    assert_eq!(approvals.grants().await.unwrap()[0].running.len(), 1);
+}
+
 /// A file system of its own that holds so little.
 struct Small(tempfile::TempDir);
 
