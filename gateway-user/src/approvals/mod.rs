@@ -13,7 +13,7 @@ mod store;
 pub mod ticket;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

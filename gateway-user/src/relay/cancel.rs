@@ -51,7 +51,7 @@ impl Waiter {
     }
 
     /// Cancels what waits; false if nothing does, so that the server may be running it.
-    fn cancel(&self) -> bool {
+    pub(super) fn cancel(&self) -> bool {
         let sender = self.lock().take();
         sender.is_some_and(|sender| sender.send(()).is_ok())
     }

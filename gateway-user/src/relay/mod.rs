@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use gateway_core::event::SessionEnd;
+use gateway_core::held::Withdrawal;
 use gateway_core::protocols::{Framed, Side};
 use gateway_core::session::Session;
 use gateway_core::session::outbox::Action;
@@ -42,7 +43,7 @@ use self::cancel::Issued;
 pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
-use self::wait::{Running, Said, Wait};
+use self::wait::{Cancelled, Running, Said, Then, Wait};
 use crate::approvals::ticket::Word;
 use crate::config::Config;
 use crate::live::Guard;
@@ -185,7 +186,7 @@ impl<'a> Relay<'a> {
                 Turn::Act(Action::FindMasked { masks, database }) => {
                     self.find_masked(masks, database).await;
                 }
-                Turn::Act(Action::Withdraw(why)) => self.wait.withdraw(why),
+                Turn::Act(Action::Withdraw(why)) => self.withdraw(why).await,
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
                 Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
                 Turn::Act(Action::FinishServer) => self.finish_server().await,
@@ -247,6 +248,22 @@ impl<'a> Relay<'a> {
                 Said::Word(word) => Turn::Word(word),
                 Said::Cancelled => Turn::Cancelled,
             },
+        }
+    }
+
+    /// Lets go of what waits. Another policy may have it wait again, or may have let it pass: who
+    /// cancelled it just before means what the server runs then.
+    async fn withdraw(&mut self, why: Withdrawal) {
+        let then = match self.session.is_held() {
+            true => Then::Anew,
+            false => Then::Over,
+        };
+        if self.wait.withdraw(why, then) == Cancelled::No || why != Withdrawal::PolicyChanged {
+            return;
+        }
+        let target = self.issued.as_ref().and_then(Issued::target);
+        if let Some(target) = target {
+            closing::abort(self.framed, &self.around.dialer, &target).await;
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Wait {
     approvals: Approvals,
     ticket: Option<Held>,
     waiter: Waiter,
+    /// What was let go of will wait anew: its client can cancel it in between, too.
+    between: Option<oneshot::Receiver<()>>,
     /// What is to be looked at while it waits.
     wish: Option<Box<Wish>>,
     looking: Option<Looking>,
@@ -43,6 +45,22 @@ pub(super) enum Said {
     Cancelled,
 }
 
+/// What comes after something was let go of that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It waits again, for others or by another policy.
+    Anew,
+    /// It was decided, or nobody wants it any more.
+    Over,
+}
+
+/// Whether the client cancelled what waited, and was told that this is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancelled {
+    Yes,
+    No,
+}
+
 /// What passed by a grant and is not over.
 #[derive(Debug, Default)]
 pub(super) struct Running {
@@ -59,6 +77,7 @@ impl Wait {
             approvals: approvals.clone(),
             ticket: None,
             waiter: Waiter::default(),
+            between: None,
             wish: None,
             looking: None,
             running: Running::default(),
@@ -72,7 +91,7 @@ impl Wait {
         self.ticket = Some(Held {
             ask: action.ask,
             ticket: self.approvals.hold(action),
-            cancelled: self.waiter.arm(),
+            cancelled: self.between.take().unwrap_or_else(|| self.waiter.arm()),
         });
     }
 
@@ -87,11 +106,19 @@ impl Wait {
         self.looking = wish.map(|wish| wish.look(&self.approvals, request));
     }
 
-    /// It waits no longer.
-    pub(super) fn withdraw(&mut self, why: Withdrawal) {
+    /// It waits no longer, unless it is about to wait anew.
+    pub(super) fn withdraw(&mut self, why: Withdrawal, then: Then) -> Cancelled {
         (self.wish, self.looking) = (None, None);
-        if let Some(held) = self.ticket.take() {
-            held.ticket.withdraw(why);
+        let Some(mut held) = self.ticket.take() else {
+            return Cancelled::No;
+        };
+        held.ticket.withdraw(why);
+        match then {
+            Then::Anew => {
+                self.between = Some(held.cancelled);
+                Cancelled::No
+            }
+            Then::Over => was_cancelled(&mut held.cancelled),
         }
     }
 
@@ -125,7 +152,7 @@ impl Wait {
         {
             self.running.asks.insert(held.ask, grant.clone());
         }
-        held.cancelled.try_recv().is_err()
+        was_cancelled(&mut held.cancelled) == Cancelled::No
     }
 
     /// Tells of what is over since the last time.
@@ -184,6 +211,15 @@ impl Running {
     }
 }
 
+/// From now on nobody can cancel it here; says whether somebody has.
+fn was_cancelled(receiver: &mut oneshot::Receiver<()>) -> Cancelled {
+    receiver.close();
+    match receiver.try_recv() {
+        Ok(()) => Cancelled::Yes,
+        Err(_) => Cancelled::No,
+    }
+}
+
 /// What a client that waits is told.
 pub(super) fn note(request: RequestId, until: Moment, asked: &[String]) -> HoldNote {
     let until = i64::try_from(until.0).ok();
@@ -196,5 +232,37 @@ pub(super) fn note(request: RequestId, until: Moment, asked: &[String]) -> HoldN
             until.unwrap_or_default(),
         ),
         request,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gateway_core::approvals::desk::Limits;
+
+    use super::*;
+    use crate::approvals::tests::action;
+
+    #[tokio::test]
+    async fn who_cancels_between_two_waits_is_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let end = Box::new(|_: &SessionId, _: &str| {});
+        let approvals = Approvals::start(folder.path(), Limits::default(), end).unwrap();
+        let mut wait = Wait::new(&approvals);
+        let held = || action("s1", 1, "DELETE 1", Duration::from_secs(600));
+        let again = Withdrawal::PolicyChanged;
+        wait.begin(held(), None);
+        assert_eq!(wait.withdraw(again, Then::Anew), Cancelled::No);
+        assert!(wait.waiter().cancel(), "it is about to wait anew");
+        wait.begin(held(), None);
+        let said = Wait::next(&mut wait.ticket).await;
+        assert!(matches!(said, Said::Cancelled), "{said:?}");
+        // Where another policy let it pass, the server has it.
+        wait.withdraw(Withdrawal::Cancelled, Then::Over);
+        wait.begin(held(), None);
+        assert!(wait.waiter().cancel());
+        assert_eq!(wait.withdraw(again, Then::Over), Cancelled::Yes);
+        assert!(!wait.waiter().cancel(), "nothing waits any more");
     }
 }

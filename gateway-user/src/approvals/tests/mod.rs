@@ -19,7 +19,7 @@ use gateway_core::ids::{
 use gateway_core::subject::{Process, Subject};
 
 /// `DELETE FROM public.orders WHERE id = …`, which Alice or Bob have to let pass within so long.
-fn action(session: &str, ask: u32, text: &str, timeout: Duration) -> HeldAction {
+pub(crate) fn action(session: &str, ask: u32, text: &str, timeout: Duration) -> HeldAction {
     let facts = |facts: &[(&str, Value)]| -> BTreeMap<_, _> {
         let facts = facts.iter();
         facts
