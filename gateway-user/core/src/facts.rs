@@ -202,6 +202,9 @@ pub enum Stage {
     /// Whether the session may begin. Facts of [`Scope::Action`] are still to come: they keep no
     /// allow rule from matching and let no deny rule match.
     Connect,
+    /// Whether something that runs may be cancelled. It is named by a key that only its own session has,
+    /// and whose start was decided, so there are no facts: a connection that cancels says nothing else.
+    Cancel,
     /// One action, which consists of these units (the statements of a multi-statement string, the
     /// inner statement of an `EXPLAIN ANALYZE`, …). It is allowed only if each unit is. Never
     /// empty.

@@ -17,7 +17,7 @@ use super::actor::Actor;
 use super::budget::Budget;
 use super::case::{Case, is_about};
 use super::compile::{Compiled, compile};
-use super::decision::Decision;
+use super::decision::{Decision, Permit, Verdict};
 use super::diagnostic::{Diagnostic, Level};
 use super::during::During;
 use super::masks::Applied;
@@ -185,7 +185,14 @@ impl Engine {
             return Outcome::Refused(Refusal { rule: None, reason }).decision(Mode::Enforce);
         };
         let outcome = match &facts.stage {
-            Stage::Connect => case.unit(None),
+            Stage::Cancel if self.may_use(actor, resource, now) => {
+                return Decision {
+                    verdict: Verdict::Allow(Permit::mint()),
+                    rule: None,
+                    observed: None,
+                };
+            }
+            Stage::Connect | Stage::Cancel => case.unit(None),
             Stage::Action(units) => case.units(units),
         };
         outcome.decision(case.table().mode)

@@ -467,7 +467,7 @@ impl Session {
     /// Refuses it in the client's language.
     fn turn_down(&mut self, id: AskId, ask: &Ask, head: &[u8], refusal: &Refusal) {
         self.client.rest = Rest::Nowhere(ask.len.saturating_sub(head.len()));
-        if matches!(ask.facts.stage, Stage::Connect) {
+        if matches!(ask.facts.stage, Stage::Connect | Stage::Cancel) {
             self.end(SessionEnd::Refused, Some(Fatal::Refused(refusal)));
         }
         self.codec.refused(id, refusal);

@@ -37,7 +37,7 @@ pub(super) fn ask(
         Verdict::Deny(refusal) => (Ruling::Deny, Some(refusal.reason.clone())),
     };
     let (connection, units) = match &ask.facts.stage {
-        Stage::Connect => (named(&ask.facts.connection, attributes), Vec::new()),
+        Stage::Connect | Stage::Cancel => (named(&ask.facts.connection, attributes), Vec::new()),
         Stage::Action(_) if ask.of.is_some() => (BTreeMap::new(), Vec::new()),
         Stage::Action(units) => (
             BTreeMap::new(),

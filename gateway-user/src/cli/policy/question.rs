@@ -128,7 +128,7 @@ impl Question {
             };
             let explanation = explain(&start)?;
             let is_refused = explanation.ruled.reason.is_some();
-            if is_refused || matches!(facts.stage, Stage::Connect) {
+            if is_refused || !matches!(facts.stage, Stage::Action(_)) {
                 return Ok(Answer {
                     workload,
                     resource,

@@ -13,6 +13,7 @@ use gateway_core::facts::{Fact, FactSet, Facts, Scope, Stage, Usual};
 use gateway_core::ids::AskId;
 use gateway_core::policy::draft::Draft;
 use gateway_core::policy::model::Tree;
+use gateway_core::protocols::postgres::CANCEL_REQUEST;
 use gateway_core::protocols::registry::PROTOCOLS;
 use gateway_core::protocols::request;
 use gateway_core::sql::postgres::SearchPath;
@@ -115,6 +116,16 @@ impl Session {
             Scope::Connection,
             &self.connection,
         )?;
+        if self.protocol.shape == Shape::Framed && ask.request == CANCEL_REQUEST {
+            let stage = Stage::Cancel;
+            return Some((
+                Facts {
+                    stage,
+                    ..draft.facts()
+                },
+                &[],
+            ));
+        }
         let asked = self.asked.get(&ask.of.unwrap_or(ask.ask));
         match (asked, ask.units.as_slice()) {
             (Some(asked), _) if self.protocol.shape == Shape::Framed => {
@@ -160,7 +171,7 @@ impl Session {
     /// Whether an action has the facts now that it had when it was recorded.
     fn reads_as(&self, facts: &Facts, recorded: &[BTreeMap<String, Value>]) -> bool {
         let units: &[FactSet] = match &facts.stage {
-            Stage::Connect => &[],
+            Stage::Connect | Stage::Cancel => &[],
             Stage::Action(units) => units,
         };
         let same = units.iter().zip(recorded).all(|(now, then)| {

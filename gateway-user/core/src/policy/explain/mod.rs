@@ -190,7 +190,7 @@ impl Engine {
     ) -> Option<Explanation> {
         let case = self.case(actor, resource, facts, now)?;
         let units: Vec<_> = match &facts.stage {
-            Stage::Connect => vec![unit(&case, None, &facts.connection)],
+            Stage::Connect | Stage::Cancel => vec![unit(&case, None, &facts.connection)],
             Stage::Action(units) => units
                 .iter()
                 .map(|facts| unit(&case, Some(facts), facts))

@@ -51,6 +51,9 @@ pub static PROTOCOL: Protocol = Protocol {
     questions: &[path::QUESTION],
 };
 
+/// How a request to cancel is called in recordings.
+pub const CANCEL_REQUEST: &str = "CancelRequest";
+
 /// The protocol, with what its sessions share.
 #[derive(Debug, Default)]
 pub struct Postgres {

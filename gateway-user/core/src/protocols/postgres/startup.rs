@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::CANCEL_REQUEST;
 use super::attributes::{self as slot, ATTRIBUTES};
 use super::codec::{Asked, Phase, PostgresCodec};
 use super::login::{self, LoggingIn};
@@ -153,7 +154,7 @@ impl PostgresCodec {
         }
         self.connection = Arc::new(facts);
         self.asked = Some(Asked::Connect);
-        Ok(self.session_ask(len, "StartupMessage", Then::Dial, instead))
+        Ok(self.session_ask(len, Stage::Connect, "StartupMessage", Then::Dial, instead))
     }
 
     fn cancel(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
@@ -164,7 +165,8 @@ impl PostgresCodec {
         self.asked = Some(Asked::Cancel);
         Ok(self.session_ask(
             len,
-            "CancelRequest",
+            Stage::Cancel,
+            CANCEL_REQUEST,
             Then::Cancel(CancelKey { process, secret }),
             None,
         ))
@@ -173,12 +175,13 @@ impl PostgresCodec {
     fn session_ask(
         &self,
         len: usize,
+        stage: Stage,
         request: &'static str,
         then: Then,
         instead: Option<Bytes>,
     ) -> Step {
         let facts = Facts {
-            stage: Stage::Connect,
+            stage,
             connection: Arc::clone(&self.connection),
         };
         Step::Ask(Box::new(Ask {

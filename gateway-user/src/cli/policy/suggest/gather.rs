@@ -47,8 +47,6 @@ struct Place {
     connection: BTreeMap<usize, BTreeSet<String>>,
     /// Sessions began.
     starts: u64,
-    /// Sessions were asked for without saying who asks: to cancel what another one does.
-    cancels: u64,
     groups: Groups,
 }
 
@@ -136,7 +134,6 @@ impl Gathered {
             protocol,
             connection: BTreeMap::new(),
             starts: 0,
-            cancels: 0,
             groups: Groups::new(protocol),
         });
         match &facts.stage {
@@ -144,6 +141,8 @@ impl Gathered {
                 place.groups.add(&facts.connection, Scope::Connection);
             }
             Stage::Connect => place.start(&facts.connection),
+            // Who may do something may cancel it.
+            Stage::Cancel => {}
             Stage::Action(units) => {
                 for unit in units.iter() {
                     if !place.groups.add(unit, Scope::Action) {
@@ -180,22 +179,17 @@ impl Place {
     fn start(&mut self, connection: &FactSet) {
         let slots = self.protocol.attributes.iter().enumerate();
         let of_connection = slots.filter(|(_, it)| it.scope == Scope::Connection);
-        let mut is_told = false;
         for (slot, attribute) in of_connection {
             // What a client calls itself is a label, never evidence.
             if attribute.name == "sql.application_name" {
                 continue;
             }
             if let Fact::Text(text) = connection.fact(slot) {
-                is_told = true;
                 let seen = self.connection.entry(slot).or_default();
                 seen.insert(value(text));
             }
         }
-        match is_told {
-            true => self.starts += 1,
-            false => self.cancels += 1,
-        }
+        self.starts += 1;
     }
 
     fn rules(self) -> Vec<Rule> {
@@ -219,11 +213,6 @@ impl Place {
         if self.starts > 0 && rules.is_empty() {
             let what = "Sessions that began and did nothing.";
             rules.push(nothing("start", connection.clone(), self.starts, what));
-        }
-        if self.cancels > 0 {
-            let nobody = connection.iter().map(|(slot, _)| (*slot, Vec::new()));
-            let what = "Requests to cancel, which do not say who asks.";
-            rules.push(nothing("cancel", nobody.collect(), self.cancels, what));
         }
         rules
     }

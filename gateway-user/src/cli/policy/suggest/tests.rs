@@ -401,8 +401,8 @@ fn sessions_that_do_nothing_and_requests_to_cancel() {
         vec![open("postgres", "orders-db"), cancel],
     ]);
     let names = suggested.rules.iter().map(|rule| rule.name.as_str());
-    let expected = ["planner-orders-db-start", "planner-orders-db-cancel"];
-    assert_eq!(names.collect::<Vec<_>>(), expected);
+    // Who may do something may cancel it.
+    assert_eq!(names.collect::<Vec<_>>(), ["planner-orders-db-start"]);
     let config = config(&write::text(&suggested));
     assert_eq!(upshot(&config, "SELECT 1", PATH), Upshot::Observe);
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::talk::{Talk, client, nothing, server, working};
+use super::talk::{Talk, client, engine, nothing, server, working};
 use crate::event::{Event, SessionEnd, Value};
 use crate::protocols::{CancelKey, ClientTls, Side, TlsInfo};
 use crate::session::outbox::Action;
@@ -179,6 +179,12 @@ fn a_cancel_request_is_judged_and_goes_by_its_key() {
         secret: Bytes::from_static(&[7; 4]),
     };
     assert_eq!(talk.actions.first(), Some(&Action::Cancel(key)));
+
+    // It says not who asks, and is its session's all the same.
+    let pinned = "[[rule]]\nname = 'pinned'\naction = 'allow'\nmatch = { user = 'app' }";
+    let mut talk = Talk::fresh(engine(pinned), ClientTls::Accept);
+    talk.client(&request);
+    assert!(matches!(talk.actions.first(), Some(Action::Cancel(_))));
 
     let mut talk = Talk::fresh(nothing(), ClientTls::Accept);
     talk.client(&request);
