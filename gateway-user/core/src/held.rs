@@ -74,8 +74,10 @@ pub enum ParameterValue {
     Null,
     /// A text.
     Text(String),
-    /// Bytes in the protocol's binary form, or a text that is not UTF-8; in hexadecimal.
+    /// Bytes in the protocol's binary form; in hexadecimal.
     Bytes(String),
+    /// A text in an encoding that is not UTF-8, or not known; its bytes in hexadecimal.
+    Encoded(String),
 }
 
 /// What an action would run, whole.
@@ -227,6 +229,7 @@ impl HeldAction {
                 ParameterValue::Null => seal.part("null", b""),
                 ParameterValue::Text(text) => seal.part("value", text.as_bytes()),
                 ParameterValue::Bytes(hex) => seal.part("bytes", hex.as_bytes()),
+                ParameterValue::Encoded(hex) => seal.part("encoded", hex.as_bytes()),
             }
         }
         seal.facts("connection", &self.connection);

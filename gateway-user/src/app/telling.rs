@@ -263,7 +263,9 @@ fn parameter(parameter: &Parameter) -> Option<String> {
         (ParameterValue::Text(text), _) | (ParameterValue::Bytes(_), Some(text)) => {
             Some(text.clone())
         }
-        (ParameterValue::Bytes(digits), None) => Some(format!("\\x{digits}")),
+        (ParameterValue::Bytes(digits) | ParameterValue::Encoded(digits), _) => {
+            Some(format!("\\x{digits}"))
+        }
     }
 }
 

@@ -121,6 +121,8 @@ fn bound(parameter: &Parameter) -> Option<Bound> {
         ParameterValue::Null => (false, None),
         ParameterValue::Text(text) => (false, Some(Bytes::from(text.clone()))),
         ParameterValue::Bytes(digits) => (true, Some(hex::decode(digits).ok()?.into())),
+        // The preview's connection would read it otherwise.
+        ParameterValue::Encoded(_) => return None,
     };
     Some(Bound {
         oid,

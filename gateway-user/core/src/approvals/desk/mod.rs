@@ -348,7 +348,9 @@ fn weight(action: &HeldAction) -> usize {
     let parameters = action.parameters.iter().map(|it| {
         let value = match &it.value {
             ParameterValue::Null => 0,
-            ParameterValue::Text(text) | ParameterValue::Bytes(text) => text.len(),
+            ParameterValue::Text(text)
+            | ParameterValue::Bytes(text)
+            | ParameterValue::Encoded(text) => text.len(),
         };
         let words = [&it.declared, &it.reads].into_iter().flatten();
         size_of::<Parameter>() + value + words.map(String::len).sum::<usize>()

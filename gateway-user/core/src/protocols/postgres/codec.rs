@@ -278,8 +278,8 @@ impl Codec for PostgresCodec {
 
     fn shown(&self, frame: &[u8]) -> Option<Shown> {
         match self.asked.as_ref()? {
-            Asked::Query(script, ..) => shown::query(script, frame),
-            Asked::Bind(_, prepared, _) => shown::bound(prepared, frame),
+            Asked::Query(script, ..) => shown::query(script, frame, self.session().encoding),
+            Asked::Bind(_, prepared, _) => shown::bound(prepared, frame, self.session().encoding),
             // What these run is known by its kind alone.
             Asked::Execute(..) | Asked::Call(..) => None,
             Asked::Connect | Asked::Cancel | Asked::Parse(..) => None,

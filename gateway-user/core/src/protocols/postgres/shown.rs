@@ -1,5 +1,5 @@
 //! What people see of a statement that waits for them: its whole text, and the values that are put
-//! into it. What is copied in comes later and is not shown, so such a statement is not either.
+//! into it. What is not in an encoding that is known is shown as bytes, or not at all. What is copied in comes later and is not shown, so such a statement is not either.
 //!
 //! Source: PostgreSQL documentation, "Message Formats" (`Query`, `Bind`); the binary forms of values
 //! are those of the server's `typreceive` functions.
@@ -12,17 +12,19 @@ use super::wire;
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet};
 use crate::held::{Parameter, ParameterValue, Shown, hexadecimal};
+use crate::sql::postgres::Encoding;
 
 /// A simple query. Nothing for one that runs what another statement has defined: its own text does
 /// not tell.
-pub(super) fn query(script: &Script, frame: &[u8]) -> Option<Shown> {
-    let text = body(frame).cstr()?;
+pub(super) fn query(script: &Script, frame: &[u8], encoding: Encoding) -> Option<Shown> {
+    let text = as_text(body(frame).cstr()?, encoding)?;
     whole(script, text, Vec::new())
 }
 
-/// A prepared statement with the values of a `Bind`.
-pub(super) fn bound(prepared: &Prepared, frame: &[u8]) -> Option<Shown> {
-    let text = prepared.text.as_deref()?;
+/// A prepared statement with the values of a `Bind`. The server has its text in the encoding of the
+/// `Parse`, and reads the values in that of now.
+pub(super) fn bound(prepared: &Prepared, frame: &[u8], encoding: Encoding) -> Option<Shown> {
+    let text = as_text(prepared.text.as_deref()?, prepared.session.encoding)?;
     let mut body = body(frame);
     let (_portal, _name) = (body.cstr()?, body.cstr()?);
     let formats: Vec<u16> = list(&mut body, Cursor::u16)?;
@@ -36,18 +38,24 @@ pub(super) fn bound(prepared: &Prepared, frame: &[u8]) -> Option<Shown> {
         };
         let declared = prepared.types.get(place).copied().unwrap_or(0);
         place += 1;
-        parameter(body, format, declared)
+        parameter(body, format, declared, encoding)
     })?;
     whole(&prepared.script, text, parameters)
 }
 
-fn whole(script: &Script, text: &[u8], parameters: Vec<Parameter>) -> Option<Shown> {
+fn whole(script: &Script, text: &str, parameters: Vec<Parameter>) -> Option<Shown> {
     let copies_in = |unit: &FactSet| matches!(unit.fact(slot::VERB), Fact::Text(verb) if **verb == *"copy_from");
     if refers_to_names(script) || script.units.iter().any(copies_in) {
         return None;
     }
-    let text = std::str::from_utf8(text).ok()?.to_owned();
+    let text = text.to_owned();
     Some(Shown { text, parameters })
+}
+
+/// Bytes as the text that the server takes them for, where that is known.
+fn as_text(bytes: &[u8], encoding: Encoding) -> Option<&str> {
+    let certain = encoding == Encoding::Utf8 || bytes.is_ascii();
+    std::str::from_utf8(bytes).ok().filter(|_| certain)
 }
 
 fn body(frame: &[u8]) -> Cursor<'_> {
@@ -63,18 +71,22 @@ fn list<'a, T>(
     (0..count).map(|_| one(body)).collect()
 }
 
-fn parameter(body: &mut Cursor<'_>, format: u16, declared: u32) -> Option<Parameter> {
+fn parameter(
+    body: &mut Cursor<'_>,
+    format: u16,
+    declared: u32,
+    encoding: Encoding,
+) -> Option<Parameter> {
     let length = body.u32()?;
     let bytes = match length {
         u32::MAX => None,
         length => Some(body.bytes(usize::try_from(length).ok()?)?),
     };
-    let text = |bytes| std::str::from_utf8(bytes).ok().map(str::to_owned);
     let value = match (bytes, format) {
         (None, _) => ParameterValue::Null,
-        (Some(bytes), 0) => match text(bytes) {
-            Some(text) => ParameterValue::Text(text),
-            None => ParameterValue::Bytes(hexadecimal(bytes)),
+        (Some(bytes), 0) => match as_text(bytes, encoding) {
+            Some(text) => ParameterValue::Text(text.to_owned()),
+            None => ParameterValue::Encoded(hexadecimal(bytes)),
         },
         (Some(bytes), _) => ParameterValue::Bytes(hexadecimal(bytes)),
     };
@@ -82,7 +94,7 @@ fn parameter(body: &mut Cursor<'_>, format: u16, declared: u32) -> Option<Parame
         declared: name(declared),
         reads: bytes
             .filter(|_| format != 0)
-            .and_then(|bytes| read(declared, bytes)),
+            .and_then(|bytes| read(declared, bytes, encoding)),
         value,
     })
 }
@@ -130,18 +142,16 @@ pub fn type_number(name: &str) -> Option<u32> {
 }
 
 /// What a binary value of a common type says.
-fn read(oid: u32, bytes: &[u8]) -> Option<String> {
+fn read(oid: u32, bytes: &[u8], encoding: Encoding) -> Option<String> {
     Some(match oid {
         16 => (*bytes.first()? != 0).to_string(),
         20 => i64::from_be_bytes(bytes.try_into().ok()?).to_string(),
         21 => i16::from_be_bytes(bytes.try_into().ok()?).to_string(),
         23 => i32::from_be_bytes(bytes.try_into().ok()?).to_string(),
-        25 | 114 | 1042 | 1043 => std::str::from_utf8(bytes).ok()?.to_owned(),
+        25 | 114 | 1042 | 1043 => as_text(bytes, encoding)?.to_owned(),
         700 => f32::from_be_bytes(bytes.try_into().ok()?).to_string(),
         701 => f64::from_be_bytes(bytes.try_into().ok()?).to_string(),
-        3802 => std::str::from_utf8(bytes.strip_prefix(&[1])?)
-            .ok()?
-            .to_owned(),
+        3802 => as_text(bytes.strip_prefix(&[1])?, encoding)?.to_owned(),
         _ => return None,
     })
 }
@@ -161,7 +171,8 @@ mod tests {
     #[test]
     fn values_that_are_read() {
         let check = |oid, bytes: &[u8], expected: Option<&str>| {
-            assert_eq!(read(oid, bytes).as_deref(), expected, "type {oid}");
+            let read = read(oid, bytes, Encoding::Utf8);
+            assert_eq!(read.as_deref(), expected, "type {oid}");
         };
         check(23, &[0, 0, 0, 42], Some("42"));
         check(20, &[0xff; 8], Some("-1"));
@@ -171,5 +182,8 @@ mod tests {
         check(23, &[0], None);
         check(25, &[0xff], None);
         check(1700, &[0; 8], None);
+        check(25, "é".as_bytes(), Some("é"));
+        let other = read(25, "é".as_bytes(), Encoding::Uncertain);
+        assert_eq!(other, None, "in another encoding these are two letters");
     }
 }

@@ -269,6 +269,7 @@ fn put_in(number: usize, parameter: &Parameter) -> Vec<Row> {
         ParameterValue::Null => ("null", None),
         ParameterValue::Text(text) => ("text", Some(text)),
         ParameterValue::Bytes(hex) => ("bytes, hexadecimal", Some(hex)),
+        ParameterValue::Encoded(hex) => ("text that is not UTF-8, hexadecimal", Some(hex)),
     };
     let title = format!(
         "parameter ${number}{}: {kind}{}",

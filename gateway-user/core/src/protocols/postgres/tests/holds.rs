@@ -186,6 +186,23 @@ fn a_prepared_statement_waits_when_it_is_bound() {
 }
 
 #[test]
+fn what_is_in_another_encoding_is_shown_as_bytes() {
+    let mut talk = Talk::ready(waiting());
+    talk.server(&server::status("client_encoding", "LATIN1"));
+    talk.client(&client::parse("", "DELETE FROM orders WHERE id = $1"));
+    // These two bytes are an e with an accent in UTF-8, and two other letters here.
+    talk.client(b"B\0\0\0\x12\0\0\0\0\0\x01\0\0\0\x02\xc3\xa9\0\0");
+    let action = held(&mut talk);
+    let values: Vec<_> = action.parameters.iter().map(|it| &it.value).collect();
+    assert_eq!(values, [&ParameterValue::Encoded("c3a9".to_owned())]);
+    let mut talk = Talk::ready(waiting());
+    talk.server(&server::status("client_encoding", "LATIN1"));
+    talk.client(&client::query("DELETE FROM orders WHERE name = 'é'"));
+    assert!(!talk.session.is_held());
+    assert_eq!(talk.heard(), "S E/42501 Z/I");
+}
+
+#[test]
 fn binary_values_are_read_by_the_types_that_the_server_described() {
     let mut talk = Talk::ready(waiting());
     talk.client(&client::parse("s", "DELETE FROM orders WHERE id = $1"));
