@@ -325,9 +325,7 @@ impl Clerk {
                 ask,
                 answer,
             } => {
-                let Some((_, waiter)) = self.waiting.remove(&(session.clone(), ask)) else {
-                    return None;
-                };
+                let (_, waiter) = self.waiting.remove(&(session.clone(), ask))?;
                 let grant = match &answer.outcome {
                     Outcome::Approved { grant, .. } => grant.clone(),
                     Outcome::Refused { .. } => None,
