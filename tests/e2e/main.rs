@@ -76,4 +76,6 @@ mod tls;
 #[cfg(test)]
 mod uninstall;
 #[cfg(test)]
+mod veiled;
+#[cfg(test)]
 mod workloads;

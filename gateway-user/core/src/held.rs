@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::event::Value;
 use crate::ids::{
-    ActionDigest, AskId, GrantId, PolicyDigest, RequestId, ResourceName, RuleName, SessionId,
+    ActionDigest, AskId, GrantId, MaskName, PolicyDigest, RequestId, ResourceName, RuleName,
+    SessionId,
 };
 use crate::subject::Subject;
 
@@ -76,6 +77,8 @@ pub enum ParameterValue {
     Text(String),
     /// Bytes in the protocol's binary form; in hexadecimal.
     Bytes(String),
+    /// A value that is not shown to whoever looks: what it is, and how long.
+    Hidden(String),
     /// A text in an encoding that is not UTF-8, or not known; its bytes in hexadecimal.
     Encoded(String),
 }
@@ -87,6 +90,17 @@ pub struct Shown {
     pub text: String,
     /// What is put into it.
     pub parameters: Vec<Parameter>,
+    /// Whether it may touch a relation of which something is masked for who asks.
+    pub touches: Touches,
+}
+
+/// Whether something may touch a relation of which something is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Touches {
+    /// It may, or that is not known.
+    Perhaps,
+    /// It surely does not.
+    Nothing,
 }
 
 /// An action that waits until people decide. An approver sees all of it.
@@ -121,6 +135,13 @@ pub struct HeldAction {
     pub policy: PolicyDigest,
     /// What must be met before it may pass; never empty.
     pub demands: Vec<Demand>,
+    /// Masks by whose columns' relations it surely does not go, by that policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clear_of: Vec<MaskName>,
+    /// The masks because of which values are left out here for whoever looks. Never of
+    /// what is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden_by: Vec<MaskName>,
 }
 
 /// What became of an action that was held.
@@ -229,6 +250,7 @@ impl HeldAction {
                 ParameterValue::Null => seal.part("null", b""),
                 ParameterValue::Text(text) => seal.part("value", text.as_bytes()),
                 ParameterValue::Bytes(hex) => seal.part("bytes", hex.as_bytes()),
+                ParameterValue::Hidden(what) => seal.part("hidden", what.as_bytes()),
                 ParameterValue::Encoded(hex) => seal.part("encoded", hex.as_bytes()),
             }
         }
@@ -238,6 +260,21 @@ impl HeldAction {
         }
         seal.part("policy", self.policy.as_str().as_bytes());
         ActionDigest::new(hexadecimal(&seal.0.finalize()))
+    }
+}
+
+impl Parameter {
+    /// Leaves the value out, and says what sort it is and how long. That it is NULL is told.
+    pub fn hide(&mut self) {
+        self.reads = None;
+        let (what, count) = match &self.value {
+            ParameterValue::Null => return,
+            ParameterValue::Text(text) => ("text", text.chars().count()),
+            ParameterValue::Hidden(_) => return,
+            ParameterValue::Bytes(digits) => ("bytes", digits.len() / 2),
+            ParameterValue::Encoded(digits) => ("encoded text", digits.len() / 2),
+        };
+        self.value = ParameterValue::Hidden(format!("{what} of {count}"));
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use gateway_core::approvals::change;
 use gateway_core::approvals::moment::Moment;
 use gateway_core::approvals::request::{Request, Says, State};
+use gateway_core::approvals::veil;
 use gateway_core::event::Value;
 use gateway_core::held::{HeldAction, Parameter, ParameterValue};
 use gateway_core::ids::RequestId;
@@ -160,6 +161,11 @@ impl Telling {
         if targets.is_empty() {
             return;
         }
+        // Nobody knows who reads what is sent: they see no value that is masked.
+        let engine = Arc::clone(&self.config.borrow().engine);
+        let hidden = engine.hidden_of(&request.action, |_| false);
+        let veiled = (!hidden.is_empty()).then(|| veil::request(request, hidden));
+        let request = veiled.as_ref().unwrap_or(request);
         self.notifier.send(Notice {
             request: request.id.to_string(),
             about,
@@ -240,6 +246,7 @@ fn matter(action: &HeldAction) -> Matter {
         protocol: action.protocol.clone(),
         connection: connection.collect(),
         demands: demands.collect(),
+        hidden_by: action.hidden_by.iter().map(ToString::to_string).collect(),
         text: action.text.clone(),
         parameters: action.parameters.iter().map(parameter).collect(),
         // Maps with keys of text and numbers: nothing that JSON does not have.
@@ -260,6 +267,7 @@ fn written(value: &Value) -> Option<String> {
 fn parameter(parameter: &Parameter) -> Option<String> {
     match (&parameter.value, &parameter.reads) {
         (ParameterValue::Null, _) => None,
+        (ParameterValue::Hidden(what), _) => Some(format!("[{what}]")),
         (ParameterValue::Text(text), _) | (ParameterValue::Bytes(_), Some(text)) => {
             Some(text.clone())
         }

@@ -67,6 +67,8 @@ pub struct Matter {
     pub connection: Vec<(String, String)>,
     /// The rules that want it approved.
     pub demands: Vec<Demanded>,
+    /// The masks because of which values are left out of the text and the parameters.
+    pub hidden_by: Vec<String>,
     /// The statement or command, whole.
     pub text: String,
     /// Its parameters; none is a NULL.

@@ -20,6 +20,7 @@ pub mod person;
 pub mod quorum;
 pub mod request;
 pub mod scope;
+pub mod veil;
 
 #[cfg(test)]
 mod tests;

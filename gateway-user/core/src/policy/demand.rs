@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use toml::Spanned;
+
 use super::diagnostic::Diagnostic;
 use super::model::{Effect, RuleSpec};
 use super::table::Rule;
@@ -49,6 +51,21 @@ pub(super) fn demand(
         let message = "an empty list of approvers approves nothing";
         diagnostics.push(Diagnostic::error(names.span(), message));
     }
+    Some(Arc::new(Demand {
+        rule: RuleName::new(spec.name.get_ref().as_str()),
+        reason: spec.reason.as_ref().map(|it| it.get_ref().clone()),
+        approvers: sets(names, known, diagnostics),
+        in_order: spec.in_order.as_ref().is_some_and(|it| *it.get_ref()),
+        timeout: timeout(spec, diagnostics),
+    }))
+}
+
+/// The sets of approvers with these names.
+pub(super) fn sets(
+    names: &Spanned<Vec<Spanned<String>>>,
+    known: &[ApproverSet],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<ApproverSet> {
     let mut approvers: Vec<ApproverSet> = Vec::new();
     for name in names.get_ref() {
         let text = name.get_ref();
@@ -63,13 +80,7 @@ pub(super) fn demand(
             diagnostics.push(Diagnostic::error(name.span(), message).suggest(text, names));
         }
     }
-    Some(Arc::new(Demand {
-        rule: RuleName::new(spec.name.get_ref().as_str()),
-        reason: spec.reason.as_ref().map(|it| it.get_ref().clone()),
-        approvers,
-        in_order: spec.in_order.as_ref().is_some_and(|it| *it.get_ref()),
-        timeout: timeout(spec, diagnostics),
-    }))
+    approvers
 }
 
 /// A rule that holds, as it is for a protocol. One whose actions cannot wait is denied there: fails

@@ -28,8 +28,8 @@ use super::when::When;
 use crate::descriptor::Protocol;
 use crate::facts::{Facts, Stage};
 use crate::flow::Flow;
-use crate::held::ApproverSet;
-use crate::ids::{GroupName, PolicyDigest, ResourceName, WorkloadName};
+use crate::held::{ApproverSet, HeldAction};
+use crate::ids::{GroupName, MaskName, PolicyDigest, ResourceName, WorkloadName};
 use crate::mask::MaskSet;
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -237,6 +237,33 @@ impl Engine {
             true => Arc::clone(&self.unmasked),
             false => Arc::new(MaskSet::new(masks)),
         }
+    }
+
+    /// The masks of a resource that hide their values from somebody who looks at what waits there; `sees`
+    /// says in which sets of approvers they are. Whom a mask is for makes no difference: the values are
+    /// the same whoever asks.
+    pub fn hidden_on(
+        &self,
+        resource: &ResourceName,
+        sees: impl Fn(&ApproverSet) -> bool,
+    ) -> Vec<MaskName> {
+        let all = self.masks.get(resource).into_iter().flatten();
+        let hidden = all.filter(|it| !it.seen_by.iter().any(&sees));
+        hidden.map(|it| it.mask.name.clone()).collect()
+    }
+
+    /// Those of them by whose columns an action may go. What was found out under another policy does not
+    /// count.
+    pub fn hidden_of(
+        &self,
+        action: &HeldAction,
+        sees: impl Fn(&ApproverSet) -> bool,
+    ) -> Vec<MaskName> {
+        let mut hidden = self.hidden_on(&action.resource, sees);
+        if action.policy == self.digest {
+            hidden.retain(|mask| !action.clear_of.contains(mask));
+        }
+        hidden
     }
 
     /// When a rule's time begins or ends next; none if no rule has times.

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use toml::Spanned;
 
 use super::compile::{Scope, resources, who};
+use super::demand::sets;
 use super::diagnostic::Diagnostic;
 use super::engine::{Inventory, Resource};
 use super::model::{Effect, Globs, MaskSpec, Mode, RuleSpec, Tree};
 use super::table::Who;
 use crate::glob::Glob;
+use crate::held::ApproverSet;
 use crate::ids::{MaskName, ResourceName};
 use crate::mask::json::Path;
 use crate::mask::{Bucket, Kind, Mask, Otherwise, Partial, Selector};
@@ -49,6 +51,8 @@ const ALIASES: [(&str, &str); 14] = [
 #[derive(Debug)]
 pub(super) struct Applied {
     pub(super) who: Who,
+    /// Who sees the values in what waits for people.
+    pub(super) seen_by: Arc<[ApproverSet]>,
     pub(super) mask: Arc<Mask>,
 }
 
@@ -82,10 +86,14 @@ pub(super) fn read(
             otherwise: otherwise(spec, diagnostics),
         };
         let mask = Arc::new(mask);
+        let seen_by = spec.seen_by.as_ref();
+        let seen_by = seen_by.map(|names| sets(names, &inventory.approvers, diagnostics));
+        let seen_by: Arc<[ApproverSet]> = seen_by.unwrap_or_default().into();
         for resource in scope.resources.iter().flatten() {
             let masks = read.masks.entry(resource.clone()).or_default();
             masks.push(Applied {
                 who: scope.who.clone(),
+                seen_by: Arc::clone(&seen_by),
                 mask: Arc::clone(&mask),
             });
         }

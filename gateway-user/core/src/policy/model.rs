@@ -89,6 +89,8 @@ pub struct MaskSpec {
     pub masked_in_predicate: Option<Spanned<String>>,
     /// Why; told by a refusal, and to approvers.
     pub reason: Option<Spanned<String>>,
+    /// Who sees the values in what waits for an approval: names of [[approvers]]; left out, nobody.
+    pub seen_by: Option<Spanned<Vec<Spanned<String>>>>,
     /// Where people decide on such statements: the names of those who must agree.
     pub approvers: Option<Spanned<Vec<Spanned<String>>>>,
     /// Whether they are asked one after the other.

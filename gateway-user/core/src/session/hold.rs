@@ -12,8 +12,9 @@ use super::outbox::Action;
 use super::record::named;
 use crate::event::{Answered, Ruling};
 use crate::facts::Stage;
-use crate::held::{Answer, HeldAction, HoldNote, Shown, Withdrawal};
-use crate::ids::{ActionDigest, AskId, RuleName};
+use crate::held::{Answer, HeldAction, HoldNote, Shown, Touches, Withdrawal};
+use crate::ids::{ActionDigest, AskId, MaskName, RuleName};
+use crate::mask::MaskSet;
 use crate::policy::budget::Counts;
 use crate::policy::decision::{Decision, Verdict};
 use crate::policy::hold::{Bound, Hold};
@@ -188,6 +189,11 @@ impl Session {
                 units: units.iter().map(|unit| named(unit, attributes)).collect(),
                 policy: self.engine.digest().clone(),
                 demands: hold.demands(),
+                clear_of: match shown.touches {
+                    Touches::Nothing => names(&self.masks),
+                    Touches::Perhaps => Vec::new(),
+                },
+                hidden_by: Vec::new(),
             }
             .sealed(),
         )
@@ -231,4 +237,8 @@ impl Session {
         self.speak();
         self.settle(crate::protocols::Side::Server);
     }
+}
+
+fn names(masks: &MaskSet) -> Vec<MaskName> {
+    masks.masks().iter().map(|it| it.name.clone()).collect()
 }

@@ -184,6 +184,8 @@ impl Stream {
             units: Vec::new(),
             policy: engine.digest().clone(),
             demands: hold.demands(),
+            clear_of: Vec::new(),
+            hidden_by: Vec::new(),
         };
         Some(Box::new(action.sealed()))
     }

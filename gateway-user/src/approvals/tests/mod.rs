@@ -56,6 +56,8 @@ pub(crate) fn action(session: &str, ask: u32, text: &str, timeout: Duration) -> 
             ("sql.where", Value::Flag(true)),
             ("sql.statements", Value::Number(1)),
         ])],
+        clear_of: Vec::new(),
+        hidden_by: Vec::new(),
         policy: PolicyDigest::new("p1"),
         demands: vec![Demand {
             rule: RuleName::new("deletes-wait"),

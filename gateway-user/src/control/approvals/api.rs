@@ -22,6 +22,8 @@ use gateway_core::preview::Preview;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::eyes::Eyes;
+
 /// So much of a statement is in a [`Brief`], in characters.
 const BEGINNING: usize = 200;
 
@@ -297,8 +299,9 @@ pub(super) fn time(at: Moment) -> Timestamp {
 }
 
 impl Brief {
-    /// As `person` sees it.
-    pub fn of(request: &Request, person: &Person) -> Self {
+    /// As somebody sees it.
+    pub(super) fn of(request: &Request, eyes: &Eyes) -> Self {
+        let request = &*eyes.request(request);
         let Request { action, .. } = request;
         let progress = request.progress();
         let sets = progress.iter().flat_map(|it| &it.sets);
@@ -319,7 +322,7 @@ impl Brief {
             protocol: action.protocol.clone(),
             rules: action.demands.iter().map(|it| it.rule.clone()).collect(),
             asked: asked.into_iter().cloned().collect(),
-            yours: is_asked(request, &progress, person),
+            yours: is_asked(request, &progress, &eyes.person),
             beginning: action.text.chars().take(BEGINNING).collect(),
             text_bytes: action.text.len(),
         }
@@ -343,7 +346,9 @@ impl Vote {
 }
 
 impl Grant {
-    pub(super) fn of(grant: &grant::Grant, ended: Option<Ended>) -> Self {
+    /// As somebody sees it.
+    pub(super) fn of(grant: &grant::Grant, ended: Option<Ended>, eyes: &Eyes) -> Self {
+        let grant = &*eyes.grant(grant);
         Self {
             id: grant.id.clone(),
             request: grant.request.clone(),
@@ -364,9 +369,9 @@ impl Grant {
 }
 
 impl Line {
-    /// What `person` is told of a notice.
-    pub(super) fn of(notice: &Notice, person: &Person) -> Self {
-        let brief = |request: &Request| Brief::of(request, person);
+    /// What somebody is told of a notice.
+    pub(super) fn of(notice: &Notice, eyes: &Eyes) -> Self {
+        let brief = |request: &Request| Brief::of(request, eyes);
         match notice {
             Notice::Opened(request) => Self::Opened {
                 approval: brief(request),
@@ -381,10 +386,10 @@ impl Line {
                 approval: brief(request),
             },
             Notice::Granted(grant) => Self::Granted {
-                grant: Grant::of(grant, None),
+                grant: Grant::of(grant, None, eyes),
             },
             Notice::Used(grant) => Self::Used {
-                grant: Grant::of(grant, None),
+                grant: Grant::of(grant, None, eyes),
             },
             Notice::Ended(grant, ending) => Self::Ended {
                 grant: Grant::of(
@@ -393,6 +398,7 @@ impl Line {
                         at: None,
                         ending: ending.clone(),
                     }),
+                    eyes,
                 ),
             },
         }

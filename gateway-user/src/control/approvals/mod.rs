@@ -1,11 +1,12 @@
 //! Approvals over the control socket: who asks, what they may see, what they decide.
 //!
-//! `api` is the language, `routes` unpacks requests, `watch` tells what happens as it does. Who the
+//! `api` is the language, `eyes` what each may see of values, `routes` unpacks requests, `watch` tells what happens as it does. Who the
 //! caller is comes from the kernel and the host's user database alone ([`Operations::person`]);
 //! whether their word counts is the desk's to say. Operators see everything and decide nothing by
 //! being that; others see what is put to them.
 
 pub mod api;
+mod eyes;
 pub mod failure;
 pub mod routes;
 mod watch;
@@ -16,10 +17,12 @@ use gateway_core::approvals::command::Ballot;
 use gateway_core::approvals::objection::Objection;
 use gateway_core::approvals::person::{Person, Seat};
 use gateway_core::approvals::request::{Request, State};
+use gateway_core::approvals::veil;
 use gateway_core::held::Demand;
 use gateway_core::ids::{GrantId, RequestId};
 
 use self::api::{Approval, ApproveRequest, Brief, DenyRequest, Ended, Grant, Vote, is_asked, time};
+use self::eyes::Eyes;
 use self::failure::ApprovalError;
 use super::operations::Operations;
 use super::peer::Peer;
@@ -65,6 +68,11 @@ impl Operations {
             .ok_or(ApprovalError::NoAccount { uid: peer.uid })
     }
 
+    /// What a person sees.
+    pub(super) fn eyes(&self, person: &Person) -> Eyes {
+        Eyes::new(Arc::clone(&self.parts().settings), person.clone())
+    }
+
     fn approvals(&self) -> &Approvals {
         &self.parts().approvals
     }
@@ -77,13 +85,15 @@ impl Operations {
     ) -> Result<Vec<Brief>, ApprovalError> {
         let mut all: Vec<Brief> = Vec::new();
         if which == Which::All {
-            let person = person.clone();
-            let brief = move |it: Request| may_see(&it, &person).then(|| Brief::of(&it, &person));
+            let eyes = self.eyes(person);
+            let brief =
+                move |it: Request| may_see(&it, &eyes.person).then(|| Brief::of(&it, &eyes));
             all = self.approvals().closed(OVER, brief).await?;
         }
+        let eyes = self.eyes(person);
         let open = self.approvals().open().await?;
         let seen = open.iter().filter(|it| may_see(it, person));
-        for brief in seen.map(|request| Brief::of(request, person)) {
+        for brief in seen.map(|request| Brief::of(request, &eyes)) {
             if !all.iter().any(|it| it.id == brief.id) {
                 all.push(brief);
             }
@@ -103,13 +113,13 @@ impl Operations {
         };
         let id = match self.approvals().show(RequestId::new(part)).await? {
             Some(seen) if may_see(&seen.request, person) => {
-                return Ok(approval(&seen, person).await);
+                return Ok(approval(&seen, &self.eyes(person)).await);
             }
             Some(_) => return Err(no()),
             None => self.meant_request(part, person).await?,
         };
         let seen = self.approvals().show(id).await?.ok_or_else(no)?;
-        Ok(approval(&seen, person).await)
+        Ok(approval(&seen, &self.eyes(person)).await)
     }
 
     async fn meant_request(&self, part: &str, person: &Person) -> Result<RequestId, ApprovalError> {
@@ -185,6 +195,7 @@ impl Operations {
         which: Which,
         person: &Person,
     ) -> Result<Vec<Grant>, ApprovalError> {
+        let eyes = self.eyes(person);
         let mut all = Vec::new();
         if which == Which::All {
             let ended = self.approvals().ended(OVER).await?;
@@ -196,12 +207,12 @@ impl Operations {
                     at: Some(time(*at)),
                     ending: ending.clone(),
                 });
-                Grant::of(&past.grant, ended)
+                Grant::of(&past.grant, ended, &eyes)
             }));
         }
         let grants = self.approvals().grants().await?;
         let seen = grants.iter().filter(|it| concerns(&it.demands, person));
-        all.extend(seen.map(|grant| Grant::of(grant, None)));
+        all.extend(seen.map(|grant| Grant::of(grant, None, &eyes)));
         all.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(all)
     }
@@ -217,7 +228,7 @@ impl Operations {
         let grant = self.approvals().revoke(id, by.clone()).await?;
         let ending = gateway_core::approvals::grant::Ending::Revoked { by: by.voter() };
         let ended = Ended { at: None, ending };
-        Ok(Grant::of(&grant, Some(ended)))
+        Ok(Grant::of(&grant, Some(ended), &self.eyes(&by)))
     }
 }
 
@@ -266,8 +277,9 @@ fn concerns(demands: &[Demand], person: &Person) -> bool {
     person.seat == Seat::Operator || is_named
 }
 
-async fn approval(seen: &Seen, person: &Person) -> Approval {
-    let request: &Arc<Request> = &seen.request;
+async fn approval(seen: &Seen, eyes: &Eyes) -> Approval {
+    let request = &*eyes.request(&seen.request);
+    let is_veiled = !request.action.hidden_by.is_empty();
     let process = &request.action.subject.process;
     let host = nix::unistd::gethostname().unwrap_or_default();
     Approval {
@@ -276,15 +288,20 @@ async fn approval(seen: &Seen, person: &Person) -> Approval {
         deadline: time(request.deadline),
         closed: request.closed.map(time),
         state: request.state.clone(),
-        yours: is_asked(request, &seen.progress, person),
+        yours: is_asked(request, &seen.progress, &eyes.person),
         host: host.to_string_lossy().into_owned(),
         parents: identity::parents(process)
             .await
             .into_iter()
-            .map(|parent| api::Parent {
-                pid: parent.pid,
-                comm: parent.comm,
-                command_line: parent.command_line,
+            .map(|mut parent| {
+                if is_veiled {
+                    veil::words(&mut parent.command_line);
+                }
+                api::Parent {
+                    pid: parent.pid,
+                    comm: parent.comm,
+                    command_line: parent.command_line,
+                }
             })
             .collect(),
         action: request.action.clone(),

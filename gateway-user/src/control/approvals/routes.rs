@@ -118,7 +118,7 @@ async fn watching(State(operations): Shared, ConnectInfo(peer): ConnectInfo<Peer
         Ok(person) => person,
         Err(response) => return response,
     };
-    match watch::begin(&operations, person).await {
+    match watch::begin(&operations, operations.eyes(&person)).await {
         Ok(body) => ([(header::CONTENT_TYPE, LINES)], body).into_response(),
         Err(error) => refuse(&error),
     }

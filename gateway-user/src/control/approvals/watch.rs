@@ -14,6 +14,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::api::{Brief, Line};
+use super::eyes::Eyes;
 use super::failure::ApprovalError;
 use super::{concerns, may_see};
 use crate::control::operations::Operations;
@@ -25,22 +26,21 @@ const WAITING: usize = 64;
 const QUIET: Duration = Duration::from_secs(30);
 
 /// The body of the answer: what waits already, then what happens.
-pub(super) async fn begin(
-    operations: &Arc<Operations>,
-    person: Person,
-) -> Result<Body, ApprovalError> {
+pub(super) async fn begin(operations: &Arc<Operations>, eyes: Eyes) -> Result<Body, ApprovalError> {
     // In this order, so that nothing falls in between; it may be told twice.
     let notices = operations.approvals().watch();
     let waiting = operations.approvals().open().await?;
-    let seen = waiting.iter().filter(|request| may_see(request, &person));
+    let seen = waiting
+        .iter()
+        .filter(|request| may_see(request, &eyes.person));
     let first: Vec<_> = seen
         .map(|request| Line::Waiting {
-            approval: Brief::of(request, &person),
+            approval: Brief::of(request, &eyes),
         })
         .chain([Line::Ready])
         .collect();
     let (sender, body) = Channel::<Bytes, std::convert::Infallible>::new(WAITING);
-    tokio::spawn(tell(sender, first, notices, person));
+    tokio::spawn(tell(sender, first, notices, eyes));
     Ok(Body::new(body))
 }
 
@@ -49,7 +49,7 @@ async fn tell(
     mut sender: Sender<Bytes>,
     first: Vec<Line>,
     mut notices: Receiver<Notice>,
-    person: Person,
+    eyes: Eyes,
 ) {
     for line in first {
         if send(&mut sender, &line).await.is_none() {
@@ -59,8 +59,8 @@ async fn tell(
     loop {
         let sent = match tokio::time::timeout(QUIET, notices.recv()).await {
             Err(_quiet) => sender.send_data(Bytes::from_static(b"\n")).await.ok(),
-            Ok(Ok(notice)) if is_for(&notice, &person) => {
-                send(&mut sender, &Line::of(&notice, &person)).await
+            Ok(Ok(notice)) if is_for(&notice, &eyes.person) => {
+                send(&mut sender, &Line::of(&notice, &eyes)).await
             }
             Ok(Ok(_)) => continue,
             Ok(Err(RecvError::Lagged(count))) => send(&mut sender, &Line::Missed { count }).await,

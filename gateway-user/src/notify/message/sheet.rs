@@ -67,6 +67,13 @@ impl<'a> Sheet<'a> {
         if let Some(preview) = &notice.preview {
             fields.push(("Preview", in_words(preview)));
         }
+        if !matter.hidden_by.is_empty() {
+            let masks = matter.hidden_by.join(", ");
+            fields.push((
+                "Not shown",
+                format!("values, because of masks {}", clip(&masks)),
+            ));
+        }
         fields.push(("Request", clip(&notice.request)));
         fields.push(("Opened", format!("{:.0}", notice.opened)));
         let mut answer = Vec::new();

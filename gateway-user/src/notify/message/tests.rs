@@ -34,6 +34,7 @@ pub(crate) fn notice(text: &str) -> Notice {
                 reason: "deletes are looked at".to_owned(),
                 approvers: vec!["data-owners".to_owned()],
             }],
+            hidden_by: Vec::new(),
             text: text.to_owned(),
             parameters: vec![Some("7".to_owned()), None],
             whole: json!({"text": text}),

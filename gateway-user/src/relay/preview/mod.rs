@@ -122,7 +122,7 @@ fn bound(parameter: &Parameter) -> Option<Bound> {
         ParameterValue::Text(text) => (false, Some(Bytes::from(text.clone()))),
         ParameterValue::Bytes(digits) => (true, Some(hex::decode(digits).ok()?.into())),
         // The preview's connection would read it otherwise.
-        ParameterValue::Encoded(_) => return None,
+        ParameterValue::Encoded(_) | ParameterValue::Hidden(_) => return None,
     };
     Some(Bound {
         oid,

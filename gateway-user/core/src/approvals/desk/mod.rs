@@ -350,6 +350,7 @@ fn weight(action: &HeldAction) -> usize {
             ParameterValue::Null => 0,
             ParameterValue::Text(text)
             | ParameterValue::Bytes(text)
+            | ParameterValue::Hidden(text)
             | ParameterValue::Encoded(text) => text.len(),
         };
         let words = [&it.declared, &it.reads].into_iter().flatten();

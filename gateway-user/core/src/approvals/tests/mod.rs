@@ -101,6 +101,8 @@ pub(super) fn action() -> HeldAction {
             ("sql.table", names(&["public.orders"])),
             ("sql.where", Value::Flag(true)),
         ])],
+        clear_of: Vec::new(),
+        hidden_by: Vec::new(),
         policy: PolicyDigest::new("p1"),
         demands: vec![demand("deletes-wait", vec![owners()])],
     };

@@ -20,7 +20,7 @@ use super::shown;
 use super::startup::Startup;
 use crate::budget::Amounts;
 use crate::facts::{Fact, FactSet};
-use crate::held::Shown;
+use crate::held::{Shown, Touches};
 use crate::ids::AskId;
 use crate::protocols::{Codec, CodecError, CodecOptions, Fatal, Report, Side, Step, TlsInfo};
 use crate::refusal::Refusal;
@@ -277,13 +277,16 @@ impl Codec for PostgresCodec {
     }
 
     fn shown(&self, frame: &[u8]) -> Option<Shown> {
-        match self.asked.as_ref()? {
-            Asked::Query(script, ..) => shown::query(script, frame, self.session().encoding),
-            Asked::Bind(_, prepared, _) => shown::bound(prepared, frame, self.session().encoding),
+        let encoding = self.session().encoding;
+        let (shown, traced) = match self.asked.as_ref()? {
+            Asked::Query(script, _, traced) => (shown::query(script, frame, encoding)?, traced),
+            Asked::Bind(_, prepared, traced) => (shown::bound(prepared, frame, encoding)?, traced),
             // What these run is known by its kind alone.
-            Asked::Execute(..) | Asked::Call(..) => None,
-            Asked::Connect | Asked::Cancel | Asked::Parse(..) => None,
-        }
+            Asked::Execute(..) | Asked::Call(..) => return None,
+            Asked::Connect | Asked::Cancel | Asked::Parse(..) => return None,
+        };
+        let touches = traced.as_ref().map_or(Touches::Perhaps, Traced::touches);
+        Some(Shown { touches, ..shown })
     }
 
     fn waiting(&self, note: &str) -> Option<Bytes> {

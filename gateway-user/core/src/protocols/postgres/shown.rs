@@ -11,7 +11,7 @@ use super::script::Script;
 use super::wire;
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet};
-use crate::held::{Parameter, ParameterValue, Shown, hexadecimal};
+use crate::held::{Parameter, ParameterValue, Shown, Touches, hexadecimal};
 use crate::sql::postgres::Encoding;
 
 /// A simple query. Nothing for one that runs what another statement has defined: its own text does
@@ -49,7 +49,11 @@ fn whole(script: &Script, text: &str, parameters: Vec<Parameter>) -> Option<Show
         return None;
     }
     let text = text.to_owned();
-    Some(Shown { text, parameters })
+    Some(Shown {
+        text,
+        parameters,
+        touches: Touches::Perhaps,
+    })
 }
 
 /// Bytes as the text that the server takes them for, where that is known.

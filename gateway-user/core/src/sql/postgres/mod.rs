@@ -16,6 +16,7 @@ mod commands;
 mod definitions;
 mod effects;
 pub mod lineage;
+pub mod literals;
 mod names;
 mod path;
 pub mod probe;

@@ -14,6 +14,7 @@ use gateway_core::approvals::quorum::Progress;
 use gateway_core::approvals::request::State;
 use gateway_core::event::Value;
 use gateway_core::held::{Demand, Parameter, ParameterValue};
+use gateway_core::ids::MaskName;
 use gateway_core::subject::Process;
 use jiff::Timestamp;
 
@@ -229,10 +230,22 @@ fn statement(approval: &Approval) -> Vec<Row> {
         counted(lines, "line")
     );
     let mut rows = vec![Row::of(STRONG, title)];
+    rows.extend(hidden(&action.hidden_by));
     rows.extend(strange(text));
     let shown = block(text, 0).to_string();
     rows.extend(shown.split('\n').map(Row::agents));
     rows
+}
+
+/// Says that values are left out, and why.
+fn hidden(by: &[MaskName]) -> Option<Row> {
+    let masks: Vec<_> = by.iter().map(|mask| mask.as_str()).collect();
+    let text = format!(
+        "values are left out, each in brackets with its length: masks hide them from you ({}). The digest is \
+         that of all of it",
+        line(&masks.join(", "))
+    );
+    (!masks.is_empty()).then(|| Row::styled("masked", DOUBTFUL, text))
 }
 
 /// Names the characters that look like others, or may be read in another order than they are run.
@@ -269,6 +282,7 @@ fn put_in(number: usize, parameter: &Parameter) -> Vec<Row> {
         ParameterValue::Null => ("null", None),
         ParameterValue::Text(text) => ("text", Some(text)),
         ParameterValue::Bytes(hex) => ("bytes, hexadecimal", Some(hex)),
+        ParameterValue::Hidden(what) => ("not shown", Some(what)),
         ParameterValue::Encoded(hex) => ("text that is not UTF-8, hexadecimal", Some(hex)),
     };
     let title = format!(

@@ -61,6 +61,8 @@ pub(in crate::cli) fn approval(text: &str) -> Approval {
         parameters: Vec::new(),
         connection: std::collections::BTreeMap::new(),
         units: vec![[("sql.verb".to_owned(), Value::Text("delete".to_owned()))].into()],
+        clear_of: Vec::new(),
+        hidden_by: Vec::new(),
         policy: PolicyDigest::new("9f2b"),
         demands: vec![demand],
     };

@@ -18,6 +18,7 @@ use super::resolve::refers_to_names;
 use super::script::{self, Script};
 use super::wire::server_name;
 use crate::facts::{Fact, FactSet};
+use crate::held::Touches;
 use crate::protocols::CodecError;
 use crate::sql::postgres::Session;
 use crate::sql::postgres::lineage::{Columns, Masked, Masks, Named, Outputs, Statement, Trace};
@@ -112,6 +113,15 @@ impl Traced {
     pub(super) fn is_clean(&self) -> bool {
         let outputs = self.statement(0).map(|statement| &statement.outputs);
         matches!(outputs, Some(Outputs::Clean))
+    }
+
+    /// Whether some statement may touch a relation of which something is masked.
+    pub(super) fn touches(&self) -> Touches {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        match statements.all(|it| it.is_some_and(|statement| !statement.touches)) {
+            true => Touches::Nothing,
+            false => Touches::Perhaps,
+        }
     }
 
     /// Units with the facts about masks.
