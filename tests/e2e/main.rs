@@ -11,6 +11,7 @@ mod approving;
 mod budgets;
 #[cfg(test)]
 mod cancelling;
+mod ceilings;
 #[cfg(test)]
 mod closed;
 #[cfg(test)]

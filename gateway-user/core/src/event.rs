@@ -15,6 +15,7 @@ use crate::held::{self, Answer, Withdrawal};
 use crate::ids::{
     ActionDigest, AskId, GrantId, PolicyDigest, RequestId, ResourceName, RuleName, SessionId,
 };
+use crate::limit::Limited;
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 
@@ -34,6 +35,8 @@ pub enum Event {
     Answered(Answered),
     /// The server finished what an ask began.
     Outcome(Outcome),
+    /// What an ask began reached a limit.
+    Limited(Limited),
     /// The server told the gateway what the judging of later asks depends on.
     Found(Found),
     /// The server reported an error or a notice of its own accord.
@@ -408,6 +411,14 @@ pub enum SessionEnd {
         /// What the agent was told.
         reason: String,
     },
+    /// What it ran reached a limit and could not be stopped in another way.
+    LimitReached {
+        /// The limit, as decisions name it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<RuleName>,
+        /// What the agent was told.
+        reason: String,
+    },
     /// It ran something by an approval, and that ended.
     ApprovalEnded {
         /// Why.
@@ -424,6 +435,7 @@ impl SessionEnd {
                 | Self::Frozen { .. }
                 | Self::ApprovalEnded { .. }
                 | Self::BudgetUsedUp { .. }
+                | Self::LimitReached { .. }
         )
     }
 
@@ -444,6 +456,7 @@ impl SessionEnd {
             Self::Frozen { .. } => "frozen",
             Self::ApprovalEnded { .. } => "approval_ended",
             Self::BudgetUsedUp { .. } => "budget_used_up",
+            Self::LimitReached { .. } => "limit_reached",
         }
     }
 }

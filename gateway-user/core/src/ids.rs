@@ -55,6 +55,10 @@ name! {
     BudgetName
 }
 name! {
+    /// A `[[limit]]` of the policy.
+    LimitName
+}
+name! {
     /// A `[[mask]]` of the configuration.
     MaskName
 }

@@ -20,6 +20,7 @@ pub mod flow;
 pub mod glob;
 pub mod held;
 pub mod ids;
+pub mod limit;
 pub mod mask;
 pub mod policy;
 pub mod preview;

@@ -32,7 +32,9 @@ pub(super) fn ending(how: &SessionEnd) -> String {
         SessionEnd::Frozen { reason: Some(why) } => {
             format!("the workload was frozen: {}", line(why))
         }
-        SessionEnd::BudgetUsedUp { reason, .. } => line(reason).to_string(),
+        SessionEnd::BudgetUsedUp { reason, .. } | SessionEnd::LimitReached { reason, .. } => {
+            line(reason).to_string()
+        }
         SessionEnd::ApprovalEnded { reason } => {
             format!("what it ran was approved no longer: {}", line(reason))
         }

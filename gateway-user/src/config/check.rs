@@ -12,6 +12,7 @@ use gateway_core::ids::{GroupName, PolicyDigest};
 use gateway_core::policy::budget;
 use gateway_core::policy::diagnostic::{Diagnostic, Level};
 use gateway_core::policy::engine::{self, Engine, Inventory};
+use gateway_core::policy::limit;
 use toml::Spanned;
 
 use super::report::{Report, place};
@@ -104,6 +105,8 @@ impl Findings<'_> {
             ..inventory(&workloads, &resources, any_server.as_ref(), &dns)
         };
         let (budgets, findings) = budget::compile(&inventory, &file.budget);
+        let (limits, more) = limit::compile(&inventory, &file.limit);
+        let findings = [findings, more].concat();
         let is_good = |it: &Diagnostic| it.level == Level::Warning;
         let all_good = findings.iter().all(is_good);
         self.list.extend(findings);
@@ -140,7 +143,7 @@ impl Findings<'_> {
             notify,
             rules,
             mask_key,
-            engine: Arc::new(engine.with_budgets(budgets)),
+            engine: Arc::new(engine.with_budgets(budgets).with_limits(limits)),
             digest,
         })
     }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use gateway_core::policy::budget::BudgetSpec;
+use gateway_core::policy::limit::LimitSpec;
 use gateway_core::policy::model::{MaskSpec, Mode, RuleSpec};
 use gateway_core::protocols;
 use serde::Deserialize;
@@ -37,6 +38,8 @@ pub(super) struct File {
     pub(super) rule: Vec<Spanned<RuleSpec>>,
     #[serde(default)]
     pub(super) budget: Vec<Spanned<BudgetSpec>>,
+    #[serde(default)]
+    pub(super) limit: Vec<Spanned<LimitSpec>>,
     #[serde(default)]
     pub(super) mask: Vec<Spanned<MaskSpec>>,
     #[serde(default)]

@@ -119,7 +119,7 @@ impl Operations {
             open.get_or_create(&whose.labels()).inc();
         }
         registry.register("open_sessions", "Sessions that are open now", open);
-        let [began, refused, ended, asks, observed, bytes] =
+        let [began, refused, ended, limited, asks, observed, bytes] =
             std::array::from_fn(|_| Family::<Labels, Counter>::default());
         for ((workload, resource), counts) in self.parts().log.tally() {
             let whose = Whose {
@@ -132,6 +132,15 @@ impl Operations {
             add(&began, whose.and("passed", "uninspected"), uninspected);
             for (why, count) in counts.refused {
                 add(&refused, whose.and("why", why), count);
+            }
+            for ((limit, kind, is_ended), count) in counts.limited {
+                let mode = if is_ended { "enforce" } else { "observe" };
+                let labels = [
+                    ("limit", limit),
+                    ("kind", kind.to_owned()),
+                    ("mode", mode.to_owned()),
+                ];
+                add(&limited, [whose.labels(), labels.into()].concat(), count);
             }
             for (how, count) in counts.ended {
                 add(&ended, whose.and("how", how), count);
@@ -146,6 +155,7 @@ impl Operations {
         let help = "Connections that were refused as a whole";
         registry.register("refused_connections", help, refused);
         registry.register("ended_sessions", "Sessions that ended, by how", ended);
+        registry.register("limits_reached", "Statements that reached a limit", limited);
         registry.register("asks", "Decisions in sessions that ended", asks);
         let help = "Asks that pass only because of observing";
         registry.register("observed_asks", help, observed);

@@ -26,6 +26,8 @@ pub struct Counts {
     pub held: u64,
     /// Asks that would have been refused, had they been enforced.
     pub observed: u64,
+    /// Statements that reached a limit, by its name, what was limited, and whether they were ended for it.
+    pub limited: BTreeMap<(String, &'static str, bool), u64>,
     /// Sessions that ended, by how.
     pub ended: BTreeMap<&'static str, u64>,
     /// Asks that were let pass, in sessions that ended.
@@ -65,6 +67,18 @@ pub(super) fn add(tally: &mut Tally, what: &What) {
             bump(of(tally, connection).refused.entry(why).or_default(), 1);
         }
         What::AskHeld(denial) => bump(&mut of(tally, &denial.connection).held, 1),
+        What::LimitReached {
+            connection,
+            limited,
+        } => {
+            let name = limited
+                .rule
+                .as_str()
+                .trim_start_matches("limit ")
+                .to_owned();
+            let key = (name, limited.kind.name(), !limited.observed);
+            bump(of(tally, connection).limited.entry(key).or_default(), 1);
+        }
         What::AskObserved(denial) => bump(&mut of(tally, &denial.connection).observed, 1),
         What::SessionEnded {
             connection,

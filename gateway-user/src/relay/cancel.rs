@@ -138,7 +138,7 @@ impl Relay<'_> {
         if target.waiter.cancel() {
             return;
         }
-        closing::abort(self.framed, &self.around.dialer, &target).await;
+        let _told = closing::abort(self.framed, &self.around.dialer, &target).await;
     }
 }
 

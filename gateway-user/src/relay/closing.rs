@@ -41,7 +41,8 @@ impl Relay<'_> {
         let (framed, dialer) = (self.framed, Arc::clone(&self.around.dialer));
         let abort = async {
             if let Some(target) = running {
-                abort(framed, &dialer, &target).await;
+                // Where it cannot be told, there is a line in the log.
+                let _told = abort(framed, &dialer, &target).await;
             }
         };
         tokio::join!(self.say_goodbye(), abort);
@@ -79,12 +80,14 @@ impl Relay<'_> {
     }
 }
 
-/// Asks the server to stop what it does for a session.
-pub(super) async fn abort(framed: &dyn Framed, dialer: &Dialer, target: &Target) {
+/// Asks the server to stop what it does for a session; says whether it has acted on that.
+pub(super) async fn abort(framed: &dyn Framed, dialer: &Dialer, target: &Target) -> bool {
     let request = framed.cancel_request(&target.real);
     let sending = cancel::send(dialer, framed.protocol(), target, request);
     let sent = tokio::time::timeout(CLOSE_DEADLINE, sending).await;
-    if !matches!(sent, Ok(Ok(()))) {
+    let delivered = matches!(sent, Ok(Ok(())));
+    if !delivered {
         tracing::warn!(workload = %target.workload, "a cancel request could not be delivered");
     }
+    delivered
 }

@@ -79,6 +79,10 @@ impl Evidence {
             match &event {
                 Event::Ask(ask) => self.note(ask)?,
                 Event::Answered(answered) => self.note_answer(answered)?,
+                Event::Limited(limited) => self.log.note(What::LimitReached {
+                    connection: self.connection.clone(),
+                    limited: limited.clone(),
+                })?,
                 Event::End(end) => self.end = Some(end.clone()),
                 _ => {}
             }

@@ -2,7 +2,7 @@
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
 //! `around` is what a relay is given, `leg` one side's socket with its TLS, `dial` the way to the server, `closing` the end, `cancel`
-//! who may cancel what, `evidence` where events go, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in
+//! who may cancel what, `overtime` how long something runs, `evidence` where events go, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in
 //! `opaque`; look-ups of names are answered in `dns`.
 
 mod around;
@@ -17,6 +17,7 @@ mod leg;
 mod look;
 mod masked;
 pub mod opaque;
+mod overtime;
 pub mod preview;
 mod wait;
 
@@ -43,6 +44,7 @@ use self::cancel::Issued;
 pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
 use self::leg::{Leg, Read};
+use self::overtime::Watch;
 use self::wait::{Cancelled, Running, Said, Then, Wait};
 use crate::approvals::ticket::Word;
 use crate::config::Config;
@@ -73,6 +75,7 @@ pub struct Relay<'a> {
     sni: Option<String>,
     issued: Option<Issued>,
     wait: Wait,
+    watch: Box<Watch>,
     /// What is masked, as it was found out last.
     masked: Option<Arc<Masked>>,
     /// When what waits to be written is written.
@@ -126,6 +129,7 @@ impl<'a> Relay<'a> {
             sni: None,
             issued: None,
             wait: Wait::new(&around.approvals),
+            watch: Box::default(),
             masked: None,
             due: None,
         }
@@ -186,6 +190,13 @@ impl<'a> Relay<'a> {
                 Turn::Act(Action::FindMasked { masks, database }) => {
                     self.find_masked(masks, database).await;
                 }
+                Turn::Act(Action::Abort) => {
+                    let guard = Arc::clone(&self.guard);
+                    tokio::select! {
+                        how = guard.cancelled() => self.session.handle_stop(&how),
+                        () = Box::pin(self.abort()) => {}
+                    }
+                }
                 Turn::Act(Action::Withdraw(why)) => self.withdraw(why).await,
                 Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
                 Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
@@ -219,6 +230,7 @@ impl<'a> Relay<'a> {
             server,
             evidence,
             wait,
+            watch,
             due,
             ..
         } = self;
@@ -229,6 +241,7 @@ impl<'a> Relay<'a> {
             server,
             evidence,
             running,
+            watch,
             due,
             guard,
         };
@@ -346,6 +359,7 @@ struct Pump<'a> {
     server: &'a mut Option<Leg>,
     evidence: &'a mut Evidence,
     running: &'a mut Running,
+    watch: &'a mut Watch,
     due: &'a mut Option<Pin<Box<Sleep>>>,
     guard: &'a Guard,
 }
@@ -367,6 +381,7 @@ impl Pump<'_> {
             }
             moved |= self.read(cx, Side::Client);
             moved |= self.read(cx, Side::Server);
+            moved |= self.watch.poll(cx, self.session);
             if !moved {
                 std::task::ready!(self.rest(cx));
                 self.flush();

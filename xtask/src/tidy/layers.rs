@@ -27,6 +27,7 @@ const CORE: Table = &[
             "held",
             "preview",
             "budget",
+            "limit",
             "event",
             "sql",
             "mask",

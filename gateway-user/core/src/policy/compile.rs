@@ -365,7 +365,7 @@ fn values(conditions: &[Condition], slots: Slots) -> u128 {
 }
 
 /// A fact that a protocol does not have: an error if no resource of the rule has it.
-fn unknown_fact(
+pub(super) fn unknown_fact(
     (protocol, name, span): (&Protocol, String, Range<usize>),
     usable: bool,
 ) -> Diagnostic {

@@ -20,6 +20,7 @@ use super::compile::{Compiled, compile};
 use super::decision::{Decision, Permit, Verdict};
 use super::diagnostic::{Diagnostic, Level};
 use super::during::During;
+use super::limit::Limit;
 use super::masks::Applied;
 use super::model::{MaskSpec, Mode, RuleSpec};
 use super::outcome::{Outcome, not_a_resource};
@@ -103,6 +104,7 @@ pub struct Engine {
     /// The times that rules name, each once.
     windows: Vec<During>,
     pub(super) budgets: Vec<Arc<Budget>>,
+    pub(super) limits: Vec<Arc<Limit>>,
 }
 
 impl Engine {
@@ -138,6 +140,7 @@ impl Engine {
             unmasked: Arc::default(),
             windows,
             budgets: Vec::new(),
+            limits: Vec::new(),
         };
         Ok((engine, diagnostics))
     }

@@ -2,7 +2,7 @@
 //! resource, with the patterns of `pattern`, the conditions of `when`, the times of `during` and what
 //! `demand` says of approvers, and says by `diagnostic` what is wrong; `review` finds rules that never
 //! take effect; `masks` reads `[[mask]]`. `engine` decides on what an `actor` does: a `case` with the rules that `index` finds has
-//! an `outcome`, and `decision` is what comes out, with `hold` where people decide; `budget` weighs what was used already, `bar` knows before
+//! an `outcome`, and `decision` is what comes out, with `hold` where people decide; `budget` weighs what was used already, `limit` says how much one statement may bring, `bar` knows before
 //! there is a session that none could begin. Nothing here fails at run time: a policy that loads decides
 //! everything. `explain` says why, with patterns in the words of `notation`, for facts from a connection
 //! or from a `draft`.
@@ -15,6 +15,7 @@ pub mod draft;
 pub mod engine;
 pub mod explain;
 pub mod hold;
+pub mod limit;
 pub mod model;
 
 mod bar;

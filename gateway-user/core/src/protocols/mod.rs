@@ -25,6 +25,7 @@ use crate::event::{self, Found, Outcome, ServerError};
 use crate::facts::Facts;
 use crate::held::Shown;
 use crate::ids::AskId;
+use crate::limit::{Ceiling, Clock, Limited};
 use crate::refusal::Refusal;
 use crate::sql::postgres::lineage::Masked;
 
@@ -165,6 +166,17 @@ pub enum Report {
     Found(Found),
     /// The server spoke of its own accord.
     Server(ServerError),
+    /// A statement reached a limit.
+    Limited(Limited),
+}
+
+/// What comes of a clock that has run out.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Overrun {
+    /// Nothing more than the codec has said itself.
+    Nothing,
+    /// What was told to stop has not: the session has to end.
+    Stuck(Refusal),
 }
 
 /// What ends a session from the gateway's side, to be told in the client's language.
@@ -245,8 +257,28 @@ pub trait Codec: Send {
     /// A word to a client that waits for the decision on its last ask, if there is a way to say it.
     fn waiting(&self, note: &str) -> Option<Bytes>;
 
-    /// The last ask was let pass and is this one.
-    fn allowed(&mut self, ask: AskId);
+    /// The last ask was let pass and is this one. What it may bring and how long it may take is what the
+    /// ceiling says.
+    fn allowed(&mut self, ask: AskId, ceiling: Option<Arc<Ceiling>>);
+
+    /// By when what runs has to be looked at, where its time is limited.
+    fn clock(&self) -> Option<Clock> {
+        None
+    }
+
+    /// The time of this clock is over, as it was told last.
+    fn overrun(&mut self, _clock: &Clock) -> Overrun {
+        Overrun::Nothing
+    }
+
+    /// What the server runs now is to be cancelled: said once. Nothing of the client is passed on before
+    /// [`Codec::aborted`].
+    fn wants_abort(&mut self) -> bool {
+        false
+    }
+
+    /// The server has acted on that.
+    fn aborted(&mut self) {}
 
     /// The last ask was refused: from now on the codec keeps client and server in step.
     fn refused(&mut self, ask: AskId, refusal: &Refusal);

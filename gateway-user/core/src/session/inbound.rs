@@ -21,6 +21,11 @@ pub(super) enum Rest {
 }
 
 impl Rest {
+    /// Whether more of a frame has to go to the server.
+    pub(super) fn goes_to_server(&self) -> bool {
+        matches!(self, Self::ToServer(carry) if !carry.is_done())
+    }
+
     pub(super) fn is_done(&self) -> bool {
         match self {
             Self::Done => true,

@@ -9,6 +9,7 @@ mod ending;
 mod hold;
 mod inbound;
 pub mod ledger;
+mod limiting;
 mod masking;
 mod meter;
 pub mod opaque;
@@ -39,6 +40,7 @@ use crate::mask::MaskSet;
 use crate::policy::budget::Counts;
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
+use crate::policy::limit::Limits;
 use crate::protocols::{Ask, Codec, CodecOptions, Fatal, Framed, Side, Step, Then, TlsInfo};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -61,6 +63,8 @@ pub struct Session {
     ledger: Ledger,
     /// In a box: most sessions have no budget.
     meter: Box<Meter>,
+    /// What is limited for each statement.
+    limits: Limits,
     /// What is masked, as policy has it.
     masks: Arc<MaskSet>,
     /// The ask that waits until people decide: nothing more is taken from the client before.
@@ -99,6 +103,7 @@ impl Session {
         let mut outbox = Outbox::default();
         outbox.record(open);
         let meter = Box::new(Meter::new(engine.accounts(&subject, &flow)));
+        let limits = engine.limits(&subject, &flow);
         Self {
             protocol: framed.protocol(),
             codec: framed.codec(options),
@@ -111,6 +116,7 @@ impl Session {
             outbox,
             ledger,
             meter,
+            limits,
             masks: Arc::default(),
             held: None,
             notice: None,
@@ -244,6 +250,7 @@ impl Session {
         self.engine = engine;
         let accounts = self.engine.accounts(&self.subject, &self.flow);
         self.meter.change(accounts, now);
+        self.limits = self.engine.limits(&self.subject, &self.flow);
         if is_new && self.dialed {
             self.choose_masks();
         }
@@ -440,7 +447,8 @@ impl Session {
 
     /// Does what was let pass.
     fn pass_on(&mut self, id: AskId, ask: Ask, head: &[u8], permit: Permit) {
-        self.codec.allowed(id);
+        let ceiling = self.limits.ceiling(&ask.facts);
+        self.codec.allowed(id, ceiling);
         match ask.then {
             Then::Cancel(key) => {
                 self.outbox.act(Action::Cancel(key));

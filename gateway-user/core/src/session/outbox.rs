@@ -39,6 +39,8 @@ pub enum Action {
     Withdraw(Withdrawal),
     /// Cancel what runs under this key, if it belongs to the same workload.
     Cancel(CancelKey),
+    /// Cancel what the session's own server runs; that it was done goes to the session.
+    Abort,
     /// From now on `issued` stands for `real` on this session's server.
     IssueKey {
         /// What the client was given.

@@ -21,6 +21,7 @@ impl Session {
                 Report::LoggedIn(login) => Event::Login(login),
                 Report::Found(found) => Event::Found(found),
                 Report::Server(error) => Event::Server(error),
+                Report::Limited(limited) => Event::Limited(limited),
             });
         }
         if self.closed {
@@ -30,7 +31,13 @@ impl Session {
             let masks = Arc::clone(&self.masks);
             self.outbox.act(Action::FindMasked { masks, database });
         }
-        while let Some(bytes) = self.codec.inject() {
+        if self.codec.wants_abort() {
+            self.outbox.act(Action::Abort);
+        }
+        // One of the client's frames that is on its way is sent to its end first.
+        while !self.client.rest.goes_to_server()
+            && let Some(bytes) = self.codec.inject()
+        {
             let sent = self.outbox.own(&bytes, self.protocol);
             debug_assert!(sent, "a codec says nothing but what is declared");
         }

@@ -10,7 +10,8 @@ use gateway_core::facts::{Facts, Stage};
 use gateway_core::policy::actor::Actor;
 use gateway_core::policy::draft::Draft;
 use gateway_core::policy::explain::{Explanation, Ruled};
-use gateway_core::policy::model::Tree;
+use gateway_core::policy::limit::Limit;
+use gateway_core::policy::model::{Mode, Tree};
 use gateway_core::protocols::request;
 use gateway_core::refusal::Refusal;
 use gateway_core::sql::postgres::SearchPath;
@@ -67,6 +68,8 @@ pub(super) struct Answer<'a> {
     /// Whether it is about the start of the session: that was asked for, or it is refused there.
     pub(super) at_start: bool,
     pub(super) explanation: Explanation,
+    /// The limits that are for it.
+    pub(super) limits: Vec<(Limit, Mode)>,
 }
 
 /// What becomes of an action.
@@ -134,10 +137,15 @@ impl Question {
                     resource,
                     at_start: true,
                     explanation,
+                    limits: Vec::new(),
                 });
             }
         }
+        let limits = config.engine.limits_for(&actor, &resource.name);
+        let about = limits.about(&facts);
+        let limits = about.map(|(limit, mode)| (limit.clone(), mode));
         Ok(Answer {
+            limits: limits.collect(),
             workload,
             resource,
             at_start: false,

@@ -85,7 +85,11 @@ impl Digest {
                 self.affected += outcome.affected;
             }
             Event::End(end) => self.end = Some(end.how),
-            Event::Tls(_) | Event::Login(_) | Event::Found(_) | Event::Server(_) => {}
+            Event::Tls(_)
+            | Event::Login(_)
+            | Event::Limited(_)
+            | Event::Found(_)
+            | Event::Server(_) => {}
         }
     }
 

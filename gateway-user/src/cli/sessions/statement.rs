@@ -37,6 +37,13 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
         Event::Ask(ask) => print_ask(out, &at, ask),
         Event::Answered(answered) => print_answered(out, &at, answered),
         Event::Outcome(outcome) => print_outcome(out, &at, outcome),
+        Event::Limited(limited) => {
+            let (ask, reason) = (limited.ask.0, line(&limited.reason));
+            match limited.observed {
+                false => writeln!(out, "{at}  #{ask} {BAD}ended{BAD:#} {reason}"),
+                true => writeln!(out, "{at}  #{ask} would be ended: {reason}"),
+            }
+        }
         Event::Found(found) => {
             for (name, value) in &found.facts {
                 let (name, value) = (line(name), told(value));

@@ -3,6 +3,7 @@
 use anstyle::Style;
 use gateway_core::event::{Answered, Ruling};
 use gateway_core::ids::RuleName;
+use gateway_core::limit::Limited;
 
 use super::entry::{Row, about, because, whose};
 use crate::cli::printable::{BAD, DOUBTFUL, GOOD, line};
@@ -45,6 +46,17 @@ pub(super) fn answer(connection: &Connection, answered: &Answered) -> Row {
     } else if let Some(grant) = &answered.grant {
         row.why = format!("under grant {}", line(grant.as_str()));
     }
+    row
+}
+
+/// A statement that reached a limit.
+pub(super) fn limited(connection: &Connection, limited: &Limited) -> Row {
+    let (verdict, style) = match limited.observed {
+        false => ("ENDED", BAD),
+        true => ("would end", DOUBTFUL),
+    };
+    let mut row = about(connection, verdict, style, format!("#{}", limited.ask.0));
+    row.why = because(Some(&limited.rule), &limited.reason);
     row
 }
 

@@ -87,6 +87,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         What::ConnectionOpened(connection)
         | What::PassedUninspected { connection, .. }
         | What::ConnectionRefused { connection, .. }
+        | What::LimitReached { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
         What::KernelRefused(event) | What::KernelPassed(event) => &event.workload,
         What::WorkloadFrozen(switch)
@@ -118,6 +119,7 @@ pub(super) fn is_no(what: &What) -> bool {
         What::ConnectionRefused { .. }
             | What::AskDenied(_)
             | What::AskObserved(_)
+            | What::LimitReached { .. }
             | What::KernelRefused(_)
     )
 }
@@ -181,12 +183,7 @@ fn row(what: &What) -> Row {
             }
             row
         }
-        What::AttachFailed { attachment, reason } => {
-            let mut row = cgroup("NO ATTACH", attachment);
-            row.style = BAD;
-            row.why = format!("{}: {}", row.why, line(reason));
-            row
-        }
+        What::AttachFailed { attachment, reason } => not_attached(attachment, reason),
         What::ConnectionOpened(connection) => about(connection, "opened", GOOD, whose(connection)),
         What::PassedUninspected { connection, rule } => passed(connection, rule.as_ref()),
         What::DatagramsPass(passing) => datagrams_pass(passing),
@@ -206,6 +203,10 @@ fn row(what: &What) -> Row {
         What::AskDenied(denial) => ask::denied("DENIED", BAD, denial),
         What::AskObserved(denial) => ask::denied("would deny", DOUBTFUL, denial),
         What::AskHeld(denial) => ask::denied("held", DOUBTFUL, denial),
+        What::LimitReached {
+            connection,
+            limited,
+        } => ask::limited(connection, limited),
         What::AskAnswered {
             connection,
             answered,
@@ -238,6 +239,13 @@ fn daemon(verdict: &'static str, style: Style, what: String) -> Row {
         what,
         why: String::new(),
     }
+}
+
+fn not_attached(attachment: &Attachment, reason: &str) -> Row {
+    let mut row = cgroup("NO ATTACH", attachment);
+    row.style = BAD;
+    row.why = format!("{}: {}", row.why, line(reason));
+    row
 }
 
 fn not_told(untold: &Untold) -> Row {

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gateway_common::origin::Origin;
 use gateway_core::event::{Answered, SessionEnd};
 use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
+use gateway_core::limit::Limited;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +192,15 @@ pub enum What {
     AskDenied(Denial),
     /// Something asked for would have been refused, had the rule or resource been enforced.
     AskObserved(Denial),
+    /// A statement was ended because it reached a limit, or would have been.
+    LimitReached {
+        /// On which connection.
+        #[serde(flatten)]
+        connection: Connection,
+        /// Which limit of what.
+        #[serde(flatten)]
+        limited: Limited,
+    },
     /// A session ended.
     SessionEnded {
         /// Which.

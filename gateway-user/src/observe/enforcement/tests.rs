@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 
+use gateway_core::limit::Kind;
+
 use super::*;
 
 fn connection() -> Connection {
@@ -90,6 +92,17 @@ fn all() -> Vec<What> {
         },
         What::AskDenied(denial()),
         What::AskObserved(denial()),
+        What::LimitReached {
+            connection: connection(),
+            limited: Limited {
+                ask: AskId(3),
+                rule: RuleName::new("limit small-reads"),
+                kind: Kind::Rows,
+                most: 1000,
+                reason: "limit \"small-reads\" is reached: 1,000 rows".to_owned(),
+                observed: false,
+            },
+        },
         ended(SessionEnd::ClientClosed),
         ended(SessionEnd::ServerFailed {
             detail: "gone".to_owned(),

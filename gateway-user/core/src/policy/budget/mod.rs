@@ -29,6 +29,7 @@ use crate::ids::{BudgetName, GroupName, ResourceName, RuleName, WorkloadName};
 use crate::refusal::Refusal;
 use crate::subject::Subject;
 
+pub(super) use spec::framed;
 pub use spec::{BudgetSpec, compile};
 
 /// What becomes of what is asked for when it is used up.

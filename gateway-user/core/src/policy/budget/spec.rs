@@ -18,6 +18,9 @@ use crate::policy::model::{Effect, Globs, Mode, RuleSpec};
 /// The longest span of time.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
+/// What is said of resources that it cannot be about.
+const COUNTED: &str = "budgets are for resources whose statements the gateway reads";
+
 /// A `[[budget]]`.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -104,7 +107,7 @@ fn one(inventory: &Inventory, spec: &BudgetSpec, diagnostics: &mut Vec<Diagnosti
     Budget {
         name: BudgetName::new(spec.name.get_ref().as_str()),
         rule: RuleName::new(rule.name.get_ref().as_str()),
-        resources: resources(inventory, spec, diagnostics),
+        resources: framed(inventory, &spec.resource, COUNTED, diagnostics),
         workloads,
         groups,
         per,
@@ -118,19 +121,14 @@ fn one(inventory: &Inventory, spec: &BudgetSpec, diagnostics: &mut Vec<Diagnosti
 }
 
 /// What it is about: of what nobody looks into, nothing can be counted.
-fn resources(
+pub(in crate::policy) fn framed(
     inventory: &Inventory,
-    spec: &BudgetSpec,
+    globs: &Option<Spanned<Globs>>,
+    help: &str,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<ResourceName> {
     let names = inventory.resources.iter().map(|resource| &resource.name);
-    let named = select(
-        &spec.resource,
-        names,
-        ResourceName::as_str,
-        "resource",
-        diagnostics,
-    );
+    let named = select(globs, names, ResourceName::as_str, "resource", diagnostics);
     let mut resources = inventory.resources.iter().collect::<Vec<_>>();
     if let Some(named) = &named {
         resources.retain(|resource| named.binary_search(&resource.name).is_ok());
@@ -140,9 +138,8 @@ fn resources(
         resources.any(|it| it.name == *name && it.protocol.shape == Shape::Framed)
     };
     for name in named.iter().flatten().filter(|name| !counted(name)) {
-        let at = spec.resource.as_ref().map_or(0..0, Spanned::span);
+        let at = globs.as_ref().map_or(0..0, Spanned::span);
         let message = format!("nothing is counted at `{name}`");
-        let help = "budgets are for resources whose statements the gateway reads";
         let level = match named.iter().flatten().any(counted) {
             true => Level::Warning,
             false => Level::Error,

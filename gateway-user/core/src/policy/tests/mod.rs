@@ -12,6 +12,7 @@ mod explaining;
 mod grants;
 mod indexing;
 mod laws;
+mod limits;
 mod loading;
 mod masks;
 mod patterns;

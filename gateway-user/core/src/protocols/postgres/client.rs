@@ -55,6 +55,9 @@ impl PostgresCodec {
         if self.copy_in {
             return self.client_copying(head);
         }
+        if self.is_aborting() {
+            return Ok(None);
+        }
         if self.pipeline.is_full() || self.pipeline.owes_path() {
             return Ok(self.wait_for_server());
         }
@@ -65,6 +68,9 @@ impl PostgresCodec {
                     return Ok(None);
                 };
                 let body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
+                if self.waits_behind(head.tag, body) {
+                    return Ok(self.wait_for_server());
+                }
                 if self.should_ask_path(head.tag, body) {
                     self.ask_path();
                     return Ok(None);
@@ -99,6 +105,8 @@ impl PostgresCodec {
     /// The server takes copied data, which belongs to a statement that was judged.
     fn client_copying(&mut self, head: Head) -> Result<Option<Step>, CodecError> {
         match head.tag {
+            b'd' | b'c' | b'f' if self.is_stopped() => Ok(Some(Step::Discard(head.len))),
+            b'd' if self.is_beyond(head, 0) => Ok(Some(Step::Discard(head.len))),
             b'd' => {
                 if let Some(tally) = self.pipeline.head().and_then(Pending::tally) {
                     let data = head.len.saturating_sub(wire::HEAD);
@@ -203,6 +211,7 @@ impl PostgresCodec {
             script,
             units: Arc::clone(&units),
             made: None,
+            counted: None,
         };
         self.asked = Some(Asked::Parse(server_name(name).into(), draft));
         Ok(Some(self.ask(
@@ -330,7 +339,7 @@ impl PostgresCodec {
                 if asks {
                     self.pipeline.push(Pending::Fields);
                 }
-                let tally = Tally::of(bound.ask, traced);
+                let tally = Tally::of(bound.ask, traced).limited(bound.counted.clone());
                 self.pipeline.push(Pending::Execute(tally, Some(script)));
                 Ok(Some(match asks {
                     true => Step::Precede(reply::describe_portal(portal), head.len),

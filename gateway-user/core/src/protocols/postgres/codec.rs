@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::attributes;
 use super::cache::ScriptCache;
+use super::limits::Limiting;
 use super::login::LoggingIn;
 use super::masking::{Made, Masking, Traced};
 use super::names::Names;
@@ -22,7 +23,10 @@ use crate::budget::Amounts;
 use crate::facts::{Fact, FactSet};
 use crate::held::{Shown, Touches};
 use crate::ids::AskId;
-use crate::protocols::{Codec, CodecError, CodecOptions, Fatal, Report, Side, Step, TlsInfo};
+use crate::limit::{Ceiling, Clock, Counted};
+use crate::protocols::{
+    Codec, CodecError, CodecOptions, Fatal, Overrun, Report, Side, Step, TlsInfo,
+};
 use crate::refusal::Refusal;
 use crate::sql::postgres::lineage::Masked;
 use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
@@ -107,6 +111,8 @@ pub(super) struct PostgresCodec {
     pub(super) logging_in: Option<LoggingIn>,
     /// The server would have bound SCRAM to its TLS channel, which ends at the gateway.
     pub(super) binding_removed: bool,
+    /// What limits what runs has, and what they make of it.
+    pub(super) limiting: Limiting,
     /// Whether and what is masked.
     pub(super) masking: Masking,
     /// That is to be found out, and nobody was asked yet.
@@ -160,6 +166,7 @@ impl PostgresCodec {
             server_end_point: None,
             logging_in: None,
             binding_removed: false,
+            limiting: Limiting::default(),
             masking: Masking::Off,
             wants_masks: false,
             missed: false,
@@ -293,7 +300,9 @@ impl Codec for PostgresCodec {
         matches!(self.phase, Phase::Ready).then(|| reply::notice(note))
     }
 
-    fn allowed(&mut self, ask: AskId) {
+    fn allowed(&mut self, ask: AskId, ceiling: Option<Arc<Ceiling>>) {
+        self.limiting.any |= ceiling.is_some();
+        let counted = ceiling.map(Counted::new);
         let pending = match self.asked.take() {
             Some(Asked::Connect) => {
                 self.phase = Phase::Authenticating;
@@ -301,12 +310,13 @@ impl Codec for PostgresCodec {
             }
             Some(Asked::Query(script, units, traced)) => {
                 self.expect_changes(&script, &units);
-                Pending::Query(Tally::of(ask, traced), script)
+                Pending::Query(Tally::of(ask, traced).limited(counted), script)
             }
             Some(Asked::Parse(name, draft)) => Pending::Parse(
                 name,
                 Arc::new(Prepared {
                     ask: Some(ask),
+                    counted: counted.filter(Counted::is_timed),
                     ..draft
                 }),
             ),
@@ -316,6 +326,7 @@ impl Codec for PostgresCodec {
                     ask,
                     prepared,
                     traced,
+                    counted,
                 }),
             ),
             Some(Asked::Execute(script, units, traced)) => {
@@ -328,11 +339,11 @@ impl Codec for PostgresCodec {
                     // Its frame has the question in front.
                     self.pipeline.push(Pending::Fields);
                 }
-                Pending::Execute(Tally::of(ask, traced), script)
+                Pending::Execute(Tally::of(ask, traced).limited(counted), script)
             }
             Some(Asked::Call(units, traced)) => {
                 self.expect_unsettled(&units);
-                Pending::Call(Tally::of(ask, traced))
+                Pending::Call(Tally::of(ask, traced).limited(counted))
             }
             Some(Asked::Cancel) | None => {
                 self.phase = Phase::Over;
@@ -345,6 +356,22 @@ impl Codec for PostgresCodec {
 
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
         self.turn_down(reply::refusal("ERROR", refusal));
+    }
+
+    fn clock(&self) -> Option<Clock> {
+        self.limit_clock()
+    }
+
+    fn overrun(&mut self, clock: &Clock) -> Overrun {
+        self.limit_overrun(clock)
+    }
+
+    fn wants_abort(&mut self) -> bool {
+        self.take_abort()
+    }
+
+    fn aborted(&mut self) {
+        self.abort_done();
     }
 
     fn is_overtaken(&mut self) -> bool {
@@ -372,7 +399,10 @@ impl Codec for PostgresCodec {
     }
 
     fn inject(&mut self) -> Option<Bytes> {
-        self.inject.pop_front()
+        match self.is_aborting() {
+            true => None,
+            false => self.inject.pop_front(),
+        }
     }
 
     fn returned(&mut self) -> Amounts {

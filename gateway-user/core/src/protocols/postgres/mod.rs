@@ -2,7 +2,8 @@
 //!
 //! `wire` knows the frames, `client` and `server` what they mean in each direction, `startup` what
 //! comes before a session is ready, `login` how the gateway logs in itself, by `scram` and others, `pipeline` and `names` what is under way and what names stand
-//! for, `path` in which schemas names without one are looked for, `reply` what the gateway says
+//! for, `path` in which schemas names without one are looked for, `limits` how statements are ended that
+//! bring too much or take too long, `reply` what the gateway says
 //! itself, `shown` what people see of a statement that waits for them, `script` what a statement asks for, `attributes` which facts a rule can match,
 //! `value` what masks make of one value. The conversation's state is in `codec`.
 
@@ -10,6 +11,7 @@ pub mod attributes;
 pub mod cache;
 mod client;
 mod codec;
+mod limits;
 mod login;
 mod masking;
 mod names;

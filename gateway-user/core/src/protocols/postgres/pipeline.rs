@@ -15,6 +15,7 @@ use super::script::{self, Effect, Script};
 use crate::event::Outcome;
 use crate::facts::FactSet;
 use crate::ids::AskId;
+use crate::limit::Counted;
 use crate::protocols::CodecError;
 use crate::sql::postgres::Session;
 
@@ -25,6 +26,8 @@ pub(super) struct Tally {
     pub(super) outcome: Outcome,
     /// What is masked of it; none where nothing is.
     pub(super) results: Option<Box<Results>>,
+    /// What limits it has, and what was counted; none where it has none.
+    pub(super) counted: Option<Counted>,
 }
 
 impl Tally {
@@ -41,7 +44,13 @@ impl Tally {
         Self {
             outcome: Outcome::new(ask),
             results: None,
+            counted: None,
         }
+    }
+
+    /// With limits.
+    pub(super) fn limited(self, counted: Option<Counted>) -> Self {
+        Self { counted, ..self }
     }
 }
 
@@ -64,6 +73,8 @@ pub(super) struct Prepared {
     pub(super) units: Arc<[FactSet]>,
     /// What it returns, where SQL has made it.
     pub(super) made: Option<Made>,
+    /// How long preparing it may take.
+    pub(super) counted: Option<Counted>,
 }
 
 impl Prepared {
@@ -79,6 +90,7 @@ impl Prepared {
             script,
             units,
             made: None,
+            counted: None,
         }
     }
 
@@ -119,6 +131,8 @@ pub(super) struct Bound {
     /// What it returns: the server has planned it when it was bound, whatever names mean later. None where
     /// nothing was masked then.
     pub(super) traced: Option<Traced>,
+    /// What limits it has, and what was counted each time that it ran.
+    pub(super) counted: Option<Counted>,
 }
 
 /// One thing that the server owes an answer to, or a refusal in its place.
@@ -184,6 +198,36 @@ impl Pending {
         }
     }
 
+    /// Whether it runs a statement.
+    pub(super) fn runs(&self) -> bool {
+        matches!(self, Self::Query(..) | Self::Call(_) | Self::Execute(..))
+    }
+
+    /// What limits it has.
+    pub(super) fn counted(&self) -> Option<&Counted> {
+        match self {
+            Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => {
+                tally.counted.as_ref()
+            }
+            Self::Parse(_, prepared) => prepared.counted.as_ref(),
+            Self::Bind(_, bound) => bound.counted.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The ask behind it.
+    pub(super) fn ask(&self) -> Option<AskId> {
+        match self {
+            Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _) => {
+                Some(tally.outcome.ask)
+            }
+            Self::Startup(ask) => Some(*ask),
+            Self::Parse(_, prepared) => prepared.ask,
+            Self::Bind(_, bound) => Some(bound.ask),
+            _ => None,
+        }
+    }
+
     /// What is masked of what it returns.
     pub(super) fn results(&mut self) -> Option<&mut Results> {
         self.tally()?.results.as_deref_mut()
@@ -229,6 +273,8 @@ pub(super) struct Pipeline {
     queue: VecDeque<Pending>,
     /// The server has been told to answer all that is in the queue.
     flushed: bool,
+    /// How many have left it.
+    number: u64,
 }
 
 /// So many answers may be owed; then the client is not read until some have come.
@@ -270,9 +316,32 @@ impl Pipeline {
         self.queue.front_mut()
     }
 
+    /// The same, to look at.
+    pub(super) fn front(&self) -> Option<&Pending> {
+        self.queue.front()
+    }
+
+    /// Numbers what the server answers next, as it never numbers anything else.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The server has answered it.
     pub(super) fn pop(&mut self) -> Option<Pending> {
+        self.number += 1;
         self.queue.pop_front()
+    }
+
+    /// Whether something that has limits runs, or will when its turn comes.
+    pub(super) fn runs_limited(&self) -> bool {
+        let mut queue = self.queue.iter();
+        queue.any(|it| it.runs() && it.counted().is_some())
+    }
+
+    /// The last statement to be prepared or bound whose time is limited.
+    pub(super) fn youngest_timed(&self) -> Option<&Pending> {
+        let mut queue = self.queue.iter().rev();
+        queue.find(|it| !it.runs() && it.counted().is_some_and(Counted::is_timed))
     }
 
     /// Whether the server has to be told to answer what it owes: true once, when the last of it
@@ -290,7 +359,7 @@ impl Pipeline {
             .front()
             .is_some_and(|pending| !matches!(pending, Pending::Sync))
         {
-            self.queue.pop_front();
+            self.pop();
         }
     }
 

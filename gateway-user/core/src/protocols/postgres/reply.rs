@@ -10,6 +10,12 @@ use crate::refusal::Refusal;
 /// `insufficient_privilege`: what policy refuses.
 pub const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
+/// `query_canceled`: what took too long.
+pub const QUERY_CANCELED: &str = "57014";
+
+/// `configuration_limit_exceeded`: what brought too much.
+pub const CONFIGURATION_LIMIT_EXCEEDED: &str = "53400";
+
 /// The portal that poisons a pipeline, see [`poison`]. No client may make it.
 const NO_SUCH_PORTAL: &[u8] = b"gateway refused an earlier message";
 
@@ -81,7 +87,7 @@ pub fn refusal(severity: &str, refusal: &Refusal) -> Bytes {
 /// `ErrorResponse` for what the client cancelled while it waited, in the server's words.
 pub fn cancelled() -> Bytes {
     let text = "canceling statement due to user request";
-    error("ERROR", "57014", text, None, None)
+    error("ERROR", QUERY_CANCELED, text, None, None)
 }
 
 /// `NoticeResponse`.
@@ -136,6 +142,11 @@ pub fn null_result() -> Bytes {
 /// `Flush`: makes the server answer what it has so far.
 pub fn flush() -> Bytes {
     message(b'H', &[])
+}
+
+/// `CopyFail`: the server ends the `COPY` with an error.
+pub fn copy_fail() -> Bytes {
+    message(b'f', b"a limit of the gateway is reached\0")
 }
 
 /// `Describe` of a portal.

@@ -21,7 +21,7 @@ use crate::sql::postgres::{Encoding, Strings};
 /// Completion tags of one ask that the recording names; more are only counted.
 const TAGS: usize = 64;
 /// So much of an error is read for the recording.
-const ERROR_GATHER: usize = 64 << 10;
+pub(super) const ERROR_GATHER: usize = 64 << 10;
 /// So much of an error's message goes into the recording.
 const MESSAGE_LIMIT: usize = 1024;
 
@@ -34,6 +34,9 @@ impl PostgresCodec {
         if self.answers_path(head.tag) {
             return self.path_answer(head, input);
         }
+        if let Some(step) = self.stopped(head, input)? {
+            return Ok(step);
+        }
         let masked = match head.tag {
             b'D' => self.masked_rows(head, input)?,
             b'd' => self.masked_copy(head, input)?,
@@ -41,6 +44,14 @@ impl PostgresCodec {
         };
         if let Some(step) = masked {
             return Ok(step);
+        }
+        if let Some(rows) = rows_of(head, input) {
+            let Some(rows) = rows else {
+                return Ok(None);
+            };
+            if self.is_beyond(head, rows) {
+                return Ok(Some(Step::Discard(head.len)));
+            }
         }
         let masks = !matches!(self.masking, Masking::Off);
         let gather = match head.tag {
@@ -177,7 +188,7 @@ impl PostgresCodec {
         }
     }
 
-    fn completed(&mut self, tag: &[u8]) {
+    pub(super) fn completed(&mut self, tag: &[u8]) {
         self.copy_in = false;
         // What was copied to the agent has the tag of what is copied from it.
         if !std::mem::take(&mut self.copy_out) {
@@ -295,7 +306,7 @@ impl PostgresCodec {
         }
     }
 
-    fn finish_execute(&mut self) {
+    pub(super) fn finish_execute(&mut self) {
         if matches!(self.pipeline.head(), Some(Pending::Execute(..)))
             && let Some(Pending::Execute(tally, _)) = self.pipeline.pop()
         {
@@ -303,7 +314,7 @@ impl PostgresCodec {
         }
     }
 
-    fn error(&mut self, head: Head, fields: Cursor<'_>) -> Step {
+    pub(super) fn error(&mut self, head: Head, fields: Cursor<'_>) -> Step {
         if matches!(self.pipeline.head(), Some(Pending::Fields)) {
             // It says of the gateway's question what it would have said of what was to run.
             self.pipeline.pop();
@@ -367,7 +378,7 @@ impl PostgresCodec {
         answer
     }
 
-    fn ready(&mut self, head: Head, status: u8) -> Result<Step, CodecError> {
+    pub(super) fn ready(&mut self, head: Head, status: u8) -> Result<Step, CodecError> {
         self.copy_in = false;
         self.status = status;
         if status == b'I' {
@@ -411,6 +422,26 @@ impl PostgresCodec {
             self.reading_may_revert &= status != b'I';
         }
         Ok(Step::Pass(head.len))
+    }
+}
+
+/// How many rows a message of a result holds; `None` if it is none, `Some(None)` if more input is needed.
+/// The end of a binary `COPY` is a message of its own.
+#[expect(
+    clippy::option_option,
+    reason = "no result is not the same as not there yet"
+)]
+fn rows_of(head: Head, input: &[u8]) -> Option<Option<u64>> {
+    const END: usize = wire::HEAD + 2;
+    match head.tag {
+        b'D' => Some(Some(1)),
+        b'V' => Some(Some(0)),
+        b'd' if head.len == END => {
+            let data = input.get(wire::HEAD..END);
+            Some(data.map(|data| u64::from(data != [0xff, 0xff])))
+        }
+        b'd' => Some(Some(1)),
+        _ => None,
     }
 }
 

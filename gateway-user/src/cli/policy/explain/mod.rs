@@ -1,5 +1,6 @@
 //! `gateway policy explain`: what would happen, and which rules say so.
 
+mod limits;
 mod masks;
 
 use std::io::{self, Write};
@@ -89,6 +90,7 @@ pub(super) fn run(config: &Path, args: &ExplainArgs) -> anyhow::Result<ExitCode>
         let mut value = for_machines(&answer);
         if let Some(all) = value.as_object_mut() {
             all.insert("budgets".to_owned(), json!(budgets));
+            all.insert("limits".to_owned(), limits::for_machines(&answer));
         }
         serde_json::to_writer_pretty(&mut out, &value)?;
         writeln!(out)?;
@@ -194,6 +196,7 @@ pub(super) fn print(out: &mut impl Write, config: &Config, answer: &Answer<'_>) 
     }
     masks::print(out, answer)?;
     print_budgets(out, config, answer)?;
+    limits::print(out, answer)?;
     if !explanation.elsewhere.is_empty() {
         let names = explanation.elsewhere.iter().map(ToString::to_string);
         let names = names.collect::<Vec<_>>().join(", ");

@@ -113,6 +113,10 @@ impl PostgresCodec {
         out.put_u32(0);
         copying.row(data, &masked, &mut out)?;
         put_length(&mut out, 1, 1);
+        let is_end = data == [0xff, 0xff];
+        if self.is_beyond(head, u64::from(!is_end)) {
+            return Ok(Some(Some(Step::Discard(head.len))));
+        }
         self.data(head);
         Ok(Some(Some(Step::Replace(head.len, out.freeze()))))
     }

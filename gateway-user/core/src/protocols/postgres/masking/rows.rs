@@ -230,6 +230,12 @@ impl PostgresCodec {
             let Some(row) = input.get(taken..taken + head.len) else {
                 break;
             };
+            if self.is_beyond(head, 1) {
+                match taken {
+                    0 => return Ok(Some(Some(Step::Discard(head.len)))),
+                    _ => break,
+                }
+            }
             mask_row(row, &columns, &masked, &mut out)?;
             self.data(head);
             taken += head.len;

@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::talk::{client, engine, nothing, options, server, working};
+use crate::conformance::limits::{
+    no_statement_brings_more, nothing_moves_before_the_server_has_stopped,
+};
 use crate::conformance::{
     Said, an_approval_is_for_one_action, chunking_changes_nothing, evidence_is_complete,
     nothing_moves_while_people_are_silent, nothing_passes_without_permit,
@@ -112,6 +115,55 @@ fn opening() -> impl Strategy<Value = Vec<Said>> {
     })
 }
 
+/// A conversation in which much comes back.
+fn flowing() -> impl Strategy<Value = Vec<Said>> {
+    let asked = prop::sample::select(STATEMENTS.as_slice());
+    let batch = (asked.clone(), any::<bool>(), any::<bool>()).prop_map(|(text, syncs, twice)| {
+        let mut batch = [
+            client::parse("", text),
+            client::bind("", ""),
+            client::execute(""),
+        ]
+        .concat();
+        batch.extend(twice.then(|| client::execute("")).into_iter().flatten());
+        batch.extend(syncs.then(client::sync).into_iter().flatten());
+        batch
+    });
+    let by_client = prop_oneof![
+        3 => asked.prop_map(client::query),
+        3 => batch,
+        1 => said_by_client(),
+        1 => Just(client::sync()),
+    ];
+    let by_server = prop_oneof![
+        6 => Just(server::row(b"value")),
+        2 => Just(server::parsed()),
+        2 => Just(server::bound()),
+        2 => Just(server::complete("SELECT 3")),
+        2 => Just(server::ready(b'I')),
+        1 => Just(server::error("57014")),
+        1 => Just(server::copy_out()),
+        2 => Just(server::copied(b"1")),
+        1 => said_by_server(),
+    ];
+    let sayings = prop_oneof![
+        1 => by_client.prop_map(|bytes| (Side::Client, bytes)),
+        3 => by_server.prop_map(|bytes| (Side::Server, bytes)),
+    ];
+    prop::collection::vec(sayings, 0..32).prop_map(|said| {
+        let start = [
+            (Side::Client, client::startup(3 << 16, &[("user", "app")])),
+            (Side::Server, server::welcome()),
+        ];
+        start.into_iter().chain(said).collect()
+    })
+}
+
+/// An engine that allows everything, one row of it for each statement.
+fn limiting() -> std::sync::Arc<crate::policy::engine::Engine> {
+    engine("[[rule]]\nname = 'all'\naction = 'allow'\n[[limit]]\nname = 'one'\nrows = 1")
+}
+
 /// An engine with one rule for all.
 fn everything(action: &str) -> std::sync::Arc<crate::policy::engine::Engine> {
     let by = match action {
@@ -166,6 +218,18 @@ proptest! {
     fn and_nothing_else(said in conversation()) {
         let options = options(ClientTls::Refuse);
         an_approval_is_for_one_action(&Postgres::default(), &options, &everything("approve"), &said);
+    }
+
+    #[test]
+    fn limits_hold(said in flowing(), size in 1usize..9) {
+        let options = options(ClientTls::Refuse);
+        no_statement_brings_more(&Postgres::default(), &options, &limiting(), &said, |_| size, 1);
+    }
+
+    #[test]
+    fn nothing_goes_to_a_server_that_is_asked_to_stop(said in flowing()) {
+        let options = options(ClientTls::Refuse);
+        nothing_moves_before_the_server_has_stopped(&Postgres::default(), &options, &limiting(), &said);
     }
 
     #[test]

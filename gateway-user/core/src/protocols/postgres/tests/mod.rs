@@ -1,6 +1,6 @@
 //! Conversations: what a client and a server say, and what has to come out on both sides.
 //!
-//! `talk` is the language they are written in; `budgets`, `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `startup`, `names` and `laws`
+//! `talk` is the language they are written in; `budgets`, `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `startup`, `names`, `limits` and `laws`
 //! hold them by topic.
 
 mod budgets;
@@ -9,6 +9,7 @@ mod extended;
 mod holds;
 mod interleavings;
 mod laws;
+mod limits;
 mod login;
 mod names;
 mod path;

@@ -4,6 +4,8 @@
 //! They look at a session from outside: bytes in, bytes and events out. Whether a "no" is put in
 //! the right words is for each protocol's own tests.
 
+pub mod limits;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::held::{Answer, ApproverSet, HeldAction, Outcome};
 use crate::ids::{AskId, PolicyDigest, ResourceName, SessionId, WorkloadName};
 use crate::policy::budget::{self, BudgetSpec};
 use crate::policy::engine::{Engine, Inventory, Resource};
+use crate::policy::limit::{self, LimitSpec};
 use crate::policy::model::{Mode, RuleSpec};
 use crate::protocols::{CodecOptions, Framed, GATHER_LIMIT, Side, TlsInfo};
 use crate::session::outbox::Action;
@@ -46,9 +49,12 @@ pub struct Trace {
     pub most_waiting: usize,
     /// Bytes for the server when an action was held that nobody answered.
     pub held_at: Option<usize>,
+    /// Bytes for the server when it was to be asked to stop, and nobody answered.
+    pub aborted_at: Option<usize>,
 }
 
-/// What people say to an action that is held, in conformance runs.
+/// What people say to an action that is held, in conformance runs. Where they are silent the server that is
+/// to be asked to stop is not reached either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum People {
     /// Nothing.
@@ -122,7 +128,7 @@ pub fn flow() -> Flow {
     }
 }
 
-/// An engine with these `[[rule]]`s and `[[budget]]`s, in TOML, on the resource and subject of conformance runs.
+/// An engine with these `[[rule]]`s, `[[budget]]`s and `[[limit]]`s, in TOML, on the resource and subject of conformance runs.
 ///
 /// # Panics
 /// When the rules do not load.
@@ -132,6 +138,8 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
         rule: Vec<Spanned<RuleSpec>>,
         #[serde(default)]
         budget: Vec<Spanned<BudgetSpec>>,
+        #[serde(default)]
+        limit: Vec<Spanned<LimitSpec>>,
     }
     let digest = PolicyDigest::new(rules);
     let rules: Rules = toml::from_str(rules).expect("the rules are TOML");
@@ -155,7 +163,9 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
     let (engine, _warnings) = compiled.expect("the rules load");
     let (budgets, wrong) = budget::compile(&inventory, &rules.budget);
     assert!(wrong.is_empty(), "the budgets load: {wrong:?}");
-    Arc::new(engine.with_budgets(budgets))
+    let (limits, wrong) = limit::compile(&inventory, &rules.limit);
+    assert!(wrong.is_empty(), "the limits load: {wrong:?}");
+    Arc::new(engine.with_budgets(budgets).with_limits(limits))
 }
 
 /// What the clock says all the time.
@@ -226,6 +236,14 @@ fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol, people
         };
         if matches!(action, Action::StartTls(_)) {
             session.handle_tls(Side::Client, &handshake(protocol));
+        }
+        if action == Action::Abort {
+            match people {
+                People::Silent => {
+                    trace.aborted_at = trace.aborted_at.or(Some(trace.to_server.len()))
+                }
+                _ => session.handle_aborted(Ok(()), NOW),
+            }
         }
         if let Action::Hold(held) = &action {
             match people.answer(held) {
