@@ -63,6 +63,8 @@ mod previews;
 #[cfg(test)]
 mod psql;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod repair;

@@ -145,9 +145,9 @@ fn conditions_go_over_lists() {
 #[test]
 fn what_is_not_known_counts_against_the_one_who_asks() {
     // Neither known nor there.
-    check("sql.table.all(t, t == 'public.a')", "DO 'x'", UNKNOWN);
-    check("size(sql.table) == 0", "DO 'x'", UNKNOWN);
-    check("'public.a' in sql.table", "DO 'x'", UNKNOWN);
+    check("sql.table.all(t, t == 'public.a')", "LOAD 'x'", UNKNOWN);
+    check("size(sql.table) == 0", "LOAD 'x'", UNKNOWN);
+    check("'public.a' in sql.table", "LOAD 'x'", UNKNOWN);
     check("sql.where", "INSERT INTO a VALUES (1)", UNKNOWN);
     check("!sql.where", "INSERT INTO a VALUES (1)", UNKNOWN);
     check("sql.setting == sql.setting", "BEGIN", UNKNOWN);
@@ -171,7 +171,7 @@ fn what_is_not_known_counts_against_the_one_who_asks() {
         "INSERT INTO a VALUES (1)",
         YES,
     );
-    check("has(sql.table)", "DO 'x'", UNKNOWN);
+    check("has(sql.table)", "LOAD 'x'", UNKNOWN);
     check("has(sql.table)", "SELECT 1", NO);
     check(
         "has(sql.user) && !has(sql.application_name)",
@@ -179,10 +179,14 @@ fn what_is_not_known_counts_against_the_one_who_asks() {
         YES,
     );
     // One side is enough.
-    check("sql.verb == 'do' || 'public.a' in sql.table", "DO 'x'", YES);
+    check(
+        "sql.verb == 'load' || 'public.a' in sql.table",
+        "LOAD 'x'",
+        YES,
+    );
     check(
         "sql.verb == 'select' && 'public.a' in sql.table",
-        "DO 'x'",
+        "LOAD 'x'",
         NO,
     );
     // The text of what could not be read is unknown as a whole, but for its being so.

@@ -62,6 +62,10 @@ pub const LIMIT_ROWS: usize = 24;
 pub const SIDE_EFFECTS: usize = 25;
 /// Slot of `sql.risk`.
 pub const RISK: usize = 26;
+/// Slot of `sql.dynamic`.
+pub const DYNAMIC: usize = 27;
+/// Slot of `sql.language`.
+pub const LANGUAGE: usize = 28;
 
 const fn connection(name: &'static str, doc: &'static str) -> Attribute {
     Attribute {
@@ -138,7 +142,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     closed(
         "sql.object",
         OBJECTS,
-        "what `create`, `alter`, `drop`, `grant` and the like work on, such as `table` or `role`",
+        "what `create`, `alter`, `drop`, `grant`, `call` and the like work on, such as `table` or `role`",
     ),
     action(
         "sql.table",
@@ -239,6 +243,16 @@ pub const ATTRIBUTES: &[Attribute] = &[
         RISKS,
         "how much harm it can do, by its other facts ([how](#risk))",
     ),
+    action(
+        "sql.dynamic",
+        Type::Text,
+        "of a unit that stands for SQL which is not known, what runs it: `execute`, `body` or the name of a function; absent for others",
+    ),
+    action(
+        "sql.language",
+        Type::Text,
+        "language of the body that `do` or `create` brings along",
+    ),
 ];
 
 #[cfg(test)]
@@ -275,6 +289,8 @@ mod tests {
             (LIMIT_ROWS, "limit_rows"),
             (SIDE_EFFECTS, "side_effects"),
             (RISK, "risk"),
+            (DYNAMIC, "dynamic"),
+            (LANGUAGE, "language"),
         ];
         assert_eq!(slots.len(), ATTRIBUTES.len());
         for (slot, name) in slots {

@@ -6,6 +6,7 @@
 
 use pg_query::protobuf::{self, DropBehavior, GrantTargetType, ObjectType, node::Node};
 
+use super::bodies;
 use super::queries::statement;
 use super::walk::{Access, Walk, Walker};
 
@@ -31,8 +32,7 @@ impl Walk for protobuf::CreateFunctionStmt {
         options.walk(walker);
         match sql_body {
             Some(body) => body_of(body, walker),
-            // The body is text in whatever language.
-            None => walker.lose(),
+            None => bodies::routine(options, walker),
         }
     }
 }

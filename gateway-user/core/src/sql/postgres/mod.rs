@@ -2,14 +2,16 @@
 //!
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
 //! say where nodes have children, `queries`, `relations`, `names`, `statements` and `definitions` what the nodes mean,
-//! `verbs` what a command is called, `effects` what functions do beside computing a value, `path` where names are looked for, `catalog` what the server has
-//! built in. `unit` is the result,
+//! `calls` which calls are more than a part of the statement, `effects` what functions do beside computing a value, `verbs` what a
+//! command is called, `path` where names are looked for, `catalog` what the server has built in. `bodies` reads SQL that is in SQL as a text, with `plpgsql` and `texts` for where. `unit` is the result,
 //! `bounds` what is not tried, `probe` how much a statement would touch, and `stack` the place where all this happens.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
-//! look into the body of a function or behind a view.
+//! look behind what is in the database, such as a function that is called or a view.
 
+mod bodies;
 mod bounds;
+mod calls;
 mod catalog;
 mod clauses;
 mod commands;
@@ -19,11 +21,13 @@ pub mod lineage;
 pub mod literals;
 mod names;
 mod path;
+mod plpgsql;
 pub mod probe;
 mod queries;
 mod relations;
 mod stack;
 mod statements;
+mod texts;
 mod unit;
 mod verbs;
 mod walk;

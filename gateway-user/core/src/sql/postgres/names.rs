@@ -84,6 +84,7 @@ impl Walk for protobuf::ColumnRef {
             fields,
             location: _,
         } = self;
+        walker.column(fields);
         // `t.f` is a column of `t`, or where there is none the call `f(t)`.
         if fields.len() > 1 && fields.last().and_then(string).is_some() {
             walker.see(fields, |seen| &mut seen.fields);

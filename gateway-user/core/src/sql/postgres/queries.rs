@@ -6,7 +6,7 @@
 use pg_query::protobuf::{self, LimitOption, SetOperation, a_const::Val, node::Node};
 
 use super::unit::{Most, Unit};
-use super::walk::{Access, Walk, Walker};
+use super::walk::{Access, Walk, Walker, string};
 
 /// A statement, or the query that another statement runs: a unit of its own in either case.
 pub(super) fn statement(node: &protobuf::Node, walker: &mut Walker) {
@@ -114,6 +114,7 @@ impl Walk for protobuf::SelectStmt {
         } = self;
         walker.with_access(Access::Read, |walker| {
             with(with_clause.as_ref(), walker, |walker| {
+                results(from_clause, walker);
                 distinct_clause.walk(walker);
                 target_list.walk(walker);
                 from_clause.walk(walker);
@@ -181,6 +182,49 @@ fn with(
         }
         inside(walker);
     });
+}
+
+/// Brings the results of the functions in a `FROM` into sight.
+fn results<'a>(from: impl IntoIterator<Item = &'a protobuf::Node>, walker: &mut Walker) {
+    let mut items: Vec<_> = from.into_iter().collect();
+    while let Some(item) = items.pop() {
+        match &item.node {
+            Some(Node::JoinExpr(join)) => {
+                items.extend(join.larg.iter().chain(&join.rarg).map(|arm| &**arm))
+            }
+            Some(Node::RangeFunction(range)) => result(range, walker),
+            _ => {}
+        }
+    }
+}
+
+/// The result of a function in a `FROM`, by its alias or its own name, with the columns that are named.
+fn result(range: &protobuf::RangeFunction, walker: &mut Walker) {
+    let mut columns: Vec<String> = Vec::new();
+    for column in &range.coldeflist {
+        if let Some(Node::ColumnDef(column)) = &column.node {
+            columns.push(column.colname.clone());
+        }
+    }
+    let functions = range
+        .functions
+        .iter()
+        .filter_map(|function| match &function.node {
+            Some(Node::List(list)) => match &list.items.first()?.node {
+                Some(Node::FuncCall(call)) => call.funcname.last().and_then(string),
+                _ => None,
+            },
+            _ => None,
+        });
+    let functions: Vec<_> = functions.map(str::to_owned).collect();
+    if let Some(alias) = &range.alias {
+        columns.extend(alias.colnames.iter().filter_map(string).map(str::to_owned));
+        columns.extend(functions);
+        return walker.show_result(alias.aliasname.clone(), columns);
+    }
+    for function in functions {
+        walker.show_result(function, columns.clone());
+    }
 }
 
 fn name_of(cte: &protobuf::Node) -> Option<&str> {
@@ -295,6 +339,7 @@ impl Walk for protobuf::UpdateStmt {
             with(with_clause.as_ref(), walker, |walker| {
                 walker.access = Access::Read;
                 target(relation.as_ref(), returning_clause.as_ref(), walker);
+                results(from_clause, walker);
                 target_list.walk(walker);
                 where_clause.walk(walker);
                 from_clause.walk(walker);
@@ -321,6 +366,7 @@ impl Walk for protobuf::DeleteStmt {
             with(with_clause.as_ref(), walker, |walker| {
                 walker.access = Access::Read;
                 target(relation.as_ref(), returning_clause.as_ref(), walker);
+                results(using_clause, walker);
                 using_clause.walk(walker);
                 where_clause.walk(walker);
                 returning_clause.walk(walker);
@@ -343,6 +389,7 @@ impl Walk for protobuf::MergeStmt {
             with(with_clause.as_ref(), walker, |walker| {
                 walker.access = Access::Read;
                 target(relation.as_ref(), returning_clause.as_ref(), walker);
+                results(source_relation.as_deref(), walker);
                 source_relation.walk(walker);
                 join_condition.walk(walker);
                 merge_when_clauses.walk(walker);

@@ -4,9 +4,9 @@
 
 use pg_query::protobuf::{self, ObjectType, PublicationObjSpecType, node::Node};
 
-use super::catalog;
 use super::unit::Effect;
 use super::walk::{Access, Walk, Walker, constant, string, strings};
+use super::{catalog, texts};
 use crate::facts::{Name, Schema};
 
 /// Settings that the search path depends on: itself, and the current role, which `"$user"` stands
@@ -72,7 +72,7 @@ impl Walker {
             name: name.into(),
         };
         self.note(|unit| unit.functions.add(&name));
-        if catalog::runs_text(&name.name) {
+        if catalog::runs_text(&name.name) && !texts::known(&name.name) {
             self.lose_tables();
         }
     }
@@ -161,7 +161,7 @@ impl Walk for protobuf::RangeTableSample {
             location: _,
         } = self;
         relation.walk(walker);
-        walker.function(method);
+        walker.call(method);
         args.walk(walker);
         repeatable.walk(walker);
     }
@@ -182,9 +182,12 @@ impl Walk for protobuf::FuncCall {
             funcformat: _,
             location: _,
         } = self;
-        walker.function(funcname);
+        walker.call(funcname);
         if funcname.last().and_then(string) == Some("set_config") {
             walker.unsettled(args.first().and_then(constant));
+        }
+        if let Some(names) = strings(funcname) {
+            texts::given(self, &names, walker);
         }
         args.walk(walker);
         agg_order.walk(walker);
@@ -200,7 +203,7 @@ impl Walk for protobuf::AIndirection {
         for step in indirection {
             // `(x).f` is a field of `x`, or where there is none the call `f(x)`.
             if string(step).is_some() {
-                walker.function(std::slice::from_ref(step));
+                walker.field(step);
             }
             step.walk(walker);
         }

@@ -4,6 +4,7 @@
 
 use pg_query::protobuf::{self, DiscardMode, VariableSetKind, node::Node};
 
+use super::bodies;
 use super::clauses::fields;
 use super::definitions::cascades;
 use super::queries::statement;
@@ -52,10 +53,7 @@ fn beyond_fields(node: &Node, walker: &mut Walker) {
             walker.lose_tables();
         }
         // These run code that is not in the statement's tree, or let others write.
-        Node::DoStmt(_) => {
-            walker.lose();
-            walker.unsettled(None);
-        }
+        Node::DoStmt(block) => bodies::block(&block.args, walker),
         Node::CreateExtensionStmt(_)
         | Node::AlterExtensionStmt(_)
         | Node::ImportForeignSchemaStmt(_)

@@ -55,8 +55,14 @@ pub struct Unit {
     pub program: Option<bool>,
     /// Whether it works on a file of the server, if it could.
     pub file: Option<bool>,
+    /// Language of the body that it brings along.
+    pub language: Option<Box<str>>,
+    /// Of a unit that stands for SQL which is not known: what runs it. Nothing else here means anything.
+    pub dynamic: Option<Box<str>>,
     /// Name of a channel.
     pub channel: Option<Box<str>>,
+    /// Functions that it calls which do more than compute a value; a unit of each kind follows it.
+    pub(super) calls: Calls,
     /// What it runs under a name given earlier: [`Effect::Execute`] and [`Effect::Fetch`] only.
     /// Its lists of names lack what those touch.
     pub runs: Vec<Effect<std::ops::Range<usize>>>,
@@ -81,7 +87,10 @@ impl Unit {
             setting: Setting::None,
             program: None,
             file: None,
+            language: None,
+            dynamic: None,
             channel: None,
+            calls: Calls::default(),
             runs: Vec::new(),
         }
     }
@@ -162,6 +171,32 @@ pub enum Setting {
     Name(Box<str>),
     /// Several, or one that is only known when the statement runs.
     Unknown,
+}
+
+/// Functions by the kind of what they do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Calls(Vec<(&'static str, Names)>);
+
+impl Calls {
+    pub(super) fn add(&mut self, kind: &'static str, name: &Name) {
+        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, names)) => names.add(name),
+            None => {
+                let mut names = Names::default();
+                names.add(name);
+                self.0.push((kind, names));
+            }
+        }
+    }
+}
+
+impl IntoIterator for Calls {
+    type Item = (&'static str, Names);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 /// A set of names, or the knowledge that it is not complete.

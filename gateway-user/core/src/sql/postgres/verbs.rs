@@ -128,14 +128,10 @@ pub(super) fn unit(node: &Node) -> Unit {
             filtered: copy.is_from.then_some(copy.where_clause.is_some()),
             program: Some(copy.is_program),
             file: Some(!copy.is_program && !copy.filename.is_empty()),
-            ..if copy.is_from {
-                Unit::new("copy_from", "write")
-            } else {
-                Unit::new("copy_to", "read")
-            }
+            ..copied(copy)
         },
         Node::ExplainStmt(_) => Unit::new("explain", "read"),
-        Node::CallStmt(_) => Unit::new("call", "code"),
+        Node::CallStmt(_) => Unit::on("call", "code", "procedure"),
         Node::DoStmt(_) => Unit::new("do", "code"),
         Node::LoadStmt(_) => Unit::new("load", "code"),
         Node::TruncateStmt(_) => Unit::new("truncate", "write"),
@@ -152,6 +148,20 @@ pub(super) fn unit(node: &Node) -> Unit {
             .or_else(|| rights(node))
             .unwrap_or_else(|| definition(node)),
     }
+}
+
+/// `COPY`, by where the data goes or comes from.
+fn copied(copy: &protobuf::CopyStmt) -> Unit {
+    let (verb, kind) = match copy.is_from {
+        true => ("copy_from", "write"),
+        false => ("copy_to", "read"),
+    };
+    let kind = match (copy.is_program, copy.filename.is_empty()) {
+        (true, _) => "code",
+        (false, false) => "admin",
+        (false, true) => kind,
+    };
+    Unit::new(verb, kind)
 }
 
 /// Commands on the session and its transactions.

@@ -12,6 +12,8 @@ use std::ops::Range;
 
 use pg_query::protobuf;
 
+use super::bodies::Within;
+use super::calls;
 use super::unit::{Analysis, Effect, Unit};
 use super::{SearchPath, Session};
 
@@ -94,6 +96,14 @@ pub(super) struct Walker {
     overflowed: bool,
     /// What else is named, where somebody asks for it.
     seen: Option<Seen>,
+    /// Where the statements stand that are walked.
+    pub(super) within: Within,
+    /// How deep texts are in texts.
+    pub(super) nested: u8,
+    /// Whether where names are looked for may have changed.
+    pub(super) moved: bool,
+    /// What functions in `FROM` are called in sight of this place, and their columns as far as they are named.
+    pub(super) results: Vec<(String, Vec<String>)>,
 }
 
 impl Walker {
@@ -110,6 +120,10 @@ impl Walker {
             taken_over: 0,
             overflowed: false,
             seen: None,
+            within: Within::Text,
+            nested: 0,
+            moved: false,
+            results: Vec::new(),
         }
     }
 
@@ -183,6 +197,14 @@ impl Walker {
                 outer.take_over(inner);
             }
         }
+        self.units_of_calls(index);
+    }
+
+    /// A unit for each kind of what the calls in a unit do.
+    fn units_of_calls(&mut self, index: usize) {
+        let made = self.units.get_mut(index).map(calls::units);
+        self.units.extend(made.unwrap_or_default());
+        self.overflowed |= self.units.len() > MAX_UNITS;
     }
 
     /// The units that `inside` makes.
@@ -205,6 +227,11 @@ impl Walker {
         let folded = std::mem::replace(&mut self.folded, true);
         inside(self);
         self.folded = folded;
+    }
+
+    /// Whether nothing of what is met is run.
+    pub(super) fn is_folded(&self) -> bool {
+        self.folded
     }
 
     /// Changes what relations are used for within `inside`.
@@ -239,11 +266,30 @@ impl Walker {
         self.ctes.iter().any(|cte| cte == name)
     }
 
-    /// Walks `inside`, and then has the same common table expressions in sight as before.
+    /// Walks `inside`, and then has the same names in sight as before.
     pub(super) fn scope(&mut self, inside: impl FnOnce(&mut Self)) {
-        let outer = self.ctes.len();
+        let outer = (self.ctes.len(), self.results.len());
         inside(self);
-        self.ctes.truncate(outer);
+        self.ctes.truncate(outer.0);
+        self.results.truncate(outer.1);
+    }
+
+    /// Brings the result of a function into sight.
+    pub(super) fn show_result(&mut self, name: String, columns: Vec<String>) {
+        if self.results.len() < MAX_CTES {
+            self.results.push((name, columns));
+        } else {
+            self.overflowed = true;
+        }
+    }
+
+    /// Walks `inside` as a text of its own, from which nothing around it is in sight.
+    pub(super) fn apart(&mut self, inside: impl FnOnce(&mut Self)) {
+        let ctes = std::mem::take(&mut self.ctes);
+        let results = std::mem::take(&mut self.results);
+        let access = std::mem::replace(&mut self.access, Access::Read);
+        inside(self);
+        (self.ctes, self.results, self.access) = (ctes, results, access);
     }
 
     /// Changes the current unit; no effect before the first.
@@ -272,17 +318,30 @@ impl Walker {
 
     /// The current unit runs what was named earlier.
     pub(super) fn run(&mut self, run: Effect<Range<usize>>) {
+        if self.within == Within::Kept {
+            // What it will be is known when it is run.
+            return self.lose();
+        }
         self.note(|unit| unit.runs.push(run.clone()));
         self.effect(run);
     }
 
     /// Notes a change for later statements.
     pub(super) fn effect(&mut self, effect: Effect<Range<usize>>) {
-        if self.folded {
+        if self.folded || self.within == Within::Kept {
             return;
         }
+        let effect = match (self.within, effect) {
+            // Maybe it is run, and maybe it is not: what the name stands for is not known any more.
+            (Within::Run, Effect::Prepare { name, .. }) => Effect::Deallocate { name: Some(name) },
+            (Within::Run, Effect::Declare { cursor, .. }) => Effect::CloseCursor {
+                cursor: Some(cursor),
+            },
+            (_, effect) => effect,
+        };
         if effect == Effect::SearchPathChanged {
             self.search_path = SearchPath::Unknown;
+            self.moved = true;
         }
         if self.effects.last().is_none_or(|(_, last)| *last != effect) {
             self.effects.push((self.current, effect));

@@ -350,6 +350,12 @@ fn fact_set(unit: Unit, statements: u64) -> FactSet {
     if !unit.parsed {
         return unknown(false);
     }
+    if unit.dynamic.is_some() {
+        let mut set = unknown(true);
+        set.set(slot::DYNAMIC, text(unit.dynamic));
+        set.set(slot::STATEMENTS, Fact::Number(statements));
+        return set;
+    }
     let mut set = FactSet::new(ATTRIBUTES);
     set.set(slot::PARSED, Fact::Flag(true));
     set.set(slot::VERB, Fact::Text(unit.verb.into()));
@@ -382,6 +388,7 @@ fn fact_set(unit: Unit, statements: u64) -> FactSet {
             Most::Unknown => Fact::Unknown,
         },
     );
+    set.set(slot::LANGUAGE, text(unit.language));
     set.set(slot::STATEMENTS, Fact::Number(statements));
     risk::assess(&mut set);
     set

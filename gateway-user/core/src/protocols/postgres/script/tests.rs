@@ -31,9 +31,11 @@ fn what_is_run_by_name() {
         asked.push(run.clone());
         Some(Arc::clone(&prepared.units))
     });
-    assert_eq!(told(&units), ["explain a,b", "execute a,b", "delete a,b"]);
+    let all = ["explain a,b", "execute a,b", "delete a,b", "call "];
+    assert_eq!(told(&units), all);
     assert_eq!(asked, vec![Effect::Execute { name: "p".into() }; 2]);
-    assert_eq!(told(&script.units), ["explain Unknown", "execute Unknown"]);
+    let unresolved = ["explain Unknown", "execute Unknown", "call "];
+    assert_eq!(told(&script.units), unresolved);
     let nothing = script.resolve(|_| None);
     assert_eq!(nothing, script.units);
     let plain = read("SELECT 1");

@@ -266,8 +266,8 @@ fn the_unnamed_statement_outlives_the_question() {
 #[test]
 fn a_server_that_reports_its_path_is_asked_what_it_comes_to() {
     let mut talk = ready(&["public"]);
-    // A function has changed it, which no text tells.
-    talk.client(&client::query("SELECT f() FROM orders"))
+    // The function of an operator has changed it, which no text tells.
+    talk.client(&client::query("SELECT a <+> b FROM orders"))
         .server(
             &[
                 server::complete("SELECT 1"),

@@ -23,6 +23,9 @@ fn line(unit: &Unit) -> String {
     if !unit.parsed {
         return "unread".to_owned();
     }
+    if let Some(what) = &unit.dynamic {
+        return format!("unknown run by {what}");
+    }
     let mut out = format!("{} {}", unit.verb, unit.kind);
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -45,6 +48,7 @@ fn line(unit: &Unit) -> String {
     );
     add("prepared", unit.prepared.as_deref().map(Into::into));
     add("cursor", unit.cursor.as_deref().map(Into::into));
+    add("language", unit.language.as_deref().map(Into::into));
     add("channel", unit.channel.as_deref().map(Into::into));
     add(
         "program",
@@ -181,6 +185,105 @@ fn statements_inside() {
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'select 1 from secrets'",
             "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC DELETE FROM a; SELECT 1 FROM b; END",
             "CREATE FUNCTION f() RETURNS int RETURN (SELECT 1 FROM b)",
+        ]),
+    );
+}
+
+#[test]
+fn calls() {
+    snapshot(
+        "calls",
+        &table(&[
+            "SELECT count(*), upper(a), now() FROM orders",
+            "SELECT delete_all()",
+            "SELECT a FROM evil.lower('x') a, lower('y')",
+            "SELECT nextval('s'), setval('s', 1), pg_read_file('/etc/passwd'), f(1), g(2)",
+            "SELECT set_config('work_mem', '1GB', false)",
+            "SELECT (1).delete_all, (information_schema._pg_expandarray(k)).n, ('a'::text).upper FROM i",
+            "INSERT INTO orders VALUES (f(nextval('s')))",
+            "EXPLAIN SELECT nextval('s'), delete_all()",
+            "PREPARE p AS SELECT delete_all(); EXECUTE p",
+            "CALL archive(f(1), nextval('s'))",
+            "CREATE TABLE t (a int DEFAULT nextval('s'), b int DEFAULT f())",
+            "WITH d AS (DELETE FROM t WHERE f(a) RETURNING g(a)) SELECT h(a) FROM d",
+        ]),
+    );
+}
+
+#[test]
+fn bodies() {
+    snapshot(
+        "bodies",
+        &table(&[
+            "DO 'BEGIN PERFORM 1; END'",
+            "DO $$ DECLARE n int := (SELECT count(*) FROM a); BEGIN n := n + f(1); DELETE FROM b WHERE x = n; END $$",
+            "DO LANGUAGE sql 'DELETE FROM a'",
+            "DO $$ BEGIN EXECUTE 'DROP TABLE a'; END $$",
+            "DO $$ BEGIN EXECUTE format('DROP TABLE %I', x); END $$",
+            "DO $$ BEGIN EXECUTE 'DR' || 'OP TABLE a'; END $$",
+            "DO $$ BEGIN EXECUTE 'DO ''BEGIN EXECUTE ''''TRUNCATE a''''; END'''; END $$",
+            "DO $$ BEGIN SELECT a INTO b FROM c; PERFORM set_config('search_path', 'x', true); DELETE FROM d; END $$; TABLE e",
+            "DO $$ BEGIN ROLLBACK; PREPARE p AS SELECT 1; END $$; EXECUTE p",
+            "DO $$ BEGIN FETCH c INTO r; END $$",
+            "DO LANGUAGE plpython3u 'pass'",
+            "DO 'BEGIN; no'",
+            "DO ''",
+            "DO $$ BEGIN CALL p(1); RAISE NOTICE '%', (SELECT x FROM a); END $$",
+            "WITH a AS (SELECT 1) SELECT query_to_xml('SELECT * FROM a, s.b', true, true, '') FROM a",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN SET search_path = x; RETURN count(*) FROM a; END'; TABLE b",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'DELETE FROM a; SELECT 1 FROM s.b'",
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.at := now(); RETURN NEW; END'",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'x.so', 'f'",
+            "CREATE PROCEDURE f() LANGUAGE plpgsql AS 'BEGIN EXECUTE x; COMMIT; END'",
+            "CREATE OR REPLACE FUNCTION lower(text) RETURNS text AS 'lower' LANGUAGE internal",
+        ]),
+    );
+}
+
+#[test]
+fn texts() {
+    snapshot(
+        "texts",
+        &table(&[
+            "SELECT query_to_xml('SELECT * FROM a', true, true, '')",
+            "SELECT query_to_xml('SELECT delete_all()', true, true, '')",
+            "SELECT query_to_xml('SELECT ' || 'a', true, true, '')",
+            "SELECT query_to_xml($1, true, true, '')",
+            "EXPLAIN SELECT query_to_xml($1, true, true, '')",
+            "SELECT ts_stat('SELECT v FROM a'), ts_rewrite(q, 'SELECT a, b FROM c'), ts_rewrite(q, r, s)",
+            "SELECT ('SELECT delete_all()').ts_stat",
+            "SELECT * FROM crosstab('SELECT * FROM a', 'SELECT 1 FROM b') AS c(d int)",
+            "SELECT * FROM connectby('a', 'b', 'c', 'd', 0) AS t(x int)",
+            "SELECT * FROM dblink('dbname=x', 'DELETE FROM a RETURNING 1') AS t(x int)",
+            "SELECT * FROM dblink('SELECT 1 FROM a', false) AS t(x int)",
+            "SELECT dblink_exec(c, 'SET search_path = x'), dblink_open('c', 'TABLE a', true) FROM b",
+            "SELECT dblink('SELECT 1', fail => false)",
+            "SELECT cron.schedule('nightly', '0 0 * * *', 'VACUUM a'), schedule('x')",
+            "SELECT table_to_xml('a', true, true, '')",
+            "SELECT query_to_xml('SELECT query_to_xml(''SELECT 1 FROM a'', true, true, '''')', true, true, '')",
+            "SELECT query_to_xml('SELEC', true, true, '')",
+            r"SELECT query_to_xml('SELECT ''\'' FROM a --''', true, true, '')",
+            "SELECT query_to_xml(VARIADIC 'SELECT 1')",
+        ]),
+    );
+}
+
+#[test]
+fn fields_of_results() {
+    snapshot(
+        "fields_of_results",
+        &table(&[
+            "SELECT g.delete_some FROM generate_series(1, 1) g",
+            "SELECT generate_series.delete_some FROM generate_series(1, 1)",
+            "SELECT g.g, g.generate_series FROM generate_series(1, 1) g",
+            "SELECT g.n, g.m FROM f() AS g(n, m), h() AS i(j int), k() l WHERE i.j = l.o",
+            "SELECT f.ts_stat FROM lower('SELECT 1') f",
+            "SELECT e.key, u.x, u.nr FROM json_each(j) e, LATERAL unnest(a) WITH ORDINALITY AS u(x, nr)",
+            "SELECT (SELECT g.f FROM t) FROM a JOIN lower('x') g ON g.h",
+            "DELETE FROM t USING lower('x') g WHERE g.delete_some > 1",
+            "UPDATE t SET a = g.delete_some FROM lower('x') g",
+            "MERGE INTO t USING lower('x') g ON t.a = g.delete_some WHEN MATCHED THEN DELETE",
+            "SELECT t.delete_some, q.delete_some FROM t, (SELECT 1) q",
         ]),
     );
 }
