@@ -93,6 +93,9 @@ pub(super) struct PostgresCodec {
     pub(super) session: Session,
     /// The search path may have changed since the server was asked for it last.
     pub(super) path_stale: bool,
+    /// A temporary schema comes first in the search path once there is one: the path is not known
+    /// before.
+    pub(super) path_wants_temporary: bool,
     /// Something under way may change how texts are read, which the server would report.
     pub(super) reading_changes: bool,
     /// How texts are read was changed within the transaction that is open: whatever rolls it back,
@@ -157,6 +160,7 @@ impl PostgresCodec {
                 encoding: Encoding::Uncertain,
             },
             path_stale: true,
+            path_wants_temporary: false,
             reading_changes: false,
             reading_may_revert: false,
             sent_since_ready: false,
@@ -188,8 +192,7 @@ impl PostgresCodec {
     /// This is about to run. From here on unqualified names may be looked up elsewhere, and texts
     /// be read otherwise: what follows in the pipeline runs after it.
     pub(super) fn expect_changes(&mut self, script: &Script, units: &[FactSet]) {
-        self.defines |= script::may_define(units);
-        self.renames |= script::may_rename(units);
+        self.expect_definitions(units);
         for effect in &script.effects {
             match effect {
                 Effect::SearchPathChanged => self.path_changes(),
@@ -202,14 +205,22 @@ impl PostgresCodec {
 
     /// The same for units that are run by a name and not by their text.
     pub(super) fn expect_unsettled(&mut self, units: &[FactSet]) {
-        self.defines |= script::may_define(units);
-        self.renames |= script::may_rename(units);
+        self.expect_definitions(units);
         let unsettled = script::unsettled(units);
         if unsettled.search_path {
             self.path_changes();
         }
         if unsettled.reading {
             self.expect_other_reading();
+        }
+    }
+
+    fn expect_definitions(&mut self, units: &[FactSet]) {
+        let may_define = script::may_define(units);
+        self.defines |= may_define;
+        self.renames |= script::may_rename(units);
+        if may_define && self.path_wants_temporary {
+            self.path_changes();
         }
     }
 

@@ -50,7 +50,7 @@ pub static PROTOCOL: Protocol = Protocol {
     }),
     alpn: Some(b"postgresql"),
     housekeeping: client::is_housekeeping,
-    questions: &[path::QUESTION],
+    questions: &[path::QUESTION, path::QUESTION_AGAIN],
 };
 
 /// How a request to cancel is called in recordings.

@@ -25,6 +25,14 @@ use crate::sql::postgres::{Encoding, SearchPath};
 /// a quarter of a millisecond more.
 pub(super) const QUESTION: &[u8] = b"Q\0\0\0\x2dSELECT pg_catalog.current_schemas(false)\0";
 
+/// The question once the client may have set the path. Where `pg_temp` comes first and the session has
+/// no temporary schema yet, the server would make one to answer the plain question, and the client would
+/// see it: so the answer is NULL then, which leaves the path unknown.
+pub(super) const QUESTION_AGAIN: &[u8] = b"Q\0\0\0\xe7SELECT CASE WHEN \
+    pg_catalog.texticregexeq(pg_catalog.current_setting('search_path'), '^[ \"]*pg_temp') \
+    AND pg_catalog.oideq(pg_catalog.pg_my_temp_schema(), 0::pg_catalog.oid) \
+    THEN NULL ELSE pg_catalog.current_schemas(false) END\0";
+
 /// A longer path is not followed.
 const MOST_SCHEMAS: usize = 64;
 /// A row with that many names (of at most 63 characters of 4 bytes, each of which may have to be
@@ -39,6 +47,8 @@ pub(super) struct Answer {
     schemas: Option<Vec<Box<str>>>,
     /// It was an error, or nothing that the question asked for.
     failed: bool,
+    /// It was NULL.
+    null: bool,
 }
 
 impl Answer {
@@ -72,7 +82,11 @@ impl PostgresCodec {
         if !self.pipeline.owes_path() {
             self.path_stale = false;
             self.pipeline.push(Pending::Path(Answer::default()));
-            self.inject.push_back(Bytes::from_static(QUESTION));
+            let question = match self.phase {
+                Phase::Ready => QUESTION_AGAIN,
+                _ => QUESTION,
+            };
+            self.inject.push_back(Bytes::from_static(question));
         }
     }
 
@@ -118,7 +132,10 @@ impl PostgresCodec {
             return Ok(None);
         };
         match head.tag {
-            b'D' => answer.add(schemas(body, self.session.encoding)),
+            b'D' => {
+                answer.null = is_null(body);
+                answer.add(schemas(body, self.session.encoding));
+            }
             b'E' => {
                 answer.failed = true;
                 let error = server_error(body);
@@ -148,6 +165,7 @@ impl PostgresCodec {
     /// `ReadyForQuery` before the answer was kept from it.
     fn path_told(&mut self, head: Head, status: u8) -> Step {
         if let Some(Pending::Path(answer)) = self.pipeline.pop() {
+            self.path_wants_temporary = answer.null;
             self.session.search_path = answer.path();
         }
         // A setting that was reported meanwhile is older than the answer.
@@ -172,6 +190,11 @@ impl PostgresCodec {
             facts: BTreeMap::from([("sql.search_path".to_owned(), path)]),
         }
     }
+}
+
+/// Whether a `DataRow` is of one column, which is NULL.
+fn is_null(mut row: Cursor<'_>) -> bool {
+    (row.u16(), row.u32()) == (Some(1), Some(u32::MAX))
 }
 
 /// The schemas that a `DataRow` of the answer names, if they can be read for certain.
@@ -235,13 +258,15 @@ fn unquoted(text: &str) -> Option<(Box<str>, &str)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{MOST_SCHEMAS, QUESTION, elements};
+    use super::{MOST_SCHEMAS, QUESTION, QUESTION_AGAIN, elements};
     use crate::protocols::postgres::reply;
 
     #[test]
-    fn the_question_is_a_whole_query() {
-        let text = QUESTION.get(5..).unwrap();
-        assert_eq!(reply::message(b'Q', text), QUESTION);
+    fn the_questions_are_whole_queries() {
+        for question in [QUESTION, QUESTION_AGAIN] {
+            let text = question.get(5..).unwrap();
+            assert_eq!(reply::message(b'Q', text), question);
+        }
     }
 
     #[track_caller]

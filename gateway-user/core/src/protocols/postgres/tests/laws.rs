@@ -12,7 +12,7 @@ use crate::conformance::{
     questions_are_the_gateways_own, run, what_people_agree_to_passes,
 };
 use crate::protocols::postgres::Postgres;
-use crate::protocols::postgres::path::QUESTION;
+use crate::protocols::postgres::path::{QUESTION, QUESTION_AGAIN};
 use crate::protocols::{ClientTls, Side};
 
 const STATEMENTS: [&str; 12] = [
@@ -48,6 +48,7 @@ fn said_by_client() -> impl Strategy<Value = Vec<u8>> {
         Just(client::copy_done()),
         Just(client::terminate()),
         Just(QUESTION.to_vec()),
+        Just(QUESTION_AGAIN.to_vec()),
         prop::collection::vec(any::<u8>(), 0..40),
     ]
 }

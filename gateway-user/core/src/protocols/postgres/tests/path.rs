@@ -3,7 +3,7 @@
 use super::talk::{Talk, client, engine, server};
 use crate::event::{Event, Value};
 use crate::protocols::ClientTls;
-use crate::protocols::postgres::path::QUESTION;
+use crate::protocols::postgres::path::{QUESTION, QUESTION_AGAIN};
 
 /// Settings, transactions, and tables in `public`.
 const RULES: &str = r#"
@@ -191,7 +191,7 @@ fn a_path_that_may_have_changed_is_asked_for_before_the_next_statement() {
         succeed(&mut talk, change, b'I');
         talk.client(&client::query("SELECT * FROM orders"));
         let sent = talk.session.outbox().to_server().split();
-        assert_eq!(sent, QUESTION, "{change}");
+        assert_eq!(sent, QUESTION_AGAIN, "{change}");
         talk.server(&server::path(&["app"]));
         assert_eq!(
             (talk.sent().as_str(), talk.heard().as_str()),
@@ -205,6 +205,37 @@ fn a_path_that_may_have_changed_is_asked_for_before_the_next_statement() {
         assert_eq!((talk.sent().as_str(), talk.heard().as_str()), ("Q Q", ""));
         assert_eq!(found(&talk).len(), 3);
     }
+}
+
+#[test]
+fn a_temporary_schema_that_would_come_first_is_waited_for() {
+    let mut talk = ready(&["public"]);
+    succeed(&mut talk, "SET search_path = pg_temp, public", b'I');
+    let unknown = [
+        server::description(),
+        server::null(),
+        server::complete("SELECT 1"),
+        server::ready(b'I'),
+    ];
+    talk.client(&client::query("SELECT * FROM orders"))
+        .server(&unknown.concat());
+    assert_eq!(
+        (talk.sent().as_str(), talk.heard().as_str()),
+        ("Q", "E/42501 Z/I")
+    );
+    assert_eq!(found(&talk).last(), Some(&Value::Unknown(())));
+    // Nothing else than what defines something makes it worth another question.
+    succeed(&mut talk, "SELECT * FROM public.orders", b'I');
+    succeed(&mut talk, "CREATE TEMP TABLE public.t ()", b'I');
+    talk.client(&client::query("SELECT * FROM orders"))
+        .server(&server::path(&["pg_temp_3", "public"]));
+    assert_eq!(talk.sent(), "Q", "asked anew");
+    let path = texts(&["pg_temp_3", "public"]);
+    assert_eq!(found(&talk).last(), Some(&path));
+    talk.heard();
+    succeed(&mut talk, "CREATE TABLE public.u ()", b'I');
+    talk.client(&client::query("SELECT * FROM public.orders"));
+    assert_eq!(found(&talk).len(), 3, "it is known");
 }
 
 #[test]
@@ -288,12 +319,14 @@ fn a_server_that_reports_its_path_is_asked_what_it_comes_to() {
 #[test]
 fn the_question_is_the_gateways_alone() {
     let mut talk = ready(&["public"]);
-    talk.client(QUESTION);
-    assert_eq!(
-        (talk.sent().as_str(), talk.heard().as_str()),
-        ("", "E/42501 Z/I"),
-        "from a client it is a statement like any other"
-    );
+    for question in [QUESTION, QUESTION_AGAIN] {
+        talk.client(question);
+        assert_eq!(
+            (talk.sent().as_str(), talk.heard().as_str()),
+            ("", "E/42501 Z/I"),
+            "from a client it is a statement like any other"
+        );
+    }
     // Nor is a server believed that answers what was not asked.
     talk.client(&client::query("SELECT * FROM app.orders"));
     talk.server(&server::path(&["app"])[..20]);

@@ -200,6 +200,10 @@ pub(super) mod server {
         message(b'D', &[&[0, 1], &length.to_be_bytes(), value])
     }
 
+    pub(in super::super) fn null() -> Vec<u8> {
+        message(b'D', &[&[0, 1], &u32::MAX.to_be_bytes()])
+    }
+
     pub(in super::super) fn parsed() -> Vec<u8> {
         message(b'1', &[])
     }
