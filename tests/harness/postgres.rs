@@ -88,6 +88,8 @@ pub struct Options<'a> {
     pub certificate_addresses: &'a [&'a str],
     /// Further lines of `postgresql.conf`.
     pub settings: &'a str,
+    /// Further lines of `pg_hba.conf`, for those who are not of [`USERS`].
+    pub access: &'a str,
     /// The network namespace it runs in; none is ours.
     pub namespace: Option<&'a Namespace>,
 }
@@ -100,6 +102,7 @@ impl Default for Options<'_> {
             log_statements: true,
             certificate_addresses: &[],
             settings: "",
+            access: "",
             namespace: None,
         }
     }
@@ -308,6 +311,7 @@ fn configure(
     {
         access.push_str(&format!("{connection} all {name} all {method}\n"));
     }
+    access.push_str(options.access);
     let file = data.join("postgresql.conf");
     let mut text = std::fs::read_to_string(&file).context("initdb made no configuration")?;
     text.push_str(&settings);

@@ -61,6 +61,20 @@ pub fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
+/// Where PostgreSQL's own tests are kept, if they were fetched.
+pub fn postgres_suite_folder() -> PathBuf {
+    target().join("postgres-suite")
+}
+
+/// PostgreSQL's own tests: `regress` and `isolation` as they are in its source.
+pub fn postgres_suite() -> Result<PathBuf> {
+    let folder = postgres_suite_folder();
+    if !folder.join("version.txt").is_file() {
+        bail!("PostgreSQL's own tests were not fetched: {SETUP}");
+    }
+    Ok(folder)
+}
+
 /// The program under test. `GATEWAY_BIN` names one; else it is built, once for each test process.
 pub fn gateway() -> Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();

@@ -12,6 +12,7 @@ mod e2e;
 mod ebpf;
 mod setup;
 mod steps;
+mod suite;
 mod test;
 mod tidy;
 

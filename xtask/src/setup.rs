@@ -1,4 +1,5 @@
-//! `cargo xtask setup`: Debian's packages and the Python clients, only what is missing.
+//! `cargo xtask setup`: Debian's packages, the Python clients and PostgreSQL's own tests, only what is
+//! missing.
 //!
 //! The Rust toolchain that runs this is found or installed by `scripts/toolchain`, which cannot be
 //! in Rust. What the kernel side needs beyond Debian's packages is known to `cargo xtask ebpf`.
@@ -13,6 +14,7 @@ use clap::ValueEnum;
 use gateway_tests::programs::{root, target};
 
 use crate::steps::{quietly, step};
+use crate::suite;
 
 /// Arguments of `cargo xtask setup`.
 #[derive(Debug, clap::Args)]
@@ -67,6 +69,8 @@ impl Purpose {
                 "openssh-client",
                 "python3-pip",
                 "nginx-light",
+                // PostgreSQL's source is packed with it.
+                "bzip2",
             ],
             Purpose::Bench => &["postgresql", "openssl", "pgbouncer"],
             Purpose::Kernel => &[
@@ -128,6 +132,7 @@ pub(crate) fn ensure(purposes: &[Purpose]) -> Result<()> {
     }
     if purposes.contains(&Purpose::Test) {
         python_clients()?;
+        suite::fetch()?;
     }
     Ok(())
 }
