@@ -21,7 +21,7 @@ use crate::ids::{AskId, PolicyDigest, ResourceName, SessionId, WorkloadName};
 use crate::policy::budget::{self, BudgetSpec};
 use crate::policy::engine::{Engine, Inventory, Resource};
 use crate::policy::limit::{self, LimitSpec};
-use crate::policy::model::{Mode, RuleSpec};
+use crate::policy::model::{MaskSpec, Mode, RuleSpec};
 use crate::protocols::{CodecOptions, Framed, GATHER_LIMIT, Side, TlsInfo};
 use crate::session::outbox::Action;
 use crate::session::{HIGH_WATER, Session};
@@ -140,6 +140,8 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
         budget: Vec<Spanned<BudgetSpec>>,
         #[serde(default)]
         limit: Vec<Spanned<LimitSpec>>,
+        #[serde(default)]
+        mask: Vec<Spanned<MaskSpec>>,
     }
     let digest = PolicyDigest::new(rules);
     let rules: Rules = toml::from_str(rules).expect("the rules are TOML");
@@ -159,7 +161,7 @@ pub fn engine(protocol: &'static Protocol, rules: &str) -> Arc<Engine> {
         }],
         ..Inventory::default()
     };
-    let compiled = Engine::compile(&inventory, &rules.rule, &[], digest);
+    let compiled = Engine::compile(&inventory, &rules.rule, &rules.mask, digest);
     let (engine, _warnings) = compiled.expect("the rules load");
     let (budgets, wrong) = budget::compile(&inventory, &rules.budget);
     assert!(wrong.is_empty(), "the budgets load: {wrong:?}");

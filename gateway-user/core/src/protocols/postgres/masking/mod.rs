@@ -190,7 +190,11 @@ impl PostgresCodec {
         let Some(masked) = self.masked_now() else {
             return Tracing::Wait;
         };
-        let Some(text) = text.filter(|_| !self.renames) else {
+        // Whoever has renamed something in a transaction has to be able to end it.
+        let certain = |text: &&[u8]| {
+            !self.renames || script::heeds_no_names(&self.scripts.script(text, session).units)
+        };
+        let Some(text) = text.filter(certain) else {
             return Tracing::Known(Traced::unknown(&masked));
         };
         let trace = masked.trace(text, session);

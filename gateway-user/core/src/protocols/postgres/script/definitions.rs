@@ -17,6 +17,28 @@ fn calls(unit: &FactSet) -> bool {
     is(slot::VERB, "call") && is(slot::OBJECT, "function")
 }
 
+/// Whether what these units do is the same whatever names mean in the database: they begin and end
+/// transactions, or are about settings.
+pub fn heeds_no_names(units: &[FactSet]) -> bool {
+    const HEEDLESS: [&str; 11] = [
+        "begin",
+        "commit",
+        "rollback",
+        "savepoint",
+        "release",
+        "rollback_to",
+        "prepare_transaction",
+        "set",
+        "reset",
+        "show",
+        "empty",
+    ];
+    units.iter().all(|unit| match unit.fact(slot::VERB) {
+        Fact::Text(verb) => HEEDLESS.contains(&&**verb),
+        _ => false,
+    })
+}
+
 /// Whether running these units may make a name mean something else that was there before.
 pub fn may_rename(units: &[FactSet]) -> bool {
     const ONLY_ADD: [&str; 9] = [

@@ -1,6 +1,6 @@
 //! Conversations: what a client and a server say, and what has to come out on both sides.
 //!
-//! `talk` is the language they are written in; `budgets`, `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `startup`, `names`, `limits` and `laws`
+//! `talk` is the language they are written in; `budgets`, `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `startup`, `names`, `masks`, `limits` and `laws`
 //! hold them by topic.
 
 mod budgets;
@@ -11,6 +11,7 @@ mod interleavings;
 mod laws;
 mod limits;
 mod login;
+mod masks;
 mod names;
 mod path;
 mod simple;
