@@ -1,9 +1,10 @@
 //! What waits for one target, and how it goes with it.
 //!
-//! It is bounded in number and in memory. When it is full the oldest goes: what happened last is
-//! what people need to know, and whoever misses one finds all in `gateway approvals list`.
+//! It is bounded in number and in memory. When it is full, first what nobody has to act on goes: that a
+//! request is over, and that one was opened which is over. Then the oldest of the workload that has most
+//! in it, so that no agent pushes out what people are told of others. What goes is counted and told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::notice::Notice;
+use super::notice::{About, Notice};
 
 /// So many notices wait for one target.
 pub(super) const LETTERS: usize = 256;
@@ -37,6 +38,14 @@ impl Letter {
         self.attempts.load(Ordering::Relaxed)
     }
 
+    fn request(&self) -> &str {
+        &self.notice.request
+    }
+
+    fn workload(&self) -> &str {
+        &self.notice.matter.workload
+    }
+
     /// Counts one more.
     pub(super) fn try_again(&self) -> u32 {
         self.attempts
@@ -57,6 +66,7 @@ struct State {
     letters: VecDeque<Arc<Letter>>,
     bytes: usize,
     trouble: Option<Trouble>,
+    lost: u64,
 }
 
 /// Why a target does not get its notices at the moment.
@@ -93,11 +103,11 @@ impl Mailbox {
         while state.letters.len() >= LETTERS
             || (state.bytes.saturating_add(weight) > BYTES && !state.letters.is_empty())
         {
-            dropped.extend(state.pop());
+            dropped.extend(state.least());
         }
-        if let Some(trouble) = &mut state.trouble {
-            let more = u64::try_from(dropped.len()).unwrap_or(u64::MAX);
-            trouble.lost = trouble.lost.saturating_add(more);
+        let more = u64::try_from(dropped.len()).unwrap_or(u64::MAX);
+        if more > 0 {
+            state.trouble("too many wait", more);
         }
         state.bytes = state.bytes.saturating_add(weight);
         state.letters.push_back(Arc::new(letter));
@@ -120,14 +130,18 @@ impl Mailbox {
     /// Takes a letter out that needs no further attempt, unless it had to go meanwhile.
     pub(super) fn settle(&self, letter: &Letter) -> Option<Arc<Letter>> {
         let mut state = self.state();
-        let is_first = state.letters.front()?.delivery == letter.delivery;
-        is_first.then(|| state.pop()).flatten()
+        let is_it = |other: &Arc<Letter>| other.delivery == letter.delivery;
+        let place = state.letters.iter().position(is_it)?;
+        state.take(place)
     }
 
     /// Takes everything out.
     pub(super) fn take_all(&self) -> Vec<Arc<Letter>> {
         let mut state = self.state();
-        std::iter::from_fn(|| state.pop()).collect()
+        let all: Vec<_> = std::iter::from_fn(|| state.take(0)).collect();
+        let more = u64::try_from(all.len()).unwrap_or(u64::MAX);
+        state.lost = state.lost.saturating_add(more);
+        all
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -141,13 +155,12 @@ impl Mailbox {
 
     /// An attempt failed; `lost` says that it was the last.
     pub(super) fn failed(&self, reason: &str, lost: u64) {
-        let mut state = self.state();
-        let before = state.trouble.take();
-        state.trouble = Some(Trouble {
-            since: before.as_ref().map_or_else(Timestamp::now, |it| it.since),
-            reason: reason.to_owned(),
-            lost: before.map_or(0, |it| it.lost).saturating_add(lost),
-        });
+        self.state().trouble(reason, lost);
+    }
+
+    /// How many were given up.
+    pub(super) fn lost(&self) -> u64 {
+        self.state().lost
     }
 
     /// Why notices do not arrive, if they do not.
@@ -162,8 +175,42 @@ impl Mailbox {
 }
 
 impl State {
-    fn pop(&mut self) -> Option<Arc<Letter>> {
-        let letter = self.letters.pop_front()?;
+    fn trouble(&mut self, reason: &str, lost: u64) {
+        let before = self.trouble.take();
+        self.trouble = Some(Trouble {
+            since: before.as_ref().map_or_else(Timestamp::now, |it| it.since),
+            reason: reason.to_owned(),
+            lost: before.map_or(0, |it| it.lost).saturating_add(lost),
+        });
+        self.lost = self.lost.saturating_add(lost);
+    }
+
+    /// Takes out the one that is missed least.
+    fn least(&mut self) -> Option<Arc<Letter>> {
+        let opened = |letter: &Letter| letter.notice.about == About::Opened;
+        let over: HashSet<&str> = self
+            .letters
+            .iter()
+            .filter(|it| !opened(it))
+            .map(|it| it.request())
+            .collect();
+        let mut moot = self.letters.iter();
+        let place = moot.position(|it| opened(it) && over.contains(it.request()));
+        let place = place.or_else(|| self.letters.iter().position(|it| !opened(it)));
+        let place = place.or_else(|| {
+            let mut counts: HashMap<&str, usize> = HashMap::new();
+            for letter in &self.letters {
+                *counts.entry(letter.workload()).or_default() += 1;
+            }
+            let most = counts.values().copied().max()?;
+            let mut all = self.letters.iter();
+            all.position(|it| counts.get(it.workload()) == Some(&most))
+        });
+        self.take(place?)
+    }
+
+    fn take(&mut self, place: usize) -> Option<Arc<Letter>> {
+        let letter = self.letters.remove(place)?;
         self.bytes = self.bytes.saturating_sub(letter.notice.weight());
         Some(letter)
     }

@@ -122,7 +122,7 @@ impl Notifier {
                 continue;
             };
             for dropped in post.mailbox.put(Arc::clone(&notice)) {
-                let reason = "too many newer ones wait for this target";
+                let reason = "too many others wait for this target";
                 let lost = lost(name, &dropped.notice, dropped.attempts(), reason);
                 self.0.witness.lost(&lost);
             }
@@ -170,6 +170,14 @@ impl Notifier {
             Some(format!("notices to `{}` {trouble}", post.target.name))
         });
         problems.collect()
+    }
+
+    /// How many notices to each target were given up.
+    pub fn lost(&self) -> Vec<(String, u64)> {
+        let posts = self.posts();
+        let lost = posts.iter();
+        lost.map(|post| (post.target.name.clone(), post.mailbox.lost()))
+            .collect()
     }
 
     fn lose_all(&self, post: &Post, reason: &str) {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use self::server::{Hook, Tls};
 use super::message::tests::notice;
-use super::notice::Notice;
+use super::notice::{About, Notice};
 use super::target::{Kind, Target};
 use super::{Lost, Notifier, Pace, Witness, mailbox};
 
@@ -253,12 +253,38 @@ async fn a_target_that_says_nothing_holds_nobody_up() {
     }
     notifier.send(about("last", "x"));
     hook.posted(1).await;
-    // The oldest had to go.
+    // They are of one workload, and the oldest had to go.
     let lost = losses.wait(more).await;
     assert_eq!(lost[0].request, "r0");
-    assert_eq!(lost[0].reason, "too many newer ones wait for this target");
-    let problem = until(|| notifier.problems().pop()).await;
-    assert!(problem.contains("no answer within"), "{problem}");
+    assert_eq!(lost[0].reason, "too many others wait for this target");
+    let problem = || notifier.problems().pop();
+    until(|| problem().filter(|it| it.contains("no answer within"))).await;
+}
+
+#[tokio::test]
+async fn what_others_ask_for_is_not_pushed_out() {
+    let silent = Hook::start_silent().await;
+    let (notifier, losses) = notifier(quick(), &[silent.target("ops", Kind::Generic)]);
+    let send = |request: &str, workload: &str, event: About| {
+        let mut notice = about(request, "x");
+        notice.matter.workload = workload.to_owned();
+        notice.about = event;
+        notifier.send(notice);
+    };
+    send("quiet", "quiet", About::Opened);
+    send("over", "loud", About::Opened);
+    send("over", "loud", About::TimedOut);
+    for number in 0..mailbox::LETTERS {
+        send(&format!("r{number}"), "loud", About::Opened);
+    }
+    let lost = losses.wait(3).await;
+    let told: Vec<_> = lost.iter().map(|it| (&*it.request, it.about)).collect();
+    // What is over first, and then what is of the one who sends most.
+    let expected = [("over", "opened"), ("over", "timed_out"), ("r0", "opened")];
+    assert_eq!(told, expected);
+    assert_eq!(notifier.lost(), [("ops".to_owned(), 3)]);
+    let problem = notifier.problems().pop().unwrap();
+    assert!(problem.contains("3 given up"), "{problem}");
 }
 
 #[tokio::test]
