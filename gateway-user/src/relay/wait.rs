@@ -1,9 +1,9 @@
 //! A session's side of approvals: the ticket of what waits, and what passed by a grant and is not over.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gateway_core::approvals::moment::Moment;
-use gateway_core::event::{Event, Ruling};
+use gateway_core::event::{Event, Ruling, Value};
 use gateway_core::held::{Answer, HeldAction, HoldNote, Outcome, Withdrawal};
 use gateway_core::ids::{AskId, GrantId, RequestId, SessionId};
 use jiff::Timestamp;
@@ -32,6 +32,8 @@ pub(super) struct Wait {
 #[derive(Debug)]
 pub(super) struct Held {
     ask: AskId,
+    /// How many of its units write.
+    writes: usize,
     ticket: Ticket,
     cancelled: oneshot::Receiver<()>,
 }
@@ -64,7 +66,8 @@ pub(super) enum Cancelled {
 /// What passed by a grant and is not over.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    asks: HashMap<AskId, GrantId>,
+    /// With how many of its statements' parts write: only what stands outermost is counted by the server.
+    asks: HashMap<AskId, (GrantId, usize)>,
     over: Vec<(AskId, GrantId, Option<u64>)>,
     /// None as long as nothing ever waited.
     session: Option<SessionId>,
@@ -90,6 +93,7 @@ impl Wait {
         self.running.session = Some(action.session.clone());
         self.ticket = Some(Held {
             ask: action.ask,
+            writes: action.units.iter().filter(|unit| writes(unit)).count(),
             ticket: self.approvals.hold(action),
             cancelled: self.between.take().unwrap_or_else(|| self.waiter.arm()),
         });
@@ -150,7 +154,8 @@ impl Wait {
             grant: Some(grant), ..
         } = &answer.outcome
         {
-            self.running.asks.insert(held.ask, grant.clone());
+            let entry = (grant.clone(), held.writes);
+            self.running.asks.insert(held.ask, entry);
         }
         was_cancelled(&mut held.cancelled) == Cancelled::No
     }
@@ -192,14 +197,19 @@ impl Running {
         }
         for event in events {
             let (ask, rows) = match event {
-                Event::Outcome(outcome) => (outcome.ask, outcome.changed()),
+                Event::Outcome(outcome) => {
+                    let tags = outcome.tags.len();
+                    let known = |(_, writes): &(GrantId, usize)| tags == 0 || *writes <= tags;
+                    let is_told = self.asks.get(&outcome.ask).is_none_or(known);
+                    (outcome.ask, outcome.changed().filter(|_| is_told))
+                }
                 // It passed in people's books and not on the wire.
                 Event::Answered(answered) if answered.ruling == Ruling::Deny => {
                     (answered.ask, Some(0))
                 }
                 _ => continue,
             };
-            if let Some(grant) = self.asks.remove(&ask) {
+            if let Some((grant, _)) = self.asks.remove(&ask) {
                 self.over.push((ask, grant, rows));
             }
         }
@@ -209,6 +219,11 @@ impl Running {
     pub(super) fn is_over(&self) -> bool {
         !self.over.is_empty()
     }
+}
+
+/// Whether a part of a statement changes rows.
+fn writes(unit: &BTreeMap<String, Value>) -> bool {
+    matches!(unit.get("sql.kind"), Some(Value::Text(kind)) if kind == "write")
 }
 
 /// From now on nobody can cancel it here; says whether somebody has.
@@ -243,6 +258,24 @@ mod tests {
 
     use super::*;
     use crate::approvals::tests::action;
+
+    #[test]
+    fn rows_that_the_server_does_not_count_are_not_known() {
+        let rows = |writes: usize, tags: &[&str], affected: u64| {
+            let ask = AskId(1);
+            let mut running = Running::default();
+            running.asks.insert(ask, (GrantId::new("g"), writes));
+            let mut outcome = gateway_core::event::Outcome::new(ask);
+            outcome.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            outcome.affected = affected;
+            running.note(&[Event::Outcome(outcome)]);
+            running.over.pop().unwrap().2
+        };
+        assert_eq!(rows(1, &["INSERT 0 3"], 3), Some(3));
+        assert_eq!(rows(2, &["DELETE 1", "DELETE 2"], 3), Some(3));
+        // WITH gone AS (DELETE …) INSERT … WHERE false
+        assert_eq!(rows(2, &["INSERT 0 0"], 0), None);
+    }
 
     #[tokio::test]
     async fn who_cancels_between_two_waits_is_heard() {
