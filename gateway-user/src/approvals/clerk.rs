@@ -22,6 +22,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use super::clock::Clock;
 use super::store::{Store, StoreError};
+use super::tally::Tally;
 use super::ticket::{Leaving, Word};
 use super::{EndSession, Failure};
 
@@ -69,6 +70,7 @@ pub(super) struct Told {
     pub(super) notices: broadcast::Sender<Notice>,
     pub(super) wake: Arc<Notify>,
     pub(super) problem: Arc<Mutex<Option<String>>>,
+    pub(super) tally: Arc<Tally>,
     pub(super) end: EndSession,
 }
 
@@ -347,6 +349,7 @@ impl Clerk {
                 if let Notice::Opened(request) = &notice {
                     self.opened(request);
                 }
+                self.told.tally.note(&notice);
                 // Nobody has to watch.
                 drop(self.told.notices.send(notice.clone()));
                 Some(notice)

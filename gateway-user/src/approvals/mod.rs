@@ -2,7 +2,7 @@
 //!
 //! What becomes of an action is the core's business (`gateway_core::approvals`). Here its desk has a place:
 //! a `clerk` on a thread of its own carries commands out one by one, writes the changes into the `store`
-//! before anyone is told, and looks at the `clock`. A session that waits holds a `ticket`.
+//! before anyone is told, and looks at the `clock`; a `tally` counts. A session that waits holds a `ticket`.
 //!
 //! Fails closed: what cannot be written down does not happen. Who waits is refused then, nobody's vote
 //! counts, and [`Approvals::problem`] says why until it can be written again.
@@ -10,6 +10,7 @@
 mod clerk;
 mod clock;
 mod store;
+mod tally;
 pub mod ticket;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ use uuid::Uuid;
 
 use self::clerk::{Clerk, Errand, Look};
 pub use self::store::{Earlier, PastGrant, Store, StoreError};
+use self::tally::Tally;
 use self::ticket::Ticket;
 
 /// What may wait for the clerk. Whoever comes then waits for a place.
@@ -84,6 +86,7 @@ pub struct Approvals {
     notices: broadcast::Sender<Notice>,
     wake: Arc<Notify>,
     problem: Arc<Mutex<Option<String>>>,
+    tally: Arc<Tally>,
 }
 
 impl Approvals {
@@ -99,11 +102,13 @@ impl Approvals {
             notices: broadcast::Sender::new(NOTICES),
             wake: Arc::default(),
             problem: Arc::default(),
+            tally: Arc::default(),
         };
         let told = clerk::Told {
             notices: approvals.notices.clone(),
             wake: Arc::clone(&approvals.wake),
             problem: Arc::clone(&approvals.problem),
+            tally: Arc::clone(&approvals.tally),
             end,
         };
         let clerk = Clerk::open(folder, limits, told)?;
@@ -291,6 +296,11 @@ impl Approvals {
     /// What happens from now on.
     pub fn watch(&self) -> broadcast::Receiver<Notice> {
         self.notices.subscribe()
+    }
+
+    /// How many wait, and what became of others.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Why nothing can be approved at the moment, in a sentence.

@@ -125,7 +125,20 @@ fn render(status: &Status, now: Timestamp) -> String {
         )
     });
     let frozen = frozen(&status.frozen, now);
-    let problems: String = frozen.chain(repaired).chain([problems]).collect();
+    let waiting = status.waiting.iter().map(|waiting| {
+        format!(
+            "{STRONG}waiting{STRONG:#}   {} on {} by rule {}, the oldest for {}; `gateway approvals list`\n",
+            counted(waiting.count, "request"),
+            printable(waiting.resource.as_str()),
+            printable(waiting.rule.as_str()),
+            age(waiting.oldest, now),
+        )
+    });
+    let problems: String = frozen
+        .chain(waiting)
+        .chain(repaired)
+        .chain([problems])
+        .collect();
     let attached = attachments(&status.attachments, &configuration.workloads, now);
     let open = connections(status, now);
     format!(

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use gateway_core::ids::{PolicyDigest, WorkloadName};
+use gateway_core::ids::{PolicyDigest, ResourceName, RuleName, WorkloadName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub struct Status {
     /// The workloads that an operator has stopped.
     #[serde(default)]
     pub frozen: Vec<Freeze>,
+    /// What waits for people, by resource and rule.
+    #[serde(default)]
+    pub waiting: Vec<Waiting>,
     /// What was found damaged and put right since the daemon started; none if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repairs: Option<Repairs>,
@@ -44,6 +47,19 @@ pub struct Status {
     pub sessions: u64,
     /// What the kernel programs counted since the first attachment, by name.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// What waits for people by one rule on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// What is acted on.
+    pub resource: ResourceName,
+    /// The rule; a request that several hold is counted for each.
+    pub rule: RuleName,
+    /// How many requests.
+    pub count: u64,
+    /// Since when the oldest of them waits.
+    pub oldest: Timestamp,
 }
 
 /// What was found damaged and put right.

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use gateway_core::ids::{ResourceName, WorkloadName};
 use gateway_core::policy::budget::Per;
+use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -81,10 +82,45 @@ impl Operations {
         let help = "Workloads that an operator has stopped, each as 1";
         registry.register("frozen_workloads", help, frozen);
         self.budget_ratios(registry)?;
+        self.requests(registry);
         let problems = gauge(i64::try_from(status.problems.len()).unwrap_or(i64::MAX));
         let help = "Things that do not work as they should; `gateway status` says what";
         registry.register("problems", help, problems);
         Ok(())
+    }
+
+    /// What waits for people, what became of it, and what they were not told.
+    fn requests(&self, registry: &mut Registry) {
+        let count = Family::<Labels, Gauge>::default();
+        let age = Family::<Labels, Gauge<f64, AtomicU64>>::default();
+        let now = Timestamp::now();
+        for waiting in self.waiting() {
+            let labels = vec![
+                ("resource", waiting.resource.to_string()),
+                ("rule", waiting.rule.to_string()),
+            ];
+            let many = i64::try_from(waiting.count).unwrap_or(i64::MAX);
+            count.get_or_create(&labels).set(many);
+            let since = now.duration_since(waiting.oldest).as_secs_f64();
+            age.get_or_create(&labels).set(since.max(0.0));
+        }
+        let help = "Requests that wait for people";
+        registry.register("waiting_requests", help, count);
+        let help = "Since when the oldest of them waits";
+        registry.register_with_unit("oldest_request_age", help, Unit::Seconds, age);
+        let ended = Family::<Labels, Counter>::default();
+        for ((resource, how), count) in self.parts().approvals.tally().ended() {
+            let labels = vec![("resource", resource.to_string()), ("how", how.to_owned())];
+            add(&ended, labels, count);
+        }
+        let help = "Requests that wait no longer, by what became of them";
+        registry.register("ended_requests", help, ended);
+        let lost = Family::<Labels, Counter>::default();
+        for (target, count) in self.parts().notifier.lost() {
+            add(&lost, vec![("target", target)], count);
+        }
+        let help = "Messages to webhooks that did not arrive and were given up";
+        registry.register("lost_notices", help, lost);
     }
 
     fn budget_ratios(&self, registry: &mut Registry) -> Result<(), OperationError> {

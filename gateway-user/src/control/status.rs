@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::api::{Attached, Hooks, Status};
+use super::api::{Attached, Hooks, Status, Waiting};
+use super::approvals::api::time;
 use super::attachments::Attachment;
 use super::operations::{OperationError, Operations};
 use crate::kernel::{CgroupId, Counters, Covered};
@@ -21,6 +22,7 @@ impl Operations {
             configuration: self.parts().settings.in_force(),
             frozen: self.parts().frozen.all(),
             problems: self.problems(&attachments),
+            waiting: self.waiting(),
             repairs: self.health().repairs(),
             attachments,
             connections: self.parts().live.sessions(),
@@ -77,6 +79,19 @@ impl Operations {
             one.connections = open.get(&one.cgroup).copied().unwrap_or_default();
         }
         Ok(all)
+    }
+
+    /// What waits for people.
+    pub(super) fn waiting(&self) -> Vec<Waiting> {
+        let waiting = self.parts().approvals.tally().waiting().into_iter();
+        waiting
+            .map(|((resource, rule), waiting)| Waiting {
+                resource,
+                rule,
+                count: waiting.count,
+                oldest: time(waiting.oldest),
+            })
+            .collect()
     }
 
     /// What does not work as it should, in sentences.

@@ -293,7 +293,7 @@ pub enum Line {
 }
 
 /// As the API tells times.
-pub(super) fn time(at: Moment) -> Timestamp {
+pub(in crate::control) fn time(at: Moment) -> Timestamp {
     let milliseconds = i64::try_from(at.0).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
 }
