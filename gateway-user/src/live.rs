@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gateway_core::event::SessionEnd;
 use gateway_core::flow::{ClientAddr, OriginalDst};
-use gateway_core::ids::{ResourceName, SessionId, WorkloadName};
+use gateway_core::ids::{PlaceholderId, ResourceName, SessionId, WorkloadName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -74,6 +74,9 @@ pub struct Session {
     /// What was known from the start.
     #[serde(flatten)]
     pub info: Info,
+    /// The placeholder that its client has shown, where it was asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<PlaceholderId>,
     /// Asks that were let pass.
     pub allowed: u64,
     /// Asks that were refused.
@@ -104,6 +107,8 @@ struct Table {
 #[derive(Debug)]
 struct Entry {
     info: Info,
+    /// The placeholder that its client has shown.
+    lease: OnceLock<PlaceholderId>,
     counters: Counters,
     /// How it is to end, once that was asked for; the first who asks is heard.
     ended: OnceLock<SessionEnd>,
@@ -122,6 +127,7 @@ impl Live {
     pub fn register(&self, info: Info) -> Guard {
         let entry = Arc::new(Entry {
             info,
+            lease: OnceLock::new(),
             counters: Counters::default(),
             ended: OnceLock::new(),
             end: Notify::new(),
@@ -151,17 +157,22 @@ impl Live {
 
     /// Asks every session that came through `cgroup` to end; returns how many those are.
     pub fn end_cgroup(&self, cgroup: CgroupId) -> usize {
-        self.end_where(&SessionEnd::Stopped, |info| info.cgroup == cgroup)
+        self.end_where(&SessionEnd::Stopped, |entry| entry.info.cgroup == cgroup)
     }
 
     /// Asks every session of `workload` to end; returns how many those are.
     pub fn end_workload(&self, workload: &WorkloadName, how: &SessionEnd) -> usize {
-        self.end_where(how, |info| info.workload == *workload)
+        self.end_where(how, |entry| entry.info.workload == *workload)
+    }
+
+    /// Asks every session to end whose client has shown this placeholder; returns how many those are.
+    pub fn end_leased(&self, placeholder: &PlaceholderId, how: &SessionEnd) -> usize {
+        self.end_where(how, |entry| entry.lease.get() == Some(placeholder))
     }
 
     /// Asks one session to end; false if it has by itself.
     pub fn end_session(&self, session: &SessionId, how: &SessionEnd) -> bool {
-        self.end_where(how, |info| info.session == *session) > 0
+        self.end_where(how, |entry| entry.info.session == *session) > 0
     }
 
     /// Asks every session to end, those that are registered later too; returns how many there
@@ -197,12 +208,12 @@ impl Live {
         self.table.total.load(Ordering::Relaxed)
     }
 
-    fn end_where(&self, how: &SessionEnd, which: impl Fn(&Info) -> bool) -> usize {
+    fn end_where(&self, how: &SessionEnd, which: impl Fn(&Entry) -> bool) -> usize {
         let chosen: Vec<_> = self
             .table
             .lock()
             .values()
-            .filter(|entry| which(&entry.info))
+            .filter(|entry| which(entry))
             .cloned()
             .collect();
         for entry in &chosen {
@@ -221,6 +232,11 @@ impl Guard {
     /// What was registered.
     pub fn info(&self) -> &Info {
         &self.entry.info
+    }
+
+    /// The session's client has shown this placeholder.
+    pub fn lease(&self, placeholder: &PlaceholderId) {
+        self.entry.lease.get_or_init(|| placeholder.clone());
     }
 
     /// Completes when an operator or the daemon's end wants the session to end, and says how. Cancel
@@ -266,6 +282,7 @@ impl Entry {
         } = &self.counters;
         Session {
             info: self.info.clone(),
+            placeholder: self.lease.get().cloned(),
             allowed: allowed.load(Ordering::Relaxed),
             denied: denied.load(Ordering::Relaxed),
             bytes_in: bytes_in.load(Ordering::Relaxed),

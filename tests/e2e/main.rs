@@ -57,6 +57,8 @@ mod notices;
 #[cfg(test)]
 mod opaque;
 #[cfg(test)]
+mod placeholders;
+#[cfg(test)]
 mod policies;
 #[cfg(test)]
 mod previews;

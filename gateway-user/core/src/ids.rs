@@ -80,6 +80,10 @@ name! {
     RequestId
 }
 name! {
+    /// A placeholder that was issued for a workload; never the placeholder itself.
+    PlaceholderId
+}
+name! {
     /// What people allowed beforehand; a UUID version 7.
     GrantId
 }

@@ -92,6 +92,7 @@ fn rows_that_are_not_masked_allocate_nothing() {
             client_tls: ClientTls::Accept,
             login: None,
             entropy: [7; 32],
+            salt: [0; 16],
         },
         conformance::engine(&PROTOCOL, rules),
         Arc::new(conformance::subject()),

@@ -36,6 +36,7 @@ use crate::control::attachments::{self, Attachments, AttachmentsError};
 use crate::control::frozen::{self, Frozen, FrozenError};
 use crate::control::operations::OperationError;
 use crate::control::peer;
+use crate::control::placeholders::{Placeholders, TableError};
 use crate::control::runs::Given;
 use crate::control::server::{self, SocketError};
 use crate::kernel::listeners::{self, ListenError, Listeners};
@@ -81,6 +82,9 @@ pub enum AppError {
     /// The list of workloads that are frozen.
     #[error(transparent)]
     Frozen(#[from] FrozenError),
+    /// Which placeholders were issued.
+    #[error(transparent)]
+    Placeholders(#[from] TableError),
     /// What was used of budgets.
     #[error(transparent)]
     Budgets(#[from] BudgetsError),
@@ -133,6 +137,7 @@ struct Parts {
     resolvers: Resolvers,
     attachments: Arc<Attachments>,
     frozen: Frozen,
+    placeholders: Placeholders,
     budgets: Arc<Budgets>,
     approvals: Approvals,
     live: Live,
@@ -236,6 +241,7 @@ fn prepare_daemon(
     descent::descend(&config, user, kernel::needs_cap_bpf())?;
     let live = Live::default();
     let approvals = approvals(daemon, &live)?;
+    let placeholders = Placeholders::load(frozen::placeholders_file(&daemon.state))?;
     Ok(Parts {
         mount: CgroupMount::find()?,
         in_force: Arc::new(InForce::new(file, config)),
@@ -244,6 +250,7 @@ fn prepare_daemon(
         resolvers,
         attachments: Arc::new(attachments),
         frozen,
+        placeholders,
         budgets: Arc::new(budgets),
         approvals,
         live,

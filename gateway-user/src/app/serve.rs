@@ -45,6 +45,8 @@ use crate::relay::opaque::Pipes;
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often empty runs and cgroups that are gone are looked for.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often it is looked which placeholders have expired.
+const LEASES: Duration = Duration::from_secs(1);
 /// How often it is looked whether what is attached still is.
 const CHECK: Duration = Duration::from_secs(5);
 /// How often the kernel programs are told that this runtime runs: eight beats to the age at which
@@ -95,6 +97,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     }
     tasks.spawn(sweep_task(Arc::clone(&operations), stopped.clone()));
     tasks.spawn(budgets_task(Arc::clone(&parts.budgets), stopped.clone()));
+    tasks.spawn(leases_task(Arc::clone(&operations), stopped.clone()));
     tasks.spawn(sights::tell(Arc::clone(&operations)));
     tasks.spawn(times::keep_task(
         Arc::clone(&parts.in_force),
@@ -227,6 +230,7 @@ fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer
             names: names.clone(),
             pipes: Pipes::default(),
             approvals: parts.approvals.clone(),
+            placeholders: parts.placeholders.clone(),
             budgets: Arc::clone(parts.budgets.book()),
             previewer: Arc::default(),
             catalogs: Arc::new(Catalogs::new(catalog::key_file(&frozen::folder(
@@ -249,6 +253,7 @@ fn operations(parts: &Parts) -> Result<Operations, AppError> {
         mount: parts.mount.clone(),
         attachments: Arc::clone(&parts.attachments),
         frozen: parts.frozen.clone(),
+        placeholders: parts.placeholders.clone(),
         budgets: Arc::clone(parts.budgets.book()),
         approvals: parts.approvals.clone(),
         live: parts.live.clone(),
@@ -395,6 +400,14 @@ async fn keeper_ended(parts: &Parts) -> io::Result<()> {
     // Nothing is ever written to it: what can be read is its end.
     let life = pipe::Receiver::from_owned_fd(life.try_clone_to_owned()?)?;
     life.readable().await
+}
+
+/// Ends sessions whose placeholder has expired.
+async fn leases_task(operations: Arc<Operations>, stopped: watch::Receiver<bool>) {
+    let mut turns = Turns::every(LEASES, stopped);
+    while turns.next().await {
+        blocking(&operations, Operations::expire_placeholders).await;
+    }
 }
 
 /// Keeps what was used of budgets, again and again.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use gateway_core::ids::{ResourceName, WorkloadName};
 use gateway_core::policy::engine::Engine;
+use gateway_core::protocols::placeholder::Asking;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -69,6 +70,13 @@ impl Settings for InForce {
         let mut resources = config.resources.iter().chain(&config.any_server);
         let found = resources.find(|one| one.name == *resource);
         found.map(|resource| resource.protocol.name)
+    }
+
+    fn asking(&self, resource: &ResourceName) -> Asking {
+        let config = self.now();
+        let found = config.resources.iter().find(|one| one.name == *resource);
+        let login = found.and_then(|resource| resource.login.as_ref());
+        login.map_or(Asking::None, |login| login.asking)
     }
 
     fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {

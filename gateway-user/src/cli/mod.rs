@@ -14,6 +14,7 @@ mod failure;
 mod freeze;
 mod manual;
 mod place;
+mod placeholders;
 mod policy;
 mod printable;
 mod run;
@@ -105,6 +106,8 @@ Examples:
     Approvals(approvals::ApprovalsArgs),
     /// List and take back what people let pass beforehand
     Grants(approvals::GrantsArgs),
+    /// Issue, list and take back what agents show in a password's place
+    Placeholders(placeholders::PlaceholdersArgs),
     /// Stop a workload: end all it has open, refuse all it opens, until it is thawed
     #[command(after_help = "\
 It survives restarts of the daemon and of the host. A statement that a server is busy with is
@@ -214,6 +217,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let places = places()?;
             talk(approvals::run_grants(&places, args))
         }
+        Command::Placeholders(args) => talk(placeholders::run(&client(&places()?), args)),
         Command::Freeze(args) => talk(freeze::freeze(&client(&places()?), args)),
         Command::Thaw(args) => talk(freeze::thaw(&client(&places()?), args)),
         Command::Kill(args) => talk(freeze::kill(&client(&places()?), args)),

@@ -14,7 +14,7 @@ use std::process::{ExitCode, ExitStatus};
 use anstream::eprintln;
 use anyhow::Context as _;
 use clap::Args;
-use gateway_core::ids::WorkloadName;
+use gateway_core::ids::{ResourceName, WorkloadName};
 use hyper::StatusCode;
 use nix::sys::signal::{Signal, kill, raise};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -25,6 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::failure::Failure;
 use crate::control::api::Run;
 use crate::control::client::{Client, ClientError};
+use crate::control::placeholders::{IssueRequest, Issued, LONGEST};
 use crate::launch::deputies;
 
 /// The gateway itself failed, not the command. The same number as `env` and `timeout` use.
@@ -65,6 +66,9 @@ pub struct RunArgs {
     /// Keep this Unix socket, or this folder of sockets, which is hidden otherwise
     #[arg(long, value_name = "PATH")]
     allow_socket: Vec<PathBuf>,
+    /// Give the command a placeholder for this resource in PGPASSWORD, for as long as it runs
+    #[arg(long, value_name = "RESOURCE")]
+    placeholder: Option<String>,
     /// The command and its arguments.
     #[arg(
         required = true,
@@ -81,10 +85,17 @@ pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
     let run = client
         .start_run(WorkloadName::new(args.workload.as_str()))
         .await?;
-    let ended = match start(&run, &user, &args) {
-        Ok(mut child) => attend(&mut child)
-            .await
-            .context("cannot wait for the command"),
+    let ended = match given(client, &run, &args).await {
+        Ok(given) => {
+            let ended = match start(&run, &user, &args, given.as_ref()) {
+                Ok(mut child) => attend(&mut child)
+                    .await
+                    .context("cannot wait for the command"),
+                Err(error) => Err(error),
+            };
+            take_back(client, given).await;
+            ended
+        }
         Err(error) => Err(error),
     };
     match client.end_run(run.id).await {
@@ -106,6 +117,31 @@ pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(status_of(ended?))
+}
+
+/// The placeholder that the command is given: for connections through the run's cgroup alone, so that
+/// it is of no use to others, nor after the run.
+async fn given(client: &Client, run: &Run, args: &RunArgs) -> anyhow::Result<Option<Issued>> {
+    let Some(resource) = &args.placeholder else {
+        return Ok(None);
+    };
+    let request = IssueRequest {
+        workload: WorkloadName::new(args.workload.as_str()),
+        resource: ResourceName::new(resource.as_str()),
+        user: None,
+        cgroup: Some(run.id),
+        lasting_s: Some(LONGEST.as_secs()),
+    };
+    Ok(Some(client.issue(&request).await?))
+}
+
+/// What the command leaves running has no use of it either.
+async fn take_back(client: &Client, given: Option<Issued>) {
+    let Some(given) = given else { return };
+    let id = given.lease.id;
+    if let Err(error) = client.revoke_placeholder(id.as_str()).await {
+        eprintln!("warning: placeholder {id} was not revoked: {error}");
+    }
 }
 
 /// Removes the run's cgroup when no daemon does. The kernel keeps it while a process is inside.
@@ -142,7 +178,7 @@ fn user(args: &RunArgs) -> Result<String, Failure> {
     }
 }
 
-fn start(run: &Run, user: &str, args: &RunArgs) -> anyhow::Result<Child> {
+fn start(run: &Run, user: &str, args: &RunArgs, given: Option<&Issued>) -> anyhow::Result<Child> {
     // The kernel's link to this very program: it works when the file was replaced meanwhile and
     // when there is no PATH.
     let mut command = Command::new("/proc/self/exe");
@@ -166,6 +202,9 @@ fn start(run: &Run, user: &str, args: &RunArgs) -> anyhow::Result<Child> {
         }
     }
     command.arg("--").args(&args.command).envs(&run.environment);
+    if let Some(given) = given {
+        command.env("PGPASSWORD", &given.placeholder);
+    }
     // Spawned before any signal is caught: a signal that our parent told us to ignore (nohup) then
     // stays ignored in the command.
     let child = command

@@ -32,9 +32,15 @@ pub(super) fn ending(how: &SessionEnd) -> String {
         SessionEnd::Frozen { reason: Some(why) } => {
             format!("the workload was frozen: {}", line(why))
         }
-        SessionEnd::BudgetUsedUp { reason, .. } | SessionEnd::LimitReached { reason, .. } => {
-            line(reason).to_string()
+        SessionEnd::NotProven { reason } => {
+            format!(
+                "the client showed no placeholder for this: {}",
+                line(reason)
+            )
         }
+        SessionEnd::BudgetUsedUp { reason, .. }
+        | SessionEnd::LimitReached { reason, .. }
+        | SessionEnd::PlaceholderEnded { reason } => line(reason).to_string(),
         SessionEnd::ApprovalEnded { reason } => {
             format!("what it ran was approved no longer: {}", line(reason))
         }

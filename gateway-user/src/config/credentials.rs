@@ -56,7 +56,7 @@ impl Findings<'_> {
             let login = Login::new(table.name.into_inner(), table.user.into_inner(), password);
             let files = [table.password_file, table.certificate_file, table.key_file];
             found.push(Credential {
-                login: Arc::new(login),
+                login: Arc::new(login.asking(table.placeholder)),
                 identity,
                 accept_unverified: table.accept_unverified,
                 files: files

@@ -9,6 +9,7 @@ use gateway_core::policy::budget::BudgetSpec;
 use gateway_core::policy::limit::LimitSpec;
 use gateway_core::policy::model::{MaskSpec, Mode, RuleSpec};
 use gateway_core::protocols;
+use gateway_core::protocols::placeholder::Asking;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -157,6 +158,8 @@ pub(super) struct Credential {
     pub(super) key_file: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) accept_unverified: bool,
+    #[serde(default)]
+    pub(super) placeholder: Asking,
 }
 
 #[derive(Debug, Deserialize)]

@@ -24,6 +24,7 @@ use super::approvals::Which;
 use super::approvals::api::{Approval, ApproveRequest, Brief, DenyRequest, Grant, Line};
 use super::budgets::BudgetUse;
 use super::coverage::Coverage;
+use super::placeholders::{IssueRequest, Issued, Lease, Revoked};
 use crate::kernel::CgroupId;
 
 /// An answer is a list of sessions at most: a few hundred bytes for each.
@@ -154,6 +155,23 @@ impl Client {
     /// Lets a workload act again.
     pub async fn thaw(&self, workload: &WorkloadName) -> Result<Thawed, ClientError> {
         let path = format!("/v1/freezes/{}", segment(workload.as_str()));
+        self.ask(Method::DELETE, &path, None::<&()>).await
+    }
+
+    /// The placeholders that are known.
+    pub async fn placeholders(&self) -> Result<Vec<Lease>, ClientError> {
+        self.ask(Method::GET, "/v1/placeholders", None::<&()>).await
+    }
+
+    /// Issues a placeholder.
+    pub async fn issue(&self, request: &IssueRequest) -> Result<Issued, ClientError> {
+        self.ask(Method::POST, "/v1/placeholders", Some(request))
+            .await
+    }
+
+    /// Takes a placeholder back.
+    pub async fn revoke_placeholder(&self, id: &str) -> Result<Revoked, ClientError> {
+        let path = format!("/v1/placeholders/{}", segment(id));
         self.ask(Method::DELETE, &path, None::<&()>).await
     }
 

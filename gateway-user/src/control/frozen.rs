@@ -100,6 +100,11 @@ pub fn budgets_file(state: &Path) -> PathBuf {
     folder(state).join("budgets.json")
 }
 
+/// Where it is kept which placeholders were issued.
+pub fn placeholders_file(state: &Path) -> PathBuf {
+    folder(state).join("placeholders.json")
+}
+
 /// The workloads that are frozen. Clones share one list.
 #[derive(Clone, Debug)]
 pub struct Frozen(Arc<Inner>);

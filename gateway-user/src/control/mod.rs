@@ -6,7 +6,7 @@
 //! `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
 //! tells the kernel what it lets pass by itself, `sights` operators of what it did by
 //! itself, `coverage` is the inventory of both, with what is `unseen`; `budgets` tells what was used of them; `metrics` are its numbers; `approvals` puts
-//! requests to people and takes their word, `freezing` is the kill switch, `frozen` whom it stopped. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
+//! requests to people and takes their word, `freezing` is the kill switch, `frozen` whom it stopped, `placeholders` are what agents show. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
 //! that are open (`live`).
 
 pub mod api;
@@ -24,6 +24,7 @@ mod hooks;
 pub mod metrics;
 pub mod operations;
 pub mod peer;
+pub mod placeholders;
 mod routes;
 pub mod runs;
 pub mod server;

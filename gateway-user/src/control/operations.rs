@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gateway_core::budget::book::Book;
 use gateway_core::ids::{ResourceName, SessionId, WorkloadName};
 use gateway_core::policy::engine::Engine;
+use gateway_core::protocols::placeholder::Asking;
 use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
@@ -23,6 +24,7 @@ use super::frozen::{Frozen, FrozenError};
 use super::health::Health;
 use super::hooks::detached_line;
 use super::peer::Peer;
+use super::placeholders::{PlaceholderError, Placeholders};
 use super::runs::{Given, Runs};
 use super::status::describe;
 use crate::approvals::Approvals;
@@ -108,6 +110,9 @@ pub enum OperationError {
         /// Some of them.
         some: Vec<SessionId>,
     },
+    /// A placeholder was not issued or taken back.
+    #[error(transparent)]
+    Placeholder(#[from] PlaceholderError),
     /// The list of frozen workloads could not be kept.
     #[error(transparent)]
     Frozen(#[from] FrozenError),
@@ -141,6 +146,8 @@ pub trait Settings: Send + Sync {
     fn selection(&self) -> Selection;
     /// The protocol of a resource.
     fn protocol(&self, resource: &ResourceName) -> Option<&'static str>;
+    /// Whether a resource asks clients for placeholders, and how.
+    fn asking(&self, resource: &ResourceName) -> Asking;
     /// Which datagrams a workload may send.
     fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage>;
     /// Has all that was decided for longer decided again, by the same configuration.
@@ -161,6 +168,8 @@ pub struct Parts {
     pub attachments: Arc<Attachments>,
     /// Who is frozen.
     pub frozen: Frozen,
+    /// Which placeholders were issued.
+    pub placeholders: Placeholders,
     /// What was used of budgets.
     pub budgets: Arc<Book>,
     /// What waits for people, and what they let pass.
@@ -246,6 +255,7 @@ impl OperationError {
             Self::Frozen(_) => {
                 Some("see to the daemon's state directory, and do it again".to_owned())
             }
+            Self::Placeholder(error) => error.help(),
             Self::Reason { .. } => Some("give one short line".to_owned()),
             Self::Cgroup { .. }
             | Self::Configuration(_)

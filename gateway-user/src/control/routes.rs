@@ -17,6 +17,7 @@ use super::approvals;
 use super::metrics;
 use super::operations::Operations;
 use super::peer::Peer;
+use super::placeholders::IssueRequest;
 use super::server::{Body, Door, Id, answer, perform};
 
 /// The description, as it is served too.
@@ -67,6 +68,9 @@ fn all() -> Vec<Route> {
         route(GET, "/v1/freezes", freezes),
         route(POST, "/v1/freezes", freeze),
         route(DELETE, "/v1/freezes/{workload}", thaw),
+        route(GET, "/v1/placeholders", placeholders),
+        route(POST, "/v1/placeholders", issue),
+        route(DELETE, "/v1/placeholders/{id}", revoke),
         route(DELETE, "/v1/sessions/{session}", kill),
         route(POST, "/v1/reload", reload),
     ];
@@ -166,6 +170,26 @@ async fn thaw(
     Path(workload): Path<String>,
 ) -> Response {
     perform(move || operations.thaw(&WorkloadName::new(workload), peer)).await
+}
+
+async fn placeholders(State(operations): Shared) -> Response {
+    perform(move || operations.placeholders()).await
+}
+
+async fn issue(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(request): Body<IssueRequest>,
+) -> Response {
+    perform(move || operations.issue(&request, peer)).await
+}
+
+async fn revoke(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Path(id): Path<String>,
+) -> Response {
+    perform(move || operations.revoke_placeholder(&id, peer)).await
 }
 
 async fn kill(

@@ -21,6 +21,7 @@ use tokio::net::UnixListener;
 use super::api::Problem;
 use super::operations::{OperationError, Operations};
 use super::peer::{APPROVERS, OPERATORS, Peer, group_of};
+use super::placeholders::PlaceholderError;
 use super::routes;
 use crate::kernel::CgroupId;
 
@@ -188,6 +189,17 @@ impl Refusal for OperationError {
             OperationError::AttachedAlready { .. }
             | OperationError::DetachFrozen { .. }
             | OperationError::SeveralSessions { .. } => StatusCode::CONFLICT,
+            OperationError::Placeholder(error) => match error {
+                PlaceholderError::Unknown(_) => StatusCode::NOT_FOUND,
+                PlaceholderError::Several { .. } | PlaceholderError::TooMany => {
+                    StatusCode::CONFLICT
+                }
+                PlaceholderError::User | PlaceholderError::Lasting => StatusCode::BAD_REQUEST,
+                PlaceholderError::NotAsked(_) | PlaceholderError::NotIn { .. } => {
+                    StatusCode::UNPROCESSABLE_ENTITY
+                }
+                PlaceholderError::Table(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            },
             OperationError::Reason { .. } => StatusCode::BAD_REQUEST,
             OperationError::NoWorkload { .. }
             | OperationError::Configuration(_)

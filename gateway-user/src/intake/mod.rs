@@ -178,7 +178,7 @@ impl Intake {
             Some(unclear) => Refused::Unclear(unclear.clone()),
             None => Refused::NoProtocol(destination),
         })?;
-        let options = options(resource);
+        let options = options(resource, self.around.placeholders.salt());
         let version = env!("CARGO_PKG_VERSION");
         let session = Session::new(
             framed,
@@ -453,10 +453,10 @@ fn tell(flow: &Flow, end: &SessionEnd) {
     tracing::info!(session = %flow.session, ?end, "session ended");
 }
 
-fn options(resource: Option<&Resource>) -> CodecOptions {
+fn options(resource: Option<&Resource>, salt: [u8; 16]) -> CodecOptions {
     let mut entropy = [0; 32];
     // Fails closed: without randomness the key stays zero, and a cancel request finds its session
-    // only where a server's own process number is guessed too.
+    // only where a server's own process number is guessed too. Placeholders are then not asked for.
     if aws_lc_rs::rand::fill(&mut entropy).is_err() {
         tracing::error!("no randomness for a cancel key");
     }
@@ -464,5 +464,6 @@ fn options(resource: Option<&Resource>) -> CodecOptions {
         login: resource.and_then(|resource| resource.login.clone()),
         client_tls: resource.map_or(ClientTls::Accept, |resource| resource.client_tls),
         entropy,
+        salt,
     }
 }

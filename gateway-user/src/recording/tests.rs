@@ -211,6 +211,8 @@ fn every_ending_reads_back() {
             reason: Some(detail()),
         },
         SessionEnd::ApprovalEnded { reason: detail() },
+        SessionEnd::NotProven { reason: detail() },
+        SessionEnd::PlaceholderEnded { reason: detail() },
         SessionEnd::BudgetUsedUp {
             rule: None,
             reason: detail(),

@@ -12,6 +12,7 @@ use super::opaque::Pipes;
 use super::preview::Previewer;
 use crate::approvals::Approvals;
 use crate::config::Config;
+use crate::control::placeholders::Placeholders;
 use crate::dialer::Dialer;
 use crate::names::Names;
 use crate::tls::authority::Authority;
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub pipes: Pipes,
     /// Where actions wait for people.
     pub approvals: Approvals,
+    /// Which placeholders were issued.
+    pub placeholders: Placeholders,
     /// What was used of budgets.
     pub budgets: Arc<Book>,
     /// Finds out how much they would touch.

@@ -3,7 +3,7 @@
 //!
 //! Fails closed: an event that cannot be written ends the session, see the relay.
 
-use gateway_core::event::{self, Event, Ruling, Value};
+use gateway_core::event::{self, Event, Ruling, SessionEnd, Value};
 use gateway_core::flow::Flow;
 use gateway_core::subject::Subject;
 use jiff::Timestamp;
@@ -83,7 +83,10 @@ impl Evidence {
                     connection: self.connection.clone(),
                     limited: limited.clone(),
                 })?,
-                Event::End(end) => self.end = Some(end.clone()),
+                Event::End(end) => {
+                    self.note_unproven(&end.how)?;
+                    self.end = Some(end.clone());
+                }
                 _ => {}
             }
             self.waiting = match event {
@@ -182,6 +185,19 @@ impl Evidence {
         } else if let Some(refusal) = &ask.observed {
             let denial = self.denial(ask, refusal.rule.clone(), refusal.reason.clone());
             self.log.note(What::AskObserved(denial))?;
+        }
+        Ok(())
+    }
+
+    /// A client that did not show its placeholder was asked before anything was decided.
+    fn note_unproven(&mut self, how: &SessionEnd) -> Result<(), EvidenceError> {
+        if let SessionEnd::NotProven { reason } = how {
+            self.log.note(What::ConnectionRefused {
+                frozen: false,
+                connection: self.connection.clone(),
+                rule: None,
+                reason: reason.clone(),
+            })?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! Moves the bytes of one framed session and does what it asks for. The session decides; what
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
-//! `around` is what a relay is given, `leg` one side's socket with its TLS, `dial` the way to the server, `closing` the end, `cancel`
-//! who may cancel what, `overtime` how long something runs, `evidence` where events go, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in
+//! `around` is what a relay is given, `leg` one side's socket with its TLS, `handshake` how that begins with an agent, `dial` the way to the server, `closing` the end, `cancel`
+//! who may cancel what, `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in
 //! `opaque`; look-ups of names are answered in `dns`.
 
 mod around;
@@ -13,21 +13,22 @@ mod closing;
 mod dial;
 pub mod dns;
 pub mod evidence;
+mod handshake;
 mod leg;
 mod look;
 mod masked;
 pub mod opaque;
 mod overtime;
 pub mod preview;
+mod prove;
 mod wait;
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use gateway_core::event::SessionEnd;
 use gateway_core::held::Withdrawal;
 use gateway_core::protocols::{Framed, Side};
@@ -187,6 +188,7 @@ impl<'a> Relay<'a> {
                     let wish = self.wish(&held);
                     self.wait.begin(*held, wish);
                 }
+                Turn::Act(Action::Prove(presented)) => self.prove(&presented).await,
                 Turn::Act(Action::FindMasked { masks, database }) => {
                     self.find_masked(masks, database).await;
                 }
@@ -309,37 +311,6 @@ impl<'a> Relay<'a> {
         let is_host = |name: &&str| hosts.iter().any(|host| host.eq_ignore_ascii_case(name));
         let host = sni.filter(is_host).or(hosts.first().map(String::as_str));
         host.or(sni)
-    }
-
-    async fn start_tls(&mut self, first: Bytes) {
-        match self.accept_tls(first).await {
-            Ok(info) => {
-                self.sni.clone_from(&info.server_name);
-                self.session.handle_tls(Side::Client, &info);
-            }
-            Err(error) => self
-                .session
-                .handle_client_failure(&format!("TLS handshake: {error}")),
-        }
-    }
-
-    async fn accept_tls(&mut self, first: Bytes) -> io::Result<gateway_core::protocols::TlsInfo> {
-        let acceptor = self
-            .around
-            .authority
-            .acceptor(self.route.way.reach.destination_addr().ip())
-            .map_err(io::Error::other)?;
-        let handshake = async {
-            // The answer that agrees to TLS goes out in plain text first.
-            let Self {
-                client, session, ..
-            } = self;
-            std::future::poll_fn(|cx| client.poll_write(cx, session.outbox().to_client())).await?;
-            client.accept(acceptor, first).await
-        };
-        tokio::time::timeout(START_DEADLINE, handshake)
-            .await
-            .unwrap_or(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

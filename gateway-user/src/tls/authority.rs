@@ -20,6 +20,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 use thiserror::Error;
 
+use super::end_point;
 use super::issue::{self, LEAF_LIFETIME, LEAF_RENEWAL, LeafName};
 use super::store::Store;
 use super::{ALPN_POSTGRESQL, provider};
@@ -132,6 +133,18 @@ impl Authority {
         }
         acceptors.insert(destination, Arc::clone(&config));
         Ok(config)
+    }
+
+    /// What the channel of a client can be bound to that asked for `server_name` on a connection to
+    /// `destination`: the hash of the leaf that it was shown. Where that was replaced between the
+    /// handshake and this, a client that binds its channel is refused, and has to try again.
+    pub fn end_point(&self, destination: IpAddr, server_name: Option<&str>) -> Option<Vec<u8>> {
+        let name = LeafName {
+            server_name: server_name.map(str::to_owned),
+            address: destination,
+        };
+        let leaf = self.leaves.leaf(name, Timestamp::now()).ok()?;
+        end_point::end_point(leaf.cert.first()?)
     }
 
     fn assemble(

@@ -180,7 +180,9 @@ fuzz_target!(|input: &[u8]| {
         Postgres::default(),
         CodecOptions {
             client_tls: ClientTls::Accept,
+            login: None,
             entropy: [7; 32],
+            salt: [9; 16],
         },
     );
     let size = usize::from(how >> 4) + 1;

@@ -5,6 +5,7 @@
 //! the right words is for each protocol's own tests.
 
 pub mod limits;
+pub mod proofs;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -252,6 +253,9 @@ fn collect(session: &mut Session, trace: &mut Trace, protocol: &Protocol, people
                 Some(answer) => session.handle_answer(&answer, NOW),
                 None => trace.held_at = trace.held_at.or(Some(trace.to_server.len())),
             }
+        }
+        if let Action::Prove(presented) = &action {
+            session.handle_proof(proofs::proved(presented), NOW);
         }
         trace.actions.push(action);
     }

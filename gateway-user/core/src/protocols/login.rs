@@ -1,12 +1,13 @@
 //! `Login`: as whom the gateway logs in at a server, in the agent's stead.
 //!
 //! The agent has no part in it: it is known by the kernel, and what it says of itself is not what the
-//! server hears. Where the secret comes from is the configuration's business, how it is shown to the
+//! server hears. At most it has to show a [`placeholder`](super::placeholder). Where the secret comes from is the configuration's business, how it is shown to the
 //! server each codec's.
 
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 
+use super::placeholder::Asking;
 use crate::secret::Secret;
 
 /// So many rounds of SCRAM a server may want. With fewer than RFC 7677 (section 4) demands, one that
@@ -23,6 +24,8 @@ pub struct Login {
     pub user: String,
     /// Its password; none where the gateway shows a certificate, or the server asks for nothing.
     pub password: Option<Secret>,
+    /// Whether clients have to show a placeholder before the gateway logs in for them.
+    pub asking: Asking,
     derived: Mutex<Option<Derived>>,
 }
 
@@ -47,8 +50,15 @@ impl Login {
             credential,
             user,
             password,
+            asking: Asking::None,
             derived: Mutex::new(None),
         }
+    }
+
+    /// Has clients show a placeholder.
+    #[must_use]
+    pub fn asking(self, asking: Asking) -> Self {
+        Self { asking, ..self }
     }
 
     /// The key that `derive` makes of the password with this salt, or made before.

@@ -8,23 +8,26 @@
 pub mod dns;
 pub mod login;
 pub mod opaque;
+pub mod placeholder;
 pub mod postgres;
 pub mod reference;
 pub mod registry;
 pub mod request;
+pub mod scram;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use self::login::Login;
+use self::placeholder::Presented;
 
 use crate::budget::Amounts;
 use crate::descriptor::Protocol;
 use crate::event::{self, Found, Outcome, ServerError};
 use crate::facts::Facts;
 use crate::held::Shown;
-use crate::ids::AskId;
+use crate::ids::{AskId, PlaceholderId};
 use crate::limit::{Ceiling, Clock, Limited};
 use crate::refusal::Refusal;
 use crate::sql::postgres::lineage::Masked;
@@ -72,6 +75,8 @@ pub struct CodecOptions {
     pub login: Option<Arc<Login>>,
     /// 32 random bytes for secrets that the gateway hands out in place of the server's.
     pub entropy: [u8; 32],
+    /// What clients that have to prove a placeholder are told to salt it with.
+    pub salt: [u8; 16],
 }
 
 /// Names a running action towards whoever may cancel it.
@@ -137,6 +142,9 @@ pub enum Step {
     /// An action needs a decision: nothing more of the client is read before [`Codec::allowed`],
     /// [`Codec::refused`] or [`Codec::cancelled`]; of the server it may be.
     Ask(Box<Ask>),
+    /// What the client has shown is to be checked: nothing more of it is read before [`Codec::proved`].
+    /// No bytes are taken: the ask that follows takes them.
+    Prove(Box<Presented>),
     /// So many bytes ask for TLS with the client, and this answers them; then the handshake
     /// follows. Where the length is 0 the input is already the handshake's first message.
     StartTls(usize, Bytes),
@@ -198,6 +206,10 @@ pub enum Fatal<'a> {
     Stopped,
     /// An operator ended this session.
     Killed,
+    /// The client did not show what it was asked for.
+    NotProven,
+    /// The placeholder that it showed proves nothing any more, for this reason.
+    PlaceholderEnded(&'a str),
     /// An operator froze the workload, perhaps with a reason.
     Frozen(Option<&'a str>),
     /// It ran something by an approval that ended, for this reason.
@@ -229,8 +241,8 @@ pub struct TlsInfo {
     pub server_name: Option<String>,
     /// The ALPN protocol that was agreed on.
     pub alpn: Option<Vec<u8>>,
-    /// Of a server: the hash of its certificate that channels are bound to (RFC 5929, section 4);
-    /// none where that is not defined for it.
+    /// The hash of the certificate that channels are bound to (RFC 5929, section 4): the server's, or
+    /// what the client was shown; none where that is not defined for it.
     pub end_point: Option<Vec<u8>>,
     /// Of a server: whether a trusted authority says who it is.
     pub verified: bool,
@@ -244,7 +256,7 @@ pub struct TlsInfo {
 pub trait Codec: Send {
     /// Looks at the head of what `side` sent and says what is to become of it. `None` means that
     /// more input is needed, from this side or from the other. Each step takes at least one byte,
-    /// but for `StartTls(0, _)`.
+    /// but for `StartTls(0, _)` and `Prove(_)`.
     ///
     /// # Errors
     /// The peer that is to blame.
@@ -282,6 +294,10 @@ pub trait Codec: Send {
 
     /// The last ask was refused: from now on the codec keeps client and server in step.
     fn refused(&mut self, ask: AskId, refusal: &Refusal);
+
+    /// What was to be checked is this placeholder; `signature` says so to the client, where the protocol
+    /// wants that. Where it is none the session ends.
+    fn proved(&mut self, placeholder: PlaceholderId, signature: Option<[u8; 32]>);
 
     /// Whether the last ask, whose decision is not known yet, need not be decided any more: the server
     /// has failed before it and passes over it. Then the codec has dealt with it.

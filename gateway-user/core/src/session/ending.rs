@@ -71,6 +71,7 @@ impl Session {
         let last_words = match how {
             SessionEnd::Killed => Fatal::Killed,
             SessionEnd::Frozen { reason } => Fatal::Frozen(reason.as_deref()),
+            SessionEnd::PlaceholderEnded { reason } => Fatal::PlaceholderEnded(reason),
             SessionEnd::ApprovalEnded { reason } => Fatal::ApprovalEnded(reason),
             _ => Fatal::Stopped,
         };

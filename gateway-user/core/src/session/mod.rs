@@ -14,6 +14,7 @@ mod masking;
 mod meter;
 pub mod opaque;
 pub mod outbox;
+mod prove;
 mod record;
 mod speaking;
 mod steps;
@@ -71,6 +72,8 @@ pub struct Session {
     held: Option<Held>,
     /// A word to the client whose turn has not come.
     notice: Option<Bytes>,
+    /// What the client has shown is being checked: nothing more is taken from it before.
+    proving: bool,
     /// A handshake with the client is under way: what it sends belongs to that.
     handshaking: bool,
     /// The server has been asked for.
@@ -120,6 +123,7 @@ impl Session {
             masks: Arc::default(),
             held: None,
             notice: None,
+            proving: false,
             handshaking: false,
             dialed: false,
             finishing: false,
@@ -331,7 +335,8 @@ impl Session {
     }
 
     fn may_step(&mut self, side: Side) -> bool {
-        let unheard = side == Side::Client && (self.finishing || self.held.is_some());
+        let unheard =
+            side == Side::Client && (self.finishing || self.proving || self.held.is_some());
         !(self.closed || self.handshaking || unheard || self.is_full())
     }
 
@@ -389,6 +394,11 @@ impl Session {
             Step::Answer(len, bytes) => {
                 self.outbox.reply(&bytes);
                 len
+            }
+            Step::Prove(presented) => {
+                self.proving = true;
+                self.outbox.act(Action::Prove(presented));
+                0
             }
             Step::StartTls(len, bytes) => self.start_tls(len, &bytes, input),
             Step::Ask(ask) => {

@@ -17,6 +17,7 @@ use crate::held::{HeldAction, Withdrawal};
 use crate::mask::MaskSet;
 use crate::policy::decision::Permit;
 use crate::protocols::CancelKey;
+use crate::protocols::placeholder::Presented;
 
 /// What the session wants done that is not bytes.
 #[derive(Debug, PartialEq)]
@@ -26,6 +27,8 @@ pub enum Action {
     /// Send what is waiting for the client, then do the server's side of a TLS handshake with it.
     /// These bytes of the handshake have been read already.
     StartTls(Bytes),
+    /// Check what the client has shown; the answer goes to the session.
+    Prove(Box<Presented>),
     /// Find out what these masks come to in this database of the server; the answer goes to the session.
     FindMasked {
         /// What is masked.

@@ -11,7 +11,9 @@ use super::ask;
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::{counted, ending, kind_word, span};
 use crate::observe::enforcement::unseen::{Datagrams, KernelEvent};
-use crate::observe::enforcement::{Attachment, Connection, Entry, Operator, Switch, Untold, What};
+use crate::observe::enforcement::{
+    Attachment, Connection, Entry, Leased, Operator, Switch, Untold, What,
+};
 
 /// Columns do not grow beyond this many characters.
 const COLUMN_MAX: usize = 24;
@@ -93,6 +95,9 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         What::WorkloadFrozen(switch)
         | What::WorkloadThawed(switch)
         | What::SessionKilled(switch) => return Some(switch.workload.as_str()),
+        What::PlaceholderIssued(lease) | What::PlaceholderEnded(lease) => {
+            return Some(lease.workload.as_str());
+        }
         What::KernelMore { workload, .. } | What::RefusedMore { workload, .. } => workload,
         What::DatagramsPass(datagrams) | What::DatagramsEnd(datagrams) => {
             return Some(datagrams.workload.as_str());
@@ -138,6 +143,8 @@ fn row(what: &What) -> Row {
         What::WorkloadFrozen(switch) => switched("FROZEN", BAD, switch),
         What::WorkloadThawed(switch) => switched("thawed", STRONG, switch),
         What::SessionKilled(switch) => switched("KILLED", BAD, switch),
+        What::PlaceholderIssued(lease) => leased("issued", lease),
+        What::PlaceholderEnded(lease) => leased("lease over", lease),
         What::PolicyLoaded {
             policy,
             file,
@@ -273,6 +280,19 @@ fn switched(verdict: &'static str, style: Style, switch: &Switch) -> Row {
     let by = whom(Some(switch.by)).trim_start().to_owned();
     let why = switch.reason.as_ref().map(|why| line(why).to_string());
     row.why = why.into_iter().chain([by]).collect::<Vec<_>>().join(", ");
+    row
+}
+
+/// A placeholder that begins or ends to prove something.
+fn leased(verdict: &'static str, lease: &Leased) -> Row {
+    let placeholder = line(lease.placeholder.as_str());
+    let mut row = daemon(verdict, STRONG, format!("placeholder {placeholder}"));
+    row.workload = shown(Some(&lease.workload));
+    row.resource = shown(Some(&lease.resource));
+    row.why = match lease.by {
+        Some(_) => whom(lease.by).trim_start().to_owned(),
+        None => "its time was over".to_owned(),
+    };
     row
 }
 

@@ -17,7 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gateway_common::origin::Origin;
 use gateway_core::event::{Answered, SessionEnd};
-use gateway_core::ids::{AskId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName};
+use gateway_core::ids::{
+    AskId, PlaceholderId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName,
+};
 use gateway_core::limit::Limited;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -126,6 +128,10 @@ pub enum What {
     WorkloadThawed(Switch),
     /// An operator ends one session.
     SessionKilled(Switch),
+    /// An operator issued a placeholder.
+    PlaceholderIssued(Leased),
+    /// A placeholder proves nothing any more: an operator took it back, or its time was over.
+    PlaceholderEnded(Leased),
     /// A connection was taken over and its resource allows the workload to speak.
     ConnectionOpened(Connection),
     /// A connection was taken over and passes, and nobody looks into it.
@@ -343,6 +349,25 @@ pub struct Switch {
     pub reason: Option<String>,
     /// Who did it.
     pub by: Operator,
+}
+
+/// A placeholder: whose, for what and until when. Never what is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leased {
+    /// Its id.
+    pub placeholder: PlaceholderId,
+    /// Who may show it.
+    pub workload: WorkloadName,
+    /// Where.
+    pub resource: ResourceName,
+    /// As whom a client has to present itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Until when.
+    pub until: Timestamp,
+    /// Who issued it or took it back; none when its time was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Operator>,
 }
 
 /// Who used the control socket, as the kernel says.

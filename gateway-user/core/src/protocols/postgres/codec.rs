@@ -15,6 +15,7 @@ use super::login::LoggingIn;
 use super::masking::{Made, Masking, Traced};
 use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
+use super::proving::Proving;
 use super::reply;
 use super::script::{self, Effect, Script};
 use super::shown;
@@ -22,7 +23,7 @@ use super::startup::Startup;
 use crate::budget::Amounts;
 use crate::facts::{Fact, FactSet};
 use crate::held::{Shown, Touches};
-use crate::ids::AskId;
+use crate::ids::{AskId, PlaceholderId};
 use crate::limit::{Ceiling, Clock, Counted};
 use crate::protocols::{
     Codec, CodecError, CodecOptions, Fatal, Overrun, Report, Side, Step, TlsInfo,
@@ -36,6 +37,8 @@ use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
 pub(super) enum Phase {
     /// The client has not said yet who it is.
     Startup(Startup),
+    /// It has, and is asked for a placeholder.
+    Proving(Box<Proving>),
     /// The start-up packet is on its way; until the first `ReadyForQuery`.
     Authenticating,
     /// Statements come and go.
@@ -105,6 +108,12 @@ pub(super) struct PostgresCodec {
     /// reports settings.
     pub(super) sent_since_ready: bool,
     pub(super) client_encrypted: bool,
+    /// What the channel to the client can be bound to.
+    pub(super) client_end_point: Option<Vec<u8>>,
+    /// The placeholder that the client has shown, where it was asked for one.
+    pub(super) placeholder: Option<PlaceholderId>,
+    /// What it is told of that.
+    pub(super) proof_answer: Option<Bytes>,
     pub(super) server_encrypted: bool,
     /// It is known who the server is, before anything is said to it.
     pub(super) server_verified: bool,
@@ -165,6 +174,9 @@ impl PostgresCodec {
             reading_may_revert: false,
             sent_since_ready: false,
             client_encrypted: false,
+            client_end_point: None,
+            placeholder: None,
+            proof_answer: None,
             server_encrypted: false,
             server_verified: false,
             server_end_point: None,
@@ -284,9 +296,10 @@ impl Codec for PostgresCodec {
         match (side, &mut self.phase) {
             (_, Phase::Over) => Ok(Some(Step::Discard(input.len()))),
             (Side::Client, Phase::Startup(_)) => self.client_startup(input),
+            (Side::Client, Phase::Proving(_)) => self.client_proving(input),
             (Side::Client, Phase::Authenticating) => self.client_authenticating(input),
             (Side::Client, Phase::Ready) => self.client_ready(input),
-            (Side::Server, Phase::Startup(_)) => {
+            (Side::Server, Phase::Startup(_) | Phase::Proving(_)) => {
                 Err(CodecError::Server("spoke before it was asked"))
             }
             (Side::Server, Phase::Authenticating) => self.server_authenticating(input),
@@ -385,6 +398,10 @@ impl Codec for PostgresCodec {
         self.abort_done();
     }
 
+    fn proved(&mut self, placeholder: PlaceholderId, signature: Option<[u8; 32]>) {
+        self.placeholder_proved(placeholder, signature);
+    }
+
     fn is_overtaken(&mut self) -> bool {
         std::mem::take(&mut self.overtaken)
     }
@@ -394,6 +411,9 @@ impl Codec for PostgresCodec {
     }
 
     fn answer(&mut self) -> Option<Bytes> {
+        if let Some(answer) = self.proof_answer.take() {
+            return Some(answer);
+        }
         match self.pipeline.head()? {
             Pending::Refused(error) => {
                 let bytes = std::mem::take(error);
@@ -449,6 +469,7 @@ impl Codec for PostgresCodec {
             }
             Side::Client => {
                 self.client_encrypted = true;
+                self.client_end_point.clone_from(&info.end_point);
                 if let Phase::Startup(startup) = &self.phase {
                     startup.check_alpn(info)?;
                 }
@@ -462,8 +483,9 @@ impl Codec for PostgresCodec {
     }
 
     fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes> {
-        match &self.phase {
-            Phase::Startup(startup) if !startup.understands_errors() => None,
+        match (&self.phase, fatal) {
+            (Phase::Proving(proving), Fatal::NotProven) => Some(reply::not_proven(proving.user())),
+            (Phase::Startup(startup), _) if !startup.understands_errors() => None,
             _ => Some(reply::fatal(fatal)),
         }
     }

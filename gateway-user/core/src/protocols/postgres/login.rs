@@ -1,6 +1,7 @@
 //! Logging in at the server in the client's stead.
 //!
-//! The client is told that it is welcome once the server has said so, and is asked for nothing. What the
+//! The client is told that it is welcome once the server has said so, and is asked for nothing, but for
+//! a placeholder where it has to show one (`proving`). What the
 //! server is shown is in no message to the client and in no event.
 //!
 //! Source: PostgreSQL documentation, "Message Flow": "Start-up" and "SASL Authentication".
@@ -11,6 +12,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
+use super::challenge::{PLUS, SCRAM};
 use super::codec::PostgresCodec;
 use super::reply;
 use super::scram::{self, Begun, Binding, Proven};
@@ -30,8 +32,6 @@ mod request {
     pub(super) const FINAL: u32 = 12;
 }
 
-const PLUS: &str = "SCRAM-SHA-256-PLUS";
-const SCRAM: &str = "SCRAM-SHA-256";
 const CUT: CodecError = CodecError::Server("a message of its authentication cannot be read");
 const NO_PASSWORD: CodecError =
     CodecError::Server("it wants a password, and the credential has none");
@@ -120,6 +120,7 @@ impl PostgresCodec {
                     user: logging_in.login.user.clone(),
                     asked: logging_in.asked.clone(),
                     method: logging_in.method.to_owned(),
+                    placeholder: self.placeholder.clone(),
                 }));
                 self.ask_path();
                 Step::Pass(len)

@@ -120,7 +120,10 @@ pub fn fatal(fatal: Fatal<'_>) -> Bytes {
             "gateway: the session was ended by the gateway's operator",
         ),
         Fatal::Killed => say("57P01", "gateway: an operator ended this session"),
-        Fatal::ApprovalEnded(why) => say("57P01", &format!("gateway: {why}")),
+        Fatal::NotProven => not_proven(""),
+        Fatal::ApprovalEnded(why) | Fatal::PlaceholderEnded(why) => {
+            say("57P01", &format!("gateway: {why}"))
+        }
         Fatal::Frozen(reason) => {
             let text = "gateway: this workload is frozen by an operator";
             let text = reason.map_or_else(|| text.to_owned(), |why| format!("{text}: {why}"));
@@ -175,6 +178,19 @@ pub fn not_poison(portal: &[u8]) -> Result<(), CodecError> {
         ));
     }
     Ok(())
+}
+
+/// An authentication request of this kind.
+pub fn authentication(kind: u32, body: &[u8]) -> Bytes {
+    message(b'R', &[&kind.to_be_bytes(), body].concat())
+}
+
+/// `ErrorResponse` for a client that did not show a placeholder as it should, in the server's words: they
+/// do not say what was wrong with it.
+pub fn not_proven(user: &str) -> Bytes {
+    let text = format!("password authentication failed for user \"{user}\"");
+    let hint = "The gateway asks for a placeholder here, which its operator issues.";
+    error("FATAL", "28P01", &text, None, Some(hint))
 }
 
 /// `AuthenticationSASL` with these mechanisms.

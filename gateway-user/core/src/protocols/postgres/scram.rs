@@ -1,4 +1,4 @@
-//! SCRAM-SHA-256, with and without channel binding, as a client.
+//! SCRAM-SHA-256, with and without channel binding, as a client; as a server it is in `challenge`.
 //!
 //! Source: RFC 5802, RFC 7677, and RFC 5929 section 4 (`tls-server-end-point`). The server's name for
 //! the user is that of the start-up packet, so the one here is empty, as libpq has it.
@@ -8,10 +8,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha256};
 
 use crate::protocols::login::{Login, SCRAM_ROUNDS};
+use crate::protocols::scram::{client_key, either, hmac, salted, server_key, stored_key};
 
 /// What a server did not do right, in words that hold none of its bytes.
 pub(super) type Wrong = &'static str;
@@ -95,8 +94,7 @@ impl Begun {
                 salted(password, &salt, iterations)
             })
             .ok_or(NO_PASSWORD)?;
-        let client_key = hmac(salted.reveal(), &[b"Client Key"]);
-        let stored_key: [u8; 32] = Sha256::digest(client_key).into();
+        let client_key = client_key(salted.reveal());
         let without_proof = format!("c={},r={nonce}", STANDARD.encode(&self.binding));
         let message: [&[u8]; 5] = [
             self.bare.as_bytes(),
@@ -105,13 +103,9 @@ impl Begun {
             b",",
             without_proof.as_bytes(),
         ];
-        let mut proof = hmac(&stored_key, &message);
-        for (byte, key) in proof.iter_mut().zip(client_key) {
-            *byte ^= key;
-        }
-        let server_key = hmac(salted.reveal(), &[b"Server Key"]);
+        let proof = either(hmac(&stored_key(client_key), &message), client_key);
         let proven = Proven {
-            signature: hmac(&server_key, &message),
+            signature: hmac(&server_key(salted.reveal()), &message),
         };
         let last = format!("{without_proof},p={}", STANDARD.encode(proof));
         Ok((proven, last))
@@ -128,30 +122,6 @@ impl Proven {
         }
         Err(SIGNATURE)
     }
-}
-
-/// `Hi` of RFC 5802, which is PBKDF2 with one block.
-fn salted(password: &[u8], salt: &[u8], iterations: u32) -> [u8; 32] {
-    // What is no text, or is not allowed in one, goes as it is, as PostgreSQL has it.
-    let prepared = std::str::from_utf8(password)
-        .ok()
-        .and_then(|text| stringprep::saslprep(text).ok());
-    let password = prepared.as_deref().map_or(password, |text| text.as_bytes());
-    let mut last = hmac(password, &[salt, &1_u32.to_be_bytes()]);
-    let mut result = last;
-    for _ in 1..iterations {
-        last = hmac(password, &[&last]);
-        for (byte, other) in result.iter_mut().zip(last) {
-            *byte ^= other;
-        }
-    }
-    result
-}
-
-fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    parts.iter().for_each(|part| hmac.update(part));
-    hmac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::login::{self, LoggingIn};
 use super::{reply, server, wire};
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet, Facts, Stage};
+use crate::protocols::placeholder::Asking;
 use crate::protocols::{Ask, CancelKey, ClientTls, CodecError, GATHER_LIMIT, Step, Then, TlsInfo};
 
 /// What the client has tried so far.
@@ -141,20 +142,29 @@ impl PostgresCodec {
         // A database that is not named is the one with the user's name.
         let database = database.unwrap_or(user);
         facts.set(slot::DATABASE, text(wire::server_name(database)));
-        // Who the agent is, the kernel says; who it is to the server, the credential.
-        let instead = self.options.login.clone().map(|login| {
-            let packet = login::startup_packet(version, &login.user, database, &others);
-            facts.set(slot::USER, Fact::Text(login.user.as_str().into()));
-            let asked = String::from_utf8_lossy(user).into_owned();
-            self.logging_in = Some(LoggingIn::new(login, asked));
-            packet
-        });
-        if instead.is_none() {
+        let Some(login) = self.options.login.clone() else {
             facts.set(slot::USER, text(wire::server_name(user)));
-        }
+            self.connection = Arc::new(facts);
+            self.asked = Some(Asked::Connect);
+            return Ok(self.session_ask(len, Stage::Connect, "StartupMessage", Then::Dial, None));
+        };
+        // Who the agent is, the kernel says; who it is to the server, the credential.
+        let packet = login::startup_packet(version, &login.user, database, &others);
+        facts.set(slot::USER, Fact::Text(login.user.as_str().into()));
         self.connection = Arc::new(facts);
-        self.asked = Some(Asked::Connect);
-        Ok(self.session_ask(len, Stage::Connect, "StartupMessage", Then::Dial, instead))
+        let (asking, asked) = (login.asking, String::from_utf8_lossy(user).into_owned());
+        self.logging_in = Some(LoggingIn::new(login, asked.clone()));
+        if asking == Asking::None {
+            self.asked = Some(Asked::Connect);
+            return Ok(self.session_ask(
+                len,
+                Stage::Connect,
+                "StartupMessage",
+                Then::Dial,
+                Some(packet),
+            ));
+        }
+        self.ask_for_placeholder(asking, len, asked, packet)
     }
 
     fn cancel(&mut self, len: usize, mut body: Cursor<'_>) -> Result<Step, CodecError> {
@@ -172,7 +182,7 @@ impl PostgresCodec {
         ))
     }
 
-    fn session_ask(
+    pub(super) fn session_ask(
         &self,
         len: usize,
         stage: Stage,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::budget::book::Book;
+use crate::conformance::proofs::SALT;
 use crate::conformance::{self, flow, subject};
 use crate::event::{Ask, Event, Outcome, Ruling};
 use crate::policy::engine::Engine;
@@ -50,6 +51,7 @@ pub(super) fn options(client_tls: ClientTls) -> CodecOptions {
         client_tls,
         login: None,
         entropy: [7; 32],
+        salt: SALT,
     }
 }
 

@@ -1,19 +1,22 @@
 //! `Event`: one line of a recording. Made by the session from what it emitted, written by the
 //! recorder, read back by `gateway sessions`.
 //!
-//! The recorder adds sequence number, time and the hash of the line before; nothing here knows of
-//! them. Text from the wire that is not UTF-8 is held with replacement characters, and its length
-//! in bytes beside it.
+//! The recorder adds sequence number, time and the hash of the line before. Text from the wire that is
+//! not UTF-8 is held with replacement characters, and its length in bytes beside it.
+
+mod end;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::end::SessionEnd;
 use crate::facts::{Attribute, Fact};
 use crate::flow::{ClientAddr, OriginalDst};
 use crate::held::{self, Answer, Withdrawal};
 use crate::ids::{
-    ActionDigest, AskId, GrantId, PolicyDigest, RequestId, ResourceName, RuleName, SessionId,
+    ActionDigest, AskId, GrantId, PlaceholderId, PolicyDigest, RequestId, ResourceName, RuleName,
+    SessionId,
 };
 use crate::limit::Limited;
 use crate::refusal::Refusal;
@@ -101,6 +104,9 @@ pub struct Login {
     pub asked: String,
     /// How, in the protocol's own words, such as `SCRAM-SHA-256`.
     pub method: String,
+    /// The placeholder that the client had to show, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placeholder: Option<PlaceholderId>,
 }
 
 /// A fact's value as it is recorded; `null` is one that could not be found out.
@@ -351,114 +357,6 @@ pub struct ServerError {
     pub code: String,
     /// The message, cut to 1 KiB.
     pub message: String,
-}
-
-/// How a session ended: the one list that log, recording and metrics share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "end", rename_all = "snake_case")]
-pub enum SessionEnd {
-    /// The client closed.
-    ClientClosed,
-    /// The server closed.
-    ServerClosed,
-    /// Policy refused the session as a whole.
-    Refused,
-    /// The client broke the protocol, or used a part of it that is not understood.
-    ClientViolation {
-        /// What was wrong.
-        detail: String,
-    },
-    /// The server broke the protocol.
-    ServerViolation {
-        /// What was wrong.
-        detail: String,
-    },
-    /// The client's connection failed.
-    ClientFailed {
-        /// What failed.
-        detail: String,
-    },
-    /// The server could not be reached, or its connection failed.
-    ServerFailed {
-        /// What failed.
-        detail: String,
-    },
-    /// A deadline passed.
-    TimedOut {
-        /// What was waited for.
-        waiting_for: String,
-    },
-    /// The recording could not be written.
-    RecordingFailed {
-        /// What failed.
-        detail: String,
-    },
-    /// The gateway stopped, or an operator detached the cgroup.
-    Stopped,
-    /// An operator ended this session.
-    Killed,
-    /// An operator froze the workload.
-    Frozen {
-        /// What the operator gave as reason.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<String>,
-    },
-    /// What came back was more than a budget has left.
-    BudgetUsedUp {
-        /// The budget, as decisions name it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rule: Option<RuleName>,
-        /// What the agent was told.
-        reason: String,
-    },
-    /// What it ran reached a limit and could not be stopped in another way.
-    LimitReached {
-        /// The limit, as decisions name it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rule: Option<RuleName>,
-        /// What the agent was told.
-        reason: String,
-    },
-    /// It ran something by an approval, and that ended.
-    ApprovalEnded {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl SessionEnd {
-    /// Whether the agent was stopped in what it did, so that nothing of it is to go on.
-    pub fn is_switched_off(&self) -> bool {
-        matches!(
-            self,
-            Self::Killed
-                | Self::Frozen { .. }
-                | Self::ApprovalEnded { .. }
-                | Self::BudgetUsedUp { .. }
-                | Self::LimitReached { .. }
-        )
-    }
-
-    /// Its name, as in recordings.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::ClientClosed => "client_closed",
-            Self::ServerClosed => "server_closed",
-            Self::Refused => "refused",
-            Self::ClientViolation { .. } => "client_violation",
-            Self::ServerViolation { .. } => "server_violation",
-            Self::ClientFailed { .. } => "client_failed",
-            Self::ServerFailed { .. } => "server_failed",
-            Self::TimedOut { .. } => "timed_out",
-            Self::RecordingFailed { .. } => "recording_failed",
-            Self::Stopped => "stopped",
-            Self::Killed => "killed",
-            Self::Frozen { .. } => "frozen",
-            Self::ApprovalEnded { .. } => "approval_ended",
-            Self::BudgetUsedUp { .. } => "budget_used_up",
-            Self::LimitReached { .. } => "limit_reached",
-        }
-    }
 }
 
 /// The session ended.
