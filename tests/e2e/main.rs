@@ -26,6 +26,7 @@ mod credentials;
 mod deciding;
 #[cfg(test)]
 mod deploy;
+mod detectors;
 #[cfg(test)]
 mod drivers;
 #[cfg(test)]

@@ -63,6 +63,10 @@ name! {
     MaskName
 }
 name! {
+    /// A `[[detector]]` of the configuration.
+    DetectorName
+}
+name! {
     /// Identifies a session and its recording; a UUID version 7, so that names sort by time.
     SessionId
 }

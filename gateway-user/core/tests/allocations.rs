@@ -1,4 +1,4 @@
-//! That letting a statement or a row pass allocates nothing: of a program of its own, because the allocator is
+//! That letting a statement, a row or a value pass allocates nothing: of a program of its own, because the allocator is
 //! one for the whole program.
 
 #[path = "../benches/policy/counting.rs"]
@@ -9,6 +9,11 @@ mod rules;
 use std::sync::Arc;
 
 use gateway_core::conformance;
+use gateway_core::ids::MaskName;
+use gateway_core::mask::Otherwise;
+use gateway_core::mask::detect::pattern::Pattern;
+use gateway_core::mask::detect::{Look, What};
+use gateway_core::mask::screen::{Around, Found, Memory, Part, Screen, Screening};
 use gateway_core::policy::decision::Verdict;
 use gateway_core::protocols::postgres::{PROTOCOL, Postgres};
 use gateway_core::protocols::{ClientTls, CodecOptions, Side};
@@ -130,5 +135,43 @@ fn rows_that_are_not_masked_allocate_nothing() {
             (0, rows.len()),
             "{format}"
         );
+    }
+}
+
+/// What most values are: nothing is found in them, and nothing is allocated to find that out.
+#[test]
+fn what_holds_no_secret_allocates_nothing() {
+    let looks = What::ALL.map(|what| (Box::from(what.name()), Look::For(what)));
+    let pattern = Pattern::new(r"\bB-[0-9]{6}\b", &["badge"]).unwrap();
+    let mut looks = Vec::from(looks);
+    looks.push(("badge".into(), Look::Pattern(pattern)));
+    let part = Part {
+        mask: MaskName::new("net"),
+        looks,
+        kind: None,
+        otherwise: Otherwise::Null,
+    };
+    let screen = Screen::new(vec![Arc::new(part)]);
+    let mut memory = Memory::default();
+    let mut screening = Screening {
+        screen: &screen,
+        key: None,
+        memory: &mut memory,
+    };
+    for text in [
+        "",
+        "a word",
+        "2024-02-29 12:34:56.789012+00 and 2024-02-29T12:34:56Z",
+        "018f4a5e-7b1c-7000-8000-0123456789ab, 41111111-1111-4111-8111-111111111111",
+        "AT noon it is 4111111111111112, DE12 no account, +1 and +2, 1-2-3-4-5-6-7-8-9",
+        "root@localhost, @mention, 1.2.3.4.5, std::string::npos, 00:1b:63:84:45:e6",
+        "-----BEGIN CERTIFICATE----- MIIB -----END CERTIFICATE-----",
+    ] {
+        let mut look = || screening.text(text, "text", Around::Nothing);
+        // Regular expressions make their room when they are first used on a thread.
+        assert_eq!(look(), Found::Nothing, "{text}");
+        let before = allocations();
+        assert_eq!(look(), Found::Nothing, "{text}");
+        assert_eq!(allocations(), before, "{text}");
     }
 }

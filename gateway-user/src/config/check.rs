@@ -263,6 +263,7 @@ fn inventory(
         workloads: workloads.iter().map(|each| each.name.clone()).collect(),
         groups,
         approvers: Vec::new(),
+        detectors: Vec::new(),
     }
 }
 

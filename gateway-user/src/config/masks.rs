@@ -35,15 +35,18 @@ impl Findings<'_> {
                 continue;
             }
             let name = resource.name.as_str();
-            let mut all = masks.iter().map(Spanned::get_ref);
-            let meant = all.find(|mask| match &mask.resource {
+            let all = masks.iter().map(Spanned::get_ref);
+            let mut meant = all.filter(|mask| match &mask.resource {
                 Some(globs) => {
                     let mut globs = globs.get_ref().0.iter();
                     globs.any(|glob| Glob::new(glob.get_ref()).matches(name))
                 }
                 None => true,
             });
-            let Some(mask) = meant else { continue };
+            // What detectors look for is in values, wherever they come from.
+            let Some(mask) = meant.find(|mask| mask.column.is_some() || mask.ty.is_some()) else {
+                continue;
+            };
             if resource.login.is_none() {
                 let message = format!("`{name}` is masked and has no `credential`");
                 let help = "the gateway logs in with it to read which columns there are";

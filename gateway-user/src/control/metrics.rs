@@ -155,8 +155,16 @@ impl Operations {
             open.get_or_create(&whose.labels()).inc();
         }
         registry.register("open_sessions", "Sessions that are open now", open);
-        let [began, refused, ended, limited, asks, observed, bytes] =
-            std::array::from_fn(|_| Family::<Labels, Counter>::default());
+        let [
+            began,
+            refused,
+            ended,
+            limited,
+            asks,
+            observed,
+            detected,
+            bytes,
+        ] = std::array::from_fn(|_| Family::<Labels, Counter>::default());
         for ((workload, resource), counts) in self.parts().log.tally() {
             let whose = Whose {
                 workload: workload.as_ref(),
@@ -178,6 +186,9 @@ impl Operations {
                 ];
                 add(&limited, [whose.labels(), labels.into()].concat(), count);
             }
+            for (name, count) in counts.detected {
+                add(&detected, whose.and("detector", &name), count);
+            }
             for (how, count) in counts.ended {
                 add(&ended, whose.and("how", how), count);
             }
@@ -195,6 +206,8 @@ impl Operations {
         registry.register("asks", "Decisions in sessions that ended", asks);
         let help = "Asks that pass only because of observing";
         registry.register("observed_asks", help, observed);
+        let help = "What detectors have found in results, and was masked";
+        registry.register("detected", help, detected);
         let help = "Bytes of sessions that ended, to servers (in) and from them (out)";
         registry.register_with_unit("traffic", help, Unit::Bytes, bytes);
     }

@@ -21,6 +21,7 @@ use gateway_core::descriptor::{Protocol, Shape};
 use gateway_core::event::SessionEnd;
 use gateway_core::flow::{ClientAddr, Flow, OriginalDst};
 use gateway_core::ids::SessionId;
+use gateway_core::mask::MaskKey;
 use gateway_core::protocols::opaque::TCP;
 use gateway_core::protocols::registry::Registry;
 use gateway_core::protocols::{ClientTls, CodecOptions, Framed};
@@ -178,17 +179,17 @@ impl Intake {
             Some(unclear) => Refused::Unclear(unclear.clone()),
             None => Refused::NoProtocol(destination),
         })?;
-        let options = options(resource, self.around.placeholders.salt());
         let version = env!("CARGO_PKG_VERSION");
         let session = Session::new(
             framed,
-            &options,
+            &options(resource, self.around.placeholders.salt()),
             Arc::clone(&config.engine),
             Arc::clone(&subject),
             Arc::clone(&flow),
             version,
         )
-        .counting_in(Arc::clone(&self.around.budgets));
+        .counting_in(Arc::clone(&self.around.budgets))
+        .masking_with(self.mask_key(&config, &subject, &flow));
         if let Some(freeze) = freeze {
             self.turn_frozen(stream, session, &subject, &flow, &freeze)
                 .await;
@@ -410,6 +411,16 @@ impl Intake {
             reason = format!("{reason}; {untold} more were refused for this since the last line");
         }
         self.note_refused(evidence::connection(subject, flow), reason);
+    }
+
+    /// What hashes and pseudonyms of what is found in values are made with, where something is looked for.
+    /// Fails closed: without a key nothing is left of what is found.
+    fn mask_key(&self, config: &Config, subject: &Subject, flow: &Flow) -> Option<MaskKey> {
+        let masks = config.engine.masks(subject, flow);
+        masks.screen()?;
+        let key = self.around.catalogs.key(config.mask_key.as_ref());
+        key.inspect_err(|error| tracing::error!(error, "nothing is left of what is found"))
+            .ok()
     }
 
     fn note_refused(&self, connection: Connection, reason: String) {

@@ -28,6 +28,8 @@ pub struct Counts {
     pub observed: u64,
     /// Statements that reached a limit, by its name, what was limited, and whether they were ended for it.
     pub limited: BTreeMap<(String, &'static str, bool), u64>,
+    /// What detectors have found and was masked, by their names.
+    pub detected: BTreeMap<String, u64>,
     /// Sessions that ended, by how.
     pub ended: BTreeMap<&'static str, u64>,
     /// Asks that were let pass, in sessions that ended.
@@ -78,6 +80,12 @@ pub(super) fn add(tally: &mut Tally, what: &What) {
                 .to_owned();
             let key = (name, limited.kind.name(), !limited.observed);
             bump(of(tally, connection).limited.entry(key).or_default(), 1);
+        }
+        What::Detected(it) => {
+            let counts = of(tally, &it.connection);
+            for (name, times) in &it.detected {
+                bump(counts.detected.entry(name.clone()).or_default(), *times);
+            }
         }
         What::AskObserved(denial) => bump(&mut of(tally, &denial.connection).observed, 1),
         What::SessionEnded {

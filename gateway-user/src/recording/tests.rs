@@ -119,6 +119,7 @@ fn events() -> Vec<Event> {
         affected: 3,
         bytes_out: 10,
         bytes_in: 0,
+        detected: [("email".to_owned(), 2)].into(),
         error: Some(error.clone()),
     }));
     events.push(Event::Server(error));

@@ -8,6 +8,7 @@ use gateway_core::flow::Flow;
 use gateway_core::subject::Subject;
 use jiff::Timestamp;
 
+use crate::observe::enforcement::detected::Detection;
 use crate::observe::enforcement::{Connection, Denial, EnforcementLog, What};
 use crate::recording::journal::{Journal, RecordingError};
 
@@ -83,6 +84,13 @@ impl Evidence {
                     connection: self.connection.clone(),
                     limited: limited.clone(),
                 })?,
+                Event::Outcome(outcome) if !outcome.detected.is_empty() => {
+                    self.log.note(What::Detected(Detection {
+                        connection: self.connection.clone(),
+                        ask: outcome.ask,
+                        detected: outcome.detected.clone(),
+                    }))?;
+                }
                 Event::End(end) => {
                     self.note_unproven(&end.how)?;
                     self.end = Some(end.clone());

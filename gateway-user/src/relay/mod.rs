@@ -1,9 +1,8 @@
 //! Moves the bytes of one framed session and does what it asks for. The session decides; what
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
-//! `around` is what a relay is given, `leg` one side's socket with its TLS, `handshake` how that begins with an agent, `dial` the way to the server, `closing` the end, `cancel`
-//! who may cancel what, `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in
-//! `opaque`; look-ups of names are answered in `dns`.
+//! `around` is what a relay is given, `leg` one side's socket with its TLS, `handshake` how that begins with an agent, `dial` the way to the server, `closing` the end, `cancel` who may cancel what,
+//! `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in `opaque`; look-ups of names are answered in `dns`.
 
 mod around;
 pub mod cancel;
@@ -192,6 +191,7 @@ impl<'a> Relay<'a> {
                 Turn::Act(Action::FindMasked { masks, database }) => {
                     self.find_masked(masks, database).await;
                 }
+                Turn::Act(Action::Ask(questions)) => self.ask(questions).await,
                 Turn::Act(Action::Abort) => {
                     let guard = Arc::clone(&self.guard);
                     tokio::select! {

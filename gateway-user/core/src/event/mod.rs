@@ -304,6 +304,9 @@ pub struct Outcome {
     /// Bytes of copied data towards the server.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bytes_in: u64,
+    /// How often detectors have found something in what came back, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub detected: BTreeMap<String, u64>,
     /// The server's error, when it refused or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ServerError>,
@@ -319,6 +322,7 @@ impl Outcome {
             affected: 0,
             bytes_out: 0,
             bytes_in: 0,
+            detected: BTreeMap::new(),
             error: None,
         }
     }

@@ -1,7 +1,8 @@
 //! What is masked, for whom it is, and how: `Mask` and the `MaskSet` of one session.
 //!
 //! Here are the words, and what the kinds of masks make of plain texts, numbers and dates (`text`,
-//! `keyed`, `number`, `bucket`, `json`), and what finds things in texts (`detect`). Where a value
+//! `keyed`, `number`, `bucket`, `json`), and what finds things in texts (`detect`) and masks just these
+//! (`screen`). Where a value
 //! comes from is told by `crate::sql::postgres::lineage`, how a protocol writes values by that protocol,
 //! and to whom a mask applies by policy.
 
@@ -10,10 +11,12 @@ pub mod detect;
 pub mod json;
 pub mod keyed;
 pub mod number;
+pub mod screen;
 pub mod text;
 
 use std::sync::Arc;
 
+use self::screen::{Part, Screen};
 use crate::glob::Glob;
 use crate::ids::MaskName;
 use crate::secret::Secret;
@@ -94,6 +97,29 @@ pub struct Mask {
     pub json: Vec<json::Path>,
     /// Where the type of a value does not go with the kind.
     pub otherwise: Otherwise,
+    /// What is looked for in values, of which alone they are masked; none for values as a whole. Where no
+    /// column is meant, it is looked for in all values.
+    pub within: Option<Within>,
+}
+
+/// What is looked for in values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Within {
+    /// This.
+    pub part: Arc<Part>,
+    /// The same on its own, for the mask's columns.
+    pub screen: Arc<Screen>,
+}
+
+impl Within {
+    /// Looks for this.
+    pub fn new(part: Part) -> Self {
+        let part = Arc::new(part);
+        Self {
+            screen: Arc::new(Screen::new(vec![Arc::clone(&part)])),
+            part,
+        }
+    }
 }
 
 /// The masks that apply in one session, in the order in which they are written: of those that are for a
@@ -101,17 +127,27 @@ pub struct Mask {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MaskSet {
     masks: Vec<Arc<Mask>>,
+    screen: Option<Arc<Screen>>,
 }
 
 impl MaskSet {
     /// These.
     pub fn new(masks: Vec<Arc<Mask>>) -> Self {
-        Self { masks }
+        let everywhere = masks.iter().filter(|mask| !mask.selector.says_something());
+        let parts = everywhere.filter_map(|mask| Some(Arc::clone(&mask.within.as_ref()?.part)));
+        let parts: Vec<_> = parts.collect();
+        let screen = (!parts.is_empty()).then(|| Arc::new(Screen::new(parts)));
+        Self { masks, screen }
     }
 
-    /// Whether nothing is masked.
-    pub fn is_empty(&self) -> bool {
-        self.masks.is_empty()
+    /// Whether columns are masked, so that it has to be known which there are.
+    pub fn has_columns(&self) -> bool {
+        self.masks.iter().any(|mask| mask.selector.says_something())
+    }
+
+    /// What is looked for in all values, wherever they come from.
+    pub fn screen(&self) -> Option<&Arc<Screen>> {
+        self.screen.as_ref()
     }
 
     /// The masks.
@@ -128,12 +164,16 @@ impl MaskSet {
 }
 
 impl Selector {
+    /// Whether columns are meant at all; where none are, all values are.
+    pub fn says_something(&self) -> bool {
+        !(self.columns.is_empty() && self.types.is_empty())
+    }
+
     fn means(&self, column: &str, ty: &str) -> bool {
         let fits = |globs: &[Glob], text: &str| {
             globs.is_empty() || globs.iter().any(|glob| glob.matches(text))
         };
-        let says_something = !(self.columns.is_empty() && self.types.is_empty());
-        says_something && fits(&self.columns, column) && fits(&self.types, ty)
+        self.says_something() && fits(&self.columns, column) && fits(&self.types, ty)
     }
 }
 

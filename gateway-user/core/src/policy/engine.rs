@@ -30,7 +30,7 @@ use crate::descriptor::Protocol;
 use crate::facts::{Facts, Stage};
 use crate::flow::Flow;
 use crate::held::{ApproverSet, HeldAction};
-use crate::ids::{GroupName, MaskName, PolicyDigest, ResourceName, WorkloadName};
+use crate::ids::{DetectorName, GroupName, MaskName, PolicyDigest, ResourceName, WorkloadName};
 use crate::mask::MaskSet;
 use crate::refusal::Refusal;
 use crate::subject::Subject;
@@ -60,6 +60,8 @@ pub struct Inventory {
     pub unwritten: Vec<ResourceName>,
     /// Those who can be asked.
     pub approvers: Vec<ApproverSet>,
+    /// The detectors outside the gateway.
+    pub detectors: Vec<DetectorName>,
     /// What the configuration allows besides its rules.
     pub grants: Vec<Grant>,
     /// What rules mean that leave something open.
@@ -251,6 +253,8 @@ impl Engine {
         sees: impl Fn(&ApproverSet) -> bool,
     ) -> Vec<MaskName> {
         let all = self.masks.get(resource).into_iter().flatten();
+        // What waits has not come out of the database: what is looked for in results is not in it.
+        let all = all.filter(|it| it.mask.selector.says_something());
         let hidden = all.filter(|it| !it.seen_by.iter().any(&sees));
         hidden.map(|it| it.mask.name.clone()).collect()
     }

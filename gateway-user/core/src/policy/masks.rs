@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::compile::{Scope, resources, who};
 use super::demand::sets;
+use super::detectors;
 use super::diagnostic::Diagnostic;
 use super::engine::{Inventory, Resource};
 use super::model::{Effect, Globs, MaskSpec, Mode, RuleSpec, Tree};
@@ -17,7 +18,8 @@ use crate::glob::Glob;
 use crate::held::ApproverSet;
 use crate::ids::{MaskName, ResourceName};
 use crate::mask::json::Path;
-use crate::mask::{Bucket, Kind, Mask, Otherwise, Partial, Selector};
+use crate::mask::screen::Part;
+use crate::mask::{Bucket, Kind, Mask, Otherwise, Partial, Selector, Within};
 
 /// The fact that tells which masks' columns are compared. Who tells it can mask.
 const PROBED: &str = "sql.masked_in_predicate";
@@ -77,13 +79,25 @@ pub(super) fn read(
         name(&spec.name, &mut names, diagnostics);
         let scope = scope(inventory, spec, diagnostics);
         let kind = kind(spec, diagnostics);
+        let name = MaskName::new(spec.name.get_ref().as_str());
+        let otherwise = otherwise(spec, diagnostics);
+        let looks = detectors::looks(inventory, spec, diagnostics);
         let mask = Mask {
-            name: MaskName::new(spec.name.get_ref().as_str()),
+            name: name.clone(),
             selector: selector(spec, diagnostics),
-            // Never used where it could not be read: then there is no policy.
-            kind: kind.unwrap_or(Kind::Full),
+            // Not used where something is looked for, nor where it could not be read: then there is
+            // no policy.
+            kind: kind.clone().unwrap_or(Kind::Full),
             json: json(spec, diagnostics),
-            otherwise: otherwise(spec, diagnostics),
+            otherwise,
+            within: looks.map(|looks| {
+                Within::new(Part {
+                    mask: name,
+                    looks,
+                    kind,
+                    otherwise,
+                })
+            }),
         };
         let mask = Arc::new(mask);
         let seen_by = spec.seen_by.as_ref();
@@ -97,7 +111,11 @@ pub(super) fn read(
                 mask: Arc::clone(&mask),
             });
         }
-        let rules = rules(spec, diagnostics);
+        // What is looked for in all values comes from nowhere: there is nothing to get round.
+        let rules = match detectors::is_everywhere(spec) {
+            true => Vec::new(),
+            false => rules(spec, diagnostics),
+        };
         read.rules
             .extend(rules.into_iter().map(|rule| (rule, scope.clone())));
     }
@@ -194,9 +212,10 @@ fn not_maskable(inventory: &Inventory, spec: &MaskSpec, diagnostics: &mut Vec<Di
 }
 
 fn selector(spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) -> Selector {
-    if spec.column.is_none() && spec.ty.is_none() {
+    if spec.column.is_none() && spec.ty.is_none() && spec.detector.is_none() {
         let message = format!("mask `{}` names no column", spec.name.get_ref());
-        let help = "add `column = [\"schema.table.column\"]`, or `type = [\"…\"]`";
+        let help =
+            "add `column = [\"schema.table.column\"]`, `type = [\"…\"]` or `detector = [\"…\"]`";
         diagnostics.push(Diagnostic::error(spec.name.span(), message).help(help));
     }
     let columns = globs(spec.column.as_ref(), "column", diagnostics, |text| {
@@ -243,7 +262,11 @@ fn globs(
 }
 
 fn kind(spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) -> Option<Kind> {
-    let word = spec.kind.get_ref().as_str();
+    let Some(named) = &spec.kind else {
+        detectors::no_kind(spec, &KINDS, diagnostics);
+        return None;
+    };
+    let word = named.get_ref().as_str();
     let only_of = [
         ("keep", &spec.keep, "partial"),
         ("bucket", &spec.bucket, "bucket"),
@@ -259,22 +282,22 @@ fn kind(spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) -> Option<Kind> {
         "hash" => Ok(Kind::Hash),
         "pseudonym" => Ok(Kind::Pseudonym),
         "null" => Ok(Kind::Null),
-        "partial" => keep(spec).map(Kind::Partial),
-        "bucket" => bucket(spec).map(Kind::Bucket),
+        "partial" => keep(spec, named).map(Kind::Partial),
+        "bucket" => bucket(spec, named).map(Kind::Bucket),
         _ => {
             let message = format!("there is no kind of mask `{word}`");
-            Err(Diagnostic::error(spec.kind.span(), message).suggest(word, KINDS))
+            Err(Diagnostic::error(named.span(), message).suggest(word, KINDS))
         }
     };
     kind.map_err(|diagnostic| diagnostics.push(diagnostic)).ok()
 }
 
 /// What a partial mask keeps.
-fn keep(spec: &MaskSpec) -> Result<Partial, Diagnostic> {
+fn keep(spec: &MaskSpec, kind: &Spanned<String>) -> Result<Partial, Diagnostic> {
     let help = "such as `keep = { first = 1, last = 4 }`, or `keep = \"email\"`";
     let Some(tree) = &spec.keep else {
         let message = "a partial mask says what stays";
-        return Err(Diagnostic::error(spec.kind.span(), message).help(help));
+        return Err(Diagnostic::error(kind.span(), message).help(help));
     };
     let wrong = |span: Range<usize>, message: &str| Diagnostic::error(span, message).help(help);
     match tree.get_ref() {
@@ -309,11 +332,11 @@ fn keep(spec: &MaskSpec) -> Result<Partial, Diagnostic> {
 }
 
 /// How coarse a bucket is.
-fn bucket(spec: &MaskSpec) -> Result<Bucket, Diagnostic> {
+fn bucket(spec: &MaskSpec, kind: &Spanned<String>) -> Result<Bucket, Diagnostic> {
     let help = "`day`, `month` or `year` for dates and times, or a number such as 100 for numbers";
     let Some(tree) = &spec.bucket else {
         let message = "a mask that puts values into buckets says how wide these are";
-        return Err(Diagnostic::error(spec.kind.span(), message).help(help));
+        return Err(Diagnostic::error(kind.span(), message).help(help));
     };
     match tree.get_ref() {
         Tree::Text(text) if text == "day" => Ok(Bucket::Day),

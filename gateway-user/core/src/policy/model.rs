@@ -75,8 +75,10 @@ pub struct MaskSpec {
     /// Globs over types of columns.
     #[serde(rename = "type")]
     pub ty: Option<Spanned<Globs>>,
-    /// What becomes of values.
-    pub kind: Spanned<String>,
+    /// What is looked for in values, of which alone they are masked: names, and patterns.
+    pub detector: Option<Spanned<Tree>>,
+    /// What becomes of values; what is found may be left to what suits it.
+    pub kind: Option<Spanned<String>>,
     /// Of `partial`: what stays.
     pub keep: Option<Spanned<Tree>>,
     /// Of `bucket`: how coarse.

@@ -29,6 +29,9 @@ use crate::facts::Facts;
 use crate::held::Shown;
 use crate::ids::{AskId, PlaceholderId};
 use crate::limit::{Ceiling, Clock, Limited};
+use crate::mask::MaskKey;
+use crate::mask::screen::Screen;
+use crate::mask::screen::question::{Answers, Question};
 use crate::refusal::Refusal;
 use crate::sql::postgres::lineage::Masked;
 
@@ -332,6 +335,15 @@ pub trait Codec: Send {
 
     /// This is masked from now on.
     fn masked(&mut self, masked: Option<Arc<Masked>>);
+
+    /// This is looked for in all that comes back from now on; `key` is for hashes and pseudonyms.
+    fn screen(&mut self, screen: Option<Arc<Screen>>, key: Option<MaskKey>);
+
+    /// What detectors outside the gateway are to be asked before the server's input goes on: once.
+    fn questions(&mut self) -> Option<Vec<Question>>;
+
+    /// What they have said to these questions.
+    fn answered(&mut self, answers: Answers);
 
     /// A handshake with `side` is done.
     ///

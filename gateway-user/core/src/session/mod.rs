@@ -37,7 +37,7 @@ use crate::facts::{Facts, Stage};
 use crate::flow::Flow;
 use crate::held::{HeldAction, Withdrawal};
 use crate::ids::{AskId, ResourceName};
-use crate::mask::MaskSet;
+use crate::mask::{MaskKey, MaskSet};
 use crate::policy::budget::Counts;
 use crate::policy::decision::{Decision, Permit, Verdict};
 use crate::policy::engine::Engine;
@@ -68,6 +68,8 @@ pub struct Session {
     limits: Limits,
     /// What is masked, as policy has it.
     masks: Arc<MaskSet>,
+    /// What hashes and pseudonyms of what is found are made with.
+    mask_key: Option<MaskKey>,
     /// The ask that waits until people decide: nothing more is taken from the client before.
     held: Option<Held>,
     /// A word to the client whose turn has not come.
@@ -121,6 +123,7 @@ impl Session {
             meter,
             limits,
             masks: Arc::default(),
+            mask_key: None,
             held: None,
             notice: None,
             proving: false,

@@ -15,6 +15,7 @@ use crate::descriptor::Protocol;
 use crate::event::{Event, SessionEnd};
 use crate::held::{HeldAction, Withdrawal};
 use crate::mask::MaskSet;
+use crate::mask::screen::question::Question;
 use crate::policy::decision::Permit;
 use crate::protocols::CancelKey;
 use crate::protocols::placeholder::Presented;
@@ -36,6 +37,8 @@ pub enum Action {
         /// The database.
         database: String,
     },
+    /// Ask detectors outside the gateway; their answers go to the session.
+    Ask(Vec<Question>),
     /// Have people decide on this; the answer goes to the session.
     Hold(Box<HeldAction>),
     /// What was held needs no answer any more.

@@ -31,6 +31,9 @@ impl Session {
             let masks = Arc::clone(&self.masks);
             self.outbox.act(Action::FindMasked { masks, database });
         }
+        if let Some(questions) = self.codec.questions() {
+            self.outbox.act(Action::Ask(questions));
+        }
         if self.codec.wants_abort() {
             self.outbox.act(Action::Abort);
         }

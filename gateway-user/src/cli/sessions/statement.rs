@@ -154,6 +154,12 @@ fn print_outcome(out: &mut impl Write, at: &str, outcome: &Outcome) -> io::Resul
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}")),
     );
+    parts.extend(
+        outcome
+            .detected
+            .iter()
+            .map(|(name, times)| format!("{times} {} masked", line(name))),
+    );
     if parts.is_empty() && outcome.error.is_none() {
         parts.push("done".to_owned());
     }

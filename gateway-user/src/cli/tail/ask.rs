@@ -1,12 +1,14 @@
 //! Entries about what was asked for in a session.
 
 use anstyle::Style;
-use gateway_core::event::{Answered, Ruling};
+use gateway_core::event::{Answered, Ruling, SessionEnd};
 use gateway_core::ids::RuleName;
 use gateway_core::limit::Limited;
 
 use super::entry::{Row, about, because, whose};
 use crate::cli::printable::{BAD, DOUBTFUL, GOOD, line};
+use crate::cli::wording::ending;
+use crate::observe::enforcement::detected::Detection;
 use crate::observe::enforcement::{Connection, Denial};
 
 /// Names of tables shown of one denial.
@@ -57,6 +59,25 @@ pub(super) fn limited(connection: &Connection, limited: &Limited) -> Row {
     };
     let mut row = about(connection, verdict, style, format!("#{}", limited.ask.0));
     row.why = because(Some(&limited.rule), &limited.reason);
+    row
+}
+
+/// What detectors have found in what came back.
+pub(super) fn detected(detection: &Detection) -> Row {
+    let what = format!("#{}", detection.ask.0);
+    let mut row = about(&detection.connection, "masked", GOOD, what);
+    let each = detection
+        .detected
+        .iter()
+        .map(|(name, times)| format!("{times} {}", line(name)));
+    row.why = each.collect::<Vec<_>>().join(", ");
+    row
+}
+
+/// A session that ended.
+pub(super) fn ended(connection: &Connection, how: &SessionEnd, what: String) -> Row {
+    let mut row = about(connection, "ended", Style::new(), what);
+    row.why = ending(how);
     row
 }
 

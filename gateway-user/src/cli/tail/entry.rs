@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 
 use super::ask;
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
-use crate::cli::wording::{counted, ending, kind_word, span};
+use crate::cli::wording::{counted, kind_word, span};
+use crate::observe::enforcement::detected::Detection;
 use crate::observe::enforcement::unseen::{Datagrams, KernelEvent};
 use crate::observe::enforcement::{
     Attachment, Connection, Entry, Leased, Operator, Switch, Untold, What,
@@ -105,7 +106,9 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         What::AskDenied(denial) | What::AskObserved(denial) | What::AskHeld(denial) => {
             &denial.connection.workload
         }
-        What::AskAnswered { connection, .. } => &connection.workload,
+        What::Detected(Detection { connection, .. }) | What::AskAnswered { connection, .. } => {
+            &connection.workload
+        }
         What::Damaged { workload, .. } => workload,
         What::DaemonStarted { .. }
         | What::DaemonStopped { .. }
@@ -218,6 +221,7 @@ fn row(what: &What) -> Row {
             connection,
             answered,
         } => ask::answer(connection, answered),
+        What::Detected(detection) => ask::detected(detection),
         What::SessionEnded {
             connection,
             how,
@@ -226,13 +230,9 @@ fn row(what: &What) -> Row {
             denied,
             ..
         } => {
-            let what = format!(
-                "{allowed} allowed, {denied} denied in {}",
-                span(*duration_ms)
-            );
-            let mut row = about(connection, "ended", Style::new(), what);
-            row.why = ending(how);
-            row
+            let within = span(*duration_ms);
+            let what = format!("{allowed} allowed, {denied} denied in {within}");
+            ask::ended(connection, how, what)
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Never the text of a statement: that is in the session's recording, which this names. Written by
 //! intake, relay and control; read by `gateway tail` and by whatever ships logs. Rotation is left
 //! to logrotate and the like: move the file and send SIGHUP, which calls
-//! [`EnforcementLog::reopen`]. What never comes to the daemon is in `unseen`; `pace` keeps floods out.
+//! [`EnforcementLog::reopen`]. What never comes to the daemon is in `unseen`, what detectors find in `detected`; `pace` keeps floods out.
 
+pub mod detected;
 mod pace;
 pub mod unseen;
 
@@ -24,6 +25,7 @@ use gateway_core::limit::Limited;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::detected::Detection;
 use self::pace::{Pace, Turn};
 use self::unseen::{Datagrams, KernelEvent};
 use super::tally::{self, Tally};
@@ -207,6 +209,8 @@ pub enum What {
         #[serde(flatten)]
         limited: Limited,
     },
+    /// Detectors have found something in what came back, and it was masked.
+    Detected(Detection),
     /// A session ended.
     SessionEnded {
         /// Which.

@@ -6,6 +6,7 @@ use std::thread;
 
 use gateway_core::limit::Kind;
 
+use super::detected::Detection;
 use super::*;
 
 fn connection() -> Connection {
@@ -103,6 +104,11 @@ fn all() -> Vec<What> {
                 observed: false,
             },
         },
+        What::Detected(Detection {
+            connection: connection(),
+            ask: AskId(3),
+            detected: [("email".to_owned(), 2)].into(),
+        }),
         ended(SessionEnd::ClientClosed),
         ended(SessionEnd::ServerFailed {
             detail: "gone".to_owned(),

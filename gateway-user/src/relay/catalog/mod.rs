@@ -111,16 +111,17 @@ impl Catalogs {
         key: Option<&MaskKey>,
         after: Option<&Arc<Masked>>,
     ) -> Result<Arc<Masked>, String> {
-        let key = match key {
-            Some(key) => key.clone(),
-            None => self.own_key()?,
-        };
+        let key = self.key(key)?;
         let entry = self.entry(place);
         let loaded = entry.load(after).await?;
         Ok(entry.hand_out(&loaded, masks, key))
     }
 
-    fn own_key(&self) -> Result<MaskKey, String> {
+    /// What hashes and pseudonyms are made with: the configuration's key, or one of the daemon's own.
+    pub fn key(&self, key: Option<&MaskKey>) -> Result<MaskKey, String> {
+        if let Some(key) = key {
+            return Ok(key.clone());
+        }
         if let Some(key) = self.key.get() {
             return Ok(key.clone());
         }

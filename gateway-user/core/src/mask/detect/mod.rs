@@ -1,15 +1,20 @@
 //! Finds personal data and secrets in texts: `find`.
 //!
 //! Each detector reads the text once and says where what it knows is. They would rather miss a number than
-//! take another for it: checksums, prefixes and boundaries are checked (`number`, `address`, `secret`).
+//! take another for it: checksums, prefixes and boundaries are checked (`number`, `address`, `secret`), and
+//! `pattern` is what the configuration looks for. Most texts hold nothing: `sketch` tells so at a glance,
+//! and nothing is allocated for them.
 
 mod address;
 mod number;
+pub mod pattern;
 mod secret;
+mod sketch;
 
 use std::ops::Range;
 
-use regex::Regex;
+use self::pattern::Pattern;
+use self::sketch::Sketch;
 
 /// What is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,12 +37,10 @@ pub enum What {
     Phone,
     /// A social security number of the United States.
     Ssn,
-    /// What a pattern of the configuration finds.
-    Pattern,
 }
 
 impl What {
-    /// All that need no pattern.
+    /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Email,
         Self::Card,
@@ -49,15 +52,51 @@ impl What {
         Self::Phone,
         Self::Ssn,
     ];
+
+    /// How the configuration calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Card => "card",
+            Self::Iban => "iban",
+            Self::Jwt => "jwt",
+            Self::PrivateKey => "private_key",
+            Self::ApiKey => "api_key",
+            Self::Ip => "ip",
+            Self::Phone => "phone",
+            Self::Ssn => "ssn",
+        }
+    }
+
+    /// The one that is called so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|what| what.name() == name)
+    }
+
+    fn find(self, text: &str) -> Vec<Range<usize>> {
+        match self {
+            Self::Email => address::emails(text),
+            Self::Ip => address::ips(text),
+            Self::Card => number::cards(text),
+            Self::Iban => number::ibans(text),
+            Self::Phone => number::phones(text),
+            Self::Ssn => number::ssns(text),
+            Self::Jwt => secret::tokens(text),
+            Self::PrivateKey => secret::private_keys(text),
+            Self::ApiKey => secret::api_keys(text),
+        }
+    }
 }
 
-/// What is looked for.
-#[derive(Clone, Debug, Default)]
-pub struct Detectors {
-    /// These; patterns beside them.
-    pub what: Vec<What>,
-    /// Each of these.
-    pub patterns: Vec<Regex>,
+/// One thing that is looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Look {
+    /// What the gateway knows.
+    For(What),
+    /// What the configuration says.
+    Pattern(Pattern),
+    /// What a detector outside the gateway knows; nothing is found by it here.
+    Outside,
 }
 
 /// Where something is, in bytes of the text, at boundaries of characters; never empty.
@@ -65,37 +104,31 @@ pub struct Detectors {
 pub struct Span {
     /// Where.
     pub at: Range<usize>,
-    /// What.
-    pub what: What,
+    /// By which of what was looked for.
+    pub by: usize,
 }
 
-/// What is in a text, from its beginning to its end. Where two would overlap, they are one span that says
-/// of the first what it is.
-pub fn find(text: &str, which: &Detectors) -> Vec<Span> {
+/// What is in a text, from its beginning to its end.
+pub fn find<'l>(text: &str, looks: impl IntoIterator<Item = &'l Look>) -> Vec<Span> {
+    let sketch = Sketch::of(text.as_bytes());
     let mut found = Vec::new();
-    for what in &which.what {
-        let spans = match what {
-            What::Email => address::emails(text),
-            What::Ip => address::ips(text),
-            What::Card => number::cards(text),
-            What::Iban => number::ibans(text),
-            What::Phone => number::phones(text),
-            What::Ssn => number::ssns(text),
-            What::Jwt => secret::tokens(text),
-            What::PrivateKey => secret::private_keys(text),
-            What::ApiKey => secret::api_keys(text),
-            What::Pattern => Vec::new(),
-        };
-        found.extend(spans.into_iter().map(|at| Span { at, what: *what }));
+    for (by, look) in looks.into_iter().enumerate() {
+        match look {
+            Look::For(what) if sketch.may_have(*what) => {
+                let spans = what.find(text).into_iter();
+                found.extend(spans.map(|at| Span { at, by }));
+            }
+            Look::Pattern(pattern) => {
+                found.extend(pattern.find(text).map(|at| Span { at, by }));
+            }
+            Look::For(_) | Look::Outside => {}
+        }
     }
-    for pattern in &which.patterns {
-        let spans = pattern.find_iter(text).map(|found| found.range());
-        let whole = spans.filter(|at| !at.is_empty());
-        found.extend(whole.map(|at| Span {
-            at,
-            what: What::Pattern,
-        }));
-    }
+    apart(found)
+}
+
+/// Spans in order. Where two would overlap, they are one that is by the first.
+pub fn apart(mut found: Vec<Span>) -> Vec<Span> {
     found.sort_by_key(|span| (span.at.start, std::cmp::Reverse(span.at.end)));
     let mut apart: Vec<Span> = Vec::with_capacity(found.len());
     for span in found {
@@ -107,6 +140,15 @@ pub fn find(text: &str, which: &Detectors) -> Vec<Span> {
         }
     }
     apart
+}
+
+/// Whether bytes may have any of this in them, whatever they are part of: a value, or a row of many.
+pub fn may_have<'l>(bytes: &[u8], looks: impl IntoIterator<Item = &'l Look>) -> bool {
+    let sketch = Sketch::of(bytes);
+    looks.into_iter().any(|look| match look {
+        Look::For(what) => sketch.may_have(*what),
+        Look::Pattern(_) | Look::Outside => !bytes.is_empty(),
+    })
 }
 
 /// Runs of characters that fit, each as long as it can be.

@@ -100,17 +100,22 @@ const IBAN_LENGTHS: &[(&str, usize)] = &[
 /// No IBAN is longer, with a space after each four.
 const MAX_IBAN: usize = 42;
 
+/// No card number is longer with its separators, and none has more groups.
+const MAX_CARD: usize = 23;
+const MAX_GROUPS: usize = 5;
+
 /// Card numbers: known prefixes with their lengths, Luhn's check, and one kind of separator.
 pub(super) fn cards(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (start, run) in runs(text, |c| c.is_ascii_digit() || matches!(c, ' ' | '-')) {
-        for (at, part) in groups(start, run) {
-            let digits = digits(part);
+        for (first, _) in runs(run, |c| c.is_ascii_digit()) {
+            let Some(part) = card(run.get(first..).unwrap_or_default()) else {
+                continue;
+            };
+            let at = start + first;
             if !is_inside(text, at)
                 && !goes_on(text, at + part.len())
                 && !in_a_fraction(text, at, part.len())
-                && is_card(&digits)
-                && is_grouped(part)
             {
                 found.push(at..at + part.len());
             }
@@ -119,47 +124,43 @@ pub(super) fn cards(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Parts of a run that may be one number each: between two separators in a row, and of what has many groups
-/// four or three at a time.
-fn groups(start: usize, run: &str) -> Vec<(usize, &str)> {
-    let mut words: Vec<(usize, &str)> = Vec::new();
-    let mut parts = Vec::new();
-    for (at, word) in runs(run, |c| c.is_ascii_digit()) {
-        words.push((at, word));
+/// The longest card number that a text of digits and separators begins with.
+fn card(text: &str) -> Option<&str> {
+    let mut ends = [0; MAX_GROUPS];
+    let groups = runs(text, |c| c.is_ascii_digit()).take_while(|(at, _)| *at < MAX_CARD);
+    for (end, (at, group)) in ends.iter_mut().zip(groups) {
+        *end = at + group.len();
     }
-    for (first, (at, _)) in words.iter().enumerate() {
-        // The longest is tried first; one that fits ends the others, as they would overlap.
-        for count in [5, 4, 3, 2, 1] {
-            let Some((last, word)) = words.get(first + count - 1) else {
-                continue;
-            };
-            let Some(part) = run.get(*at..last + word.len()) else {
-                continue;
-            };
-            if part.len() <= 23 && is_card(&digits(part)) && is_grouped(part) {
-                parts.push((start + at, part));
-                break;
-            }
-        }
-    }
+    let parts = ends.iter().rev().filter_map(|end| text.get(..*end));
     parts
+        .filter(|part| part.len() <= MAX_CARD)
+        .find(|part| is_card(part) && is_grouped(part))
 }
 
-fn digits(text: &str) -> Vec<u32> {
-    text.chars().filter_map(|c| c.to_digit(10)).collect()
+fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
+    text.chars().filter_map(|c| c.to_digit(10))
 }
 
 fn is_grouped(part: &str) -> bool {
-    let separators = || part.chars().filter(|c| !c.is_ascii_digit());
-    let first = separators().next();
-    let lens: Vec<usize> = part.split([' ', '-']).map(str::len).collect();
-    let even = match lens.as_slice() {
-        [_] => true,
-        [4, 6, 4 | 5] => true,
-        [rest @ .., last] => rest.iter().all(|len| *len == 4) && (1..=4).contains(last),
-        [] => false,
-    };
-    even && separators().all(|c| Some(c) == first)
+    let mut separators = part.chars().filter(|c| !c.is_ascii_digit());
+    let first = separators.next();
+    if !separators.all(|c| Some(c) == first) {
+        return false;
+    }
+    let mut lens = [0; MAX_GROUPS];
+    let mut count = 0;
+    for group in part.split([' ', '-']) {
+        let Some(len) = lens.get_mut(count) else {
+            return false;
+        };
+        *len = group.len();
+        count += 1;
+    }
+    match lens.get(..count) {
+        Some([_] | [4, 6, 4 | 5]) => true,
+        Some([rest @ .., last]) => rest.iter().all(|len| *len == 4) && (1..=4).contains(last),
+        Some([]) | None => false,
+    }
 }
 
 /// Whether it is part of a decimal number or of a version.
@@ -172,15 +173,10 @@ fn in_a_fraction(text: &str, at: usize, len: usize) -> bool {
     (joins(before.next()) && digit(before.next())) || (joins(behind.next()) && digit(behind.next()))
 }
 
-fn is_card(digits: &[u32]) -> bool {
-    let head = |count: usize| {
-        digits
-            .iter()
-            .take(count)
-            .fold(0, |sum, digit| sum * 10 + digit)
-    };
-    let len = digits.len();
-    let known = match head(4) {
+fn is_card(part: &str) -> bool {
+    let head = digits(part).take(4).fold(0, |sum, digit| sum * 10 + digit);
+    let len = digits(part).count();
+    let known = match head {
         4000..=4999 => matches!(len, 13 | 16 | 19),
         5100..=5599 | 2221..=2720 => len == 16,
         3400..=3499 | 3700..=3799 => len == 15,
@@ -189,17 +185,16 @@ fn is_card(digits: &[u32]) -> bool {
         5018 | 5020 | 5038 | 6304 | 6759 | 6761..=6763 => (13..=19).contains(&len),
         _ => false,
     };
-    let varied = digits.iter().any(|digit| Some(digit) != digits.last());
-    known && varied && luhn(digits)
+    let last = digits(part).next_back();
+    known && digits(part).any(|digit| Some(digit) != last) && luhn(part)
 }
 
-fn luhn(digits: &[u32]) -> bool {
-    let sum: u32 = digits
-        .iter()
+fn luhn(part: &str) -> bool {
+    let sum: u32 = digits(part)
         .rev()
         .enumerate()
         .map(|(at, digit)| match (at % 2, digit * 2) {
-            (0, _) => *digit,
+            (0, _) => digit,
             (_, twice @ 10..) => twice - 9,
             (_, twice) => twice,
         })
@@ -233,29 +228,32 @@ pub(super) fn ibans(text: &str) -> Vec<Range<usize>> {
 
 /// Where an IBAN of so many characters ends; nothing if the text does not begin with one.
 fn iban(text: &str, len: usize) -> Option<usize> {
-    let mut chars = Vec::with_capacity(len);
+    let mut chars = [' '; MAX_IBAN];
+    let mut count = 0_usize;
     let mut end = 0;
     let mut spaced = false;
     for (at, c) in text.char_indices().take(MAX_IBAN) {
-        if chars.len() == len {
+        if count == len {
             break;
         }
         match c {
-            ' ' if chars.len().is_multiple_of(4) && !chars.is_empty() && at == end => {
-                spaced |= chars.len() == 4;
+            ' ' if count.is_multiple_of(4) && count > 0 && at == end => {
+                spaced |= count == 4;
                 if !spaced {
                     return None;
                 }
             }
             c if c.is_ascii_alphanumeric() => {
-                chars.push(c);
+                *chars.get_mut(count)? = c;
+                count += 1;
                 end = at + 1;
             }
             _ => return None,
         }
     }
+    let chars = chars.get(..count)?;
     let check = chars.get(2..4)?;
-    if chars.len() != len || !check.iter().all(char::is_ascii_digit) {
+    if count != len || !check.iter().all(char::is_ascii_digit) {
         return None;
     }
     let moved = chars.get(4..)?.iter().chain(chars.get(..4)?);
@@ -294,15 +292,16 @@ pub(super) fn phones(text: &str) -> Vec<Range<usize>> {
 }
 
 /// The parts of a run that begin with `+`, and what is before the first.
-fn plus_parts(start: usize, run: &str) -> Vec<(usize, &str)> {
-    let mut begins: Vec<usize> = run.match_indices('+').map(|(at, _)| at).collect();
-    begins.insert(0, 0);
-    begins.push(run.len());
-    let pairs = begins.iter().zip(begins.iter().skip(1));
-    pairs
-        .filter_map(|(from, to)| Some((start + from, run.get(*from..*to)?)))
-        .filter(|(_, part)| !part.is_empty())
-        .collect()
+fn plus_parts(start: usize, run: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = run.get(at..).filter(|rest| !rest.is_empty())?;
+        let next = rest.get(1..).and_then(|behind| behind.find('+'));
+        let part = rest.get(..next.map_or(rest.len(), |next| next + 1))?;
+        let from = start + at;
+        at += part.len();
+        Some((from, part))
+    })
 }
 
 /// Without a parenthesis at its end that opens nothing.
@@ -364,12 +363,8 @@ fn is_american(part: &str) -> bool {
 pub(super) fn ssns(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (start, run) in runs(text, |c| c.is_ascii_digit() || matches!(c, '-' | ' ')) {
-        let mut words = Vec::new();
         for (at, word) in runs(run, |c| c.is_ascii_digit() || c == '-') {
-            words.push((start + at, word));
-        }
-        for (at, word) in words {
-            let (at, word) = trim(at, word, |c| c == '-');
+            let (at, word) = trim(start + at, word, |c| c == '-');
             if is_ssn(word)
                 && !is_inside(text, at)
                 && !goes_on(text, at + word.len())
@@ -383,15 +378,17 @@ pub(super) fn ssns(text: &str) -> Vec<Range<usize>> {
 }
 
 fn is_ssn(word: &str) -> bool {
-    let parts: Vec<&str> = word.split('-').collect();
-    let [area, group, serial] = parts.as_slice() else {
+    let mut parts = word.split('-');
+    let (Some(area), Some(group), Some(serial), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return false;
     };
     // Numbers of the Woolworth wallet and of an old pamphlet.
     (area.len(), group.len(), serial.len()) == (3, 2, 4)
-        && !matches!(*area, "000" | "666")
+        && !matches!(area, "000" | "666")
         && !area.starts_with('9')
-        && *group != "00"
-        && *serial != "0000"
+        && group != "00"
+        && serial != "0000"
         && !matches!(word, "078-05-1120" | "219-09-9999")
 }

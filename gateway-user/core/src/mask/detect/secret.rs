@@ -65,12 +65,15 @@ const SHAPES: &[Shape] = &[
     shape("SK", 32, 32, Alphabet::Alphanumeric),
 ];
 
+/// No key is shorter.
+const SHORTEST: usize = 20;
+
 /// Keys of clouds and vendors.
 pub(super) fn api_keys(text: &str) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let of_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     for (start, run) in runs(text, of_key) {
-        if is_inside(text, start) {
+        if run.len() < SHORTEST || is_inside(text, start) {
             continue;
         }
         // A key begins a run, or a part behind a dash or a dot.

@@ -1,8 +1,9 @@
 //! Paths into JSON values, and JSON values that are masked.
 //!
 //! `scan` rewrites what is at paths of a text and leaves all else as it is, byte for byte; `scalar` says
-//! what a kind of mask makes of a string, a number or a boolean.
+//! what a kind of mask makes of a string, a number or a boolean; `every` looks at each of them.
 
+pub mod every;
 pub mod scalar;
 pub mod scan;
 

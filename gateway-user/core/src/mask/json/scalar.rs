@@ -22,7 +22,7 @@ pub fn rewrite(json: &str, mask: &Mask, key: &MaskKey) -> Result<String, Fault> 
 }
 
 /// Nothing where the kind is not for such a scalar.
-fn change(scalar: Scalar<'_>, kind: &Kind, key: &MaskKey) -> Option<New> {
+pub(crate) fn change(scalar: Scalar<'_>, kind: &Kind, key: &MaskKey) -> Option<New> {
     match (kind, scalar) {
         (Kind::Null, _) => Some(New::Null),
         (Kind::Full, Scalar::Text(_)) => Some(New::Text(text::FULL.to_owned())),
@@ -82,6 +82,7 @@ mod tests {
             kind,
             json: vec![Path::parse("$").unwrap()],
             otherwise,
+            within: None,
         }
     }
 

@@ -71,7 +71,7 @@ pub fn rewrite(
 }
 
 /// Where the string ends that `text` begins with, quotes included.
-pub(super) fn end_of_string(text: &str) -> Option<usize> {
+pub(crate) fn end_of_string(text: &str) -> Option<usize> {
     let mut bytes = text.bytes().enumerate();
     if bytes.next()?.1 != b'"' {
         return None;
@@ -303,7 +303,7 @@ impl<'a> Scan<'a, '_> {
     }
 }
 
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);
     let (text, exponent) = text

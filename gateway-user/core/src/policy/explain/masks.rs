@@ -28,6 +28,10 @@ pub struct MaskExplanation {
     pub columns: Vec<String>,
     /// Globs over the types that it is for; empty means any.
     pub types: Vec<String>,
+    /// What is looked for, of which alone values are masked; empty, the whole. Without columns and types it is
+    /// looked for in all values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub detectors: Vec<String>,
     /// How values are changed, such as `partial, email`.
     pub kind: String,
     /// Of JSON values only what is at these paths; empty, the whole.
@@ -60,7 +64,14 @@ pub(super) fn explain(set: &MaskSet, units: &[UnitExplanation]) -> Vec<MaskExpla
             mask: mask.name.clone(),
             columns: written(&mask.selector.columns),
             types: written(&mask.selector.types),
-            kind: kind(&mask.kind),
+            detectors: detectors(mask),
+            kind: match &mask.within {
+                Some(within) => match &within.part.kind {
+                    Some(it) => kind(it),
+                    None => "what suits each".to_owned(),
+                },
+                None => kind(&mask.kind),
+            },
             json: mask.json.iter().map(ToString::to_string).collect(),
             otherwise: match mask.otherwise {
                 Otherwise::Null => "null",
@@ -94,6 +105,9 @@ fn may_mask(mask: &Mask, table: &Name) -> bool {
         Schema::In(schema) => &**schema,
         Schema::OneOf(_) | Schema::Any => "*",
     };
+    if !mask.selector.says_something() {
+        return false;
+    }
     let columns = Glob::new(&format!("{schema}.{}.*", table.name));
     let mut globs = mask.selector.columns.iter();
     mask.selector.columns.is_empty() || globs.any(|glob| glob.overlaps(&columns))
@@ -116,6 +130,11 @@ fn rules(mask: &Mask, units: &[UnitExplanation]) -> Vec<MaskRule> {
         })
     });
     rules.collect()
+}
+
+fn detectors(mask: &Mask) -> Vec<String> {
+    let looks = mask.within.iter().flat_map(|within| &within.part.looks);
+    looks.map(|(name, _)| name.to_string()).collect()
 }
 
 fn written(globs: &[Glob]) -> Vec<String> {

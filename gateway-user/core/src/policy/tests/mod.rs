@@ -7,6 +7,7 @@ mod approving;
 mod bars;
 mod budgets;
 mod conditions;
+mod detectors;
 mod during;
 mod explaining;
 mod grants;

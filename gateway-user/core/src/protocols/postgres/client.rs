@@ -11,7 +11,7 @@ use super::attributes as slot;
 use super::codec::{Asked, PostgresCodec};
 use super::masking::Tracing;
 use super::names::Resolved;
-use super::pipeline::{Pending, Prepared, Tally};
+use super::pipeline::{Pending, Prepared};
 use super::reply;
 use super::resolve::refers_to_names;
 use super::script::{self, Effect, Script};
@@ -162,6 +162,7 @@ impl PostgresCodec {
         }
         let traced = tracing.known();
         let units = Self::with_masks(units, traced.as_ref());
+        self.looking.copies = self.copies(whole.then_some(text), &self.session());
         let text = Some(Bytes::copy_from_slice(text));
         self.asked = Some(Asked::Query(script, Arc::clone(&units), traced));
         Ok(Some(self.ask(
@@ -335,11 +336,11 @@ impl PostgresCodec {
                 }
                 (self.executed, self.sent_since_ready) = (true, true);
                 let traced = self.traced_when_bound(&bound);
-                let asks = traced.as_ref().is_some_and(|traced| !traced.is_clean());
+                let asks = self.asks_fields(traced.as_ref());
                 if asks {
                     self.pipeline.push(Pending::Fields);
                 }
-                let tally = Tally::of(bound.ask, traced).limited(bound.counted.clone());
+                let tally = self.tally_of(&bound, traced);
                 self.pipeline.push(Pending::Execute(tally, Some(script)));
                 Ok(Some(match asks {
                     true => Step::Precede(reply::describe_portal(portal), head.len),
@@ -373,7 +374,7 @@ impl PostgresCodec {
         }
         let traced = tracing.known();
         let units = Self::with_masks(units, traced.as_ref());
-        let asks = traced.as_ref().is_some_and(|traced| !traced.is_clean());
+        let asks = self.asks_fields(traced.as_ref());
         self.asked = Some(Asked::Execute(script, Arc::clone(&units), traced));
         let request = Request {
             request: "Execute",

@@ -12,7 +12,7 @@ use super::attributes;
 use super::cache::ScriptCache;
 use super::limits::Limiting;
 use super::login::LoggingIn;
-use super::masking::{Made, Masking, Traced};
+use super::masking::{Copies, Looking, Made, Masking, Traced};
 use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
 use super::proving::Proving;
@@ -25,6 +25,9 @@ use crate::facts::{Fact, FactSet};
 use crate::held::{Shown, Touches};
 use crate::ids::{AskId, PlaceholderId};
 use crate::limit::{Ceiling, Clock, Counted};
+use crate::mask::MaskKey;
+use crate::mask::screen::Screen;
+use crate::mask::screen::question::{Answers, Question};
 use crate::protocols::{
     Codec, CodecError, CodecOptions, Fatal, Overrun, Report, Side, Step, TlsInfo,
 };
@@ -127,6 +130,8 @@ pub(super) struct PostgresCodec {
     pub(super) limiting: Limiting,
     /// Whether and what is masked.
     pub(super) masking: Masking,
+    /// What is looked for in all that comes back.
+    pub(super) looking: Looking,
     /// That is to be found out, and nobody was asked yet.
     pub(super) wants_masks: bool,
     /// It was found out anew because a message names what was not known.
@@ -184,6 +189,7 @@ impl PostgresCodec {
             binding_removed: false,
             limiting: Limiting::default(),
             masking: Masking::Off,
+            looking: Looking::default(),
             wants_masks: false,
             missed: false,
             made_cursors: Names::default(),
@@ -252,36 +258,6 @@ impl PostgresCodec {
         }
         self.session.clone()
     }
-
-    /// What was asked for is answered with this error.
-    fn turn_down(&mut self, error: Bytes) {
-        match self.asked.take() {
-            Some(Asked::Query(..) | Asked::Call(..)) => {
-                self.pipeline.push(Pending::RefusedQuery(error));
-            }
-            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..)) => {
-                self.refuse_extended(error);
-            }
-            Some(Asked::Connect | Asked::Cancel) | None => self.phase = Phase::Over,
-        }
-    }
-
-    /// The refused message was part of the extended protocol: what follows it up to `Sync` is
-    /// skipped, and the error comes out after the answers to what went before.
-    fn refuse_extended(&mut self, error: Bytes) {
-        self.skipping = true;
-        if self.executed && self.status == b'I' {
-            // What this batch did so far is in a transaction that `Sync` would commit. The server
-            // itself has to fail for it to be rolled back, as it would be had the server refused.
-            self.inject.push_back(reply::poison());
-            self.pipeline.push(Pending::Poison(error));
-            return;
-        }
-        if self.pipeline.take_flush() {
-            self.inject.push_back(reply::flush());
-        }
-        self.pipeline.push(Pending::Refused(error));
-    }
 }
 
 impl Codec for PostgresCodec {
@@ -334,7 +310,11 @@ impl Codec for PostgresCodec {
             }
             Some(Asked::Query(script, units, traced)) => {
                 self.expect_changes(&script, &units);
-                Pending::Query(Tally::of(ask, traced).limited(counted), script)
+                let copies = std::mem::take(&mut self.looking.copies);
+                Pending::Query(
+                    Tally::of(ask, self.results_of(traced, copies)).limited(counted),
+                    script,
+                )
             }
             Some(Asked::Parse(name, draft)) => Pending::Parse(
                 name,
@@ -359,15 +339,17 @@ impl Codec for PostgresCodec {
                     None => self.expect_unsettled(&units),
                 }
                 self.executed = true;
-                if traced.as_ref().is_some_and(|traced| !traced.is_clean()) {
+                if self.looking.fields {
                     // Its frame has the question in front.
                     self.pipeline.push(Pending::Fields);
                 }
-                Pending::Execute(Tally::of(ask, traced).limited(counted), script)
+                let results = self.results_of(traced, Copies::default());
+                Pending::Execute(Tally::of(ask, results).limited(counted), script)
             }
             Some(Asked::Call(units, traced)) => {
                 self.expect_unsettled(&units);
-                Pending::Call(Tally::of(ask, traced).limited(counted))
+                let results = self.results_of(traced, Copies::default());
+                Pending::Call(Tally::of(ask, results).limited(counted))
             }
             Some(Asked::Cancel) | None => {
                 self.phase = Phase::Over;
@@ -458,6 +440,19 @@ impl Codec for PostgresCodec {
 
     fn masked(&mut self, masked: Option<Arc<Masked>>) {
         self.masking = masked.map_or(Masking::Off, Masking::On);
+    }
+
+    fn screen(&mut self, screen: Option<Arc<Screen>>, key: Option<MaskKey>) {
+        (self.looking.screen, self.looking.key) = (screen, key);
+    }
+
+    fn questions(&mut self) -> Option<Vec<Question>> {
+        let wants = std::mem::take(&mut self.looking.wants);
+        wants.then(|| self.looking.memory.open.clone())
+    }
+
+    fn answered(&mut self, answers: Answers) {
+        self.looking.memory.answered(answers);
     }
 
     fn tls_started(&mut self, side: Side, info: &TlsInfo) -> Result<(), CodecError> {

@@ -337,6 +337,26 @@ impl PostgresCodec {
     }
 }
 
+/// How many rows a message of a result holds; `None` if it is none, `Some(None)` if more input is needed.
+/// The end of a binary `COPY` is a message of its own.
+#[expect(
+    clippy::option_option,
+    reason = "no result is not the same as not there yet"
+)]
+pub(super) fn rows_of(head: Head, input: &[u8]) -> Option<Option<u64>> {
+    const END: usize = wire::HEAD + 2;
+    match head.tag {
+        b'D' => Some(Some(1)),
+        b'V' => Some(Some(0)),
+        b'd' if head.len == END => {
+            let data = input.get(wire::HEAD..END);
+            Some(data.map(|data| u64::from(data != [0xff, 0xff])))
+        }
+        b'd' => Some(Some(1)),
+        _ => None,
+    }
+}
+
 /// Whether the server had run a statement to its end when it was stopped.
 #[derive(Clone, Copy)]
 enum Finished {

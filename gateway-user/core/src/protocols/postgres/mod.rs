@@ -3,7 +3,7 @@
 //! `wire` knows the frames, `client` and `server` what they mean in each direction, `startup` what
 //! comes before a session is ready, `login` how the gateway logs in itself, by `scram` and others, `proving` how clients show their placeholders, by a `challenge`, `pipeline` and `names` what is under way and what names stand
 //! for, `path` in which schemas names without one are looked for, `limits` how statements are ended that
-//! bring too much or take too long, `reply` what the gateway says
+//! bring too much or take too long, `refusing` how what was asked for is turned down, `reply` what the gateway says
 //! itself, `shown` what people see of a statement that waits for them, `script` what a statement asks for, `attributes` which facts a rule can match,
 //! `value` what masks make of one value. The conversation's state is in `codec`.
 
@@ -19,6 +19,7 @@ mod names;
 mod path;
 mod pipeline;
 mod proving;
+mod refusing;
 pub mod reply;
 mod resolve;
 mod scram;

@@ -24,7 +24,7 @@ use crate::sql::postgres::Session;
 pub(super) struct Tally {
     /// What the recording will say.
     pub(super) outcome: Outcome,
-    /// What is masked of it; none where nothing is.
+    /// What is masked of it and looked for in it; none where nothing is.
     pub(super) results: Option<Box<Results>>,
     /// What limits it has, and what was counted; none where it has none.
     pub(super) counted: Option<Counted>,
@@ -32,9 +32,9 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Nothing has come back yet of what does this.
-    pub(super) fn of(ask: AskId, traced: Option<Traced>) -> Self {
+    pub(super) fn of(ask: AskId, results: Option<Box<Results>>) -> Self {
         Self {
-            results: traced.map(|traced| Box::new(Results::new(traced))),
+            results,
             ..Self::new(ask)
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::codec::{Asked, Phase, PostgresCodec};
+use super::limits::rows_of;
 use super::masking::{Masking, Traced, notification};
 use super::pipeline::{Pending, Prepared};
 use super::reply;
@@ -34,6 +35,14 @@ impl PostgresCodec {
         if self.answers_path(head.tag) {
             return self.path_answer(head, input);
         }
+        if let Some(step) = self.looked_at(head, input)? {
+            return Ok(step);
+        }
+        self.go_on(head, input)
+    }
+
+    /// Reads one message as it is after it was looked at.
+    pub(super) fn go_on(&mut self, head: Head, input: &[u8]) -> Result<Option<Step>, CodecError> {
         if let Some(step) = self.stopped(head, input)? {
             return Ok(step);
         }
@@ -53,10 +62,16 @@ impl PostgresCodec {
                 return Ok(Some(Step::Discard(head.len)));
             }
         }
+        self.message(head, input)
+    }
+
+    /// Goes on with what is no row, or one that passes.
+    fn message(&mut self, head: Head, input: &[u8]) -> Result<Option<Step>, CodecError> {
         let masks = !matches!(self.masking, Masking::Off);
         let gather = match head.tag {
             b'N' if masks => head.len.min(ERROR_GATHER),
-            b'T' | b'H' | b'A' if masks => head.len.min(GATHER_LIMIT),
+            b'T' | b'H' if masks || self.looking.screen.is_some() => head.len.min(GATHER_LIMIT),
+            b'A' if masks => head.len.min(GATHER_LIMIT),
             b'E' => head.len.min(ERROR_GATHER),
             b'C' | b'Z' | b'S' | b'G' | b'W' | b't' => head.len.min(GATHER_LIMIT),
             _ => 0,
@@ -142,7 +157,8 @@ impl PostgresCodec {
     /// Whether what a function that was called by its number returns is masked.
     fn hides_call(&mut self) -> bool {
         let results = self.pipeline.head().and_then(Pending::results);
-        results.is_some_and(|results| !results.traced().is_clean())
+        let traced = results.and_then(|results| results.traced());
+        traced.is_some_and(|traced| !traced.is_clean())
     }
 
     /// A `Parse`, `Bind` or `Close` has come true.
@@ -215,7 +231,7 @@ impl PostgresCodec {
             let traced = tally
                 .results
                 .as_ref()
-                .map(|results| results.traced().clone());
+                .and_then(|results| results.traced().cloned());
             self.follow(&script, ask, traced.as_ref());
         }
         self.finish_execute();
@@ -394,7 +410,7 @@ impl PostgresCodec {
                 if tally.outcome.error.is_some() {
                     self.give_up(&script);
                 } else {
-                    let traced = tally.results.as_ref().map(|results| results.traced());
+                    let traced = tally.results.as_ref().and_then(|it| it.traced());
                     self.follow(&script, tally.outcome.ask, traced);
                 }
                 // A simple query takes the place of the unnamed statement.
@@ -422,26 +438,6 @@ impl PostgresCodec {
             self.reading_may_revert &= status != b'I';
         }
         Ok(Step::Pass(head.len))
-    }
-}
-
-/// How many rows a message of a result holds; `None` if it is none, `Some(None)` if more input is needed.
-/// The end of a binary `COPY` is a message of its own.
-#[expect(
-    clippy::option_option,
-    reason = "no result is not the same as not there yet"
-)]
-fn rows_of(head: Head, input: &[u8]) -> Option<Option<u64>> {
-    const END: usize = wire::HEAD + 2;
-    match head.tag {
-        b'D' => Some(Some(1)),
-        b'V' => Some(Some(0)),
-        b'd' if head.len == END => {
-            let data = input.get(wire::HEAD..END);
-            Some(data.map(|data| u64::from(data != [0xff, 0xff])))
-        }
-        b'd' => Some(Some(1)),
-        _ => None,
     }
 }
 

@@ -67,6 +67,13 @@ fn told(mask: &MaskExplanation) -> String {
     if !mask.types.is_empty() {
         parts.push(format!("types {}", mask.types.join(" ")));
     }
+    if !mask.detectors.is_empty() {
+        let place = match parts.is_empty() {
+            true => "in all values ",
+            false => "in these ",
+        };
+        parts.push(format!("{place}{}", mask.detectors.join(" ")));
+    }
     let mut kind = format!("kind {}", mask.kind);
     if !mask.json.is_empty() {
         kind.push_str(&format!(", in JSON at {}", mask.json.join(" ")));

@@ -1,4 +1,5 @@
-//! What `COPY … TO STDOUT` writes: its rows, in text, CSV or binary, with their columns masked.
+//! What `COPY … TO STDOUT` writes: its rows, in text, CSV or binary, with their columns masked, and with what
+//! is found in any.
 //!
 //! Source: PostgreSQL documentation, `COPY`, "File Formats". The server sends each row in a message of its own,
 //! and in the binary format the header with the first; whatever comes otherwise ends the session.
@@ -10,8 +11,9 @@ use bytes::{BufMut as _, BytesMut};
 use super::super::codec::PostgresCodec;
 use super::super::value::Format;
 use super::super::wire::{self, Head};
-use super::Masked;
-use super::rows::{Cell, Hidden, TOO_LONG, put_length, put_masked};
+use super::cell::{By, Cell, Hidden, Put};
+use super::fields::{csv_field, end_of_text, escaped, quoted, unescaped};
+use super::rows::{TOO_LONG, put_length, put_masked};
 use crate::cursor::Cursor;
 use crate::protocols::{CodecError, GATHER_LIMIT, Step};
 use crate::sql::postgres::lineage::{CopyFormat, CopyKind, Outputs};
@@ -37,13 +39,11 @@ impl PostgresCodec {
         let Some(results) = self.results() else {
             return Ok(());
         };
-        let statement = results.statement();
-        if statement.is_some_and(|statement| matches!(statement.outputs, Outputs::Clean)) {
+        let outputs = results.outputs();
+        if matches!(outputs, Some(Outputs::Clean)) && results.screen.is_none() {
             return Ok(());
         }
-        let Some((statement, format)) =
-            statement.and_then(|statement| Some((statement, statement.copy.clone()?)))
-        else {
+        let Some((outputs, format)) = outputs.zip(results.copy().cloned()) else {
             return Err(CodecError::Unsupported(
                 "what is copied out here cannot be told, and so not be masked: use SELECT",
             ));
@@ -53,7 +53,7 @@ impl PostgresCodec {
         if binary != (format.kind == CopyKind::Binary) {
             return Err(OTHERWISE);
         }
-        let counted = match &statement.outputs {
+        let counted = match outputs {
             Outputs::Columns(columns) if columns.len() != count => None,
             outputs => Some(outputs),
         };
@@ -91,16 +91,14 @@ impl PostgresCodec {
         let Some(results) = self.expected()? else {
             return Ok(None);
         };
-        let masked = Arc::clone(results.traced.masked());
-        let is_clean = results
-            .statement()
-            .is_some_and(|statement| matches!(statement.outputs, Outputs::Clean));
-        let Some(copying) = &mut results.copying else {
+        let (masked, screen) = (results.masked(), results.screen.clone());
+        let is_clean = matches!(results.outputs(), Some(Outputs::Clean)) && screen.is_none();
+        if results.copying.is_none() {
             return match is_clean {
                 true => Ok(None),
                 false => Err(OTHERWISE),
             };
-        };
+        }
         if head.len > GATHER_LIMIT {
             return Err(TOO_LONG);
         }
@@ -108,43 +106,75 @@ impl PostgresCodec {
             return Ok(Some(None));
         };
         let data = message.get(wire::HEAD..).unwrap_or_default();
-        let mut out = BytesMut::with_capacity(head.len + 64);
-        out.put_u8(b'd');
-        out.put_u32(0);
-        copying.row(data, &masked, &mut out)?;
-        put_length(&mut out, 1, 1);
         let is_end = data == [0xff, 0xff];
-        if self.is_beyond(head, u64::from(!is_end)) {
+        // What waited for answers is counted already.
+        let counted = self.looking.until.take().is_some();
+        if !counted && self.is_beyond(head, u64::from(!is_end)) {
             return Ok(Some(Some(Step::Discard(head.len))));
         }
+        let copying = self.results().and_then(|it| it.copying.take());
+        let mut copying = copying.ok_or(OTHERWISE)?;
+        let mut out = std::mem::take(&mut self.looking.rows);
+        out.clear();
+        out.put_u8(b'd');
+        out.put_u32(0);
+        // The header comes but once, and the row again if something has to be asked.
+        let began = copying.begins;
+        let mut by = By {
+            masked: masked.as_deref(),
+            ..Self::by(&mut self.looking, screen.as_deref())
+        };
+        let changed = copying.row(data, &mut by, &mut out)?;
+        let asks = self.looking.must_ask();
+        copying.begins = if asks { began } else { copying.begins };
+        if let Some(results) = self.results() {
+            results.copying = Some(copying);
+        }
+        if asks {
+            self.looking.until = Some(0);
+            return Ok(Some(None));
+        }
+        self.looking.memory.forget();
+        self.note_found();
         self.data(head);
+        if !changed {
+            self.looking.rows = out;
+            return Ok(Some(Some(Step::Pass(head.len))));
+        }
+        put_length(&mut out, 1, 1);
         Ok(Some(Some(Step::Replace(head.len, out.freeze()))))
     }
 }
 
 impl Copying {
-    fn row(&mut self, data: &[u8], masked: &Masked, out: &mut BytesMut) -> Result<(), CodecError> {
+    /// Appends a row masked; says whether it is another now.
+    fn row(
+        &mut self,
+        data: &[u8],
+        by: &mut By<'_>,
+        out: &mut BytesMut,
+    ) -> Result<bool, CodecError> {
         let is_first = std::mem::take(&mut self.begins);
         if self.format.kind == CopyKind::Binary {
-            return self.binary(data, is_first, masked, out);
+            return self.binary(data, is_first, by, out);
         }
         if is_first && self.format.header {
             out.put_slice(data);
-            return Ok(());
+            return Ok(false);
         }
         let row = data.strip_suffix(b"\n").ok_or(INVALID)?;
-        match self.format.kind {
-            CopyKind::Text => self.text(row, masked, out)?,
-            CopyKind::Csv => self.csv(row, masked, out)?,
-            CopyKind::Binary => {}
-        }
+        let changed = match self.format.kind {
+            CopyKind::Text => self.text(row, by, out)?,
+            CopyKind::Csv => self.csv(row, by, out)?,
+            CopyKind::Binary => false,
+        };
         out.put_u8(b'\n');
-        Ok(())
+        Ok(changed)
     }
 
     /// A row of tab-separated values: a delimiter within one is escaped.
-    fn text(&self, row: &[u8], masked: &Masked, out: &mut BytesMut) -> Result<(), CodecError> {
-        let mut rest = Some(row);
+    fn text(&self, row: &[u8], by: &mut By<'_>, out: &mut BytesMut) -> Result<bool, CodecError> {
+        let (mut rest, mut changed) = (Some(row), false);
         for (index, cell) in self.columns.iter().enumerate() {
             let here = rest.ok_or(INVALID)?;
             let end = end_of_text(here, self.format.delimiter);
@@ -153,29 +183,34 @@ impl Copying {
             if index > 0 {
                 out.put_u8(self.format.delimiter);
             }
-            if matches!(cell.hidden, Hidden::No) || *field == *self.format.null {
+            if !cell.is_looked_at(by) || *field == *self.format.null {
                 out.put_slice(field);
                 continue;
             }
             let value = unescaped(field).ok_or(INVALID)?;
-            let mut hidden = BytesMut::new();
-            match cell.mask(&value, masked, &mut hidden)? {
-                true => out.put_slice(&self.format.null),
-                false => escaped(&hidden, self.format.delimiter, out),
+            let mut hidden = std::mem::take(&mut by.scratch[1]);
+            hidden.clear();
+            let put = cell.mask(&value, by, &mut hidden)?;
+            match put {
+                Put::Same => out.put_slice(field),
+                Put::Null => out.put_slice(&self.format.null),
+                Put::Written => escaped(&hidden, self.format.delimiter, out),
             }
+            changed |= put != Put::Same;
+            by.scratch[1] = hidden;
         }
         // A row of no columns is an empty line.
         match rest {
-            None => Ok(()),
-            Some([]) if self.columns.is_empty() => Ok(()),
+            None => Ok(changed),
+            Some([]) if self.columns.is_empty() => Ok(changed),
             Some(_) => Err(INVALID),
         }
     }
 
     /// A row of comma-separated values: a delimiter within one is in quotes.
-    fn csv(&self, row: &[u8], masked: &Masked, out: &mut BytesMut) -> Result<(), CodecError> {
+    fn csv(&self, row: &[u8], by: &mut By<'_>, out: &mut BytesMut) -> Result<bool, CodecError> {
         let format = &self.format;
-        let mut rest = Some(row);
+        let (mut rest, mut changed) = (Some(row), false);
         for (index, cell) in self.columns.iter().enumerate() {
             let here = rest.ok_or(INVALID)?;
             let (end, value) = csv_field(here, format).ok_or(INVALID)?;
@@ -189,27 +224,24 @@ impl Copying {
                 out.put_u8(format.delimiter);
             }
             // A quoted value is never NULL.
-            if matches!(cell.hidden, Hidden::No) || *field == *format.null {
+            if !cell.is_looked_at(by) || *field == *format.null {
                 out.put_slice(field);
                 continue;
             }
-            let mut hidden = BytesMut::new();
-            if cell.mask(&value, masked, &mut hidden)? {
-                out.put_slice(&format.null);
-                continue;
+            let mut hidden = std::mem::take(&mut by.scratch[1]);
+            hidden.clear();
+            let put = cell.mask(&value, by, &mut hidden)?;
+            match put {
+                Put::Same => out.put_slice(field),
+                Put::Null => out.put_slice(&format.null),
+                Put::Written => quoted(&hidden, format, out),
             }
-            out.put_u8(format.quote);
-            for byte in hidden {
-                if byte == format.quote || byte == format.escape {
-                    out.put_u8(format.escape);
-                }
-                out.put_u8(byte);
-            }
-            out.put_u8(format.quote);
+            changed |= put != Put::Same;
+            by.scratch[1] = hidden;
         }
         match rest {
-            None => Ok(()),
-            Some([]) if self.columns.is_empty() => Ok(()),
+            None => Ok(changed),
+            Some([]) if self.columns.is_empty() => Ok(changed),
             Some(_) => Err(INVALID),
         }
     }
@@ -218,9 +250,10 @@ impl Copying {
         &self,
         data: &[u8],
         is_first: bool,
-        masked: &Masked,
+        by: &mut By<'_>,
         out: &mut BytesMut,
-    ) -> Result<(), CodecError> {
+    ) -> Result<bool, CodecError> {
+        let mut changed = false;
         let mut cursor = Cursor::new(data);
         if is_first {
             let signature = cursor.bytes(SIGNATURE.len()).ok_or(INVALID)?;
@@ -249,139 +282,18 @@ impl Copying {
                     continue;
                 }
                 let length = usize::try_from(length).map_err(|_| INVALID)?;
-                put_masked(cell, cursor.bytes(length).ok_or(INVALID)?, masked, out)?;
+                changed |= put_masked(cell, cursor.bytes(length).ok_or(INVALID)?, by, out)?;
             }
         }
-        Ok(())
-    }
-}
-
-/// Where a value of the text format ends.
-fn end_of_text(row: &[u8], delimiter: u8) -> usize {
-    let mut at = 0;
-    while let Some(byte) = row.get(at) {
-        match *byte {
-            byte if byte == delimiter => break,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    at.min(row.len())
-}
-
-/// A value of the text format as it is.
-fn unescaped(field: &[u8]) -> Option<Vec<u8>> {
-    let mut value = Vec::with_capacity(field.len());
-    let mut bytes = field.iter();
-    while let Some(byte) = bytes.next() {
-        value.push(match byte {
-            b'\\' => match bytes.next()? {
-                b'b' => 8,
-                b'f' => 12,
-                b'n' => b'\n',
-                b'r' => b'\r',
-                b't' => b'\t',
-                b'v' => 11,
-                other => *other,
-            },
-            byte => *byte,
-        });
-    }
-    Some(value)
-}
-
-fn escaped(value: &[u8], delimiter: u8, out: &mut BytesMut) {
-    for byte in value {
-        let letter = match byte {
-            8 => b'b',
-            12 => b'f',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            11 => b'v',
-            b'\\' => b'\\',
-            byte if *byte == delimiter => *byte,
-            byte => {
-                out.put_u8(*byte);
-                continue;
-            }
-        };
-        out.put_slice(&[b'\\', letter]);
-    }
-}
-
-/// Where a value of a CSV row ends, and the value.
-fn csv_field(row: &[u8], format: &CopyFormat) -> Option<(usize, Vec<u8>)> {
-    if row.first() != Some(&format.quote) {
-        let end = row.iter().position(|byte| *byte == format.delimiter);
-        let end = end.unwrap_or(row.len());
-        return Some((end, row.get(..end)?.to_vec()));
-    }
-    let (mut value, mut at) = (Vec::new(), 1);
-    loop {
-        let byte = *row.get(at)?;
-        let next = row.get(at + 1).copied();
-        let escapes = next.is_some_and(|next| next == format.quote || next == format.escape);
-        if byte == format.escape && escapes && (byte != format.quote || next == Some(format.quote))
-        {
-            value.push(next?);
-            at += 2;
-        } else if byte == format.quote {
-            return Some((at + 1, value));
-        } else {
-            value.push(byte);
-            at += 1;
-        }
+        Ok(changed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::tests::{cell, masked};
+    use super::super::fields::tests::csv;
+    use super::super::rows::tests::{cell, with};
     use super::*;
-
-    fn csv() -> CopyFormat {
-        CopyFormat {
-            kind: CopyKind::Csv,
-            delimiter: b',',
-            null: Box::default(),
-            quote: b'"',
-            escape: b'"',
-            header: false,
-            types: Box::default(),
-        }
-    }
-
-    #[test]
-    fn text_values_come_back() {
-        for value in [&b"a\tb\\c\n"[..], b"", b"\x08\x0c\x0b\r", b"plain"] {
-            let mut out = BytesMut::new();
-            escaped(value, b'\t', &mut out);
-            assert_eq!(end_of_text(&out, b'\t'), out.len());
-            assert_eq!(unescaped(&out).as_deref(), Some(value));
-        }
-        assert_eq!(end_of_text(b"a\\\tb\tc", b'\t'), 4);
-        assert_eq!(unescaped(b"a\\"), None);
-    }
-
-    #[test]
-    fn csv_values_are_read_as_the_server_writes_them() {
-        let read = |row: &[u8], format: &CopyFormat| csv_field(row, format);
-        assert_eq!(read(b"a,b", &csv()), Some((1, b"a".to_vec())));
-        assert_eq!(read(b",b", &csv()), Some((0, Vec::new())));
-        assert_eq!(
-            read(b"\"a,\"\"b\n\",c", &csv()),
-            Some((8, b"a,\"b\n".to_vec()))
-        );
-        assert_eq!(read(b"\"\"", &csv()), Some((2, Vec::new())));
-        assert_eq!(read(b"\"a", &csv()), None);
-        let other = CopyFormat {
-            quote: b'\'',
-            escape: b'\\',
-            ..csv()
-        };
-        assert_eq!(read(b"'a\\'b\\\\',c", &other), Some((8, b"a'b\\".to_vec())));
-    }
 
     #[track_caller]
     fn check(format: CopyFormat, row: &[u8], expected: Option<&[u8]>) {
@@ -395,8 +307,8 @@ mod tests {
             begins: true,
         };
         let mut out = BytesMut::new();
-        let done = copying.row(row, &masked(), &mut out);
-        assert_eq!(done.ok().map(|()| &out[..]), expected);
+        let done = with(|by| copying.row(row, by, &mut out));
+        assert_eq!(done.ok().map(|_| &out[..]), expected);
     }
 
     fn text() -> CopyFormat {

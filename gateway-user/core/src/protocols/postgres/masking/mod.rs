@@ -1,12 +1,16 @@
 //! What is masked of what the server sends.
 //!
 //! Before a message is judged, its text is traced (`crate::sql::postgres::lineage`): which masks it touches
-//! are facts for policy, and what it returns is kept with it until its rows come. `rows` masks these, `copied`
-//! what `COPY … TO STDOUT` writes, `withheld` errors and notices. INVARIANT: while masks apply, a row passes
+//! are facts for policy, and what it returns is kept with it until its rows come. `rows` masks these by their `cell`s, `copied`, with `fields`,
+//! what `COPY … TO STDOUT` writes, `withheld` errors and notices; `screened` is about what is looked for in
+//! values wherever they come from, which needs no trace. INVARIANT: while masks apply, a row passes
 //! only if its columns are known, and each that is not clean was masked.
 
+mod cell;
 mod copied;
+mod fields;
 mod rows;
+mod screened;
 mod withheld;
 
 use std::sync::Arc;
@@ -24,6 +28,7 @@ use crate::sql::postgres::Session;
 use crate::sql::postgres::lineage::{Columns, Masked, Masks, Named, Outputs, Statement, Trace};
 
 pub(super) use rows::Results;
+pub(super) use screened::{Copies, Looking};
 pub(super) use withheld::notification;
 
 use super::attributes as slot;
@@ -78,10 +83,6 @@ pub(super) enum Tracing {
 }
 
 impl Traced {
-    fn masked(&self) -> &Arc<Masked> {
-        &self.masked
-    }
-
     fn statement(&self, index: usize) -> Option<&Statement> {
         match self.statements.get(index)? {
             Known::Of(trace, index) => trace.statements.get(*index),
@@ -403,7 +404,7 @@ impl PostgresCodec {
 
     /// What is known of the data that comes now; none where nothing is masked of it.
     fn expected(&mut self) -> Result<Option<&mut Results>, CodecError> {
-        let masks = !matches!(self.masking, Masking::Off);
+        let masks = !matches!(self.masking, Masking::Off) || self.looking.screen.is_some();
         match self.pipeline.head().and_then(Pending::tally) {
             Some(tally) => Ok(tally.results.as_deref_mut()),
             None if masks => Err(CodecError::Server("sent data that nobody asked for")),

@@ -1,18 +1,21 @@
-//! Rows of results: which of their columns are masked, and the rows with these masked.
+//! Rows of results: which of their columns are masked, and the rows with these masked, and with what is found
+//! in any.
 
 use std::sync::Arc;
 
 use bytes::{BufMut as _, BytesMut};
 
 use super::super::codec::PostgresCodec;
-use super::super::value::{self, Done, Format, How};
+use super::super::value::Format;
 use super::super::wire::{self, Head};
+use super::cell::{By, Cell, Hidden, Put};
 use super::copied::Copying;
+use super::screened::Copies;
 use super::{Masked, Traced};
 use crate::cursor::Cursor;
-use crate::mask::Mask;
+use crate::mask::screen::Screen;
 use crate::protocols::{CodecError, GATHER_LIMIT, Step};
-use crate::sql::postgres::lineage::{Output, Outputs, Statement};
+use crate::sql::postgres::lineage::{CopyFormat, Outputs, Statement};
 
 /// So many bytes of masked rows are made at a time.
 const BATCH: usize = 64 << 10;
@@ -20,7 +23,12 @@ const BATCH: usize = 64 << 10;
 /// What is known of the results of a message that runs.
 #[derive(Debug)]
 pub(in super::super) struct Results {
-    pub(super) traced: Traced,
+    /// Where its columns come from; none where no columns are masked.
+    pub(super) traced: Option<Traced>,
+    /// What is looked for in all of them.
+    pub(super) screen: Option<Arc<Screen>>,
+    /// How its statements copy out, where something is looked for.
+    copies: Copies,
     /// Which of its statements returns something now.
     at: usize,
     /// The columns of the rows that come now, once they are described.
@@ -29,110 +37,62 @@ pub(in super::super) struct Results {
     pub(super) copying: Option<Copying>,
 }
 
-/// One column of what comes.
-#[derive(Debug)]
-pub(super) struct Cell {
-    pub(super) hidden: Hidden,
-    pub(super) ty: u32,
-    pub(super) format: Format,
-}
-
-/// How a column is masked.
-#[derive(Debug)]
-pub(super) enum Hidden {
-    /// It is not.
-    No,
-    /// By this mask.
-    By(Arc<Mask>),
-    /// Fully.
-    Whole,
-}
-
-impl Hidden {
-    /// How a column is masked whose origin is known, or is not.
-    pub(super) fn of(outputs: Option<&Outputs>, index: usize) -> Self {
-        match outputs {
-            Some(Outputs::Clean) => Self::No,
-            Some(Outputs::Columns(columns)) => match columns.get(index) {
-                Some(Output::Clean) => Self::No,
-                Some(Output::Copy(mask)) => Self::By(Arc::clone(mask)),
-                Some(Output::Full) | None => Self::Whole,
-            },
-            Some(Outputs::Unknown) | None => Self::Whole,
-        }
-    }
-
-    /// With what the server says of the column: that it is one of a table is true, whatever was read
-    /// in the statement.
-    fn with_origin(self, masked: &Masked, relation: u32, column: i16) -> Self {
-        match (masked.origin(relation, column), self) {
-            (Some(Some(mask)), _) => Self::By(mask),
-            (Some(None), Self::Whole) => Self::No,
-            (_, hidden) => hidden,
-        }
-    }
-}
-
-impl Cell {
-    /// Appends the value masked; says whether it is NULL now.
-    pub(super) fn mask(
-        &self,
-        value: &[u8],
-        masked: &Masked,
-        out: &mut BytesMut,
-    ) -> Result<bool, CodecError> {
-        let how = match &self.hidden {
-            Hidden::No => {
-                out.put_slice(value);
-                return Ok(false);
-            }
-            Hidden::By(mask) => How::Mask(mask),
-            Hidden::Whole => How::Full,
-        };
-        let start = out.len();
-        match value::mask(
-            value,
-            self.ty,
-            self.format,
-            how,
-            masked.catalog(),
-            masked.key(),
-            out,
-        ) {
-            Done::Written => Ok(false),
-            Done::Null => {
-                out.truncate(start);
-                Ok(true)
-            }
-            Done::Refused => Err(CodecError::Unsupported(
-                "a value cannot be masked in the way that its mask demands: leave its column out",
-            )),
-        }
-    }
-}
-
 impl Results {
-    pub(in super::super) fn new(traced: Traced) -> Self {
-        Self {
-            traced,
-            at: 0,
-            columns: None,
-            copying: None,
-        }
+    /// Of what does this; none where nothing is to be done with what it returns.
+    pub(in super::super) fn new(
+        traced: Option<Traced>,
+        screen: Option<Arc<Screen>>,
+        copies: Copies,
+    ) -> Option<Box<Self>> {
+        let any = traced.is_some() || screen.is_some();
+        any.then(|| {
+            Box::new(Self {
+                traced,
+                screen,
+                copies,
+                at: 0,
+                columns: None,
+                copying: None,
+            })
+        })
     }
 
-    pub(in super::super) fn traced(&self) -> &Traced {
-        &self.traced
+    pub(in super::super) fn traced(&self) -> Option<&Traced> {
+        self.traced.as_ref()
+    }
+
+    /// What its columns are masked by, where some are.
+    pub(super) fn masked(&self) -> Option<Arc<Masked>> {
+        self.traced.as_ref().map(|it| Arc::clone(&it.masked))
     }
 
     /// The statement that returns something now; none if nothing is known of it.
     pub(super) fn statement(&self) -> Option<&Statement> {
-        self.traced.statement(self.at)
+        self.traced.as_ref()?.statement(self.at)
+    }
+
+    /// What is known of where its columns come from; none if nothing is. Where none is masked they are all
+    /// clean.
+    pub(super) fn outputs(&self) -> Option<&Outputs> {
+        match &self.traced {
+            None => Some(&Outputs::Clean),
+            Some(traced) => traced
+                .statement(self.at)
+                .map(|statement| &statement.outputs),
+        }
+    }
+
+    /// How the statement copies out that does so now.
+    pub(super) fn copy(&self) -> Option<&CopyFormat> {
+        let traced = self
+            .statement()
+            .and_then(|statement| statement.copy.as_ref());
+        traced.or_else(|| self.copies.get(self.at)?.as_ref())
     }
 
     /// What the server says may tell values.
     pub(super) fn touches(&self) -> bool {
-        self.statement().is_none_or(|statement| statement.touches)
+        self.traced.is_some() && self.statement().is_none_or(|statement| statement.touches)
     }
 
     /// The statement has come to its end.
@@ -144,8 +104,8 @@ impl Results {
 
     /// Reads `RowDescription`.
     fn describe(&mut self, mut body: Cursor<'_>) -> Option<()> {
-        let masked = Arc::clone(&self.traced.masked);
-        let outputs = self.statement().map(|statement| &statement.outputs);
+        let masked = self.masked();
+        let outputs = self.outputs();
         let count = body.u16()?;
         let counted = match outputs {
             Some(Outputs::Columns(columns)) if columns.len() != usize::from(count) => None,
@@ -162,8 +122,12 @@ impl Results {
                 _ => Format::Binary,
             };
             let column = i16::try_from(column).unwrap_or(0);
+            let hidden = Hidden::of(counted, index);
             columns.push(Cell {
-                hidden: Hidden::of(counted, index).with_origin(&masked, relation, column),
+                hidden: match &masked {
+                    Some(masked) => hidden.with_origin(masked, relation, column),
+                    None => hidden,
+                },
                 ty,
                 format,
             });
@@ -172,17 +136,17 @@ impl Results {
         Some(())
     }
 
-    /// The columns of a row, if any of them is masked.
+    /// The columns of a row, if any of them is masked or looked at.
     fn hidden(&self) -> Result<Option<&Arc<[Cell]>>, CodecError> {
         match &self.columns {
             Some(columns) => {
                 let any = columns
                     .iter()
                     .any(|cell| !matches!(cell.hidden, Hidden::No));
-                Ok(any.then_some(columns))
+                Ok((any || self.screen.is_some()).then_some(columns))
             }
-            None => match self.statement().map(|statement| &statement.outputs) {
-                Some(Outputs::Clean) => Ok(None),
+            None => match self.outputs() {
+                Some(Outputs::Clean) if self.screen.is_none() => Ok(None),
                 _ => Err(CodecError::Server("sent a row that it had not described")),
             },
         }
@@ -217,33 +181,66 @@ impl PostgresCodec {
         let Some(columns) = results.hidden()?.map(Arc::clone) else {
             return Ok(None);
         };
-        let masked = Arc::clone(&results.traced.masked);
+        let (masked, screen) = (results.masked(), results.screen.clone());
         if head.len > GATHER_LIMIT {
             return Err(TOO_LONG);
         }
         if input.len() < head.len {
             return Ok(Some(None));
         }
-        let (mut taken, mut out) = (0, BytesMut::with_capacity(input.len().min(BATCH) + 256));
+        let mut out = std::mem::take(&mut self.looking.rows);
+        out.clear();
+        // What waited for answers is counted already.
+        let counted = self.looking.until.is_some();
+        let until = self.looking.until.unwrap_or(usize::MAX);
+        let (mut taken, mut changed) = (0, false);
         let mut next = Some(head);
         while let Some(head) = next {
             let Some(row) = input.get(taken..taken + head.len) else {
                 break;
             };
-            if self.is_beyond(head, 1) {
-                match taken {
-                    0 => return Ok(Some(Some(Step::Discard(head.len)))),
-                    _ => break,
+            if !counted && self.is_beyond(head, 1) {
+                if taken > 0 {
+                    break;
                 }
+                self.looking.rows = out;
+                return Ok(Some(Some(Step::Discard(head.len))));
             }
-            mask_row(row, &columns, &masked, &mut out)?;
-            self.data(head);
+            let mut by = By {
+                masked: masked.as_deref(),
+                ..Self::by(&mut self.looking, screen.as_deref())
+            };
+            changed |= mask_row(row, &columns, &mut by, &mut out)?;
             taken += head.len;
             let rest = input.get(taken..).unwrap_or_default();
-            next = wire::server_head(rest)?
-                .filter(|head| head.tag == b'D' && head.len <= GATHER_LIMIT && out.len() < BATCH);
+            next = wire::server_head(rest)?.filter(|head| {
+                let more = taken < until && out.len() < BATCH;
+                head.tag == b'D' && head.len <= GATHER_LIMIT && more
+            });
         }
-        Ok(Some(Some(Step::Replace(taken, out.freeze()))))
+        if self.looking.must_ask() {
+            // What comes meanwhile is not part of the question.
+            (self.looking.until, self.looking.rows) = (Some(taken), out);
+            return Ok(Some(None));
+        }
+        self.looking.until = None;
+        self.looking.memory.forget();
+        self.note_found();
+        self.count_rows(input.get(..taken).unwrap_or_default())?;
+        if changed {
+            return Ok(Some(Some(Step::Replace(taken, out.freeze()))));
+        }
+        self.looking.rows = out;
+        Ok(Some(Some(Step::Pass(taken))))
+    }
+
+    /// Counts whole rows that are passed on.
+    fn count_rows(&mut self, mut rows: &[u8]) -> Result<(), CodecError> {
+        while let Some(head) = wire::server_head(rows)? {
+            self.data(head);
+            rows = rows.get(head.len..).unwrap_or_default();
+        }
+        Ok(())
     }
 }
 
@@ -252,14 +249,16 @@ pub(super) const TOO_LONG: CodecError = CodecError::Unsupported(
 );
 const INVALID: CodecError = CodecError::Server("sent an invalid row");
 
-/// Appends a `DataRow` with its columns masked. What is not masked is copied in runs.
+/// Appends a `DataRow` with its columns masked; says whether any of them is another now. What is not masked
+/// is copied in runs.
 fn mask_row(
     row: &[u8],
     columns: &[Cell],
-    masked: &Masked,
+    by: &mut By<'_>,
     out: &mut BytesMut,
-) -> Result<(), CodecError> {
+) -> Result<bool, CodecError> {
     let start = out.len();
+    let mut changed = false;
     let mut cursor = Cursor::new(row);
     let head = cursor.bytes(wire::HEAD).ok_or(INVALID)?;
     let count = cursor.u16().ok_or(INVALID)?;
@@ -279,35 +278,39 @@ fn mask_row(
         }
         let length = usize::try_from(length).map_err(|_| INVALID)?;
         let value = cursor.bytes(length).ok_or(INVALID)?;
-        if matches!(cell.hidden, Hidden::No) {
+        if !cell.is_looked_at(by) {
             continue;
         }
         let unmasked = run.len() - before.rest().len();
         out.put_slice(run.get(..unmasked).unwrap_or_default());
         run = cursor.rest();
-        put_masked(cell, value, masked, out)?;
+        changed |= put_masked(cell, value, by, out)?;
     }
     if !cursor.rest().is_empty() {
         return Err(INVALID);
     }
     out.put_slice(run);
     put_length(out, start + 1, start + 1);
-    Ok(())
+    Ok(changed)
 }
 
-/// Appends a value as a column of a row has it: its length, then its bytes.
+/// Appends a value as a column of a row has it: its length, then its bytes; says whether it is another now.
 pub(super) fn put_masked(
     cell: &Cell,
     value: &[u8],
-    masked: &Masked,
+    by: &mut By<'_>,
     out: &mut BytesMut,
-) -> Result<(), CodecError> {
+) -> Result<bool, CodecError> {
     let at = out.len();
     out.put_u32(u32::MAX);
-    if !cell.mask(value, masked, out)? {
+    let put = cell.mask(value, by, out)?;
+    if put == Put::Same {
+        out.put_slice(value);
+    }
+    if put != Put::Null {
         put_length(out, at, at + 4);
     }
-    Ok(())
+    Ok(put != Put::Same)
 }
 
 /// Writes at `at` how many bytes there are from `from` on.
@@ -322,6 +325,7 @@ pub(super) fn put_length(out: &mut BytesMut, at: usize, from: usize) {
 pub(super) mod tests {
     use super::*;
     use crate::mask::MaskSet;
+    use crate::mask::screen::Memory;
     use crate::secret::Secret;
     use crate::sql::postgres::lineage::catalog::Catalog;
     use crate::sql::postgres::lineage::edition::Edition;
@@ -329,9 +333,22 @@ pub(super) mod tests {
     /// The number of the type `text`.
     const TEXT: u32 = 25;
 
-    pub(in super::super) fn masked() -> Masked {
+    fn masked() -> Masked {
         let (catalog, masks) = (Arc::new(Catalog::default()), Arc::new(MaskSet::default()));
         Masked::new(catalog, masks, Secret::new([7; 32]), Edition::default())
+    }
+
+    /// Runs with what columns are masked by.
+    pub(in super::super) fn with<T>(run: impl FnOnce(&mut By<'_>) -> T) -> T {
+        let masked = masked();
+        let (mut memory, mut scratch) = (Memory::default(), Default::default());
+        run(&mut By {
+            masked: Some(&masked),
+            screen: None,
+            key: None,
+            memory: &mut memory,
+            scratch: &mut scratch,
+        })
     }
 
     pub(in super::super) fn cell(hidden: Hidden, format: Format) -> Cell {
@@ -370,7 +387,8 @@ pub(super) mod tests {
             })
             .collect();
         let mut out = BytesMut::from(&b"before"[..]);
-        mask_row(&row(values), &columns, &masked(), &mut out).unwrap();
+        let changed = with(|by| mask_row(&row(values), &columns, by, &mut out)).unwrap();
+        assert_eq!(changed, values != expected);
         assert_eq!(out.strip_prefix(b"before"), Some(&row(expected)[..]));
     }
 
@@ -405,7 +423,7 @@ pub(super) mod tests {
         ];
         let refused = |row: &[u8]| {
             let mut out = BytesMut::new();
-            mask_row(row, &columns, &masked(), &mut out).is_err()
+            with(|by| mask_row(row, &columns, by, &mut out)).is_err()
         };
         assert!(!refused(&row(&[Some(b"a"), Some(b"b")])));
         assert!(refused(&row(&[Some(b"a")])));

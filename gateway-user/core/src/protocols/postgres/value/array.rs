@@ -5,14 +5,14 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Masking, Not, take_i32, take_u32, utf8};
+use super::{Not, Parts, take_i32, take_u32, utf8};
 
 /// `MAXDIM`
 const MAX_DIMENSIONS: usize = 6;
 
 /// Masks `[0:1]={1,"b c",NULL}`.
 pub(super) fn text(
-    masking: Masking<'_>,
+    parts: &mut impl Parts,
     value: &[u8],
     element: u32,
     depth: usize,
@@ -52,7 +52,7 @@ pub(super) fn text(
             let (found, after) = next_element(rest)?;
             rest = after;
             let masked = match found {
-                Some(found) => masking.text_part(found.as_bytes(), element, depth)?,
+                Some(found) => parts.text_part(found.as_bytes(), element, depth)?,
                 None => None,
             };
             match masked {
@@ -129,7 +129,7 @@ fn is_space(c: char) -> bool {
 /// Masks dimensions, whether there are NULLs, the type, then length and first index of each dimension, and
 /// the elements, each with its length.
 pub(super) fn binary(
-    masking: Masking<'_>,
+    parts: &mut impl Parts,
     mut value: &[u8],
     element: u32,
     depth: usize,
@@ -153,7 +153,7 @@ pub(super) fn binary(
     let mut has_null = false;
     let mut elements = BytesMut::new();
     for _ in 0..count {
-        has_null |= masking.binary_part(rest, element, depth, &mut elements)?;
+        has_null |= parts.binary_part(rest, element, depth, &mut elements)?;
     }
     if !rest.is_empty() {
         return Err(Not::Malformed);

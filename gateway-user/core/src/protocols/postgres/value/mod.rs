@@ -2,7 +2,7 @@
 //!
 //! `class` says what a type is, `scalar` what each kind of mask makes of it, with `full` for what nothing
 //! is left of, `number` and `date` for how those are read and written; `array` and `record` go through
-//! what values are made of. What is masked is a value of the same type in the same format again.
+//! what values are made of, and `screened` looks for something in them. What is masked is a value of the same type in the same format again.
 //! A value that is not as its type is written becomes NULL: nothing passes by being odd.
 
 mod array;
@@ -12,6 +12,7 @@ mod full;
 mod number;
 mod record;
 mod scalar;
+pub mod screened;
 
 use bytes::{BufMut as _, BytesMut};
 
@@ -104,6 +105,21 @@ enum Not {
     Unfit,
 }
 
+/// What becomes of the parts of a value.
+trait Parts {
+    /// One in text format; nothing is NULL.
+    fn text_part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not>;
+
+    /// One in binary format, with its length before it, taken off `rest`; says whether NULL was written.
+    fn binary_part(
+        &mut self,
+        rest: &mut &[u8],
+        ty: u32,
+        depth: usize,
+        out: &mut BytesMut,
+    ) -> Result<bool, Not>;
+}
+
 /// What all parts of one value are masked by.
 #[derive(Clone, Copy, Debug)]
 struct Masking<'a> {
@@ -117,7 +133,7 @@ struct Masking<'a> {
 }
 
 impl Masking<'_> {
-    fn value(self, value: &[u8], ty: u32, depth: usize, out: &mut BytesMut) -> Result<(), Not> {
+    fn value(mut self, value: &[u8], ty: u32, depth: usize, out: &mut BytesMut) -> Result<(), Not> {
         let depth = depth.checked_sub(1).ok_or(Not::Unfit)?;
         match class::of(ty, self.catalog).ok_or(Not::Unfit)? {
             Class::Scalar(scalar) => scalar::mask(self, scalar, value, out),
@@ -125,19 +141,23 @@ impl Masking<'_> {
                 // Only then is the delimiter known.
                 class::of(element, self.catalog).ok_or(Not::Unfit)?;
                 match self.format {
-                    Format::Text => array::text(self, value, element, depth, out),
-                    Format::Binary => array::binary(self, value, element, depth, out),
+                    Format::Text => array::text(&mut self, value, element, depth, out),
+                    Format::Binary => array::binary(&mut self, value, element, depth, out),
                 }
             }
-            Class::Composite(columns) => match self.format {
-                Format::Text => record::text(self, value, columns, depth, out),
-                Format::Binary => record::binary(self, value, columns, depth, out),
-            },
+            Class::Composite(columns) => {
+                let types = record::Types::Columns(columns);
+                match self.format {
+                    Format::Text => record::text(&mut self, value, types, depth, out),
+                    Format::Binary => record::binary(&mut self, value, types, depth, out),
+                }
+            }
         }
     }
+}
 
-    /// A part of a value, masked in text format; nothing is NULL.
-    fn text_part(self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
+impl Parts for Masking<'_> {
+    fn text_part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
         let mut part = BytesMut::new();
         match self.value(value, ty, depth, &mut part) {
             Ok(()) => Ok(Some(part)),
@@ -146,10 +166,8 @@ impl Masking<'_> {
         }
     }
 
-    /// A part of a value in binary format, with its length before it, taken off `rest`; says whether NULL
-    /// was written.
     fn binary_part(
-        self,
+        &mut self,
         rest: &mut &[u8],
         ty: u32,
         depth: usize,

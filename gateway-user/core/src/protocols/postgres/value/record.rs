@@ -4,20 +4,42 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Masking, Not, take_i32, take_u32, utf8};
+use super::{Not, Parts, take_i32, take_u32, utf8};
 use crate::sql::postgres::lineage::catalog::Column;
+
+/// What the fields of a row are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Types<'a> {
+    /// Of these columns.
+    Columns(&'a [Column]),
+    /// As many as there are, of types that are not known where the row does not say them.
+    Any,
+}
+
+impl Types<'_> {
+    /// The type of a field, if there is one at this place; `goes_on` says whether the row has more.
+    fn at(self, at: usize, goes_on: bool) -> Option<u32> {
+        match self {
+            Self::Columns(columns) => columns.get(at).map(|column| column.ty),
+            Self::Any => goes_on.then_some(0),
+        }
+    }
+}
 
 /// Masks `(1,"b c",)`.
 pub(super) fn text(
-    masking: Masking<'_>,
+    parts: &mut impl Parts,
     value: &[u8],
-    columns: &[Column],
+    types: Types<'_>,
     depth: usize,
     out: &mut BytesMut,
 ) -> Result<(), Not> {
     let mut rest = utf8(value)?.strip_prefix('(').ok_or(Not::Malformed)?;
     out.put_u8(b'(');
-    for (at, column) in columns.iter().enumerate() {
+    for at in 0.. {
+        let Some(ty) = types.at(at, !rest.starts_with(')') || at == 0) else {
+            break;
+        };
         if at > 0 {
             rest = rest.strip_prefix(',').ok_or(Not::Malformed)?;
             out.put_u8(b',');
@@ -25,7 +47,7 @@ pub(super) fn text(
         let (found, after) = next_field(rest)?;
         rest = after;
         if let Some(found) = found
-            && let Some(masked) = masking.text_part(found.as_bytes(), column.ty, depth)?
+            && let Some(masked) = parts.text_part(found.as_bytes(), ty, depth)?
         {
             quote(&masked, out);
         }
@@ -90,24 +112,26 @@ fn is_space(c: char) -> bool {
 
 /// Masks the number of fields, and each with its type and length.
 pub(super) fn binary(
-    masking: Masking<'_>,
+    parts: &mut impl Parts,
     mut value: &[u8],
-    columns: &[Column],
+    types: Types<'_>,
     depth: usize,
     out: &mut BytesMut,
 ) -> Result<(), Not> {
     let rest = &mut value;
     let count = take_i32(rest)?;
-    if usize::try_from(count) != Ok(columns.len()) {
+    let fields = usize::try_from(count).map_err(|_| Not::Malformed)?;
+    if matches!(types, Types::Columns(columns) if columns.len() != fields) {
         return Err(Not::Malformed);
     }
     out.put_i32(count);
-    for column in columns {
-        if take_u32(rest)? != column.ty {
+    for at in 0..fields {
+        let ty = take_u32(rest)?;
+        if matches!(types, Types::Columns(_)) && types.at(at, true) != Some(ty) {
             return Err(Not::Malformed);
         }
-        out.put_u32(column.ty);
-        masking.binary_part(rest, column.ty, depth, out)?;
+        out.put_u32(ty);
+        parts.binary_part(rest, ty, depth, out)?;
     }
     if rest.is_empty() {
         Ok(())

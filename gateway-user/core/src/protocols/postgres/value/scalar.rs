@@ -23,7 +23,7 @@ const FLOAT8_BITS: u32 = 49;
 /// Bits of the hash of a `numeric`, which fits other integers then.
 const NUMERIC_BITS: u32 = 63;
 /// `jsonb_send` writes its version before the text.
-const JSONB_VERSION: u8 = 1;
+pub(super) const JSONB_VERSION: u8 = 1;
 
 /// Appends what takes the place of a value.
 pub(super) fn mask(
@@ -343,7 +343,7 @@ fn write_uuid(uuid: u128, format: Format, out: &mut BytesMut) {
 }
 
 /// In text both ways in which `bytea_output` has it.
-fn read_bytea(value: &[u8], format: Format) -> Result<Vec<u8>, Not> {
+pub(super) fn read_bytea(value: &[u8], format: Format) -> Result<Vec<u8>, Not> {
     if format == Format::Binary {
         return Ok(value.to_vec());
     }

@@ -202,6 +202,7 @@ impl Masked {
                 [first, ..] => Some(Arc::new(Mask {
                     kind: Kind::Full,
                     json: Vec::new(),
+                    within: None,
                     ..Mask::clone(first)
                 })),
             }

@@ -30,6 +30,8 @@ use super::Session;
 use crate::ids::MaskName;
 use crate::mask::{Mask, MaskKey, MaskSet};
 
+pub use self::commands::copy::formats as copy_formats;
+
 use self::catalog::{Catalog, RelationKind};
 use self::edition::Edition;
 use self::memory::Memory;

@@ -325,14 +325,14 @@ impl<'a> Tracer<'a> {
         );
         let behind =
             (view && !(built_in && self.masked.spares_built_in())).then(|| self.behind(relation));
-        if tells && !self.masked.masks.is_empty() {
+        if tells && self.masked.masks.has_columns() {
             self.touch();
         }
         let columns = relation.columns.iter().zip(masks.iter()).enumerate();
         let list = columns.map(|(place, (column, mask))| {
             let own = Value::column(mask.clone(), column.ty);
             let value = match &behind {
-                _ if tells && !self.masked.masks.is_empty() => Value::unknown(),
+                _ if tells && self.masked.masks.has_columns() => Value::unknown(),
                 None => own,
                 Some(None) => Value::unknown(),
                 Some(Some(fields)) => {

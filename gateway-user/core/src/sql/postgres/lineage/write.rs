@@ -355,6 +355,7 @@ impl Tracer<'_> {
 /// Whether a mask hides what it hid when this is put into a column of it. What is made of a value may show
 /// more: other letters come first, other members are where none is masked.
 fn stays_hidden(mask: &Mask, value: &Value) -> bool {
-    let hides_all = matches!(mask.kind, Kind::Full | Kind::Null) && mask.json.is_empty();
+    let is_whole = mask.json.is_empty() && mask.within.is_none();
+    let hides_all = matches!(mask.kind, Kind::Full | Kind::Null) && is_whole;
     hides_all || matches!(value.output, Output::Copy(_))
 }

@@ -73,6 +73,7 @@ fn a_mask(kind: Kind) -> Mask {
         kind,
         json: Vec::new(),
         otherwise: Otherwise::Null,
+        within: None,
     }
 }
 

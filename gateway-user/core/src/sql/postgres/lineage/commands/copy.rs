@@ -1,12 +1,49 @@
 //! `COPY`: what it writes, and how.
 
+use pg_query::ParserOptions;
 use pg_query::protobuf::{self, node::Node};
 
 use super::named::{Named, is_none};
+use crate::sql::postgres::bounds::readable;
 use crate::sql::postgres::lineage::routines::{returned, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Columns, CopyFormat, CopyKind, Masks, Outputs, Statement};
+use crate::sql::postgres::stack::once;
 use crate::sql::postgres::walk::{constant, string};
+use crate::sql::postgres::{ESCAPING, Encoding, Session, Strings};
+
+/// How each statement of a text copies out to the client, if it does: none where that cannot be told. What
+/// is in the tables, and which there are, makes no difference.
+pub fn formats(text: &[u8], session: &Session) -> Box<[Option<CopyFormat>]> {
+    let mentions = |text: &[u8]| {
+        let mut words = text.windows(4);
+        words.any(|word| word.eq_ignore_ascii_case(b"copy"))
+    };
+    // Rows are taken apart as bytes of UTF-8.
+    let certain = session.encoding == Encoding::Utf8 && mentions(text);
+    let Some(text) = readable(text, session).filter(|_| certain) else {
+        return Box::default();
+    };
+    let options = match session.strings {
+        Strings::Standard => ParserOptions::DEFAULT,
+        Strings::Escaping => ESCAPING,
+        // Only a backslash makes a difference.
+        Strings::Uncertain if text.contains('\\') => return Box::default(),
+        Strings::Uncertain => ParserOptions::DEFAULT,
+    };
+    let read = once(text, || {
+        let parsed = pg_query::parse(text, options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING);
+        let statements = parsed.ok()?.protobuf.stmts;
+        let format = |raw: &protobuf::RawStmt| match raw.stmt.as_ref()?.node.as_ref()? {
+            Node::CopyStmt(copy) if !copy.is_from => format(&copy.options)
+                .filter(|options| options.is_readable)
+                .map(|options| options.format),
+            _ => None,
+        };
+        Some(statements.iter().map(format).collect())
+    });
+    read.unwrap_or_default()
+}
 
 /// What a `COPY` does.
 pub(super) fn copy(copy: &protobuf::CopyStmt, node: &protobuf::Node, tracer: &Tracer) -> Statement {

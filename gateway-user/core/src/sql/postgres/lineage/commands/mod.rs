@@ -7,7 +7,7 @@
 //! its masks are `copied`, and so are those of everything that is not listed here.
 
 mod code;
-mod copy;
+pub(super) mod copy;
 mod named;
 #[cfg(test)]
 mod tests;

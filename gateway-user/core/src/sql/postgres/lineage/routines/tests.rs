@@ -236,6 +236,7 @@ pub(in super::super) fn database() -> Masked {
         kind: Kind::Full,
         json: Vec::new(),
         otherwise: Otherwise::Null,
+        within: None,
     };
     let catalog = Catalog::new(relations, types, functions, operators.into());
     let masks = MaskSet::new(vec![Arc::new(mask)]);

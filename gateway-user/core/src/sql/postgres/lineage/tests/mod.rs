@@ -30,6 +30,7 @@ fn mask(name: &str, columns: &[&str]) -> Arc<Mask> {
         kind: Kind::Hash,
         json: vec![],
         otherwise: Otherwise::Null,
+        within: None,
     })
 }
 
