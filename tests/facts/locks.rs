@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use gateway_tests::postgres::Postgres;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Relations that a process holds locks on and that are not:
 /// - indexes and out-of-line storage, which belong to their tables;
@@ -86,6 +86,25 @@ impl Server {
             .batch_execute("ROLLBACK; DEALLOCATE ALL; RESET ALL; UNLISTEN *")
             .await?;
         Ok(locked)
+    }
+
+    /// How many statements the server takes `sql` for, with `standard_conforming_strings` set so; or why it
+    /// does not run it.
+    pub(crate) async fn runs(&self, sql: &str, strings: &str) -> Result<Result<u64, String>> {
+        let set =
+            format!("SET standard_conforming_strings = {strings}; SET escape_string_warning = off");
+        self.runs.batch_execute(&set).await?;
+        let ran = self.runs.simple_query(sql).await;
+        let ended = |message: &&SimpleQueryMessage| {
+            matches!(message, SimpleQueryMessage::CommandComplete(_))
+        };
+        let count = ran
+            .map(|messages| {
+                u64::try_from(messages.iter().filter(ended).count()).unwrap_or(u64::MAX)
+            })
+            .map_err(|error| error.to_string());
+        self.runs.batch_execute("DEALLOCATE ALL; RESET ALL").await?;
+        Ok(count)
     }
 
     async fn locked(&self) -> Result<Vec<Locked>> {

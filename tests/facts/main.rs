@@ -5,6 +5,7 @@
 //! a second connection: every relation that was locked must be among the facts. What is known not
 //! to be seen is told in `docs/policy.md` and left out in `locks`.
 
+mod cuts;
 mod locks;
 
 use std::collections::BTreeSet;
@@ -13,13 +14,13 @@ use anyhow::{Result, bail};
 use gateway_core::facts::{Fact, FactSet, Name, Schema};
 use gateway_core::protocols::postgres::attributes as slot;
 use gateway_core::protocols::postgres::script::Script;
-use gateway_core::sql::postgres::Session;
+use gateway_core::sql::postgres::{Session, Strings};
 use gateway_tests::postgres::{Options, Postgres};
 
 use locks::{Locked, Server};
 
 const SCHEMA: &str = include_str!("../corpus/postgres/schema.sql");
-const CORPUS: [(&str, &str); 3] = [
+const CORPUS: [(&str, &str); 4] = [
     (
         "queries.sql",
         include_str!("../corpus/postgres/queries.sql"),
@@ -29,6 +30,7 @@ const CORPUS: [(&str, &str); 3] = [
         "commands.sql",
         include_str!("../corpus/postgres/commands.sql"),
     ),
+    ("bodies.sql", include_str!("../corpus/postgres/bodies.sql")),
 ];
 
 #[test]
@@ -62,6 +64,47 @@ fn facts_hold_what_the_server_locks() -> Result<()> {
     }
     if !judged.missed.is_empty() {
         bail!("not among the facts:\n{}", judged.missed.join("\n"));
+    }
+    Ok(())
+}
+
+#[test]
+fn texts_are_cut_where_the_server_cuts_them() -> Result<()> {
+    let postgres = Postgres::start(&Options {
+        log_statements: false,
+        ..Options::default()
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut wrong = Vec::new();
+    let (mut same, mut refused, mut only_server) = (0, 0, Vec::new());
+    runtime.block_on(async {
+        let server = Server::connect(&postgres, SCHEMA).await?;
+        for (setting, strings) in [("on", Strings::Standard), ("off", Strings::Escaping)] {
+            for text in cuts::TEXTS {
+                let place = format!("{setting}: {text:?}");
+                match (server.runs(text, setting).await?, cuts::seen(text, strings)) {
+                    (Ok(ran), Some(seen)) if ran == seen => same += 1,
+                    // What the server does not run hurts nobody, however it is read.
+                    (Err(_), _) => refused += 1,
+                    (Ok(_), None) => only_server.push(place),
+                    (ran, seen) => wrong.push(format!("{place}: {ran:?}, but {seen:?}")),
+                }
+            }
+        }
+        anyhow::Ok(())
+    })?;
+    eprintln!(
+        "{same} texts cut alike, {refused} that the server does not run, {} that only it reads",
+        only_server.len()
+    );
+    if !wrong.is_empty() || !only_server.is_empty() {
+        bail!(
+            "cut otherwise:\n{}\n{}",
+            wrong.join("\n"),
+            only_server.join("\n")
+        );
     }
     Ok(())
 }

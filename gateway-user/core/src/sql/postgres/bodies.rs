@@ -177,6 +177,9 @@ impl Walker {
 
     /// Reads `text` as statements that are run by the current unit, or kept by it. `what` runs them.
     pub(super) fn embedded(&mut self, text: &str, what: &str) {
+        if self.overflows() {
+            return;
+        }
         let statements = match self.nested < MAX_NESTED {
             true => parsed(text).unwrap_or_default(),
             false => Vec::new(),

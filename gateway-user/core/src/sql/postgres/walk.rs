@@ -229,6 +229,11 @@ impl Walker {
         self.folded = folded;
     }
 
+    /// Whether the text is not read after all.
+    pub(super) fn overflows(&self) -> bool {
+        self.overflowed
+    }
+
     /// Whether nothing of what is met is run.
     pub(super) fn is_folded(&self) -> bool {
         self.folded
