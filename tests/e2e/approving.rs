@@ -61,6 +61,9 @@ fn what_nobody_decides_is_refused_in_time() {
     for expected in [waits, "ERROR:  gateway: nobody decided in time", "after"] {
         assert!(shown.contains(expected), "{shown}");
     }
+    let numbers = gateway.ask(["metrics"]).unwrap();
+    let ended = "gateway_ended_requests_total{resource=\"shop\",how=\"timed_out\"} 1";
+    assert!(numbers.contains(ended), "{numbers}");
     // By the confined daemon, in a folder of its own, and for nobody else.
     let user = User::from_name(DAEMON_USER).unwrap().unwrap();
     for (name, mode) in [
@@ -80,6 +83,12 @@ fn what_waits_has_not_reached_the_server() {
     let statement = "DELETE FROM orders WHERE id = -21";
     let child = start(&gateway, statement);
     assert!(!server().log().contains(statement));
+    let told = gateway.ask(["status"]).unwrap();
+    let waits = "1 request on shop by rule deletes-wait, the oldest for";
+    assert!(told.contains(waits), "{told}");
+    let numbers = gateway.ask(["metrics"]).unwrap();
+    let waits = "gateway_waiting_requests{resource=\"shop\",rule=\"deletes-wait\"} 1";
+    assert!(numbers.contains(waits), "{numbers}");
     // Others go on.
     assert!(agent(&gateway, &sql("SELECT 'meanwhile'")).contains("meanwhile"));
     let session = wait_event(&gateway, "ask_held")["session"].clone();

@@ -7,7 +7,8 @@ use gateway_tests::gateway::Gateway;
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::programs::said;
 use gateway_tests::wait;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::deciding::{json, start, text, waiting};
@@ -114,6 +115,44 @@ fn what_was_used_is_known_after_a_restart() {
         .unwrap();
     agent(&gateway, &sql("SELECT 'with more room'"));
     agent_fails(&gateway, &sql("SELECT 'with no more room'"));
+}
+
+fn statements(gateway: &Gateway) -> u64 {
+    used(gateway)[0]["statements"].as_u64().unwrap_or(0)
+}
+
+/// The file with what was used, as it is now.
+fn on_disk(gateway: &Gateway) -> String {
+    let file = gateway.path("state/daemon/budgets.json");
+    std::fs::read_to_string(file).unwrap_or_default()
+}
+
+#[test]
+fn what_was_written_down_outlasts_a_kill() {
+    let mut gateway = gateway(&with("window = \"1h\"\nstatements = 100"));
+    let mut least = 0;
+    for round in 1..=3 {
+        let file = on_disk(&gateway);
+        agent(&gateway, &sql("SELECT 'before the kill'"));
+        wait::until("it is written down", || {
+            Ok((on_disk(&gateway) != file).then_some(()))
+        })
+        .unwrap();
+        least += 1;
+        // What is used at the very moment of the kill may be forgotten, and nothing else.
+        agent(&gateway, &sql("SELECT 'at the kill'"));
+        let all = statements(&gateway);
+        let daemon = Pid::from_raw(gateway.id().try_into().unwrap());
+        kill(daemon, Signal::SIGKILL).unwrap();
+        gateway.wait_end().unwrap();
+        gateway.restart().unwrap();
+        let known = statements(&gateway);
+        assert!(
+            least <= known && known <= all,
+            "round {round}: {least} was on disk, {all} was used, and {known} is known"
+        );
+        least = known;
+    }
 }
 
 #[test]

@@ -80,6 +80,24 @@ fn cancel_works_for_the_sessions_own_workload_only() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A request to cancel does not say who asks.
+#[test]
+fn a_policy_that_pins_the_user_lets_its_sessions_be_cancelled() {
+    let policy = shop("upstream = { tls = \"disable\" }").rule(
+        "pinned",
+        "allow",
+        "match = { user = \"app_trust\" }",
+    );
+    let gateway = gateway(&policy);
+    let (mut child, mut output, key) = busy(&gateway, "SELECT pg_sleep(66)");
+    let ran = direct(&gateway.run("agent", &cancel_py("cancel", &key)));
+    assert!(ran.status.success(), "{}", said(&ran));
+    let mut outcome = String::new();
+    output.read_line(&mut outcome).unwrap();
+    assert_eq!(outcome.trim(), "57014");
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn key_of_a_session_that_ended_is_no_key() {
     let gateway = gateway(&shop("upstream = { tls = \"disable\" }").allow_all());
