@@ -30,6 +30,7 @@ mod observe;
 mod recording;
 mod relay;
 mod tls;
+mod web;
 
 use std::process::ExitCode;
 

@@ -14,8 +14,9 @@ use toml::Spanned;
 use super::check::Findings;
 use super::file;
 use super::secrets::is_world_readable;
-use crate::notify::target::{Kind, Target, Url};
+use crate::notify::target::{Kind, Target};
 use crate::tls::web;
+use crate::web::url::Url;
 
 /// What a key has at least, in bytes: half of what HMAC-SHA256 makes.
 const KEY_MIN: usize = 16;
@@ -72,7 +73,7 @@ impl Findings<'_> {
         name: &Spanned<String>,
     ) -> Option<Arc<ClientConfig>> {
         if known.is_none() {
-            match web::client_config() {
+            match web::client_config(None) {
                 Ok(config) => *known = Some(config),
                 Err(error) => self.error(name.span(), error.to_string(), None),
             }

@@ -15,11 +15,14 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use tokio::time::Instant;
 
-use super::http::{self, Answer, PostError};
 use super::mailbox::{Letter, Mailbox};
 use super::message;
 use super::target::{Kind, Target};
 use super::{Lost, Witness, lost};
+use crate::web::{self, Answer, Ask, WebError};
+
+/// So much is read of an answer, in bytes.
+const ANSWER: usize = 4096;
 
 /// When it is tried again, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -108,9 +111,15 @@ impl Courier {
     async fn attempt(&self, letter: &Letter) -> Outcome {
         let body = message::body(self.target.kind, &self.target.name, &letter.notice);
         let Some(headers) = self.headers(letter, &body) else {
-            return Outcome::Never(PostError::Unfit.to_string());
+            return Outcome::Never(WebError::Unfit.to_string());
         };
-        let posted = http::post(&self.target, headers, body);
+        let ask = Ask {
+            url: &self.target.url,
+            tls: self.target.tls.as_ref(),
+            headers,
+            most: ANSWER,
+        };
+        let posted = web::post(ask, body);
         match tokio::time::timeout(self.pace.attempt, posted).await {
             Ok(Ok(answer)) => judge(self.target.kind, &answer, Timestamp::now()),
             Ok(Err(error)) => Outcome::Later(error.to_string(), Duration::ZERO),

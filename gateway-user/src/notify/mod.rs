@@ -2,11 +2,10 @@
 //!
 //! [`Notifier`] takes a [`Notice`] and is done with it at once: each target has a `mailbox` of bounded
 //! size, which a `courier` empties, trying again where it failed. `message` is what is said, in the
-//! words of each kind of target, `http` how one request is made, `target` where to. Nothing of
+//! words of each kind of target, `target` where to. Nothing of
 //! this ever decides a request, and no answer is looked at for more than whether it arrived.
 
 mod courier;
-mod http;
 mod mailbox;
 mod message;
 pub mod notice;

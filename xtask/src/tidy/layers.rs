@@ -38,8 +38,9 @@ const CORE: Table = &[
     (5, &["conformance"]),
 ];
 
-/// Organs, flow and wiring are in `gateway-user`.
+/// What organs share, organs, flow and wiring are in `gateway-user`.
 const USER: Table = &[
+    (4, &["web"]),
     (
         5,
         &[

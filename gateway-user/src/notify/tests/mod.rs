@@ -339,7 +339,13 @@ async fn plain_text_stays_on_this_host() {
         tls: None,
         key: None,
     };
-    let posted = super::http::post(&target, Vec::new(), bytes::Bytes::new()).await;
+    let ask = crate::web::Ask {
+        url: &target.url,
+        tls: target.tls.as_ref(),
+        headers: Vec::new(),
+        most: 4096,
+    };
+    let posted = crate::web::post(ask, bytes::Bytes::new()).await;
     assert_eq!(
         posted.unwrap_err().to_string(),
         "plain http, and the name does not stand for this host"
