@@ -15,7 +15,7 @@ use crate::ids::{
     ActionDigest, AskId, GrantId, MaskName, PolicyDigest, RequestId, ResourceName, RuleName,
     SessionId,
 };
-use crate::subject::Subject;
+use crate::subject::{Claim, Identity, Subject};
 
 /// People of whom some must agree: an `[[approvers]]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,7 +228,7 @@ impl HeldAction {
         }
     }
 
-    /// SHA-256, in hexadecimal, over who (workload and user id), on what, by which policy, and all of
+    /// SHA-256, in hexadecimal, over who (workload, user id and what is known by a token), on what, by which policy, and all of
     /// what is asked for. Not of it: when, by which process, and in which session. Each part goes in
     /// behind its name and both behind their lengths (8 bytes, big endian), so that nothing can pass
     /// for something else.
@@ -237,6 +237,9 @@ impl HeldAction {
         seal.part("version", b"1");
         seal.part("workload", self.subject.workload.as_str().as_bytes());
         seal.part("uid", &self.subject.process.uid.to_be_bytes());
+        if let Some(identity) = &self.subject.identity {
+            seal.identity(identity);
+        }
         seal.part("resource", self.resource.as_str().as_bytes());
         seal.part("protocol", self.protocol.as_bytes());
         seal.part("request", self.request.as_bytes());
@@ -289,6 +292,30 @@ impl Seal {
         }
     }
 
+    fn identity(&mut self, identity: &Identity) {
+        self.part("issuer", identity.issuer.as_str().as_bytes());
+        self.part("identity", identity.subject.as_bytes());
+        self.part(
+            "account",
+            identity.account.as_deref().unwrap_or("").as_bytes(),
+        );
+        for (name, claim) in &identity.claims {
+            self.part("claim", name.as_bytes());
+            match claim {
+                Claim::Text(text) => self.part("text", text.as_bytes()),
+                Claim::Texts(texts) => self.texts(texts),
+            }
+        }
+    }
+
+    fn texts(&mut self, texts: &[String]) {
+        let count = u64::try_from(texts.len()).unwrap_or(u64::MAX);
+        self.part("texts", &count.to_be_bytes());
+        for text in texts {
+            self.part("text", text.as_bytes());
+        }
+    }
+
     fn facts(&mut self, name: &str, facts: &BTreeMap<String, Value>) {
         let count = u64::try_from(facts.len()).unwrap_or(u64::MAX);
         self.part(name, &count.to_be_bytes());
@@ -298,13 +325,7 @@ impl Seal {
                 Value::Flag(flag) => self.part("flag", &[u8::from(*flag)]),
                 Value::Number(number) => self.part("number", &number.to_be_bytes()),
                 Value::Text(text) => self.part("text", text.as_bytes()),
-                Value::Texts(texts) => {
-                    let count = u64::try_from(texts.len()).unwrap_or(u64::MAX);
-                    self.part("texts", &count.to_be_bytes());
-                    for text in texts {
-                        self.part("text", text.as_bytes());
-                    }
-                }
+                Value::Texts(texts) => self.texts(texts),
                 Value::Unknown(()) => self.part("unknown", b""),
             }
         }

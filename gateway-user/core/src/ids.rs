@@ -43,6 +43,10 @@ name! {
     GroupName
 }
 name! {
+    /// An `[[issuer]]` of the configuration: whose tokens are believed.
+    IssuerName
+}
+name! {
     /// A `[[resource]]` of the configuration: what is acted on.
     ResourceName
 }

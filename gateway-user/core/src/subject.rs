@@ -1,11 +1,12 @@
 //! `Subject`: who acts, as the kernel saw it when the connection was made. Made by identity, read
 //! by policy and written into the recording.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{GroupName, WorkloadName};
+use crate::ids::{GroupName, IssuerName, WorkloadName};
 
 /// The process that called `connect(2)`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,4 +38,32 @@ pub struct Subject {
     pub cgroup: String,
     /// The process.
     pub process: Process,
+    /// Who the workload is by a token that was verified; none where there is none that is good now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Arc<Identity>>,
+}
+
+/// Who a workload is by a token: what of it policy may look at, never the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Who says so.
+    pub issuer: IssuerName,
+    /// Whom the issuer means: `sub`. Of no token it is empty; where it is, it is not known.
+    pub subject: String,
+    /// The account of the host that the issuer says it is the same human as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The claims that the configuration takes from the issuer's tokens, by their names there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Claim>,
+}
+
+/// The value of a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Claim {
+    /// A text.
+    Text(String),
+    /// Several texts.
+    Texts(Vec<String>),
 }

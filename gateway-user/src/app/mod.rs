@@ -16,6 +16,7 @@ mod stopping;
 mod supervisor;
 mod telling;
 mod times;
+mod tokens;
 
 use std::io;
 use std::os::unix::net::UnixListener;

@@ -11,7 +11,8 @@ use super::telling::tell_task;
 use crate::approvals::Approvals;
 use crate::config::Config;
 use crate::notify::{Lost, Notifier, Pace, Witness};
-use crate::observe::enforcement::{EnforcementLog, Untold, What};
+use crate::observe::enforcement::untold::Untold;
+use crate::observe::enforcement::{EnforcementLog, What};
 
 /// How long what is left may take to arrive when the daemon stops.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);

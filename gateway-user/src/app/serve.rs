@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use super::accepting::{self, accept_task};
 use super::notices::deliver_task;
 use super::stopping::{Turns, until};
-use super::{AppError, Parts, supervisor, times};
+use super::{AppError, Parts, supervisor, times, tokens};
 use crate::admission::Admission;
 use crate::budgets::{self, Budgets};
 use crate::control::frozen;
@@ -49,6 +49,8 @@ const SWEEP: Duration = Duration::from_secs(2);
 const LEASES: Duration = Duration::from_secs(1);
 /// How often it is looked whether what is attached still is.
 const CHECK: Duration = Duration::from_secs(5);
+/// How long the start waits for the issuers of tokens.
+const RECOGNITION: Duration = Duration::from_secs(3);
 /// How often the kernel programs are told that this runtime runs: eight beats to the age at which
 /// they refuse agents, so that a busy machine gives no false alarm.
 const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -66,6 +68,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         Ok::<_, OperationError>(())
     })
     .await?;
+    recognise(&operations).await;
     note(
         &parts,
         What::DaemonStarted {
@@ -99,11 +102,7 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
     tasks.spawn(budgets_task(Arc::clone(&parts.budgets), stopped.clone()));
     tasks.spawn(leases_task(Arc::clone(&operations), stopped.clone()));
     tasks.spawn(sights::tell(Arc::clone(&operations)));
-    tasks.spawn(times::keep_task(
-        Arc::clone(&parts.in_force),
-        Arc::clone(&operations),
-        stopped.clone(),
-    ));
+    keep_deciding(&parts, &operations, &mut tasks, &stopped);
     // It outlives the sessions, whose ends it tells of.
     let (all_told, telling) = watch::channel(false);
     let subscribed = parts.in_force.subscribe();
@@ -159,6 +158,35 @@ pub(super) async fn serve(parts: Parts) -> Result<(), AppError> {
         );
     }
     Ok(())
+}
+
+/// Who was known to the daemon before this one is known again before agents are served, but by issuers that
+/// do not answer: what they know is found out later, and opens nothing until then.
+async fn recognise(operations: &Arc<Operations>) {
+    let recognised = tokio::time::timeout(RECOGNITION, operations.recognise_all()).await;
+    if recognised.is_err() {
+        tracing::warn!("not all tokens could be verified at the start");
+    }
+}
+
+/// What is open is decided again when the time of a rule begins or ends, and when a token does.
+fn keep_deciding(
+    parts: &Parts,
+    operations: &Arc<Operations>,
+    tasks: &mut JoinSet<()>,
+    stopped: &watch::Receiver<bool>,
+) {
+    tasks.spawn(times::keep_task(
+        Arc::clone(&parts.in_force),
+        Arc::clone(operations),
+        stopped.clone(),
+    ));
+    tasks.spawn(tokens::keep_task(
+        Arc::clone(&parts.in_force),
+        Arc::clone(operations),
+        parts.attachments.changes(),
+        stopped.clone(),
+    ));
 }
 
 /// Answers agents: their look-ups, their connections, and connects that are held before that.
@@ -233,6 +261,7 @@ fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer
             placeholders: parts.placeholders.clone(),
             budgets: Arc::clone(parts.budgets.book()),
             previewer: Arc::default(),
+            identities: parts.attachments.identities().clone(),
             catalogs: Arc::new(Catalogs::new(catalog::key_file(&frozen::folder(
                 &parts.in_force.now().daemon.state,
             )))),

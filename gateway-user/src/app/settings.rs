@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gateway_core::ids::{ResourceName, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::protocols::placeholder::Asking;
+use gateway_core::subject::Identity;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -17,7 +18,9 @@ use crate::config::Config;
 use crate::config::datagrams::Passage;
 use crate::control::api::{Configuration, Reloaded};
 use crate::control::follow::Selection;
+use crate::control::identities::KnownBy;
 use crate::control::operations::Settings;
+use crate::identity::issuer::Issuer;
 
 /// The configuration that holds now.
 #[derive(Debug)]
@@ -79,8 +82,22 @@ impl Settings for InForce {
         login.map_or(Asking::None, |login| login.asking)
     }
 
-    fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage> {
-        self.now().datagrams(workload, Timestamp::now())
+    fn datagrams(&self, workload: &WorkloadName, identity: Option<&Identity>) -> Vec<Passage> {
+        self.now().datagrams(workload, identity, Timestamp::now())
+    }
+
+    fn known_by(&self, workload: &WorkloadName) -> Option<KnownBy> {
+        let config = self.now();
+        let workload = config.workload(workload)?;
+        Some(KnownBy {
+            issuer: workload.issuer.clone(),
+            token: workload.identity_token.clone(),
+            presence: workload.identity,
+        })
+    }
+
+    fn issuers(&self) -> Vec<Arc<Issuer>> {
+        self.now().issuers.clone()
     }
 
     fn engine(&self) -> Arc<Engine> {

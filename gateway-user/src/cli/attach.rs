@@ -9,7 +9,8 @@ use gateway_core::ids::WorkloadName;
 
 use super::failure::Failure;
 use super::place::Places;
-use super::wording::counted;
+use super::printable::line;
+use super::wording::{counted, known_as};
 use crate::control::api::{AttachRequest, Attached, Detached};
 use crate::control::client::{Client, ClientError};
 use crate::control::runs::is_run;
@@ -36,6 +37,10 @@ pub struct AttachArgs {
     /// The workload that acts in the cgroup: a name from the configuration.
     #[arg(long = "as", value_name = "WORKLOAD")]
     workload: String,
+    /// A file with the token that the workload is known by; the daemon reads it, now and as it is
+    /// replaced.
+    #[arg(long, value_name = "FILE")]
+    identity_token: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
 }
@@ -82,13 +87,22 @@ pub async fn attach(client: &Client, args: AttachArgs) -> anyhow::Result<ExitCod
     let request = AttachRequest {
         workload: workload.clone(),
         cgroup: cgroup.path.clone(),
+        identity_token: args.identity_token.as_deref().map(absolute).transpose()?,
     };
     let attached = client.attach(&request).await?;
     println!("attached {} as {workload}", cgroup.path.display());
+    if let Some(known) = &attached.identity {
+        println!("known as {}", line(&known_as(&known.identity)));
+    }
     for sentence in earlier(&attached.closing) {
         println!("note: {sentence}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The daemon has another working directory.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
 /// What became of the sockets that were there before the hooks.

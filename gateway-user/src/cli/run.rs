@@ -22,8 +22,9 @@ use nix::unistd::{Pid, geteuid, getpgid, getpgrp, tcgetpgrp};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::attach::absolute;
 use super::failure::Failure;
-use crate::control::api::Run;
+use crate::control::api::{Run, RunRequest};
 use crate::control::client::{Client, ClientError};
 use crate::control::placeholders::{IssueRequest, Issued, LONGEST};
 use crate::launch::deputies;
@@ -57,6 +58,9 @@ pub struct RunArgs {
     /// The workload to act as: a name from the configuration.
     #[arg(long = "as", value_name = "WORKLOAD")]
     workload: String,
+    /// A file with the token that the workload is known by; the daemon reads it, now and as it is replaced
+    #[arg(long, value_name = "FILE")]
+    identity_token: Option<PathBuf>,
     /// Run the command as this user, with the user's groups [default: who called sudo]
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -83,7 +87,10 @@ pub struct RunArgs {
 pub async fn run(client: &Client, args: RunArgs) -> anyhow::Result<ExitCode> {
     let user = user(&args)?;
     let run = client
-        .start_run(WorkloadName::new(args.workload.as_str()))
+        .start_run(&RunRequest {
+            workload: WorkloadName::new(args.workload.as_str()),
+            identity_token: args.identity_token.as_deref().map(absolute).transpose()?,
+        })
         .await?;
     let ended = match given(client, &run, &args).await {
         Ok(given) => {

@@ -16,7 +16,9 @@ use gateway_core::policy::limit;
 use toml::Spanned;
 
 use super::report::{Report, place};
-use super::{Config, ConfigError, Daemon, Dns, Log, Recording, Resource, Workload, file, shape};
+use super::{
+    Config, ConfigError, Daemon, Dns, Log, Presence, Recording, Resource, Workload, file, shape,
+};
 
 const DEFAULT_PORT: u16 = 15001;
 const DEFAULT_STATE: &str = "/var/lib/gateway";
@@ -85,7 +87,8 @@ impl Findings<'_> {
             file: self.path(file.log.file, PathBuf::from(DEFAULT_LOG)),
         };
         let dns = self.dns(file.dns);
-        let workloads = self.workloads(file.workload);
+        let issuers = self.issuers(file.issuer);
+        let workloads = self.workloads(file.workload, issuers.as_deref());
         let credentials = self.credentials(file.credential);
         let resources = self.resources(file.resource, credentials.as_deref());
         let notify = self.notify(path, file.notify);
@@ -97,11 +100,13 @@ impl Findings<'_> {
             );
         }
         let (workloads, resources, notify) = (workloads?, resources?, notify?);
+        let issuers = issuers?;
         let approvers = self.approvers(file.approvers, &notify)?;
         let digest = digest_of(self.source);
         let any_server = self.any_server_of_names(&resources);
         let inventory = Inventory {
             approvers,
+            issuers: issuers.iter().map(|it| it.told()).collect(),
             ..inventory(&workloads, &resources, any_server.as_ref(), &dns)
         };
         let (budgets, findings) = budget::compile(&inventory, &file.budget);
@@ -137,6 +142,7 @@ impl Findings<'_> {
             log,
             dns,
             workloads,
+            issuers,
             resources,
             any_server,
             credentials: credentials?,
@@ -262,6 +268,12 @@ fn inventory(
             .collect(),
         workloads: workloads.iter().map(|each| each.name.clone()).collect(),
         groups,
+        issuers: Vec::new(),
+        strict: workloads
+            .iter()
+            .filter(|each| each.identity == Presence::Required)
+            .map(|each| each.name.clone())
+            .collect(),
         approvers: Vec::new(),
         detectors: Vec::new(),
     }

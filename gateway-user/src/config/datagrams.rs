@@ -8,6 +8,7 @@ use gateway_core::policy::actor::Actor;
 use gateway_core::policy::decision::Verdict;
 use gateway_core::protocols::opaque;
 use gateway_core::refusal::Refusal;
+use gateway_core::subject::Identity;
 
 use jiff::Timestamp;
 
@@ -37,7 +38,12 @@ pub fn facts_of(to: &Prefix) -> Facts {
 
 impl Config {
     /// The datagrams that the workload of this name may send now; none for one that is not there.
-    pub fn datagrams(&self, workload: &WorkloadName, now: Timestamp) -> Vec<Passage> {
+    pub fn datagrams(
+        &self,
+        workload: &WorkloadName,
+        identity: Option<&Identity>,
+        now: Timestamp,
+    ) -> Vec<Passage> {
         let Some(workload) = self.workload(workload) else {
             return Vec::new();
         };
@@ -46,7 +52,10 @@ impl Config {
         let prefixes = datagrams.flat_map(|it| it.addresses.iter().map(move |to| (&it.name, *to)));
         let decided = prefixes.filter_map(|(resource, to)| {
             let facts = facts_of(&to);
-            let actor = Actor::new(&workload.name, &workload.groups);
+            let actor = Actor {
+                identity,
+                ..Actor::new(&workload.name, &workload.groups)
+            };
             let decision = self.engine.decide_for(&actor, resource, &facts, now);
             match decision.verdict {
                 Verdict::Allow(_) => Some(Passage {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use gateway_core::policy::budget::BudgetSpec;
 use gateway_core::policy::limit::LimitSpec;
-use gateway_core::policy::model::{MaskSpec, Mode, RuleSpec};
+use gateway_core::policy::model::{MaskSpec, Mode, RuleSpec, Tree};
 use gateway_core::protocols;
 use gateway_core::protocols::placeholder::Asking;
 use serde::Deserialize;
@@ -29,6 +29,8 @@ pub(super) struct File {
     pub(super) dns: Dns,
     #[serde(default)]
     pub(super) workload: Vec<Workload>,
+    #[serde(default)]
+    pub(super) issuer: Vec<Issuer>,
     #[serde(default)]
     pub(super) resource: Vec<Resource>,
     #[serde(default)]
@@ -101,6 +103,24 @@ pub(super) struct Workload {
     #[serde(default)]
     pub(super) cgroups: Vec<Spanned<String>>,
     pub(super) max_sessions: Option<Spanned<usize>>,
+    pub(super) issuer: Option<Spanned<String>>,
+    pub(super) identity_token: Option<Spanned<PathBuf>>,
+    pub(super) require_identity: Option<Spanned<bool>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Issuer {
+    pub(super) name: Spanned<String>,
+    pub(super) url: Spanned<String>,
+    pub(super) audience: Spanned<Vec<Spanned<String>>>,
+    pub(super) ca_file: Option<Spanned<PathBuf>>,
+    pub(super) jwks_file: Option<Spanned<PathBuf>>,
+    pub(super) algorithms: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(super) leeway: Option<Spanned<String>>,
+    pub(super) keep_keys: Option<Spanned<String>>,
+    pub(super) claims: Option<Spanned<Tree>>,
+    pub(super) account: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
 //! `file` is its shape, `shape` reads it by serde, `check`, `workloads`, `resources` and `notify` turn that into [`Config`],
-//! `address` is what resources cover, `approvers` who decides on what waits, `credentials` as whom the gateway logs in, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
+//! `address` is what resources cover, `approvers` who decides on what waits, `credentials` as whom the gateway logs in, `issuers` whose tokens are believed, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`, but for what only `rules` knows. What is done with the result is in `app`.
 
 pub mod address;
@@ -12,6 +12,7 @@ pub mod datagrams;
 pub mod dns;
 mod file;
 pub mod hosts;
+mod issuers;
 mod masks;
 pub mod nearest;
 pub mod notify;
@@ -31,7 +32,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gateway_core::descriptor::{Protocol, Shape};
-use gateway_core::ids::{GroupName, PolicyDigest, ResourceName, RuleName, WorkloadName};
+use gateway_core::ids::{
+    GroupName, IssuerName, PolicyDigest, ResourceName, RuleName, WorkloadName,
+};
 use gateway_core::mask::MaskKey;
 use gateway_core::policy::engine::Engine;
 use gateway_core::policy::model::Mode;
@@ -47,6 +50,7 @@ use self::notify::Notify;
 use self::preview::Preview;
 use self::report::Report;
 use self::selector::Selector;
+use crate::identity::issuer::Issuer;
 use crate::tls::upstream::Upstream;
 
 /// Why there is no configuration.
@@ -81,6 +85,8 @@ pub struct Config {
     pub dns: Dns,
     /// Who acts.
     pub workloads: Vec<Workload>,
+    /// Whose tokens are believed.
+    pub issuers: Vec<Arc<Issuer>>,
     /// What is acted on. Names are unique, addresses do not overlap.
     pub resources: Vec<Resource>,
     /// Every server of names, where no resource is one.
@@ -150,6 +156,21 @@ pub struct Workload {
     pub selectors: Arc<[Selector]>,
     /// How many sessions it may have open at a time.
     pub max_sessions: usize,
+    /// Whose tokens count for it; none means any issuer's.
+    pub issuer: Option<IssuerName>,
+    /// Where its token is, unless another file is named when it is attached or run.
+    pub identity_token: Option<PathBuf>,
+    /// Whether it has to be known by a token.
+    pub identity: Presence,
+}
+
+/// Whether something has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It may be left out.
+    Optional,
+    /// Nothing passes without it.
+    Required,
 }
 
 /// What is acted on: servers at some addresses that speak one protocol.

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use gateway_core::ids::{GroupName, WorkloadName};
+use gateway_core::ids::{GroupName, IssuerName, WorkloadName};
 use toml::Spanned;
+
+use crate::identity::issuer::Issuer;
 
 use super::check::{Findings, value};
 use super::report::place;
 use super::selector::{Selector, SelectorError};
-use super::{Workload, file};
+use super::{Presence, Workload, file};
 
 /// Sessions of one workload at a time, unless it says otherwise. Each costs the daemon two sockets,
 /// a recording and up to some megabytes; the usual hard limit of open files has room for many
@@ -24,7 +26,11 @@ struct Written {
 }
 
 impl Findings<'_> {
-    pub(super) fn workloads(&mut self, tables: Vec<file::Workload>) -> Option<Vec<Workload>> {
+    pub(super) fn workloads(
+        &mut self,
+        tables: Vec<file::Workload>,
+        issuers: Option<&[Arc<Issuer>]>,
+    ) -> Option<Vec<Workload>> {
         let mut taken = HashMap::new();
         let mut good = true;
         let mut workloads = Vec::with_capacity(tables.len());
@@ -45,6 +51,8 @@ impl Findings<'_> {
             }
             let selectors = self.selectors(index, &table, &mut written);
             good &= selectors.is_some();
+            // Of issuers that are mistaken themselves nothing more is said.
+            good &= issuers.is_none_or(|issuers| self.known_by(&table, issuers));
             workloads.push(Workload {
                 name: WorkloadName::new(table.name.into_inner()),
                 groups: table
@@ -54,9 +62,54 @@ impl Findings<'_> {
                     .collect(),
                 selectors: selectors.unwrap_or_default(),
                 max_sessions: value(table.max_sessions.as_ref()).unwrap_or(MAX_SESSIONS),
+                issuer: table.issuer.map(|it| IssuerName::new(it.into_inner())),
+                identity_token: table.identity_token.map(Spanned::into_inner),
+                identity: match value(table.require_identity.as_ref()) {
+                    Some(true) => Presence::Required,
+                    Some(false) | None => Presence::Optional,
+                },
             });
         }
         good.then_some(workloads)
+    }
+
+    /// Checks what is said of the token that a workload is known by.
+    fn known_by(&mut self, table: &file::Workload, issuers: &[Arc<Issuer>]) -> bool {
+        let mut good = true;
+        if let Some(path) = &table.identity_token
+            && !path.get_ref().is_absolute()
+        {
+            self.relative_path(path.span());
+            good = false;
+        }
+        let is_known = |name: &Spanned<String>| {
+            let mut issuers = issuers.iter();
+            issuers.any(|it| it.name.as_str() == name.get_ref())
+        };
+        if let Some(name) = table.issuer.as_ref().filter(|name| !is_known(name)) {
+            self.unknown_issuer(name, issuers);
+            good = false;
+        }
+        let places = [
+            table.identity_token.as_ref().map(Spanned::span),
+            table
+                .require_identity
+                .as_ref()
+                .filter(|it| *it.get_ref())
+                .map(Spanned::span),
+        ];
+        if let Some(place) = places
+            .into_iter()
+            .flatten()
+            .next()
+            .filter(|_| issuers.is_empty())
+        {
+            let message = "there is no [[issuer]], so no token is believed".to_owned();
+            let help = "add an [[issuer]] with name, url and audience".to_owned();
+            self.error(place, message, Some(help));
+            good = false;
+        }
+        good
     }
 
     /// Checks the selectors of one workload, also against those of the workloads before: a cgroup

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use gateway_core::ids::{PolicyDigest, ResourceName, RuleName, WorkloadName};
+use gateway_core::subject::Identity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -127,10 +129,23 @@ pub struct Attached {
     /// What was done about its sockets that were there before the hooks.
     #[serde(default, skip_serializing_if = "Closing::is_nothing")]
     pub closing: Closing,
+    /// Who it is by its token; none where it has no good one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<KnownAs>,
     /// Whether it is covered.
     pub hooks: Hooks,
     /// How many sessions came through it and are open.
     pub connections: usize,
+}
+
+/// Who somebody is by a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownAs {
+    /// What the token says, as far as the configuration takes it.
+    #[serde(flatten)]
+    pub identity: Arc<Identity>,
+    /// Until when that may be believed.
+    pub until: Timestamp,
 }
 
 /// Body of `POST /v1/attachments`.
@@ -141,6 +156,9 @@ pub struct AttachRequest {
     pub workload: WorkloadName,
     /// The cgroup's directory, absolute or relative to the cgroup v2 mount.
     pub cgroup: PathBuf,
+    /// A file with the token that it is known by, which the daemon reads now and as it is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_token: Option<PathBuf>,
 }
 
 /// Answer to `DELETE /v1/attachments/{cgroup id}`.
@@ -166,6 +184,9 @@ pub struct Detached {
 pub struct RunRequest {
     /// Who acts.
     pub workload: WorkloadName,
+    /// A file with the token that it is known by, which the daemon reads now and as it is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_token: Option<PathBuf>,
 }
 
 /// Answer to `POST /v1/runs`: a new, attached, empty cgroup.

@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::identity::known::Identities;
 use crate::kernel::{CgroupId, Closing};
 
 /// Version of the file's layout.
@@ -88,6 +89,9 @@ pub struct Attachment {
     /// What chose it, where the configuration did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+    /// The file with its token, where one was named when it was attached; never what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_token: Option<PathBuf>,
     /// Since when.
     pub since: Timestamp,
     /// What was done about its sockets that were there before the hooks.
@@ -119,6 +123,7 @@ pub fn adopt_file(runtime: &Path) -> io::Result<()> {
 pub struct Attachments {
     file: PathBuf,
     table: RwLock<BTreeMap<CgroupId, Attachment>>,
+    identities: Identities,
     changed: watch::Sender<()>,
 }
 
@@ -139,6 +144,7 @@ impl Attachments {
         Ok(Self {
             file,
             table: RwLock::new(table),
+            identities: Identities::default(),
             changed: watch::Sender::new(()),
         })
     }
@@ -158,6 +164,11 @@ impl Attachments {
     /// All attachments, by cgroup id.
     pub fn all(&self) -> Vec<Attachment> {
         self.read().values().cloned().collect()
+    }
+
+    /// By which tokens they are known.
+    pub fn identities(&self) -> &Identities {
+        &self.identities
     }
 
     /// Tells of each change to come.
@@ -258,6 +269,7 @@ mod tests {
             workload: WorkloadName::new(workload),
             purpose: Purpose::Attach,
             selector: None,
+            identity_token: None,
             since: Timestamp::UNIX_EPOCH,
             closing: Closing::default(),
         }

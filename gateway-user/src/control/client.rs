@@ -136,9 +136,8 @@ impl Client {
     }
 
     /// Makes an attached cgroup for one command.
-    pub async fn start_run(&self, workload: WorkloadName) -> Result<Run, ClientError> {
-        self.ask(Method::POST, "/v1/runs", Some(&RunRequest { workload }))
-            .await
+    pub async fn start_run(&self, request: &RunRequest) -> Result<Run, ClientError> {
+        self.ask(Method::POST, "/v1/runs", Some(request)).await
     }
 
     /// Says that the command ended.

@@ -122,10 +122,11 @@ impl Operations {
         for attachment in self.parts().attachments.all() {
             let workload = Some(attachment.workload.clone());
             let of_workload = entry(&mut workloads, &workload);
-            add_datagrams(
-                of_workload,
-                &self.parts().settings.datagrams(&attachment.workload),
-            );
+            let identities = self.parts().attachments.identities();
+            let identity = identities.of(attachment.cgroup.0, Timestamp::now());
+            let settings = &self.parts().settings;
+            let passages = settings.datagrams(&attachment.workload, identity.as_deref());
+            add_datagrams(of_workload, &passages);
         }
         let mut host = unseen::of_host();
         host.extend(self.lost()?);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gateway_core::ids::WorkloadName;
+use jiff::Timestamp;
 
 use super::operations::{OperationError, Operations};
 use crate::config::datagrams::Passage;
@@ -40,7 +41,13 @@ impl Operations {
     ) -> Result<(), OperationError> {
         let passages = match self.parts().frozen.find(workload) {
             Some(_) => Vec::new(),
-            None => self.parts().settings.datagrams(workload),
+            None => {
+                let identities = self.parts().attachments.identities();
+                let identity = identities.of(id.0, Timestamp::now());
+                self.parts()
+                    .settings
+                    .datagrams(workload, identity.as_deref())
+            }
         };
         let before = self.allowed().table().get(&id).cloned();
         if before.as_ref() == Some(&passages) {

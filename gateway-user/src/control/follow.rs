@@ -223,9 +223,12 @@ impl Operations {
             workload: found.workload.clone(),
             purpose: Purpose::Selected,
             selector: Some(found.selector.clone()),
+            identity_token: None,
             since: Timestamp::now(),
             closing: Closing::default(),
         };
+        // Nobody else's token is its own.
+        self.parts().attachments.identities().set(cgroup.id.0, None);
         self.put_hooks(&cgroup, attachment, None)?;
         tracing::info!(path = %cgroup.path.display(), workload = %found.workload, selector = found.selector, "attached");
         if before_workload.is_some() {

@@ -163,6 +163,7 @@ impl Operations {
         }
         self.allowed().forget(id);
         self.parts().attachments.remove(id)?;
+        self.parts().attachments.identities().set(id.0, None);
         self.parts().live.end_cgroup(id);
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! `api` is the language, `client` speaks it for the command line, `server` hears it on its
 //! `routes`, `operations`,
 //! `runs` and `status` do it by way of `hooks`, `attachments` knows which cgroup is which workload,
-//! `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
+//! `identities` by which tokens they are known, `follow` attaches what the configuration chooses, `health` looks whether it still is, `datagrams`
 //! tells the kernel what it lets pass by itself, `sights` operators of what it did by
 //! itself, `coverage` is the inventory of both, with what is `unseen`; `budgets` tells what was used of them; `metrics` are its numbers; `approvals` puts
 //! requests to people and takes their word, `freezing` is the kill switch, `frozen` whom it stopped, `placeholders` are what agents show. The reference for people is `docs/control.md`. Not here: what a command prints (`cli`), the hooks (`kernel`), the sessions
@@ -21,6 +21,7 @@ mod freezing;
 pub mod frozen;
 pub mod health;
 mod hooks;
+pub mod identities;
 pub mod metrics;
 pub mod operations;
 pub mod peer;

@@ -13,6 +13,7 @@ use gateway_core::budget::book::Book;
 use gateway_core::ids::{ResourceName, SessionId, WorkloadName};
 use gateway_core::policy::engine::Engine;
 use gateway_core::protocols::placeholder::Asking;
+use gateway_core::subject::Identity;
 use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
@@ -23,6 +24,7 @@ use super::follow::{Following, Selection};
 use super::frozen::{Frozen, FrozenError};
 use super::health::Health;
 use super::hooks::detached_line;
+use super::identities::{KnownBy, Recognition};
 use super::peer::Peer;
 use super::placeholders::{PlaceholderError, Placeholders};
 use super::runs::{Given, Runs};
@@ -30,6 +32,8 @@ use super::status::describe;
 use crate::approvals::Approvals;
 use crate::config::datagrams::Passage;
 use crate::config::nearest::nearest;
+use crate::identity::issuer::Issuer;
+use crate::identity::known::Standing;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
 use crate::notify::Notifier;
@@ -94,6 +98,14 @@ pub enum OperationError {
         /// Why not.
         why: String,
     },
+    /// It is not known by a token as it has to be.
+    #[error("{why}")]
+    Unknown {
+        /// Why.
+        why: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
     /// No open session is meant.
     #[error("no open session begins or ends with `{part}`")]
     NoSession {
@@ -149,7 +161,11 @@ pub trait Settings: Send + Sync {
     /// Whether a resource asks clients for placeholders, and how.
     fn asking(&self, resource: &ResourceName) -> Asking;
     /// Which datagrams a workload may send.
-    fn datagrams(&self, workload: &WorkloadName) -> Vec<Passage>;
+    fn datagrams(&self, workload: &WorkloadName, identity: Option<&Identity>) -> Vec<Passage>;
+    /// How a workload is known; nothing for one that is not there.
+    fn known_by(&self, workload: &WorkloadName) -> Option<KnownBy>;
+    /// Whose tokens are believed.
+    fn issuers(&self) -> Vec<Arc<Issuer>>;
     /// Has all that was decided for longer decided again, by the same configuration.
     fn renew(&self);
     /// The policy in force.
@@ -199,6 +215,7 @@ pub struct Operations {
     allowed: Allowed,
     retired: Retired,
     health: Health,
+    recognition: Recognition,
     /// Held while attachments change, so that two requests do not undo each other's steps.
     change: Mutex<()>,
 }
@@ -257,6 +274,7 @@ impl OperationError {
             }
             Self::Placeholder(error) => error.help(),
             Self::Reason { .. } => Some("give one short line".to_owned()),
+            Self::Unknown { help, .. } => help.clone(),
             Self::Cgroup { .. }
             | Self::Configuration(_)
             | Self::Kernel(_)
@@ -276,6 +294,7 @@ impl Operations {
             allowed: Allowed::default(),
             retired: Retired::default(),
             health: Health::default(),
+            recognition: Recognition::default(),
             change: Mutex::new(()),
         }
     }
@@ -292,7 +311,12 @@ impl Operations {
     }
 
     /// Attaches a cgroup. Asking again for the same is no error: it puts missing hooks back.
-    pub fn attach(&self, request: &AttachRequest, by: Peer) -> Result<Attached, OperationError> {
+    pub fn attach(
+        &self,
+        request: &AttachRequest,
+        standing: Option<Standing>,
+        by: Peer,
+    ) -> Result<Attached, OperationError> {
         let _change = self.changing();
         self.known_workload(&request.workload)?;
         let cgroup = self.parts.mount.at(&request.cgroup)?;
@@ -306,22 +330,30 @@ impl Operations {
                 workload: before.workload.clone(),
             });
         }
+        // Of what is attached already, the file that was named then goes on to be read.
+        let is_told = before.is_none() || request.identity_token.is_some();
         let attachment = before.unwrap_or_else(|| Attachment {
             cgroup: cgroup.id,
             path: cgroup.path.clone(),
             workload: request.workload.clone(),
             purpose: Purpose::Attach,
             selector: None,
+            identity_token: None,
             since: Timestamp::now(),
             closing: Closing::default(),
         });
-        let attachment = self.put_hooks(&cgroup, attachment, Some(by.into()))?;
-        Ok(describe(
-            cgroup.id,
-            Some(cgroup.path),
-            Some(attachment),
-            Hooks::Ok,
-        ))
+        let attachment = Attachment {
+            identity_token: request.identity_token.clone().or(attachment.identity_token),
+            ..attachment
+        };
+        let attachment = match is_told {
+            true => self.put_hooks_known(&cgroup, attachment, standing, by)?,
+            false => self.put_hooks(&cgroup, attachment, Some(by.into()))?,
+        };
+        Ok(Attached {
+            identity: self.standing_of(cgroup.id),
+            ..describe(cgroup.id, Some(cgroup.path), Some(attachment), Hooks::Ok)
+        })
     }
 
     /// Detaches a cgroup and ends its sessions.
@@ -419,6 +451,11 @@ impl Operations {
     /// What the kernel lets pass by itself.
     pub fn allowed(&self) -> &Allowed {
         &self.allowed
+    }
+
+    /// By which tokens it is known.
+    pub(super) fn recognition(&self) -> &Recognition {
+        &self.recognition
     }
 
     /// How what is attached fares.

@@ -18,7 +18,7 @@ use super::metrics;
 use super::operations::Operations;
 use super::peer::Peer;
 use super::placeholders::IssueRequest;
-use super::server::{Body, Door, Id, answer, perform};
+use super::server::{Body, Door, Id, answer, perform, refuse};
 
 /// The description, as it is served too.
 pub const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
@@ -129,7 +129,11 @@ async fn attach(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Body(request): Body<AttachRequest>,
 ) -> Response {
-    perform(move || operations.attach(&request, peer)).await
+    let named = request.identity_token.as_deref();
+    match operations.recognise(&request.workload, named).await {
+        Ok(standing) => perform(move || operations.attach(&request, standing, peer)).await,
+        Err(error) => refuse(&error),
+    }
 }
 
 async fn detach(
@@ -145,7 +149,11 @@ async fn start_run(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Body(request): Body<RunRequest>,
 ) -> Response {
-    perform(move || operations.start_run(&request, peer)).await
+    let named = request.identity_token.as_deref();
+    match operations.recognise(&request.workload, named).await {
+        Ok(standing) => perform(move || operations.start_run(&request, standing, peer)).await,
+        Err(error) => refuse(&error),
+    }
 }
 
 async fn end_run(State(operations): Shared, Id(id): Id) -> Response {

@@ -19,6 +19,7 @@ use super::api::{Run, RunEnded, RunRequest};
 use super::attachments::{Attachment, Purpose};
 use super::operations::{OperationError, Operations};
 use super::peer::Peer;
+use crate::identity::known::Standing;
 use crate::kernel::{CgroupId, Closing};
 
 /// Below the cgroup v2 mount, what the names of the folders with runs begin with. Each daemon of the
@@ -56,7 +57,12 @@ impl Runs {
 
 impl Operations {
     /// Makes an attached cgroup for one command.
-    pub fn start_run(&self, request: &RunRequest, by: Peer) -> Result<Run, OperationError> {
+    pub fn start_run(
+        &self,
+        request: &RunRequest,
+        standing: Option<Standing>,
+        by: Peer,
+    ) -> Result<Run, OperationError> {
         let _change = self.changing();
         self.known_workload(&request.workload)?;
         let path = self.make_cgroup(&request.workload)?;
@@ -67,10 +73,12 @@ impl Operations {
             workload: request.workload.clone(),
             purpose: Purpose::Run,
             selector: None,
+            identity_token: request.identity_token.clone(),
             since: Timestamp::now(),
             closing: Closing::default(),
         };
-        if let Err(error) = self.put_hooks(&cgroup, attachment, Some(by.into())) {
+        let token = self.token_of(&attachment);
+        if let Err(error) = self.put_hooks_known(&cgroup, attachment, standing, by) {
             // Nobody is in it yet. If even this fails the sweep tries again.
             if let Err(error) = self.parts().kernel.remove_cgroup(&path) {
                 tracing::warn!(%error, path = %path.display(), "cannot remove a run's cgroup");
@@ -86,6 +94,7 @@ impl Operations {
             hidden: [
                 given.hidden.clone(),
                 vec![now.file, now.log, now.recordings],
+                token.into_iter().collect(),
             ]
             .concat(),
             shown: given.shown.clone(),

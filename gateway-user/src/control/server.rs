@@ -202,6 +202,7 @@ impl Refusal for OperationError {
             },
             OperationError::Reason { .. } => StatusCode::BAD_REQUEST,
             OperationError::NoWorkload { .. }
+            | OperationError::Unknown { .. }
             | OperationError::Configuration(_)
             | OperationError::Kernel(_) => StatusCode::UNPROCESSABLE_ENTITY,
             OperationError::Attachments(_)

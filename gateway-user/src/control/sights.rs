@@ -11,6 +11,7 @@ use std::time::Duration;
 use gateway_common::coverage::Kind;
 use gateway_common::sight::Sight;
 use gateway_core::ids::WorkloadName;
+use jiff::Timestamp;
 
 use super::operations::Operations;
 use crate::kernel::{CgroupId, Sights};
@@ -90,12 +91,14 @@ impl Operations {
 
     fn event(&self, workload: Option<WorkloadName>, key: Key, sight: &Sight, times: u64) -> What {
         let passage = match (&workload, key.kind) {
-            (Some(workload), Kind::AllowedDatagram) => self
-                .parts()
-                .settings
-                .datagrams(workload)
-                .into_iter()
-                .find(|passage| passage.to.covers(key.destination)),
+            (Some(workload), Kind::AllowedDatagram) => {
+                let identities = self.parts().attachments.identities();
+                let identity = identities.of(key.attached, Timestamp::now());
+                let settings = &self.parts().settings;
+                let passages = settings.datagrams(workload, identity.as_deref());
+                let mut passages = passages.into_iter();
+                passages.find(|passage| passage.to.covers(key.destination))
+            }
             _ => None,
         };
         let process = sight.process;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::api::{Attached, Hooks, Status, Waiting};
+use jiff::Timestamp;
+
+use super::api::{Attached, Hooks, KnownAs, Status, Waiting};
 use super::approvals::api::time;
 use super::attachments::Attachment;
 use super::operations::{OperationError, Operations};
@@ -77,6 +79,7 @@ impl Operations {
         }
         for one in &mut all {
             one.connections = open.get(&one.cgroup).copied().unwrap_or_default();
+            one.identity = self.standing_of(one.cgroup);
         }
         Ok(all)
     }
@@ -94,12 +97,23 @@ impl Operations {
             .collect()
     }
 
+    /// Who an attached cgroup is by its token, now.
+    pub(super) fn standing_of(&self, cgroup: CgroupId) -> Option<KnownAs> {
+        let identities = self.parts().attachments.identities();
+        let standing = identities.standing(cgroup.0, Timestamp::now())?;
+        Some(KnownAs {
+            identity: standing.identity,
+            until: standing.until,
+        })
+    }
+
     /// What does not work as it should, in sentences.
     fn problems(&self, attachments: &[Attached]) -> Vec<String> {
         let mut problems = self.health().problems();
         problems.extend(self.following().problems());
         problems.extend(self.parts().notifier.problems());
         problems.extend(self.parts().approvals.problem());
+        problems.extend(self.recognition().problems());
         for Attached { path, closing, .. } in attachments {
             if let (Some(path), Some(problem)) = (path, &closing.problem) {
                 problems.push(format!("{}: {problem}", path.display()));
@@ -143,6 +157,7 @@ pub(super) fn describe(
         selector: attachment.as_ref().and_then(|one| one.selector.clone()),
         since: attachment.as_ref().map(|one| one.since),
         closing: attachment.map(|one| one.closing).unwrap_or_default(),
+        identity: None,
         hooks,
         connections: 0,
     }

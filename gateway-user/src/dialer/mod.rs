@@ -311,7 +311,12 @@ impl Dialer {
                 return Ruling::LetGo;
             }
             Some((Shape::Stream, stream)) => {
-                let actor = Actor::new(name, groups);
+                let identities = self.attachments.identities();
+                let identity = identities.of(origin.attached, now);
+                let actor = Actor {
+                    identity: identity.as_deref(),
+                    ..Actor::new(name, groups)
+                };
                 let facts = opaque::to_destination(destination.0);
                 match config
                     .engine

@@ -1,10 +1,18 @@
-//! Who made a connection: the workload by its cgroup, the process by what `/proc` still tells.
+//! Who made a connection: the workload by its cgroup, the process by what `/proc` still tells, and
+//! what a token says of the workload: `file` reads it, the `verifier` believes it by the `keys` of its
+//! `issuer` or does not, and `known` remembers for how long.
 //!
 //! The record of the kernel is evidence. What is read from `/proc` afterwards adds to it only when
 //! it is about the same process: one that is gone, or whose number another has taken, is named by
 //! the kernel's record alone.
 
+pub mod file;
+pub mod issuer;
+mod keys;
+pub mod known;
 mod process;
+pub mod token;
+pub mod verifier;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +20,7 @@ use std::time::Duration;
 
 use gateway_common::origin::Origin;
 use gateway_core::ids::{GroupName, WorkloadName};
-use gateway_core::subject::{Process, Subject};
+use gateway_core::subject::{Identity, Process, Subject};
 use tokio::sync::Semaphore;
 
 pub use self::process::Parent;
@@ -31,6 +39,8 @@ pub struct Workload {
     pub name: WorkloadName,
     /// Its groups.
     pub groups: Arc<[GroupName]>,
+    /// What a token says of it.
+    pub identity: Option<Arc<Identity>>,
     /// The attached cgroup, for a process that is gone.
     pub cgroup: String,
 }
@@ -66,6 +76,7 @@ pub async fn subject(
             command_line,
             start_ticks,
         },
+        identity: workload.identity,
     }
 }
 

@@ -186,7 +186,8 @@ impl Intake {
         let connection = evidence::connection(&subject, &flow);
         let evidence = Evidence::new(journal, self.log.clone(), connection);
         let guard = self.register(origin, &PROTOCOL, &subject, &flow);
-        let session = Session::begin(subject, flow, evidence, guard, place);
+        let identities = self.around.identities.clone();
+        let session = Session::begin(subject, flow, evidence, guard, place, identities);
         session.map_err(|error| unrecorded(&error))
     }
 

@@ -243,6 +243,7 @@ impl Intake {
             Some(identity::Workload {
                 name: workload.name.clone(),
                 groups: Arc::clone(&workload.groups),
+                identity: self.around.identities.of(origin.attached, Timestamp::now()),
                 cgroup: attachment.path.to_string_lossy().into_owned(),
             })
         });

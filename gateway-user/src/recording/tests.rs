@@ -42,6 +42,7 @@ fn open() -> Event {
                 command_line: Some(vec!["psql".to_owned(), "-h".to_owned()]),
                 start_ticks: Some(u64::MAX),
             },
+            identity: None,
         },
         client: ClientAddr("10.0.0.1:4000".parse().unwrap()),
         destination: OriginalDst("[::1]:5432".parse().unwrap()),

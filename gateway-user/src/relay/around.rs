@@ -14,6 +14,7 @@ use crate::approvals::Approvals;
 use crate::config::Config;
 use crate::control::placeholders::Placeholders;
 use crate::dialer::Dialer;
+use crate::identity::known::Identities;
 use crate::names::Names;
 use crate::tls::authority::Authority;
 use crate::tls::upstream::Upstream;
@@ -41,6 +42,8 @@ pub struct Surroundings {
     pub previewer: Arc<Previewer>,
     /// What databases say of themselves, for masking.
     pub catalogs: Arc<Catalogs>,
+    /// By which tokens workloads are known.
+    pub identities: Identities,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
 }

@@ -54,6 +54,8 @@ pub fn connection(subject: &Subject, flow: &Flow) -> Connection {
         pid: Some(subject.process.pid),
         uid: Some(subject.process.uid),
         comm: Some(subject.process.comm.clone()),
+        issuer: subject.identity.as_ref().map(|it| it.issuer.clone()),
+        identity: subject.identity.as_ref().map(|it| it.subject.clone()),
         destination: Some(flow.destination.0),
         resource: flow.resource.clone(),
     }

@@ -150,7 +150,11 @@ impl<'a> Relay<'a> {
                     .handle_timeout("the client to start its session"),
                 Turn::Policy => {
                     let engine = Arc::clone(&config.borrow_and_update().engine);
-                    self.session.handle_policy(engine, Timestamp::now());
+                    let now = Timestamp::now();
+                    let cgroup = self.guard.info().cgroup.0;
+                    let identity = self.around.identities.of(cgroup, now);
+                    self.session.handle_identity(identity, now);
+                    self.session.handle_policy(engine, now);
                 }
                 Turn::Ready => {}
                 Turn::Act(Action::Dial) => {

@@ -160,6 +160,7 @@ pub(crate) fn asked(sql: &str) -> Asked {
                 command_line: None,
                 start_ticks: None,
             },
+            identity: None,
         },
         flow: Flow {
             session: SessionId::new("s"),

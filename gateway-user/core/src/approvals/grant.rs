@@ -112,10 +112,7 @@ impl Grant {
     /// Whether this action may pass by it now.
     pub fn lets_pass(&self, action: &HeldAction, now: Moment) -> bool {
         // Whoever agreed to it would let their own pass.
-        let own = self
-            .by
-            .iter()
-            .any(|it| it.uid == action.subject.process.uid);
+        let own = self.by.iter().any(|it| it.is_behind(&action.subject));
         now < self.expires
             && !own
             && !self.is_spent()

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::held::{ApproverSet, Demand};
+use crate::subject::Subject;
 
 /// From where a person speaks to the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,11 @@ impl Person {
         set.users.contains(&self.name) || set.groups.iter().any(|it| self.groups.contains(it))
     }
 
+    /// Whether what this subject asks for is their own.
+    pub fn is(&self, subject: &Subject) -> bool {
+        self.voter().is_behind(subject)
+    }
+
     /// The places, in the demand, of the sets that they are in.
     pub fn places(&self, demand: &Demand) -> Vec<usize> {
         let sets = demand.approvers.iter().enumerate();
@@ -62,6 +68,14 @@ impl Person {
 }
 
 impl Voter {
+    /// Whether an action is their own: their account asks for it, or it is said to be theirs by whoever
+    /// issued the token.
+    pub fn is_behind(&self, subject: &Subject) -> bool {
+        let identity = subject.identity.as_deref();
+        let account = identity.and_then(|it| it.account.as_deref());
+        self.uid == subject.process.uid || account == Some(self.name.as_str())
+    }
+
     /// Whether both may be one human: accounts of one number or of one name are.
     pub fn is(&self, other: &Self) -> bool {
         self.uid == other.uid || self.name == other.name

@@ -113,6 +113,7 @@ pub fn subject() -> Subject {
             command_line: None,
             start_ticks: None,
         },
+        identity: None,
     }
 }
 

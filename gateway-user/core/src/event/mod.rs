@@ -7,6 +7,7 @@
 mod end;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ use crate::ids::{
 };
 use crate::limit::Limited;
 use crate::refusal::Refusal;
-use crate::subject::Subject;
+use crate::subject::{Identity, Subject};
 
 /// One line of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub enum Event {
     Found(Found),
     /// The server reported an error or a notice of its own accord.
     Server(ServerError),
+    /// The token that the workload is known by ran out, or says something else now.
+    Identity(Identified),
     /// The session ended. Always the last line of a complete recording.
     End(End),
 }
@@ -68,6 +71,14 @@ pub struct Open {
     pub protocol: String,
     /// Version of the program that recorded.
     pub gateway: String,
+}
+
+/// Who the workload is from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identified {
+    /// What its token says; none where it has no good one any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// One of the two legs.

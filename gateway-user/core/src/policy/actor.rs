@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use crate::flow::OriginalDst;
 use crate::ids::{GroupName, WorkloadName};
-use crate::subject::Subject;
+use crate::subject::{Identity, Subject};
 
 /// Who acts.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct Actor<'a> {
     pub workload: &'a WorkloadName,
     /// The groups that it belongs to.
     pub groups: &'a [GroupName],
+    /// Who it is by a token.
+    pub identity: Option<&'a Identity>,
     /// The process's user id.
     pub uid: Option<u32>,
     /// Its group id.
@@ -35,6 +37,7 @@ impl<'a> Actor<'a> {
         Self {
             workload,
             groups,
+            identity: None,
             uid: None,
             gid: None,
             exe: None,
@@ -46,6 +49,7 @@ impl<'a> Actor<'a> {
     /// Who made a connection.
     pub fn of(subject: &'a Subject, destination: OriginalDst) -> Self {
         Self {
+            identity: subject.identity.as_deref(),
             uid: Some(subject.process.uid),
             gid: Some(subject.process.gid),
             exe: subject.process.exe.as_deref(),
@@ -58,7 +62,7 @@ impl<'a> Actor<'a> {
 
 /// What conditions can look at besides the facts of a protocol: name, type and a line of
 /// documentation.
-pub const FACTS: [(&str, &str, &str); 7] = [
+pub const FACTS: [(&str, &str, &str); 10] = [
     ("subject.workload", "text", "the workload"),
     ("subject.groups", "list", "the groups that it belongs to"),
     (
@@ -76,6 +80,21 @@ pub const FACTS: [(&str, &str, &str); 7] = [
         "subject.cgroup",
         "text",
         "path of its cgroup, below the cgroup v2 mount",
+    ),
+    (
+        "identity.issuer",
+        "text",
+        "the `[[issuer]]` of the token that it is known by; this and what follows is unknown without one",
+    ),
+    (
+        "identity.subject",
+        "text",
+        "whom the rule's `issuer` means by it: `sub`",
+    ),
+    (
+        "identity.claims.NAME",
+        "text or list",
+        "a claim that is taken from tokens of the rule's `issuer`",
     ),
     (
         "flow.destination",

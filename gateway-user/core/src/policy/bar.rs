@@ -34,10 +34,12 @@ impl Engine {
         if table.mode == Mode::Observe {
             return None;
         }
-        // A rule with conditions may turn out not to match what is still to come.
+        // A rule with conditions may turn out not to match what is still to come, nor is it known here
+        // by which token the workload is known.
         let barring = table.denies.iter().find(|rule| {
             rule.mode == Mode::Enforce
                 && rule.is_unconditional()
+                && rule.who.claims.is_empty()
                 && is_about(rule, workload, groups)
                 && rule.is_there(now)
         });

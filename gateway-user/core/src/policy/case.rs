@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use jiff::Timestamp;
 
 use super::actor::Actor;
+use super::claims::Claims;
 use super::during::During;
 use super::engine::Engine;
 use super::index::Sought;
@@ -21,7 +22,7 @@ use crate::facts::{Fact, FactSet, Facts, Scope};
 use crate::ids::{GroupName, ResourceName, WorkloadName};
 use crate::refusal::Refusal;
 
-/// Whether the rule is about this workload.
+/// Whether the rule is about this workload, whatever its token says.
 pub(super) fn is_about(rule: &Rule, workload: &WorkloadName, groups: &[GroupName]) -> bool {
     rule.who.includes(workload, groups)
 }
@@ -48,6 +49,8 @@ impl Reading {
 /// What keeps a rule from holding.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Obstacle<'a> {
+    /// It wants other claims, or they are not known.
+    Claims(&'a Claims),
     /// People are asked about what is done, and the session has only begun.
     NothingDone,
     /// It allows what could not be read only if it says so.
@@ -107,6 +110,14 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether what is refused is. Who must be known by a token and is not is refused wherever it is.
+    pub(super) fn mode(&self) -> Mode {
+        match self.engine.unknown(self.actor) {
+            Some(_) => Mode::Enforce,
+            None => self.table.mode,
+        }
+    }
+
     /// The rules for the resource.
     pub(super) fn table(&self) -> &'a Table {
         self.table
@@ -132,6 +143,9 @@ impl<'a> Case<'a> {
 
     /// Decides on one unit, or with `None` on the start of the session.
     pub(super) fn unit(&self, unit: Option<&FactSet>) -> Outcome<'a> {
+        if let Some(refusal) = self.engine.unknown(self.actor) {
+            return Outcome::Refused(refusal);
+        }
         if self.unread(unit) && !self.table.openings().any(|rule| rule.unread) {
             // Every deny rule might match it; the plain reason helps more than one of theirs.
             return Outcome::Refused(self.nothing_allows(unit));
@@ -210,6 +224,11 @@ impl<'a> Case<'a> {
         is_about(rule, self.actor.workload, self.actor.groups) && rule.of.as_ref().is_none_or(used)
     }
 
+    /// Whether the actor has these claims.
+    pub(super) fn claims(&self, claims: &Claims) -> Truth {
+        claims.of(self.actor.identity)
+    }
+
     /// Whether the rule holds for what is to be decided.
     fn holds(&self, rule: &Rule, reading: Reading, unit: Option<&FactSet>) -> bool {
         self.obstacle(rule, reading, unit).is_none()
@@ -237,6 +256,14 @@ impl<'a> Case<'a> {
         reading: Reading,
         unit: Option<&'b FactSet>,
     ) -> Option<Obstacle<'b>> {
+        let claims = self.claims(&rule.who.claims);
+        let least = match reading {
+            Reading::Surely => Truth::Yes,
+            Reading::Possibly => Truth::Maybe,
+        };
+        if claims < least {
+            return Some(Obstacle::Claims(&rule.who.claims));
+        }
         if reading == Reading::Surely && rule.only_stops {
             return Some(Obstacle::OnlyStops);
         }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::claims::Claims;
 use super::demand::{demand, waiting};
 use super::diagnostic::{Diagnostic, Level};
 use super::during::During;
@@ -45,8 +46,12 @@ impl Scope {
         let RuleSpec {
             workload, group, ..
         } = spec;
+        let claims = Claims::read(&inventory.issuers, &spec.issuer, &spec.claims, diagnostics);
         Self {
-            who: who(inventory, [workload, group, &None], diagnostics),
+            who: Who {
+                claims,
+                ..who(inventory, [workload, group, &None], diagnostics)
+            },
             resources: resources(inventory, &spec.resource, diagnostics),
             only_stops: false,
         }
@@ -71,6 +76,7 @@ pub(super) fn who(
         workloads: workloads.map(Vec::into_boxed_slice),
         groups: groups(group),
         except: groups(except).unwrap_or_default(),
+        claims: Claims::default(),
     }
 }
 
@@ -226,6 +232,9 @@ fn one(
     let during = spec.during.as_ref();
     let during = during.and_then(|tree| During::read(tree, diagnostics));
 
+    let issuer = scope.who.claims.issuer();
+    let issuer = inventory.issuers.iter().find(|it| Some(&it.name) == issuer);
+
     let covered = inventory.resources.iter().filter(|resource| {
         scope
             .resources
@@ -250,7 +259,7 @@ fn one(
             } = matching.unwrap_or_default();
             let when = parsed.as_ref().map(|parsed| {
                 let mut found = Vec::new();
-                let when = parsed.resolve(protocol.attributes, &mut absent, &mut found);
+                let when = parsed.resolve(protocol.attributes, issuer, &mut absent, &mut found);
                 // What is wrong with it is so for most protocols alike.
                 found.retain(|it| !diagnostics.contains(it));
                 diagnostics.append(&mut found);

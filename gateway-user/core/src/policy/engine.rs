@@ -7,7 +7,7 @@
 //!
 //! INVARIANT: more deny rules never allow more, nor without people do more rules that hold. Checked by a property test beside this file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use toml::Spanned;
 use super::actor::Actor;
 use super::budget::Budget;
 use super::case::{Case, is_about};
+use super::claims::Issuer;
 use super::compile::{Compiled, compile};
 use super::decision::{Decision, Permit, Verdict};
 use super::diagnostic::{Diagnostic, Level};
@@ -23,7 +24,8 @@ use super::during::During;
 use super::limit::Limit;
 use super::masks::Applied;
 use super::model::{MaskSpec, Mode, RuleSpec};
-use super::outcome::{Outcome, not_a_resource};
+use super::outcome::{Outcome, not_a_resource, not_known};
+use super::pattern::Truth;
 use super::table::{Rule, Table};
 use super::when::When;
 use crate::descriptor::Protocol;
@@ -55,6 +57,10 @@ pub struct Inventory {
     pub workloads: Vec<WorkloadName>,
     /// Every group that a workload belongs to.
     pub groups: Vec<GroupName>,
+    /// Whose tokens are believed.
+    pub issuers: Vec<Issuer>,
+    /// The workloads of which nothing passes while they are not known by a token.
+    pub strict: Vec<WorkloadName>,
     /// Those of the resources that nobody wrote down. A rule that allows everything everywhere is
     /// not meant for them: one that allows something there names them or looks at a fact.
     pub unwritten: Vec<ResourceName>,
@@ -98,6 +104,8 @@ pub struct Ordinary {
 #[derive(Debug)]
 pub struct Engine {
     digest: PolicyDigest,
+    /// The workloads of which nothing passes while they are not known by a token.
+    strict: HashSet<WorkloadName>,
     tables: HashMap<ResourceName, Table>,
     /// The masks of each resource that has some, in the order of the file.
     masks: HashMap<ResourceName, Vec<Applied>>,
@@ -137,6 +145,7 @@ impl Engine {
         }
         let engine = Self {
             digest,
+            strict: inventory.strict.iter().cloned().collect(),
             tables,
             masks,
             unmasked: Arc::default(),
@@ -200,7 +209,13 @@ impl Engine {
             Stage::Connect | Stage::Cancel => case.unit(None),
             Stage::Action(units) => case.units(units),
         };
-        outcome.decision(case.table().mode)
+        outcome.decision(case.mode())
+    }
+
+    /// The refusal of one who must be known by a token, and is not.
+    pub(super) fn unknown(&self, actor: &Actor<'_>) -> Option<Refusal> {
+        let is_unknown = actor.identity.is_none() && self.strict.contains(actor.workload);
+        is_unknown.then(|| not_known(actor.workload))
     }
 
     /// What is to be decided, put beside the resource's rules; none for a resource that is not there.
@@ -224,19 +239,17 @@ impl Engine {
     /// The masks that apply to what somebody reads from the flow's resource.
     pub fn masks(&self, subject: &Subject, flow: &Flow) -> Arc<MaskSet> {
         let resource = flow.resource.as_ref();
-        let masks = resource.map(|it| self.masks_for(&subject.workload, &subject.groups, it));
+        let masks = resource.map(|it| self.masks_for(&Actor::of(subject, flow.destination), it));
         masks.unwrap_or_else(|| Arc::clone(&self.unmasked))
     }
 
-    /// The masks that apply to what a workload reads from a resource.
-    pub fn masks_for(
-        &self,
-        workload: &WorkloadName,
-        groups: &[GroupName],
-        resource: &ResourceName,
-    ) -> Arc<MaskSet> {
+    /// The masks that apply to what somebody reads from a resource, and those that might.
+    pub fn masks_for(&self, actor: &Actor<'_>, resource: &ResourceName) -> Arc<MaskSet> {
         let all = self.masks.get(resource).into_iter().flatten();
-        let about = all.filter(|it| it.who.includes(workload, groups));
+        let about = all.filter(|it| {
+            it.who.includes(actor.workload, actor.groups)
+                && it.who.claims.of(actor.identity) != Truth::No
+        });
         let masks: Vec<_> = about.map(|it| Arc::clone(&it.mask)).collect();
         match masks.is_empty() {
             true => Arc::clone(&self.unmasked),
@@ -304,8 +317,12 @@ impl Engine {
         };
         let about =
             |rule: &Rule| is_about(rule, actor.workload, actor.groups) && rule.is_there(now);
-        let off = |rule: &Rule| rule.is_unconditional() && rule.mode == Mode::Enforce;
+        let claims = |rule: &Rule| rule.who.claims.of(actor.identity);
+        let off = |rule: &Rule| {
+            rule.is_unconditional() && rule.mode == Mode::Enforce && claims(rule) != Truth::No
+        };
+        let on = |rule: &Rule| claims(rule) == Truth::Yes && about(rule);
         let is_off = table.denies.iter().any(|rule| off(rule) && about(rule));
-        table.mode == Mode::Observe || !is_off && table.openings().any(about)
+        table.mode == Mode::Observe || !is_off && table.openings().any(on)
     }
 }

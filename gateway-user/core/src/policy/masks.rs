@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
+use super::claims::Claims;
 use super::compile::{Scope, resources, who};
 use super::demand::sets;
 use super::detectors;
@@ -143,13 +144,12 @@ fn name<'a>(
 
 /// Where it applies, and to whom.
 fn scope(inventory: &Inventory, spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) -> Scope {
-    let MaskSpec {
-        workload,
-        group,
-        except_group,
-        ..
-    } = spec;
-    let who = who(inventory, [workload, group, except_group], diagnostics);
+    let except_group = &spec.except_group;
+    let named = [&spec.workload, &spec.group, except_group];
+    let who = Who {
+        claims: Claims::read(&inventory.issuers, &spec.issuer, &spec.claims, diagnostics),
+        ..who(inventory, named, diagnostics)
+    };
     let all_excepted = match &who.groups {
         Some(groups) => {
             !groups.is_empty() && groups.iter().all(|it| who.except.binary_search(it).is_ok())
@@ -480,6 +480,8 @@ fn rule(spec: &MaskSpec, name: String, fact: &str, reason: String) -> RuleSpec {
         resource: None,
         workload: None,
         group: None,
+        issuer: None,
+        claims: None,
         matching: Some(Spanned::new(
             span.clone(),
             Tree::Table(vec![(fact, pattern)]),

@@ -1,6 +1,6 @@
 //! Policy: from rules to decisions. `model` is the source, `compile` makes a `table` of it for each
-//! resource, with the patterns of `pattern`, the conditions of `when`, the times of `during` and what
-//! `demand` says of approvers, and says by `diagnostic` what is wrong; `review` finds rules that never
+//! resource, with the patterns of `pattern`, the conditions of `when`, the times of `during`, what `claims` are
+//! wanted of tokens and what `demand` says of approvers, and says by `diagnostic` what is wrong; `review` finds rules that never
 //! take effect; `masks` reads `[[mask]]`, `detectors` what they look for. `engine` decides on what an `actor` does: a `case` with the rules that `index` finds has
 //! an `outcome`, and `decision` is what comes out, with `hold` where people decide; `budget` weighs what was used already, `limit` says how much one statement may bring, `bar` knows before
 //! there is a session that none could begin. Nothing here fails at run time: a policy that loads decides
@@ -9,6 +9,7 @@
 
 pub mod actor;
 pub mod budget;
+pub mod claims;
 pub mod decision;
 pub mod diagnostic;
 pub mod draft;

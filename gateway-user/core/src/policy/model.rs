@@ -23,6 +23,10 @@ pub struct RuleSpec {
     pub workload: Option<Spanned<Globs>>,
     /// Globs over groups; left out, any.
     pub group: Option<Spanned<Globs>>,
+    /// By whose tokens those are known whom it is about; left out, by any or none.
+    pub issuer: Option<Spanned<String>>,
+    /// What these tokens say; left out, anything.
+    pub claims: Option<Spanned<Tree>>,
     /// Patterns over facts; left out, everything.
     #[serde(rename = "match")]
     pub matching: Option<Spanned<Tree>>,
@@ -48,6 +52,8 @@ impl RuleSpec {
     pub fn extent(&self) -> Range<usize> {
         let globs = [&self.resource, &self.workload, &self.group];
         let spans = globs.into_iter().flatten().map(Spanned::span);
+        let spans = spans.chain(self.issuer.as_ref().map(Spanned::span));
+        let spans = spans.chain(self.claims.as_ref().map(Spanned::span));
         let spans = spans.chain(self.matching.as_ref().map(Spanned::span));
         let spans = spans.chain(self.when.as_ref().map(Spanned::span));
         let spans = spans.chain(self.during.as_ref().map(Spanned::span));
@@ -68,6 +74,10 @@ pub struct MaskSpec {
     pub workload: Option<Spanned<Globs>>,
     /// Globs over groups; left out, any.
     pub group: Option<Spanned<Globs>>,
+    /// By whose tokens those are known whom it is about; left out, by any or none.
+    pub issuer: Option<Spanned<String>>,
+    /// What these tokens say; left out, anything.
+    pub claims: Option<Spanned<Tree>>,
     /// Globs over groups that see the values.
     pub except_group: Option<Spanned<Globs>>,
     /// Globs over columns, as `schema.table.column`.

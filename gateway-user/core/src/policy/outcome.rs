@@ -110,6 +110,12 @@ pub(super) fn no_session(workload: &WorkloadName, resource: &ResourceName) -> Re
     Refusal { rule: None, reason }
 }
 
+/// The refusal of a workload that must be known by a token, and is not.
+pub(super) fn not_known(workload: &WorkloadName) -> Refusal {
+    let reason = format!("workload {workload} has no valid identity token");
+    Refusal { rule: None, reason }
+}
+
 /// The refusal by a rule.
 pub(super) fn denied_by(rule: &Rule) -> Refusal {
     let reason = rule

@@ -67,6 +67,7 @@ fn covers(all: &Rule, rule: &Rule) -> bool {
     within(all.workloads.as_deref(), some.workloads.as_deref())
         && within(all.groups.as_deref(), some.groups.as_deref())
         && all.except.is_empty()
+        && all.claims.include(&some.claims)
 }
 
 fn within<T: Ord>(all: Option<&[T]>, some: Option<&[T]>) -> bool {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::claims::Claims;
 use super::during::During;
 use super::index::{Index, Sought};
 use super::matching::Condition;
@@ -23,10 +24,12 @@ pub(super) struct Who {
     pub(super) groups: Option<Box<[GroupName]>>,
     /// Sorted; nobody who is in one of these.
     pub(super) except: Box<[GroupName]>,
+    /// What tokens must say.
+    pub(super) claims: Claims,
 }
 
 impl Who {
-    /// Whether it is about this workload.
+    /// Whether it is about this workload, whatever its token says.
     pub(super) fn includes(&self, workload: &WorkloadName, groups: &[GroupName]) -> bool {
         let named = |names: &[WorkloadName]| names.binary_search(workload).is_ok();
         let grouped = |names: &[GroupName]| {
@@ -65,7 +68,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Whether it holds whatever is done, while it is there.
+    /// Whether it holds whatever is done, while it is there and for whom it is about.
     pub(super) fn is_unconditional(&self) -> bool {
         self.conditions.is_empty() && self.when.is_none()
     }

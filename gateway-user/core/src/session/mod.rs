@@ -7,6 +7,7 @@
 
 mod ending;
 mod hold;
+pub mod identity;
 mod inbound;
 pub mod ledger;
 mod limiting;

@@ -3,8 +3,11 @@
 //! Like [`super::Session`] a machine without I/O: it makes the permit that opens the way to the
 //! server, and the events. What moves the bytes and counts them is the relay.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
+use super::identity::identified;
 use super::ledger::Ledger;
 use super::record::{Asked, named};
 use crate::event::{Answered, Event, SessionEnd};
@@ -17,7 +20,7 @@ use crate::policy::engine::Engine;
 use crate::policy::hold::{Bound, Hold};
 use crate::protocols::opaque::{TCP, to_destination};
 use crate::refusal::Refusal;
-use crate::subject::Subject;
+use crate::subject::{Identity, Subject};
 
 /// What a recording calls the only thing that is asked for.
 const REQUEST: &str = "connect";
@@ -116,6 +119,11 @@ impl Stream {
             observed,
         };
         self.record(decision, engine, flow, action)
+    }
+
+    /// Records who the workload is from now on.
+    pub fn identified(&mut self, identity: &Option<Arc<Identity>>) {
+        self.events.push(identified(identity));
     }
 
     /// Whether the stream that waits would wait for the same people now, by the same policy.
@@ -319,6 +327,7 @@ mod tests {
                 command_line: None,
                 start_ticks: None,
             },
+            identity: None,
         }
     }
 

@@ -43,6 +43,7 @@ pub(crate) fn action(session: &str, ask: u32, text: &str, timeout: Duration) -> 
                 command_line: Some(vec!["psql".to_owned()]),
                 start_ticks: Some(7),
             },
+            identity: None,
         },
         resource: ResourceName::new("orders-db"),
         protocol: "postgres".to_owned(),

@@ -3,6 +3,7 @@
 //! `question` turns what a person writes into what policy is asked, `recorded` what a session did; each command has its own file,
 //! but for `check`, which is `config check`'s. What is decided and why is `gateway_core::policy`'s.
 
+mod bearer;
 mod docs;
 mod explain;
 mod question;

@@ -15,9 +15,11 @@ use gateway_core::policy::model::{Mode, Tree};
 use gateway_core::protocols::request;
 use gateway_core::refusal::Refusal;
 use gateway_core::sql::postgres::SearchPath;
+use gateway_core::subject::Identity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::bearer::Bearer;
 use crate::cli::failure::Failure;
 use crate::config::datagrams::facts_of;
 use crate::config::{Config, Resource, Workload};
@@ -35,6 +37,8 @@ pub(super) struct Question {
     pub(super) search_path: Option<Vec<String>>,
     /// What process it is.
     pub(super) process: Process,
+    /// By which token the workload is known.
+    pub(super) bearer: Bearer,
     /// When.
     pub(super) at: Timestamp,
 }
@@ -65,6 +69,8 @@ pub(super) struct Process {
 pub(super) struct Answer<'a> {
     pub(super) workload: &'a Workload,
     pub(super) resource: &'a Resource,
+    /// Who it is by a token.
+    pub(super) identity: Option<Identity>,
     /// Whether it is about the start of the session: that was asked for, or it is refused there.
     pub(super) at_start: bool,
     pub(super) explanation: Explanation,
@@ -84,6 +90,16 @@ pub(super) enum Upshot {
     Deny,
     /// It passes because something only observes.
     Observe,
+}
+
+impl<'a> Answer<'a> {
+    /// Who acts, as far as budgets look.
+    pub(super) fn actor(&'a self) -> Actor<'a> {
+        Actor {
+            identity: self.identity.as_ref(),
+            ..Actor::new(&self.workload.name, &self.workload.groups)
+        }
+    }
 }
 
 impl Upshot {
@@ -107,10 +123,12 @@ impl Question {
         let workload = self.workload(config)?;
         let resource = self.resource(config)?;
         let facts = self.facts(resource)?;
+        let identity = self.bearer.identity(config)?;
         let process = &self.process;
         let said = self.text.as_ref().and_then(|text| text.parse().ok());
         let passes = resource.protocol.shape == Shape::Stream;
         let actor = Actor {
+            identity: identity.as_ref(),
             uid: process.uid,
             gid: process.gid,
             exe: process.exe.as_deref(),
@@ -135,6 +153,7 @@ impl Question {
                 return Ok(Answer {
                     workload,
                     resource,
+                    identity: identity.clone(),
                     at_start: true,
                     explanation,
                     limits: Vec::new(),
@@ -144,12 +163,14 @@ impl Question {
         let limits = config.engine.limits_for(&actor, &resource.name);
         let about = limits.about(&facts);
         let limits = about.map(|(limit, mode)| (limit.clone(), mode));
+        let explanation = explain(&facts)?;
         Ok(Answer {
             limits: limits.collect(),
             workload,
             resource,
             at_start: false,
-            explanation: explain(&facts)?,
+            explanation,
+            identity,
         })
     }
 

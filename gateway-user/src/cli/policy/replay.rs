@@ -103,6 +103,9 @@ impl Replayed {
             match (line.event, &mut session) {
                 (Event::Open(open), none @ None) => *none = Some(Session::new(open)?),
                 (Event::Found(found), Some(session)) => session.found(&found),
+                (Event::Identity(now), Some(session)) => {
+                    session.open.subject.identity = now.identity;
+                }
                 (Event::Ask(ask), Some(session)) => self.ask(config, id, session, ask, line.time),
                 _ => {}
             }

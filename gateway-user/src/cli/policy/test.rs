@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::bearer::Bearer;
 use super::explain;
 use super::question::{Answer, Process, Question, Upshot};
 use crate::cli::failure::Failure;
@@ -33,6 +34,8 @@ A case says who does what where, and what is expected:
   rule = \"read-shop\"                      # optional: the rule that decides
   at = \"2026-03-29T02:30:00+01:00\"        # optional: when; else --at, else now
   process = { uid = 1000 }                # optional; also gid, exe, cgroup, destination
+  issuer = \"corp\"                         # optional: whose token the workload is known by,
+  claims = { team = \"data\" }              # and what it says; `sub` is whom it means
 
 Exits with 1 if a case is not as expected.";
 
@@ -72,6 +75,8 @@ struct Case {
     at: Option<Timestamp>,
     #[serde(default)]
     process: Process,
+    issuer: Option<String>,
+    claims: Option<Tree>,
 }
 
 /// What came of a case.
@@ -151,6 +156,10 @@ impl Case {
         for table in [self.connection, self.facts].into_iter().flatten() {
             flatten("", table, &mut facts);
         }
+        let mut claims = Vec::new();
+        if let Some(table) = self.claims {
+            flatten("", table, &mut claims);
+        }
         let path = self
             .search_path
             .unwrap_or_else(|| vec!["public".to_owned()]);
@@ -161,6 +170,10 @@ impl Case {
             facts,
             search_path: (!path.is_empty()).then_some(path),
             process: self.process,
+            bearer: Bearer {
+                issuer: self.issuer,
+                claims,
+            },
             at: self.at.unwrap_or(now),
         };
         if let Some(name) = &self.rule

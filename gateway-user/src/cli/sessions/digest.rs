@@ -89,7 +89,8 @@ impl Digest {
             | Event::Login(_)
             | Event::Limited(_)
             | Event::Found(_)
-            | Event::Server(_) => {}
+            | Event::Server(_)
+            | Event::Identity(_) => {}
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::io::{self, Write};
 
-use gateway_core::event::{Answered, Ask, Event, Leg, Outcome, Ruling, ServerError, Value};
+use gateway_core::event::{
+    Answered, Ask, Event, Identified, Leg, Outcome, Ruling, ServerError, Value,
+};
 use jiff::Timestamp;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, block, line};
-use crate::cli::wording::ending;
+use crate::cli::wording::{ending, known_as};
 use crate::recording::reader::Line;
 
 /// Where a statement's text begins; its further lines too.
@@ -51,6 +53,16 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
             }
             Ok(())
         }
+        Event::Identity(Identified { identity: None }) => {
+            writeln!(out, "{DIM}{at}  no token says any more who it is{DIM:#}")
+        }
+        Event::Identity(Identified {
+            identity: Some(identity),
+        }) => writeln!(
+            out,
+            "{DIM}{at}  known from here on as {}{DIM:#}",
+            line(&known_as(identity))
+        ),
         Event::Server(error) => {
             write!(out, "{at}  the server says: ")?;
             print_error(out, error)

@@ -8,13 +8,13 @@ use gateway_core::ids::{RuleName, WorkloadName};
 use jiff::tz::TimeZone;
 
 use super::ask;
+use super::attached::{cgroup, identified};
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::{counted, kind_word, span};
 use crate::observe::enforcement::detected::Detection;
 use crate::observe::enforcement::unseen::{Datagrams, KernelEvent};
-use crate::observe::enforcement::{
-    Attachment, Connection, Entry, Leased, Operator, Switch, Untold, What,
-};
+use crate::observe::enforcement::untold::Untold;
+use crate::observe::enforcement::{Attachment, Connection, Entry, Leased, Operator, Switch, What};
 
 /// Columns do not grow beyond this many characters.
 const COLUMN_MAX: usize = 24;
@@ -40,11 +40,11 @@ impl Default for Layout {
 
 /// What an entry says, cut into columns.
 pub(super) struct Row {
-    verdict: &'static str,
-    style: Style,
-    workload: String,
-    resource: String,
-    what: String,
+    pub(super) verdict: &'static str,
+    pub(super) style: Style,
+    pub(super) workload: String,
+    pub(super) resource: String,
+    pub(super) what: String,
     pub(super) why: String,
 }
 
@@ -92,6 +92,9 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::ConnectionRefused { connection, .. }
         | What::LimitReached { connection, .. }
         | What::SessionEnded { connection, .. } => &connection.workload,
+        What::IdentityKnown(identified) | What::IdentityUnknown(identified) => {
+            return Some(identified.workload.as_str());
+        }
         What::KernelRefused(event) | What::KernelPassed(event) => &event.workload,
         What::WorkloadFrozen(switch)
         | What::WorkloadThawed(switch)
@@ -128,6 +131,7 @@ pub(super) fn is_no(what: &What) -> bool {
             | What::AskDenied(_)
             | What::AskObserved(_)
             | What::LimitReached { .. }
+            | What::IdentityUnknown(_)
             | What::KernelRefused(_)
     )
 }
@@ -167,6 +171,8 @@ fn row(what: &What) -> Row {
         What::NoticeLost(untold) => not_told(untold),
         What::Attached(attachment) => cgroup("attached", attachment),
         What::Detached(attachment) => cgroup("detached", attachment),
+        What::IdentityKnown(known) => identified("known", STRONG, known),
+        What::IdentityUnknown(unknown) => identified("UNKNOWN", BAD, unknown),
         What::Damaged {
             workload,
             cgroup,
@@ -313,28 +319,7 @@ fn damaged(
     row
 }
 
-fn cgroup(verdict: &'static str, attachment: &Attachment) -> Row {
-    let by = attachment
-        .by
-        .map(|_| whom(attachment.by).trim_start().to_owned());
-    let selector = attachment
-        .selector
-        .as_ref()
-        .map(|text| line(text).to_string());
-    let inside = attachment.inside.as_ref();
-    let inside = inside.map(|name| format!("out of {}", line(name.as_str())));
-    let why: Vec<_> = [by, selector, inside].into_iter().flatten().collect();
-    Row {
-        verdict,
-        style: STRONG,
-        workload: shown(attachment.workload.as_ref()),
-        resource: "-".to_owned(),
-        what: line(&attachment.cgroup).to_string(),
-        why: why.join(", "),
-    }
-}
-
-fn whom(by: Option<Operator>) -> String {
+pub(super) fn whom(by: Option<Operator>) -> String {
     by.map(|by| format!(" by uid {}, pid {}", by.uid, by.pid))
         .unwrap_or_default()
 }
@@ -426,7 +411,7 @@ fn datagrams(verdict: &'static str, style: Style, datagrams: &Datagrams) -> Row 
     }
 }
 
-fn shown(name: Option<&impl ToString>) -> String {
+pub(super) fn shown(name: Option<&impl ToString>) -> String {
     match name {
         Some(name) => line(&name.to_string()).to_string(),
         None => "-".to_owned(),

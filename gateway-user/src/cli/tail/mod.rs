@@ -4,6 +4,7 @@
 //! rotation by looking at it five times a second, which needs no watch that could be lost.
 
 mod ask;
+mod attached;
 mod entry;
 mod follow;
 

@@ -6,8 +6,10 @@
 //! [`EnforcementLog::reopen`]. What never comes to the daemon is in `unseen`, what detectors find in `detected`; `pace` keeps floods out.
 
 pub mod detected;
+pub mod identified;
 mod pace;
 pub mod unseen;
+pub mod untold;
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,15 +21,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use gateway_common::origin::Origin;
 use gateway_core::event::{Answered, SessionEnd};
 use gateway_core::ids::{
-    AskId, PlaceholderId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName,
+    AskId, IssuerName, PlaceholderId, PolicyDigest, ResourceName, RuleName, SessionId, WorkloadName,
 };
 use gateway_core::limit::Limited;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::detected::Detection;
+use self::identified::Identified;
 use self::pace::{Pace, Turn};
 use self::unseen::{Datagrams, KernelEvent};
+use self::untold::Untold;
 use super::tally::{self, Tally};
 
 /// One line.
@@ -85,6 +89,10 @@ pub enum What {
     },
     /// A cgroup's connections come to the gateway from now on.
     Attached(Attachment),
+    /// It is known from now on who an attached cgroup is, by its token.
+    IdentityKnown(Identified),
+    /// It is not known any more, or was not to be found out.
+    IdentityUnknown(Identified),
     /// A cgroup's connections do not come to the gateway any more.
     Detached(Attachment),
     /// Something of the kernel side was not as it has to be: somebody had detached or replaced it.
@@ -258,6 +266,12 @@ pub struct Connection {
     /// Its own name for itself: a label, never evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comm: Option<String>,
+    /// Who said by a token who the workload is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<IssuerName>,
+    /// Whom the issuer means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
     /// Where it wanted to go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<SocketAddr>,
@@ -279,6 +293,8 @@ impl Connection {
             pid: Some(origin.tgid),
             uid: Some(origin.uid),
             comm: Some(String::from_utf8_lossy(origin.comm_bytes()).into_owned()),
+            issuer: None,
+            identity: None,
             destination: Some(origin.destination_addr()),
             resource,
         }
@@ -304,21 +320,6 @@ pub struct Denial {
     /// What it touches, such as `public.orders`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<String>,
-}
-
-/// A notice of a request for approval that did not arrive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Untold {
-    /// The `[[notify]]` target.
-    pub target: String,
-    /// The request.
-    pub request: String,
-    /// What would have been told, such as `opened`.
-    pub about: String,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Why it did not arrive.
-    pub reason: String,
 }
 
 /// A cgroup that was attached or detached.

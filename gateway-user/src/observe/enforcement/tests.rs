@@ -16,6 +16,8 @@ fn connection() -> Connection {
         pid: Some(4711),
         uid: Some(1000),
         comm: Some("psql\n\u{1b}".to_owned()),
+        issuer: None,
+        identity: None,
         destination: Some("[::1]:5432".parse().unwrap()),
         resource: Some(ResourceName::new("orders-db")),
     }

@@ -15,13 +15,14 @@ use gateway_core::ids::AskId;
 use gateway_core::policy::decision::{Decision, Verdict};
 use gateway_core::policy::engine::Engine;
 use gateway_core::protocols::dns::PROTOCOL;
+use gateway_core::session::identity::identified;
 use gateway_core::session::ledger::{Ledger, Request};
 use gateway_core::subject::Subject;
 use jiff::Timestamp;
 use tokio::sync::{OnceCell, Semaphore};
 
 use crate::admission::Place;
-use crate::identity;
+use crate::identity::{self, known::Identities};
 use crate::live::Guard;
 use crate::relay::evidence::Evidence;
 
@@ -47,8 +48,9 @@ pub struct Asker {
 /// One session.
 #[derive(Debug)]
 pub struct Session {
-    /// Who acts.
+    /// Who acts, as it was known when the session began.
     pub subject: Arc<Subject>,
+    identities: Identities,
     flow: Arc<Flow>,
     /// A turn for each connection.
     pub(super) connections: Semaphore,
@@ -67,6 +69,8 @@ struct State {
 
 #[derive(Debug)]
 struct Open {
+    /// Who acts, as it is known now.
+    subject: Arc<Subject>,
     ledger: Ledger,
     evidence: Evidence,
     guard: Arc<Guard>,
@@ -151,6 +155,7 @@ impl Session {
         mut evidence: Evidence,
         guard: Guard,
         place: Place,
+        identities: Identities,
     ) -> Result<Self, crate::relay::evidence::EvidenceError> {
         let version = env!("CARGO_PKG_VERSION");
         let (ledger, open) = Ledger::open(&PROTOCOL, &subject, &flow, version);
@@ -158,6 +163,7 @@ impl Session {
         evidence.open()?;
         evidence.flush()?;
         let open = Open {
+            subject: Arc::clone(&subject),
             ledger,
             evidence,
             guard: Arc::new(guard),
@@ -165,6 +171,7 @@ impl Session {
         };
         Ok(Self {
             subject,
+            identities,
             flow,
             connections: Semaphore::new(CONNECTIONS),
             state: Mutex::new(State {
@@ -192,8 +199,17 @@ impl Session {
             traffic,
         } = &mut *state;
         let open = open.as_mut().ok_or(Ended)?;
+        let cgroup = open.guard.info().cgroup.0;
+        let identity = self.identities.of(cgroup, Timestamp::now());
+        if identity != open.subject.identity {
+            open.record(identified(&identity), *traffic)?;
+            open.subject = Arc::new(Subject {
+                identity,
+                ..open.subject.as_ref().clone()
+            });
+        }
         let (id, decision, event) = open.ledger.ask(
-            &self.subject,
+            &open.subject,
             &self.flow,
             engine,
             request,

@@ -46,7 +46,8 @@ impl Rest<'_> {
                         let (subject, flow) = (&self.subject, &self.flow);
                         let as_before = |time| stream.waits_as_before(&now.engine, subject, flow, time);
                         // Only the time of some rule has begun or ended.
-                        if as_before(Timestamp::now()) {
+                        let is_same = self.identity() == self.subject.identity;
+                        if is_same && as_before(Timestamp::now()) {
                             continue;
                         }
                         // The stream itself takes it back when it is decided on again.

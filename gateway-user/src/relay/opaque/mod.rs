@@ -18,7 +18,7 @@ use gateway_core::event::SessionEnd;
 use gateway_core::flow::Flow;
 use gateway_core::policy::decision::Permit;
 use gateway_core::session::opaque::{Gate, Stream};
-use gateway_core::subject::Subject;
+use gateway_core::subject::{Identity, Subject};
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -161,6 +161,12 @@ impl Rest<'_> {
         self.evidence.flush()
     }
 
+    /// Who the workload is by its token now.
+    fn identity(&self) -> Option<Arc<Identity>> {
+        let cgroup = self.guard.info().cgroup.0;
+        self.around.identities.of(cgroup, Timestamp::now())
+    }
+
     /// What was a stream when it began may be something else in the configuration now in force.
     fn judge(&mut self, stream: &mut Stream, config: &Config) -> Gate {
         let Some(workload) = config.workload(&self.subject.workload) else {
@@ -172,6 +178,11 @@ impl Rest<'_> {
             return Gate::Shut;
         };
         self.subject.groups = Arc::clone(&workload.groups);
+        let identity = self.identity();
+        if identity != self.subject.identity {
+            stream.identified(&identity);
+            self.subject.identity = identity;
+        }
         let resource = match self
             .around
             .names

@@ -90,7 +90,7 @@ impl Desk {
         if by.seat == Seat::Attached {
             return Err(Objection::Attached);
         }
-        if by.uid == found.action.subject.process.uid {
+        if by.is(&found.action.subject) {
             let name = by.name.clone();
             return Err(Objection::Own { name });
         }

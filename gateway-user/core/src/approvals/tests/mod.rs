@@ -86,6 +86,7 @@ pub(super) fn action() -> HeldAction {
                 command_line: None,
                 start_ticks: None,
             },
+            identity: None,
         },
         resource: ResourceName::new("orders-db"),
         protocol: "postgres".to_owned(),

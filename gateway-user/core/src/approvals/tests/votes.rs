@@ -1,10 +1,14 @@
 //! Whose votes count, and for what.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::approvals::change::Notice;
 use crate::approvals::request::State;
 use crate::held::{Parameter, ParameterValue, Withdrawal};
+use crate::ids::IssuerName;
 use crate::preview::Preview;
+use crate::subject::{Claim, Identity};
 
 #[test]
 fn one_who_is_asked_lets_it_pass_once() {
@@ -90,6 +94,44 @@ fn votes_that_do_not_count() {
         assert_eq!(no.unwrap_err().to_string(), sentence);
         assert_eq!(office.changes.len(), 1);
     }
+}
+
+/// The planner, known by a token as an agent of this account.
+fn known_as(account: &str) -> HeldAction {
+    like(|it| {
+        it.subject.identity = Some(Arc::new(Identity {
+            issuer: IssuerName::new("corp"),
+            subject: "planner".to_owned(),
+            account: Some(account.to_owned()),
+            claims: BTreeMap::from([("team".to_owned(), Claim::Text("data".to_owned()))]),
+        }));
+    })
+}
+
+#[test]
+fn nobody_decides_for_an_agent_of_their_own() {
+    let mut office = Office::new();
+    let (request, _) = office.open(known_as("alice"));
+    let own = office.approve(&request, person("alice"), Scope::Once);
+    let expected = Objection::Own {
+        name: "alice".to_owned(),
+    };
+    assert_eq!(own.unwrap_err(), expected);
+    assert!(office.approve(&request, person("bob"), Scope::Once).is_ok());
+}
+
+#[test]
+fn an_action_is_of_whom_it_is_known_to_be() {
+    let known = known_as("alice");
+    assert_ne!(known.action, action().action);
+    assert_ne!(known.action, known_as("bob").action);
+    let mut other = known.clone();
+    let identity = other.subject.identity.as_mut().unwrap();
+    Arc::make_mut(identity)
+        .claims
+        .insert("team".to_owned(), Claim::Texts(vec!["data".to_owned()]));
+    seal(&mut other);
+    assert_ne!(other.action, known.action);
 }
 
 #[test]

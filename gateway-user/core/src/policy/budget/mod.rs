@@ -16,10 +16,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::actor::Actor;
+use super::claims::Claims;
 use super::decision::{Decision, Verdict};
 use super::engine::Engine;
 use super::hold::Hold;
 use super::model::Mode;
+use super::pattern::Truth;
 use crate::budget::book::{Account, Book, Page, Whose};
 use crate::budget::{Amounts, Kind, Limits};
 use crate::facts::{Attribute, Fact, Facts, Stage};
@@ -71,6 +73,8 @@ pub struct Budget {
     workloads: Option<Vec<WorkloadName>>,
     /// Sorted; none means any.
     groups: Option<Vec<GroupName>>,
+    /// What tokens must say, or might.
+    claims: Claims,
     /// Who has a count of their own.
     pub per: Per,
     /// The span of time.
@@ -177,6 +181,7 @@ impl Budget {
         self.resources.binary_search(resource).is_ok()
             && self.workloads.as_ref().is_none_or(named)
             && (self.groups.is_none() || self.groups_of(actor).next().is_some())
+            && self.claims.of(actor.identity) != Truth::No
     }
 
     /// Those of the actor's groups that it is for.

@@ -9,11 +9,12 @@ use crate::budget::{EXPECTED, Kind, Limits, parse_bytes};
 use crate::descriptor::Shape;
 use crate::duration;
 use crate::ids::{BudgetName, GroupName, ResourceName, RuleName, WorkloadName};
+use crate::policy::claims::Claims;
 use crate::policy::compile::select;
 use crate::policy::demand::demand;
 use crate::policy::diagnostic::{Diagnostic, Level};
 use crate::policy::engine::Inventory;
-use crate::policy::model::{Effect, Globs, Mode, RuleSpec};
+use crate::policy::model::{Effect, Globs, Mode, RuleSpec, Tree};
 
 /// The longest span of time.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -33,6 +34,10 @@ pub struct BudgetSpec {
     pub workload: Option<Spanned<Globs>>,
     /// Globs over groups; left out, any.
     pub group: Option<Spanned<Globs>>,
+    /// By whose tokens those are known whom it is about; left out, by any or none.
+    pub issuer: Option<Spanned<String>>,
+    /// What these tokens say; left out, anything.
+    pub claims: Option<Spanned<Tree>>,
     /// Who has a count of their own.
     pub per: Option<Spanned<Per>>,
     /// The span of time.
@@ -110,6 +115,7 @@ fn one(inventory: &Inventory, spec: &BudgetSpec, diagnostics: &mut Vec<Diagnosti
         resources: framed(inventory, &spec.resource, COUNTED, diagnostics),
         workloads,
         groups,
+        claims: Claims::read(&inventory.issuers, &spec.issuer, &spec.claims, diagnostics),
         per,
         window: window(&spec.window, diagnostics),
         limits,
@@ -230,6 +236,8 @@ fn as_rule(spec: &BudgetSpec) -> RuleSpec {
         resource: None,
         workload: None,
         group: None,
+        issuer: None,
+        claims: None,
         matching: None,
         when: None,
         during: None,

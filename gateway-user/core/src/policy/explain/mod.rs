@@ -99,6 +99,13 @@ pub struct Considered {
 pub enum NotBecause {
     /// It is about others than this workload.
     Subject,
+    /// It wants claims that the workload's token does not have, or that are not known.
+    Claims {
+        /// What it wants, as a rule writes it.
+        wanted: String,
+        /// Whether it is known that the token says otherwise.
+        known: bool,
+    },
     /// People are asked about what is done, and the session has only begun.
     NothingDone,
     /// The statement could not be read, and the rule does not say that it allows such.
@@ -139,6 +146,17 @@ impl fmt::Display for NotBecause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Subject => f.write_str("it is about others than this workload"),
+            Self::Claims {
+                wanted,
+                known: true,
+            } => write!(f, "it wants {wanted}, and the token says otherwise"),
+            Self::Claims {
+                wanted,
+                known: false,
+            } => write!(
+                f,
+                "it wants {wanted}, and that is not known of the workload"
+            ),
             Self::NothingDone => f.write_str("it is asked when something is done in the session"),
             Self::Unread => f.write_str(
                 "the statement could not be read, and the rule does not say `parsed = false`",
@@ -203,10 +221,7 @@ impl Engine {
         }
         Some(Explanation {
             ruled: Ruled::of(self.decide_for(actor, resource, facts, now)),
-            masks: masks::explain(
-                &self.masks_for(actor.workload, actor.groups, resource),
-                &units,
-            ),
+            masks: masks::explain(&self.masks_for(actor, resource), &units),
             units,
             elsewhere,
         })
@@ -227,7 +242,7 @@ fn unit(case: &Case<'_>, unit: Option<&FactSet>, known: &FactSet) -> UnitExplana
                 Some((attribute.name, value))
             })
             .collect(),
-        ruled: Ruled::of(case.afresh().unit(unit).decision(table.mode)),
+        ruled: Ruled::of(case.afresh().unit(unit).decision(case.mode())),
         rules: table
             .rules()
             .map(|rule| Considered {
@@ -262,6 +277,10 @@ fn not_because(
         return None;
     }
     Some(match case.obstacle(rule, reading, unit)? {
+        Obstacle::Claims(claims) => NotBecause::Claims {
+            wanted: claims.to_string(),
+            known: case.claims(claims) == Truth::No,
+        },
         Obstacle::NothingDone => NotBecause::NothingDone,
         Obstacle::Unread => NotBecause::Unread,
         Obstacle::TooEarly(condition) => NotBecause::TooEarly {

@@ -35,8 +35,14 @@ fn any_rule() -> impl Strategy<Value = String> {
     ]);
     let patterns = prop::collection::hash_set(pattern, 0..3);
     let action = prop::sample::select(vec!["allow", "allow", "approve", "deny"]);
-    let rule = (action, patterns, prop::bool::ANY, when);
-    rule.prop_map(|(action, patterns, observe, when)| {
+    let who = prop::sample::select(vec![
+        "",
+        "",
+        "issuer = 'corp'",
+        "issuer = 'corp'\nclaims = { team = 'data' }",
+    ]);
+    let rule = (action, patterns, prop::bool::ANY, when, who);
+    rule.prop_map(|(action, patterns, observe, when, who)| {
         let mut keys = std::collections::HashSet::new();
         let patterns: Vec<_> = patterns
             .into_iter()
@@ -48,7 +54,7 @@ fn any_rule() -> impl Strategy<Value = String> {
         };
         let mode = if observe { "observe" } else { "enforce" };
         format!(
-            "action = '{action}'\n{by}mode = '{mode}'\nmatch = {{ {} }}\n{}",
+            "action = '{action}'\n{who}\n{by}mode = '{mode}'\nmatch = {{ {} }}\n{}",
             patterns.join(", "),
             if when.is_empty() {
                 String::new()

@@ -6,6 +6,7 @@
 mod approving;
 mod bars;
 mod budgets;
+mod claims;
 mod conditions;
 mod detectors;
 mod during;
@@ -32,7 +33,7 @@ use super::model::{MaskSpec, Mode, RuleSpec};
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::flow::{ClientAddr, Flow, OriginalDst};
 use crate::held::ApproverSet;
-use crate::ids::{GroupName, PolicyDigest, ResourceName, SessionId, WorkloadName};
+use crate::ids::{GroupName, IssuerName, PolicyDigest, ResourceName, SessionId, WorkloadName};
 use crate::protocols::postgres::PROTOCOL;
 use crate::protocols::postgres::attributes::{self, ATTRIBUTES};
 use crate::protocols::postgres::script::{Script, unknown};
@@ -65,6 +66,7 @@ fn inventory() -> Inventory {
         workloads: ["planner", "writer"].map(WorkloadName::new).into(),
         groups: ["agents"].map(GroupName::new).into(),
         approvers: ["owners", "security"].map(approvers).into(),
+        issuers: claims::issuers(),
         ..Inventory::default()
     }
 }
@@ -111,6 +113,7 @@ fn subject(workload: &str) -> Subject {
             command_line: None,
             start_ticks: None,
         },
+        identity: None,
     }
 }
 

@@ -7,8 +7,9 @@ use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, operators};
 use regex::RegexBuilder;
 
-use super::{Expression, List, Number, Order, Parsed, Relation, Slot, Test, Text, When};
+use super::{Claimed, Expression, List, Number, Order, Parsed, Relation, Slot, Test, Text, When};
 use crate::facts::{Attribute, Scope, Type};
+use crate::policy::claims::{ClaimType, Issuer};
 use crate::policy::diagnostic::Diagnostic;
 use crate::policy::matching::{MAX_REGEX, slot_of};
 
@@ -48,12 +49,14 @@ type Checked<T> = Result<T, Told>;
 pub(super) fn check(
     parsed: &Parsed,
     attributes: &[Attribute],
+    issuer: Option<&Issuer>,
     missing: &mut Vec<(String, Range<usize>)>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<When> {
     let mut checker = Checker {
         parsed,
         attributes,
+        issuer,
         missing,
         diagnostics,
         element: None,
@@ -72,6 +75,8 @@ pub(super) fn check(
 struct Checker<'a> {
     parsed: &'a Parsed,
     attributes: &'a [Attribute],
+    /// Whose claims the rule is about.
+    issuer: Option<&'a Issuer>,
     missing: &'a mut Vec<(String, Range<usize>)>,
     diagnostics: &'a mut Vec<Diagnostic>,
     /// What `all` or `exists` calls the value at hand.
@@ -168,7 +173,11 @@ impl Checker<'_> {
         match name {
             "subject.workload" => return Ok(Typed::Text(Text::Workload)),
             "subject.groups" => return Ok(Typed::List(List::Groups)),
+            "identity.issuer" => return Ok(Typed::Text(Text::Issuer)),
             _ => {}
+        }
+        if let Some(what) = name.strip_prefix("identity.") {
+            return self.of_identity(name, what);
         }
         let of_process = match name {
             "subject.uid" => Some(Typed::Number(Number::Uid)),
@@ -189,6 +198,48 @@ impl Checker<'_> {
             Type::Number => Typed::Number(Number::Fact(slot)),
             Type::Names | Type::Texts => Typed::List(List::Fact(slot)),
         })
+    }
+
+    /// What the rule's issuer says. Of no other's tokens is anything meant.
+    fn of_identity(&mut self, name: &str, what: &str) -> Checked<Typed> {
+        let start = self.parsed.source.find(name);
+        let place = start.map(|start| start..start + name.len());
+        let place = self.parsed.place(place);
+        let Some(known) = self.issuer else {
+            let message =
+                format!("`{name}` is said by an issuer, and the rule does not say by which");
+            let help = "add `issuer = \"…\"` to the rule, the name of an [[issuer]]";
+            self.diagnostics
+                .push(Diagnostic::error(place, message).help(help));
+            return Err(Told);
+        };
+        let issuer = known.name.clone();
+        let claim = match what {
+            "subject" => return Ok(Typed::Text(Text::Subject(issuer))),
+            what => what.strip_prefix("claims."),
+        };
+        let Some(claim) = claim else {
+            let message = format!("nothing of an identity is called `{name}`");
+            let help = "known are: identity.issuer, identity.subject, identity.claims.NAME";
+            self.diagnostics
+                .push(Diagnostic::error(place, message).help(help));
+            return Err(Told);
+        };
+        let claimed = |issuer| Claimed {
+            issuer,
+            name: claim.into(),
+        };
+        match known.claims.get(claim) {
+            Some(ClaimType::Text) => Ok(Typed::Text(Text::Claim(claimed(issuer)))),
+            Some(ClaimType::List) => Ok(Typed::List(List::Claim(claimed(issuer)))),
+            None => {
+                let message = format!("no claim `{claim}` is taken of {issuer}");
+                let diagnostic = Diagnostic::error(place, message);
+                let names = known.claims.keys().map(String::as_str);
+                self.diagnostics.push(diagnostic.suggest(claim, names));
+                Err(Told)
+            }
+        }
     }
 
     /// The slot of a fact, by its full name.

@@ -22,9 +22,11 @@ use regex::Regex;
 use toml::Spanned;
 
 use super::actor::Actor;
+use super::claims::Issuer;
 use super::diagnostic::Diagnostic;
 use super::pattern::Truth;
 use crate::facts::{Attribute, FactSet, Scope};
+use crate::ids::IssuerName;
 
 /// Longest condition, in bytes.
 const MAX_BYTES: usize = 4096;
@@ -173,6 +175,11 @@ enum Text {
     Exe,
     Cgroup,
     Destination,
+    /// Whose token it is.
+    Issuer,
+    /// Whom this issuer means.
+    Subject(IssuerName),
+    Claim(Claimed),
     /// The value at hand of `all` or `exists`.
     Element,
 }
@@ -182,6 +189,14 @@ enum List {
     Of(Box<[Text]>),
     Fact(Slot),
     Groups,
+    Claim(Claimed),
+}
+
+/// A claim of one issuer's tokens.
+#[derive(Clone, Debug)]
+struct Claimed {
+    issuer: IssuerName,
+    name: Box<str>,
 }
 
 impl fmt::Display for When {
@@ -212,15 +227,16 @@ impl Parsed {
         }
     }
 
-    /// Resolves it against the facts of a protocol. Names of facts that the protocol does not have go
+    /// Resolves it against the facts of a protocol, and the claims of the rule's issuer. Names of facts that the protocol does not have go
     /// to `missing`, with their place; all else that is wrong to `diagnostics`.
     pub(super) fn resolve(
         &self,
         attributes: &[Attribute],
+        issuer: Option<&Issuer>,
         missing: &mut Vec<(String, Range<usize>)>,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<When> {
-        check::check(self, attributes, missing, diagnostics)
+        check::check(self, attributes, issuer, missing, diagnostics)
     }
 
     /// Where in the file a part of the condition is; the whole where the file writes the text with

@@ -5,9 +5,11 @@
 //! what is known; CEL calls that absorbing errors. What is left when the steps are used up is not known
 //! either. Nothing is allocated but the text of a destination.
 
-use super::{Known, List, Number, Order, Relation, Slot, Test, Text};
+use super::{Claimed, Known, List, Number, Order, Relation, Slot, Test, Text};
 use crate::facts::{Fact, FactSet, Name, Schema, Scope};
+use crate::ids::IssuerName;
 use crate::policy::pattern::{Truth, with_schema};
+use crate::subject::{Claim, Identity};
 
 /// Most values of a list that are looked at; of a longer one nothing is known.
 const MAX_VALUES: usize = 1000;
@@ -146,6 +148,10 @@ impl<'a> State<'a> {
                 let groups = self.known.actor.groups.iter();
                 all(&mut groups.map(|group| of(Some(group.as_str()))))
             }
+            List::Claim(claimed) => match self.claim(claimed) {
+                Some(Claim::Texts(texts)) => all(&mut texts.iter().map(|text| of(Some(text)))),
+                _ => Truth::Maybe,
+            },
             List::Fact(slot) => match self.fact(*slot) {
                 Fact::Absent => empty,
                 Fact::Texts(texts) => all(&mut texts.iter().map(|text| of(Some(text)))),
@@ -160,6 +166,10 @@ impl<'a> State<'a> {
         let (count, all) = match list {
             List::Of(texts) => (texts.len(), texts.len()),
             List::Groups => (self.known.actor.groups.len(), self.known.actor.groups.len()),
+            List::Claim(claimed) => match self.claim(claimed) {
+                Some(Claim::Texts(texts)) => (texts.len(), texts.len()),
+                _ => return None,
+            },
             List::Fact(slot) => match self.fact(*slot) {
                 Fact::Absent => (0, 0),
                 Fact::Texts(texts) => (texts.len(), texts.len()),
@@ -211,12 +221,30 @@ impl<'a> State<'a> {
                 let text = || destination.to_string();
                 Some(self.known.destination.get_or_init(text))
             }
+            Text::Issuer => Some(self.known.actor.identity?.issuer.as_str()),
+            Text::Subject(issuer) => {
+                let subject = self.identity(issuer)?.subject.as_str();
+                Some(subject).filter(|it| !it.is_empty())
+            }
+            Text::Claim(claimed) => match self.claim(claimed) {
+                Some(Claim::Text(text)) => Some(text),
+                _ => None,
+            },
             Text::Element => self.element,
             Text::Fact(slot) => match self.fact(*slot) {
                 Fact::Text(text) => Some(text),
                 _ => None,
             },
         }
+    }
+
+    /// Who it is by this issuer's token.
+    fn identity(&self, issuer: &IssuerName) -> Option<&'a Identity> {
+        self.known.actor.identity.filter(|it| it.issuer == *issuer)
+    }
+
+    fn claim(&self, claimed: &Claimed) -> Option<&'a Claim> {
+        self.identity(&claimed.issuer)?.claims.get(&*claimed.name)
     }
 
     fn fact(&self, slot: Slot) -> &'a Fact {

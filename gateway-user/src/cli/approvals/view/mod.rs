@@ -23,7 +23,7 @@ pub(in crate::cli) use self::row::{Row, wrap};
 use self::words::touched;
 pub(in crate::cli) use self::words::{left, reach, state};
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, block, line};
-use crate::cli::wording::{counted, local};
+use crate::cli::wording::{counted, known_as, local};
 use crate::control::approvals::api::{Approval, Vote, Word};
 
 /// So many characters that are not ASCII are named.
@@ -138,6 +138,10 @@ fn asker(approval: &Approval) -> Vec<Row> {
             ),
         ),
     ];
+    if let Some(identity) = &subject.identity {
+        let known = known_as(identity);
+        rows.push(Row::field("known as", line(&known).to_string()));
+    }
     if let Some(words) = command_line {
         rows.push(Row::field("command", line(&words.join(" ")).to_string()));
     }

@@ -53,6 +53,7 @@ pub(in crate::cli) fn approval(text: &str) -> Approval {
                 command_line: Some(vec!["psql".to_owned(), "shop".to_owned()]),
                 start_ticks: None,
             },
+            identity: None,
         },
         resource: ResourceName::new("orders-db"),
         protocol: "postgres".to_owned(),

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use clap::Args;
 use gateway_core::descriptor::Shape;
 use gateway_core::event::{Ruling, Value};
-use gateway_core::policy::actor::Actor;
 use gateway_core::policy::budget::{Action, words};
 use gateway_core::policy::explain::{Considered, Ruled, UnitExplanation};
 use gateway_core::policy::model::{Effect, Mode, Tree};
@@ -18,6 +17,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use toml::Spanned;
 
+use super::bearer::Bearer;
 use super::question::{Answer, Process, Question};
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
 use crate::config::Config;
@@ -33,6 +33,7 @@ Examples:
   gateway policy explain --as planner --resource cache 10.0.0.7:6379
   gateway policy explain --as planner --resource dns 'db.internal aaaa'
   gateway policy explain --as planner --resource orders-db --at 2026-03-29T02:30:00+01:00 'TABLE a'
+  gateway policy explain --as planner --resource orders-db --claims team=data 'TABLE orders'
   gateway policy explain --as planner --resource orders-db --fact parsed=true \\
       --fact verb=select --fact 'table=[\"public.orders\"]'";
 
@@ -69,6 +70,12 @@ pub(super) struct ExplainArgs {
         default_value = "public"
     )]
     search_path: Vec<String>,
+    /// Whose token the workload is known by: an [[issuer]] [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// What the token says; a list is written `name=["a", "b"]`, whom it means `sub=…`
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_fact)]
+    claims: Vec<(String, Tree)>,
     #[command(flatten)]
     process: Process,
     /// When, such as 2026-03-29T02:30:00+01:00 [default: now]
@@ -84,7 +91,7 @@ pub(super) fn run(config: &Path, args: &ExplainArgs) -> anyhow::Result<ExitCode>
     let answer = args.question().ask(&config)?;
     if args.json {
         let mut out = io::stdout().lock();
-        let actor = Actor::new(&answer.workload.name, &answer.workload.groups);
+        let actor = answer.actor();
         let budgets = config.engine.budgets_for(&actor, &answer.resource.name);
         let budgets: Vec<_> = budgets.map(|budget| &budget.name).collect();
         let mut value = for_machines(&answer);
@@ -119,6 +126,10 @@ impl ExplainArgs {
             facts: given.chain(self.facts.iter().cloned()).collect(),
             search_path: (path != [""]).then_some(path),
             process: self.process.clone(),
+            bearer: Bearer {
+                issuer: self.issuer.clone(),
+                claims: self.claims.clone(),
+            },
             at: self.at.unwrap_or_else(Timestamp::now),
         }
     }
@@ -207,8 +218,7 @@ pub(super) fn print(out: &mut impl Write, config: &Config, answer: &Answer<'_>) 
 
 /// The budgets that count it. What was used of them, only the daemon knows.
 fn print_budgets(out: &mut impl Write, config: &Config, answer: &Answer<'_>) -> io::Result<()> {
-    let (workload, resource) = (answer.workload, answer.resource);
-    let actor = Actor::new(&workload.name, &workload.groups);
+    let (actor, resource) = (answer.actor(), answer.resource);
     for budget in config.engine.budgets_for(&actor, &resource.name) {
         let limits = budget.limits.each();
         let limits: Vec<String> = limits.map(|(kind, limit)| kind.told(limit)).collect();

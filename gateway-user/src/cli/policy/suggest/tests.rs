@@ -147,6 +147,7 @@ fn suggest(sessions: &[Vec<Event>]) -> Suggested {
 fn upshot(config: &Config, text: &str, path: Option<&[&str]>) -> Upshot {
     let text_of = |text: &str| gateway_core::policy::model::Tree::Text(text.to_owned());
     let question = Question {
+        bearer: Default::default(),
         workload: "planner".to_owned(),
         resource: "orders-db".to_owned(),
         text: Some(text.to_owned()),
