@@ -44,6 +44,8 @@ mod granted;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod launch;
 #[cfg(test)]
 mod limits;

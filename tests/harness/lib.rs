@@ -16,6 +16,7 @@ pub mod policy_file;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod provider;
 pub mod recordings;
 pub mod sandbox;
 pub mod terminal;

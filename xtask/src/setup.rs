@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: Debian's packages, the Python clients and PostgreSQL's own tests, only what is
-//! missing.
+//! `cargo xtask setup`: Debian's packages, the Python clients, the OpenID provider of the tests and
+//! PostgreSQL's own tests, only what is missing.
 //!
 //! The Rust toolchain that runs this is found or installed by `scripts/toolchain`, which cannot be
 //! in Rust. What the kernel side needs beyond Debian's packages is known to `cargo xtask ebpf`.
@@ -133,6 +133,7 @@ pub(crate) fn ensure(purposes: &[Purpose]) -> Result<()> {
     if purposes.contains(&Purpose::Test) {
         python_clients()?;
         suite::fetch()?;
+        openid_provider()?;
     }
     Ok(())
 }
@@ -208,6 +209,34 @@ impl Drop for NoServices {
             }
         }
     }
+}
+
+/// The pinned packages of `tests/harness/provider`, without running anything of theirs.
+fn openid_provider() -> Result<()> {
+    let source = root().join("tests/harness/provider");
+    let folder = target().join("test-provider");
+    let list = source.join("package-lock.json");
+    let wanted = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
+    let stamp = folder.join("installed.json");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    // Node.js of other sources brings it along.
+    if !Path::new("/usr/bin/npm").exists() {
+        install(&["npm"])?;
+    }
+    step("OpenID provider for the tests", || {
+        fs::create_dir_all(&folder)?;
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(source.join(file), folder.join(file))?;
+        }
+        let mut npm = Command::new("/usr/bin/npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+            .current_dir(&folder);
+        quietly("npm ci", &mut npm)?;
+        fs::write(&stamp, &wanted)?;
+        Ok(())
+    })
 }
 
 /// A virtual environment with the pinned clients of `tests/e2e/clients/requirements.txt`.
