@@ -8,7 +8,7 @@
 //! INVARIANT: more deny rules never allow more, nor without people do more rules that hold. Checked by a property test beside this file.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use jiff::Timestamp;
 use toml::Spanned;
@@ -111,6 +111,8 @@ pub struct Engine {
     masks: HashMap<ResourceName, Vec<Applied>>,
     /// No masks, shared by all sessions that have none.
     unmasked: Arc<MaskSet>,
+    /// The sets of masks that sessions have now, each once: what is found out of one is found out for all.
+    sets: Mutex<Vec<Weak<MaskSet>>>,
     /// The times that rules name, each once.
     windows: Vec<During>,
     pub(super) budgets: Vec<Arc<Budget>>,
@@ -149,6 +151,7 @@ impl Engine {
             tables,
             masks,
             unmasked: Arc::default(),
+            sets: Mutex::default(),
             windows,
             budgets: Vec::new(),
             limits: Vec::new(),
@@ -253,7 +256,7 @@ impl Engine {
         let masks: Vec<_> = about.map(|it| Arc::clone(&it.mask)).collect();
         match masks.is_empty() {
             true => Arc::clone(&self.unmasked),
-            false => Arc::new(MaskSet::new(masks)),
+            false => self.shared(MaskSet::new(masks)),
         }
     }
 
@@ -284,6 +287,19 @@ impl Engine {
             hidden.retain(|mask| !action.clear_of.contains(mask));
         }
         hidden
+    }
+
+    /// The same set, which sessions that have it share.
+    fn shared(&self, set: MaskSet) -> Arc<MaskSet> {
+        // Each change is a single one, so a poisoned one is still good.
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        sets.retain(|it| it.strong_count() > 0);
+        if let Some(known) = sets.iter().filter_map(Weak::upgrade).find(|it| **it == set) {
+            return known;
+        }
+        let set = Arc::new(set);
+        sets.push(Arc::downgrade(&set));
+        set
     }
 
     /// When a rule's time begins or ends next; none if no rule has times.

@@ -44,7 +44,7 @@ impl Session {
         self.now = now;
         match masked {
             // One for other masks is too old: the one for these is still to come.
-            Ok(masked) if !Arc::ptr_eq(masked.masks(), &self.masks) => {}
+            Ok(masked) if **masked.masks() != *self.masks => {}
             Ok(masked) => {
                 self.codec.masked(Some(masked));
                 self.settle(Side::Client);

@@ -106,6 +106,8 @@ fn masks_are_for_whom_they_say() {
     assert_eq!(names("planner", None), "");
     assert_eq!(names("planner", Some("others")), "");
     let set = engine.masks(&subject("planner"), &flow(Some("orders-db")));
+    let again = engine.masks(&subject("planner"), &flow(Some("orders-db")));
+    assert!(std::sync::Arc::ptr_eq(&set, &again), "sessions share it");
     assert_eq!(set.masks()[0].kind, Kind::Bucket(Bucket::Width(100)));
     let keeps = Partial::Ends { first: 0, last: 4 };
     assert_eq!(set.masks()[1].kind, Kind::Partial(keeps));

@@ -130,7 +130,7 @@ impl Entry {
         Ok(lock(&self.state).kept.take(catalog, edition, at))
     }
 
-    /// What a session gets: the same as another with the same masks.
+    /// What a session gets: the same as another with the same masks, of whatever policy.
     pub(super) fn hand_out(
         &self,
         loaded: &Loaded,
@@ -181,9 +181,7 @@ impl Kept {
     fn hand_out(&mut self, loaded: &Loaded, masks: Arc<MaskSet>, key: MaskKey) -> Arc<Masked> {
         self.handed.retain(|it| it.strong_count() > 0);
         let known = self.handed.iter().filter_map(Weak::upgrade).find(|it| {
-            Arc::ptr_eq(it.masks(), &masks)
-                && *it.key() == key
-                && it.edition().is_same(&loaded.edition)
+            **it.masks() == *masks && *it.key() == key && it.edition().is_same(&loaded.edition)
         });
         if let Some(known) = known {
             return known;

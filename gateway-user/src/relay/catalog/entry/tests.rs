@@ -75,8 +75,11 @@ fn sessions_with_the_same_masks_share() {
         &first,
         &kept.hand_out(&loaded, Arc::clone(&masks), key())
     ));
-    let other = kept.hand_out(&loaded, Arc::default(), key());
+    let equal = kept.hand_out(&loaded, Arc::default(), key());
+    assert!(Arc::ptr_eq(&first, &equal), "as after a reload");
+    let other = kept.hand_out(&loaded, masks, MaskKey::new([1; 32]));
     assert!(!Arc::ptr_eq(&first, &other));
+    drop(equal);
     assert!(kept.is_used());
     drop((first, other));
     assert!(!kept.is_used());
