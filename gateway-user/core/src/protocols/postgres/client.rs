@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::attributes as slot;
 use super::codec::{Asked, PostgresCodec};
-use super::masking::Tracing;
+use super::masking::{Tracing, may_touch};
 use super::names::Resolved;
 use super::pipeline::{Pending, Prepared};
 use super::reply;
@@ -200,7 +200,9 @@ impl PostgresCodec {
         if tracing.waits() {
             return Ok(None);
         }
-        let units = Self::with_masks(units, tracing.known().as_ref());
+        let traced = tracing.known();
+        let touches = may_touch(traced.as_ref());
+        let units = Self::with_masks(units, traced.as_ref());
         let units = named(units, name);
         let text = Bytes::copy_from_slice(text);
         let draft = Prepared {
@@ -213,6 +215,7 @@ impl PostgresCodec {
             units: Arc::clone(&units),
             made: None,
             counted: None,
+            touches,
         };
         self.asked = Some(Asked::Parse(server_name(name).into(), draft));
         Ok(Some(self.ask(

@@ -75,6 +75,8 @@ pub(super) struct Prepared {
     pub(super) made: Option<Made>,
     /// How long preparing it may take.
     pub(super) counted: Option<Counted>,
+    /// Whether it touches something masked in any way, or may.
+    pub(super) touches: bool,
 }
 
 impl Prepared {
@@ -91,6 +93,7 @@ impl Prepared {
             units,
             made: None,
             counted: None,
+            touches: true,
         }
     }
 

@@ -135,6 +135,11 @@ impl Traced {
     }
 }
 
+/// Whether something masked may be touched, also where that is not known.
+pub(super) fn may_touch(traced: Option<&Traced>) -> bool {
+    !matches!(traced.map(Traced::touches), Some(Touches::Nothing))
+}
+
 /// A statement of which nothing is known.
 fn unknown() -> Statement {
     Statement {

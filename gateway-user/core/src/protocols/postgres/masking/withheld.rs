@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::super::codec::PostgresCodec;
 use super::super::pipeline::Pending;
 use super::super::reply;
-use super::Masking;
+use super::{Masking, may_touch};
 use crate::cursor::Cursor;
 
 /// Classes of SQLSTATE whose messages tell names, and no values of rows.
@@ -35,6 +35,8 @@ impl PostgresCodec {
             // At the end of a transaction the server checks what was deferred.
             None | Some(Pending::Sync) => true,
             Some(Pending::Startup(_) | Pending::Path(_)) => false,
+            Some(Pending::Parse(_, prepared)) => prepared.touches,
+            Some(Pending::Bind(_, bound)) => may_touch(bound.traced.as_ref()),
             Some(pending) => pending.results().is_none_or(|results| results.touches()),
         };
         withheld(tag, fields, may_tell)
