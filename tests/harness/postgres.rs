@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use crate::certificates::Certificates;
 use crate::namespace::Namespace;
 use crate::process::Process;
-use crate::programs::{find, output, postgres_bin, require_root};
+use crate::programs::{find, output, postgres_bin, require_root, server_bin};
 use crate::sandbox::{Sandbox, free_port};
 
 /// The operating system's user that runs it: PostgreSQL refuses to run as root.
@@ -129,7 +129,7 @@ impl Postgres {
         configure(&data, &sandbox, port, &certificates, options)?;
         let mut server = as_owner(options.namespace)?;
         server
-            .arg(postgres_bin()?.join("postgres"))
+            .arg(server_bin()?.join("postgres"))
             .arg("-D")
             .arg(&data);
         let log = sandbox.join("server.log");
@@ -254,8 +254,8 @@ fn initialise(sandbox: &Sandbox) -> Result<PathBuf> {
     let password = sandbox.write("password", PASSWORD)?;
     let mut initdb = as_owner(None)?;
     initdb
-        .arg(postgres_bin()?.join("initdb"))
-        .args(["--no-sync", "--no-instructions", "--auth", "scram-sha-256"])
+        .arg(server_bin()?.join("initdb"))
+        .args(["--no-sync", "--auth", "scram-sha-256"])
         .args([
             "--username",
             OWNER,

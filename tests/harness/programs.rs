@@ -39,6 +39,15 @@ pub fn postgres_bin() -> Result<&'static Path> {
         .with_context(|| format!("no PostgreSQL server under /usr/lib/postgresql: {SETUP}"))
 }
 
+/// The folder with the programs of the server itself: that of `GATEWAY_TEST_SERVER`, to try another version by
+/// hand, or else the same.
+pub fn server_bin() -> Result<PathBuf> {
+    match std::env::var_os("GATEWAY_TEST_SERVER") {
+        Some(folder) => Ok(folder.into()),
+        None => Ok(postgres_bin()?.to_owned()),
+    }
+}
+
 /// The repository's root.
 pub fn root() -> &'static Path {
     // The manifest of this package is `tests/Cargo.toml`.
