@@ -19,7 +19,7 @@ use crate::stage::gateway;
 const MASKS: [(&str, &str, &str); 7] = [
     (
         "emails",
-        r#""public.customers.email", "public.visits.email", "public.newsletter.email""#,
+        r#""public.customers.email", "public.visits.email", "public.members.email""#,
         "kind = \"partial\"\nkeep = \"email\"",
     ),
     ("ssn", r#""public.customers.ssn""#, "kind = \"full\""),

@@ -56,6 +56,7 @@ CREATE FUNCTION email_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT email 
 CREATE FUNCTION email_standard(i int) RETURNS text STABLE RETURN (SELECT email FROM customers WHERE id = i);
 CREATE FUNCTION email_plpgsql(i int) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN RETURN (SELECT email FROM customers WHERE id = i); END $$;
+CREATE FUNCTION whose(t text) RETURNS text LANGUAGE sql STABLE AS 'SELECT name FROM customers WHERE email = t';
 CREATE FUNCTION everybody() RETURNS SETOF customers LANGUAGE sql STABLE AS 'SELECT * FROM customers';
 CREATE FUNCTION listed() RETURNS TABLE (who text, what text) LANGUAGE sql STABLE AS 'SELECT name, email FROM customers';
 CREATE FUNCTION named() RETURNS SETOF record LANGUAGE sql STABLE AS 'SELECT name, email FROM customers';
@@ -87,4 +88,36 @@ CREATE VIEW inbox AS SELECT id, body FROM notes;
 CREATE RULE told AS ON INSERT TO inbox DO INSTEAD SELECT email FROM customers;
 CREATE FUNCTION email_immutable(i int) RETURNS text LANGUAGE sql IMMUTABLE AS
     'SELECT email FROM customers WHERE id = i';
+-- Tables whose owner copies what is masked.
+CREATE TABLE letters (id int, address text DEFAULT email_of(1));
+CREATE VIEW letter_ids AS SELECT id FROM letters;
+CREATE DOMAIN first_address AS text DEFAULT email_of(1);
+CREATE TABLE cards (id int, address first_address);
+CREATE FUNCTION write_letter(i int) RETURNS text LANGUAGE sql AS
+    'INSERT INTO letters (id) VALUES (i) RETURNING address';
+CREATE FUNCTION archive() RETURNS int LANGUAGE sql AS
+    'INSERT INTO notes (body) SELECT email FROM customers; SELECT 1';
+CREATE FUNCTION archive_dynamic() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN EXECUTE 'INSERT INTO notes (body) SELECT em' || 'ail FROM customers'; RETURN 1; END $$;
+CREATE TABLE members (
+    id int PRIMARY KEY, name text, email text,
+    loud text GENERATED ALWAYS AS (upper(email)) STORED,
+    of_customer text GENERATED ALWAYS AS (email_immutable(id)) STORED,
+    label text GENERATED ALWAYS AS (name || '!') STORED
+);
+CREATE TABLE trail (id serial, what text);
+CREATE FUNCTION trailed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO trail (what) VALUES (coalesce(NEW.email, OLD.email)); RETURN coalesce(NEW, OLD); END $$;
+INSERT INTO members VALUES (1, 'Eve', 'needle-quokka@burrow.example');
+CREATE TRIGGER trailed BEFORE UPDATE OR DELETE ON members FOR EACH ROW EXECUTE FUNCTION trailed();
+CREATE TABLE clubs (id int PRIMARY KEY, name text, stamped timestamptz);
+INSERT INTO clubs VALUES (1, 'chess');
+ALTER TABLE members ADD club int REFERENCES clubs ON DELETE CASCADE;
+UPDATE members SET club = 1;
+DELETE FROM trail;
+CREATE FUNCTION stamped() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN NEW.stamped := now(); NEW.name := lower(NEW.name); RETURN NEW; END $$;
+CREATE TRIGGER stamped BEFORE INSERT OR UPDATE ON clubs FOR EACH ROW EXECUTE FUNCTION stamped();
+CREATE TABLE opt_outs (who text REFERENCES customers (email));
+INSERT INTO opt_outs VALUES ('needle-quokka@burrow.example');
 ANALYZE;

@@ -49,10 +49,11 @@ pub(crate) struct Row {
     pub(crate) steps: Vec<String>,
 }
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     include_str!("attempts/texts.sql"),
     include_str!("attempts/queries.sql"),
     include_str!("attempts/functions.sql"),
+    include_str!("attempts/asked.sql"),
     include_str!("attempts/copies.sql"),
     include_str!("attempts/objects.sql"),
     include_str!("attempts/errors.sql"),

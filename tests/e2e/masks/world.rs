@@ -19,7 +19,7 @@ const SCHEMA: &str = include_str!("schema.sql");
 const SHARED: &str = "masks";
 
 /// Sessions in one run of the client.
-const BATCH: usize = 100;
+const BATCH: usize = 50;
 
 /// One row in one mode.
 #[derive(Debug)]

@@ -58,13 +58,46 @@ pub(super) const RELATIONS: &str = concat!(
      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
 );
 
-/// Columns: number of the relation, number, name, type. In order.
-pub(super) const COLUMNS: &str = "\
-    SELECT a.attrelid, a.attnum, a.attname, a.atttypid \
-    FROM pg_catalog.pg_attribute AS a \
-    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
-    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I') \
-    ORDER BY a.attrelid, a.attnum";
+/// Columns: number of the relation, number, name, type, what fills them (`d` a default, `g` an expression over
+/// the row), and its text. In order. A default has no columns in it: it is written without a look at the
+/// table.
+pub(super) const COLUMNS: &str = concat!(
+    held!(),
+    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, \
+     CASE WHEN a.attgenerated <> '' THEN 'g' \
+     WHEN d.oid IS NOT NULL OR t.typdefaultbin IS NOT NULL THEN 'd' ELSE '' END, \
+     CASE WHEN a.attgenerated = '' THEN coalesce(pg_catalog.pg_get_expr(d.adbin, 0), \
+     pg_catalog.pg_get_expr(t.typdefaultbin, 0)) \
+     WHEN a.attrelid NOT IN (SELECT relation FROM held) \
+     THEN pg_catalog.pg_get_expr(d.adbin, d.adrelid) END \
+     FROM pg_catalog.pg_attribute AS a \
+     JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid \
+     LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+     LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid AND t.typdefaultbin IS NOT NULL \
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind NOT IN ('i', 'I') \
+     ORDER BY a.attrelid, a.attnum"
+);
+
+/// Columns of which no two rows may have the same: number of the relation, number of the column, 0 where an
+/// expression counts.
+pub(super) const UNIQUE: &str = "\
+    SELECT DISTINCT i.indrelid, k.number FROM pg_catalog.pg_index AS i, \
+    LATERAL pg_catalog.unnest(i.indkey) AS k(number) \
+    WHERE i.indisunique OR i.indisexclusion ORDER BY 1, 2";
+
+/// Triggers: number of the relation, number of the function. Those of foreign keys have none of anybody's.
+pub(super) const TRIGGERS: &str = "\
+    SELECT DISTINCT t.tgrelid, t.tgfoid FROM pg_catalog.pg_trigger AS t \
+    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 1, 2";
+
+/// Foreign keys: number of the relation and of the column, those that are referred to, and whether rows follow
+/// those that change, and those that go.
+pub(super) const REFERENCES: &str = "\
+    SELECT DISTINCT c.conrelid, k.number, c.confrelid, k.referred, \
+    c.confupdtype IN ('c', 'n', 'd'), c.confdeltype IN ('c', 'n', 'd') \
+    FROM pg_catalog.pg_constraint AS c, \
+    LATERAL ROWS FROM (pg_catalog.unnest(c.conkey), pg_catalog.unnest(c.confkey)) \
+    AS k(number, referred) WHERE c.contype = 'f' ORDER BY 1, 2, 3, 4";
 
 /// Who inherits from whom: child, parent.
 pub(super) const PARENTS: &str = "\
@@ -92,6 +125,11 @@ macro_rules! functions {
              (SELECT pg_catalog.array_to_json(pg_catalog.array_agg(u.name ORDER BY u.place)) \
              FROM ROWS FROM (pg_catalog.unnest(p.proargmodes), pg_catalog.unnest(p.proargnames)) \
              WITH ORDINALITY AS u(mode, name, place) WHERE u.mode IN ('t', 'o', 'b')), \
+             (SELECT pg_catalog.json_build_array(g.aggtransfn::oid, g.aggfinalfn::oid, \
+             g.aggcombinefn::oid, g.aggserialfn::oid, g.aggdeserialfn::oid, g.aggmtransfn::oid, \
+             g.aggminvtransfn::oid, g.aggmfinalfn::oid) \
+             FROM pg_catalog.pg_aggregate AS g WHERE g.aggfnoid = p.oid AND p.prokind = 'a' \
+             AND n.nspname <> 'pg_catalog'), \
              CASE WHEN l.lanname IN ('sql', 'plpgsql') AND n.nspname <> 'pg_catalog' THEN ",
             $body,
             " END FROM pg_catalog.pg_proc AS p \
@@ -102,7 +140,8 @@ macro_rules! functions {
 }
 
 /// Functions: number, schema, name, language, volatility, kind, whether they return rows, what, the names
-/// of their output columns as JSON, and the text. Before [`BODIES`].
+/// of their output columns and, of aggregates that are not built in, the functions that they are made of as
+/// JSON, and the text. Before [`BODIES`].
 pub(super) const FUNCTIONS_WITHOUT_BODIES: &str = functions!("p.prosrc");
 
 /// The same from [`BODIES`] on.

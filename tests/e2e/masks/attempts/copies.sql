@@ -248,15 +248,91 @@ INSERT INTO t VALUES ('{}')
 UPDATE t SET a[1] = (SELECT email FROM customers WHERE id = 1)
 SELECT a FROM t
 ROLLBACK
--- a default that reads it: open
+-- a default that reads it: refused
 BEGIN
-INSERT INTO parcels (id) VALUES (1) RETURNING address
+INSERT INTO letters (id) VALUES (1) RETURNING address
 ROLLBACK
--- a default that reads it, later: open
+-- a default that reads it, later: refused
 BEGIN
-INSERT INTO parcels (id, weight) VALUES (1, 2)
-SELECT address FROM parcels
+INSERT INTO letters (id) VALUES (1)
+SELECT address FROM letters
 ROLLBACK
+-- a default that reads it, by its word: refused
+BEGIN
+INSERT INTO letters (id, address) VALUES (1, DEFAULT)
+SELECT address FROM letters
+ROLLBACK
+-- a default that reads it, of all columns: refused
+BEGIN
+INSERT INTO letters DEFAULT VALUES
+SELECT address FROM letters
+ROLLBACK
+-- a default that reads it, set: refused
+BEGIN
+INSERT INTO letters VALUES (1, '')
+UPDATE letters SET address = DEFAULT RETURNING address
+ROLLBACK
+-- a default that reads it, merged: refused
+BEGIN
+MERGE INTO letters l USING orders o ON l.id = o.id WHEN NOT MATCHED THEN INSERT (id) VALUES (o.id)
+SELECT address FROM letters
+ROLLBACK
+-- a default that reads it, copied in: refused
+BEGIN
+COPY letters (id) FROM STDIN
+\copydata 1
+\copydone
+SELECT address FROM letters
+ROLLBACK
+-- a default that reads it, behind a view: refused
+BEGIN
+INSERT INTO letter_ids VALUES (1)
+SELECT address FROM letters
+ROLLBACK
+-- a default of a domain: refused
+BEGIN
+INSERT INTO cards (id) VALUES (1) RETURNING address
+ROLLBACK
+-- a function that copies: refused
+BEGIN
+SELECT archive()
+SELECT body FROM notes
+ROLLBACK
+-- a function that copies by SQL put together: refused
+BEGIN
+SELECT archive_dynamic()
+SELECT body FROM notes
+ROLLBACK
+-- a function that fills by a default: refused
+BEGIN
+SELECT write_letter(1)
+SELECT address FROM letters
+ROLLBACK
+-- a trigger that copies: refused
+BEGIN
+UPDATE members SET name = 'x'
+SELECT what FROM trail
+ROLLBACK
+-- a trigger that copies what goes: refused
+BEGIN
+DELETE FROM members
+SELECT what FROM trail
+ROLLBACK
+-- a trigger of what a foreign key takes along: refused
+BEGIN
+DELETE FROM clubs
+SELECT what FROM trail
+ROLLBACK
+-- a generated column: masked
+SELECT loud FROM members
+-- a generated column by a function: masked
+SELECT of_customer FROM members
+-- generated columns in binary, and all at once: masked
+SELECT * FROM members
+-- a generated column, copied out: masked
+COPY (SELECT loud, of_customer FROM members) TO STDOUT
+-- a column that refers to it: masked
+SELECT who FROM opt_outs
 -- a default in a new table: closed
 CREATE TEMP TABLE t (i int, e text DEFAULT email_of(1))
 INSERT INTO t (i) VALUES (1) RETURNING e

@@ -43,8 +43,7 @@ SELECT (card::text || '00000000000')::int8 FROM customers
 -- a number too large for an int: closed
 --   shows: out of range
 SELECT card::int FROM customers WHERE id = 1
--- a division by zero as a question: open
---   shows: division by zero
+-- a division by zero as a question: refused, oracle
 --   shows: 22012
 SELECT 1 / CASE WHEN email LIKE '%quokka%' THEN 0 ELSE 1 END FROM customers
 -- a division by zero in WHERE: refused, closed
@@ -61,7 +60,7 @@ ROLLBACK
 INSERT INTO customers (id, name, email) VALUES (9, 'x', 'needle-quokka' || '@burrow.example')
 -- a key that is taken: closed
 INSERT INTO customers SELECT 9, name, email FROM customers WHERE id = 1
--- ON CONFLICT as a question: open
+-- ON CONFLICT as a question: refused, oracle
 --   shows: INSERT 0 0
 BEGIN
 INSERT INTO customers (id, name, email) VALUES (9, 'x', 'needle-quokka' || '@burrow.example') ON CONFLICT DO NOTHING

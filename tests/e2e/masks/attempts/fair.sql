@@ -10,6 +10,8 @@ SELECT count(email), count(ssn) FROM customers
 SELECT id, email IS NULL, ssn IS NOT NULL FROM customers ORDER BY id
 -- those with a value: true
 SELECT id, name FROM customers WHERE email IS NOT NULL ORDER BY id
+-- a word for no value: true
+SELECT id, CASE WHEN email IS NULL THEN 'none' ELSE 'some' END, id / 2, name LIKE 'A%' FROM customers ORDER BY id
 -- other columns: true
 SELECT id, name FROM customers ORDER BY id
 -- one row by its number: true
@@ -94,6 +96,26 @@ ROLLBACK
 -- DELETE by number: true
 BEGIN
 DELETE FROM vips WHERE id = 4 RETURNING id, name
+ROLLBACK
+-- a trigger that changes its row alone: true
+BEGIN
+UPDATE clubs SET name = 'CHESS' RETURNING name
+ROLLBACK
+-- a generated column of others: true
+SELECT id, label FROM members
+-- a default that is a number: true
+BEGIN
+INSERT INTO notes (body) VALUES ('third') RETURNING body
+ROLLBACK
+-- a text where a default would read it: true
+BEGIN
+INSERT INTO letters VALUES (1, 'x') RETURNING address
+ROLLBACK
+-- a row that may be there, by another key: true
+BEGIN
+INSERT INTO orders (id, customer) VALUES (1, 1), (50, 1) ON CONFLICT DO NOTHING
+INSERT INTO customers (id, name) VALUES (1, 'x') ON CONFLICT DO NOTHING
+INSERT INTO customers (id, name, email) VALUES (1, 'x', 'a@new.example') ON CONFLICT (id) DO NOTHING
 ROLLBACK
 -- a transaction with a savepoint: true (simple)
 BEGIN

@@ -1,12 +1,12 @@
 -- # Functions that are there
 
--- a pure function: masked
+-- a pure function: refused, masked
 SELECT shout(email) FROM customers
--- a pure function in PL/pgSQL: masked
+-- a pure function in PL/pgSQL: refused, masked
 SELECT spelled(email) FROM customers
--- a function that reads the table: masked
+-- a function that reads the table: refused, masked
 SELECT email_of(1)
--- a function with a standard body: masked
+-- a function with a standard body: refused, masked
 SELECT email_standard(1)
 -- a function in PL/pgSQL that reads it: closed
 SELECT email_plpgsql(1)
@@ -24,9 +24,9 @@ SELECT what FROM listed()
 SELECT * FROM named() AS n (a text, b text)
 -- output parameters: refused, masked
 SELECT * FROM one_of(1)
--- an output parameter: masked
+-- an output parameter: refused, masked
 SELECT (one_of(1)).what
--- a composite result: masked
+-- a composite result: refused, masked
 SELECT (fill(1)).address, fill(1)
 -- text that is run: closed
 SELECT * FROM dynamic('SELECT email FROM customers')
@@ -34,13 +34,13 @@ SELECT * FROM dynamic('SELECT email FROM customers')
 SELECT dynamic('SELECT em' || 'ail FROM cust' || 'omers')
 -- a procedure with an output parameter: closed
 CALL tell(1, NULL)
--- a function over all rows: masked
+-- a function over all rows: refused, masked
 SELECT email_of(id) FROM orders WHERE id < 3
--- a function in an expression: masked
+-- a function in an expression: refused, masked
 SELECT 'x' || upper(email_of(1))
--- an operator of one's own: masked
+-- an operator of one's own: refused, masked
 SELECT name |+| email FROM customers
--- an operator by its full name: masked
+-- an operator by its full name: refused, masked
 SELECT name OPERATOR(public.|+|) email FROM customers
 -- a function as a question: closed
 --   shows: bingo
@@ -48,9 +48,9 @@ SELECT CASE WHEN email_of(1) LIKE '%quokka%' THEN 'bingo' END
 -- a function in WHERE: refused, oracle
 --   shows: bingo
 SELECT 'bingo' WHERE email_of(1) LIKE '%quokka%'
--- a function whose argument is named: masked
+-- a function whose argument is named: refused, masked
 SELECT spelled(t => email) FROM customers
--- a function with VARIADIC: masked
+-- a function with VARIADIC: refused, masked
 SELECT format('%s', VARIADIC ARRAY[email]) FROM customers
 
 -- a procedure that is given it: closed

@@ -280,7 +280,7 @@ SELECT email FROM customers
 -- an encoding with letters of its own: closed
 SET client_encoding = 'SJIS'
 SELECT email FROM customers
--- texts of bytes: masked
+-- texts of bytes: refused, masked
 SET bytea_output = escape
 SELECT email::bytea FROM customers
 -- dates of another style: masked

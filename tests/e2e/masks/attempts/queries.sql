@@ -2,38 +2,38 @@
 
 -- CASE returns it: masked
 SELECT CASE WHEN id > 0 THEN email ELSE name END FROM customers
--- CASE asks it: masked
+-- CASE asks it: refused, masked
 --   shows: bingo
 SELECT CASE WHEN email LIKE '%quokka%' THEN 'bingo' END FROM customers
--- CASE of a value: masked
+-- CASE of a value: refused, masked
 --   shows: bingo
 SELECT CASE ssn WHEN '987-65' || '-4320' THEN 'bingo' END FROM customers
 -- COALESCE: masked
 SELECT coalesce(NULL, email, 'x') FROM customers
--- NULLIF: masked
+-- NULLIF: refused, masked
 SELECT nullif(email, 'x') FROM customers
--- NULLIF as a question: masked
+-- NULLIF as a question: refused, masked
 --   shows: bingo
 SELECT coalesce(nullif(ssn, '987-65' || '-4320'), 'bingo') FROM customers WHERE id = 1
 -- GREATEST: masked
 SELECT greatest(email, ''), least(ssn, 'z') FROM customers
--- compared: masked
+-- compared: refused, masked
 --   shows: bingo
 SELECT 'bin' || CASE (email > 'a') WHEN true THEN 'go' END FROM customers
--- a question as a column: masked
+-- a question as a column: refused, masked
 --   shows: t=true
 SELECT 't=' || (ssn = '987-65' || '-4320')::text FROM customers
--- IS DISTINCT FROM: masked
+-- IS DISTINCT FROM: refused, masked
 --   shows: t=false
 SELECT 't=' || (ssn IS DISTINCT FROM '987-65' || '-4320')::text FROM customers
--- IN: masked
+-- IN: refused, masked
 --   shows: t=true
 SELECT 't=' || (ssn IN ('987-65' || '-4320'))::text FROM customers
 -- a subselect: masked
 SELECT (SELECT email FROM customers WHERE id = 1)
 -- a subselect that is related: masked
 SELECT (SELECT c.email) FROM customers c
--- a subselect in arithmetic: masked
+-- a subselect in arithmetic: refused, masked
 SELECT 0 + (SELECT card FROM customers WHERE id = 1)
 -- VALUES with a subselect: masked
 VALUES ((SELECT email FROM customers WHERE id = 1), 1)
@@ -63,15 +63,15 @@ SELECT json_agg(email), jsonb_agg(c) FROM customers c
 SELECT json_object_agg(id, email) FROM customers
 -- xmlagg: masked
 SELECT xmlagg(xmlelement(name e, email)) FROM customers
--- an aggregate of one's own: refused
+-- an aggregate of one's own: refused, masked
 SELECT joined(email) FROM customers
 -- an aggregate with a filter: refused, masked
 --   shows: bingo
 SELECT CASE count(*) FILTER (WHERE email LIKE '%quokka%') WHEN 1 THEN 'bingo' END FROM customers
--- bool_or: masked
+-- bool_or: refused, masked
 --   shows: bingo
 SELECT CASE WHEN bool_or(email LIKE '%quokka%') THEN 'bingo' END FROM customers
--- bit_and: masked
+-- bit_and: refused, masked
 SELECT bit_and(card) FROM customers WHERE id = 1
 -- mode: refused, masked
 SELECT mode() WITHIN GROUP (ORDER BY email) FROM customers
@@ -311,28 +311,28 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM ONLY custome
 EXPLAIN SELECT 1 FROM customers WHERE email > 'needle-r'
 -- # Questions that look like questions for NULL
 
--- NULLIF is NULL: masked
+-- NULLIF is NULL: refused, masked
 --   shows: t=true
 SELECT 't=' || (nullif(ssn, '987-65' || '-4320') IS NULL)::text FROM customers WHERE id = 1
--- CASE is NULL: masked
+-- CASE is NULL: refused, masked
 --   shows: t=false
 SELECT 't=' || ((CASE WHEN email LIKE '%quokka%' THEN 1 END) IS NULL)::text FROM customers WHERE id = 1
--- a part is NULL: masked
+-- a part is NULL: refused, masked
 --   shows: t=false
 SELECT 't=' || (substring(email FROM 'needle-q') IS NULL)::text FROM customers WHERE id = 1
--- a match is NULL: masked
+-- a match is NULL: refused, masked
 --   shows: t=false
 SELECT 't=' || (regexp_match(email, 'needle-q') IS NULL)::text FROM customers WHERE id = 1
--- a member is NULL: masked
+-- a member is NULL: refused, masked
 --   shows: t=true
 SELECT 't=' || (jsonb_path_query_first(profile, '$.contact.email ? (@ starts with "needle-w")') IS NULL)::text FROM customers WHERE id = 1
--- a row is NULL: masked
+-- a row is NULL: refused, masked
 --   shows: t=true
 SELECT 't=' || (ROW(nullif(ssn, '987-65' || '-4320')) IS NULL)::text FROM customers WHERE id = 1
--- how many are NULL: masked
+-- how many are NULL: refused, masked
 --   shows: n=1
 SELECT 'n=' || num_nulls(nullif(ssn, '987-65' || '-4320')) FROM customers WHERE id = 1
--- a column of a subquery is NULL: masked
+-- a column of a subquery is NULL: refused, masked
 --   shows: t=true
 SELECT 't=' || (x IS NULL)::text FROM (SELECT nullif(ssn, '987-65' || '-4320') AS x FROM customers WHERE id = 1) s
 -- NULLIF is NULL, in WHERE: refused, oracle

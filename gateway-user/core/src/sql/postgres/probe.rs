@@ -56,7 +56,7 @@ pub struct Selected {
 pub fn probe(text: &str) -> Result<Probe, &'static str> {
     const UNREAD: &str = "the statement cannot be read";
     readable(text.as_bytes(), &Session::default()).ok_or(UNREAD)?;
-    stack::once(text, || Some(read(text))).ok_or(UNREAD)?
+    stack::safely(text, |text| Some(read(text))).ok_or(UNREAD)?
 }
 
 fn read(text: &str) -> Result<Probe, &'static str> {

@@ -6,7 +6,7 @@
 //! not on an idea of how SQL can nest.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -37,11 +37,8 @@ pub(super) fn read_safely(text: &str, session: &Session) -> Option<Analysis> {
     if shallow(text.as_bytes()) {
         return read(text, session);
     }
-    let idle = idle().pop();
-    let reader = idle.or_else(Reader::start)?;
-    let analysis = reader.read(text, session)?;
-    idle_again(reader);
-    analysis
+    let (text, session): (Box<str>, Session) = (text.into(), session.clone());
+    deep(move || read(&text, &session))
 }
 
 /// Whether a text has so few words that it cannot nest far. A word here is a run of letters and
@@ -62,24 +59,34 @@ pub(super) fn shallow(text: &[u8]) -> bool {
     true
 }
 
-/// Does `work` on `text` once, where the stack suffices: for what is done rarely, on a thread that ends
-/// with it.
-#[expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the size of the stack is a matter of reading, and no caller has one of this size"
-)]
-pub(super) fn once<T: Send>(text: &str, work: impl FnOnce() -> Option<T> + Send) -> Option<T> {
-    // A panic in the library would be a bug of its own; here it means "not understood".
-    let work = || catch_unwind(AssertUnwindSafe(work)).unwrap_or_default();
+/// Does `work` on `text` where the stack suffices.
+pub(super) fn safely<T: Send + 'static>(
+    text: &str,
+    work: impl FnOnce(&str) -> Option<T> + Send + 'static,
+) -> Option<T> {
     if shallow(text.as_bytes()) {
-        return work();
+        return catch_unwind(AssertUnwindSafe(|| work(text))).unwrap_or_default();
     }
-    thread::scope(|scope| {
-        let builder = thread::Builder::new().stack_size(DEEP);
-        let reader = builder.name("gateway-sql".to_owned());
-        reader.spawn_scoped(scope, work).ok()?.join().ok()?
-    })
+    let text: Box<str> = text.into();
+    deep(move || work(&text))
+}
+
+/// Does `work` on a stack that suffices for any text. A panic in the library would be a bug of its own; here
+/// it means "not understood".
+pub(super) fn deep<T: Send + 'static>(
+    work: impl FnOnce() -> Option<T> + Send + 'static,
+) -> Option<T> {
+    let idle = idle().pop();
+    let reader = idle.or_else(Reader::start)?;
+    let (send, result) = sync_channel(1);
+    let job = move || {
+        // Whoever waits for it may be gone only with the whole process.
+        let _gone = send.send(catch_unwind(AssertUnwindSafe(work)).unwrap_or_default());
+    };
+    reader.jobs.send(Box::new(job)).ok()?;
+    let result = result.recv().ok()?;
+    idle_again(reader);
+    result
 }
 
 fn idle() -> std::sync::MutexGuard<'static, Vec<Reader>> {
@@ -90,11 +97,13 @@ fn idle_again(reader: Reader) {
     idle().push(reader);
 }
 
+/// What a thread is to do; it does not panic.
+type Job = Box<dyn FnOnce() + Send>;
+
 /// A thread with a stack of [`DEEP`]. It ends when this is dropped.
 #[derive(Debug)]
 struct Reader {
-    texts: SyncSender<(Box<str>, Session)>,
-    analyses: Receiver<Option<Analysis>>,
+    jobs: SyncSender<Job>,
 }
 
 impl Reader {
@@ -104,26 +113,12 @@ impl Reader {
         reason = "the size of the stack is a matter of reading, and no caller has one of this size"
     )]
     fn start() -> Option<Self> {
-        let (texts, received) = sync_channel::<(Box<str>, Session)>(1);
-        let (send, analyses) = sync_channel(1);
+        let (jobs, received) = sync_channel::<Job>(1);
         thread::Builder::new()
             .name("gateway-sql".to_owned())
             .stack_size(DEEP)
-            .spawn(move || {
-                for (text, session) in received {
-                    let analysis = catch_unwind(|| read(&text, &session)).unwrap_or_default();
-                    if send.send(analysis).is_err() {
-                        return;
-                    }
-                }
-            })
+            .spawn(move || received.into_iter().for_each(|job| job()))
             .ok()?;
-        Some(Self { texts, analyses })
-    }
-
-    /// What the thread reads; the outer nothing means that there is no such thread any more.
-    fn read(&self, text: &str, session: &Session) -> Option<Option<Analysis>> {
-        self.texts.send((text.into(), session.clone())).ok()?;
-        self.analyses.recv().ok()
+        Some(Self { jobs })
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use gateway_core::sql::postgres::lineage::catalog::{
-    Catalog, Column, Function, Language, Operator, Relation, RelationKind, Type, TypeKind,
-    Volatility,
+    Catalog, Column, Filling, Function, Language, Operator, Reference, Relation, RelationKind,
+    Type, TypeKind, Volatility,
 };
 
 use super::questions;
@@ -31,6 +31,15 @@ pub(super) async fn read(client: &mut Client) -> Result<Catalog, ClientError> {
         .each(questions::COLUMNS, &[], |row| found.column(row))
         .await?;
     client
+        .each(questions::UNIQUE, &[], |row| found.unique(row))
+        .await?;
+    client
+        .each(questions::TRIGGERS, &[], |row| found.trigger(row))
+        .await?;
+    client
+        .each(questions::REFERENCES, &[], |row| found.reference(row))
+        .await?;
+    client
         .each(questions::PARENTS, &[], |row| found.parent(row))
         .await?;
     client
@@ -51,6 +60,10 @@ pub(super) async fn read(client: &mut Client) -> Result<Catalog, ClientError> {
 struct Found {
     relations: Vec<Relation>,
     columns: HashMap<u32, Vec<Column>>,
+    /// Numbers of columns, by relation.
+    unique: HashMap<u32, Vec<i16>>,
+    triggers: HashMap<u32, Vec<u32>>,
+    references: HashMap<u32, Vec<Reference>>,
     parents: HashMap<u32, Vec<u32>>,
     types: Vec<Type>,
     functions: Vec<Function>,
@@ -76,6 +89,8 @@ impl Found {
             definition: row.field()?,
             columns: Box::default(),
             parents: Box::default(),
+            triggers: Box::default(),
+            references: Box::default(),
         });
         Some(())
     }
@@ -87,6 +102,40 @@ impl Found {
             number: row.number()?,
             name: row.text()?,
             ty: row.number()?,
+            filling: match &*row.text()? {
+                "" => Filling::Given,
+                "d" => Filling::Default(row.field()?),
+                "g" => Filling::Generated(row.field()?),
+                _ => return None,
+            },
+            is_unique: false,
+        });
+        Some(())
+    }
+
+    fn unique(&mut self, row: Row) -> Option<()> {
+        let mut row = Fields::of(row);
+        let columns = self.unique.entry(row.number()?).or_default();
+        columns.push(row.number()?);
+        Some(())
+    }
+
+    fn trigger(&mut self, row: Row) -> Option<()> {
+        let mut row = Fields::of(row);
+        let functions = self.triggers.entry(row.number()?).or_default();
+        functions.push(row.number()?);
+        Some(())
+    }
+
+    fn reference(&mut self, row: Row) -> Option<()> {
+        let mut row = Fields::of(row);
+        let references = self.references.entry(row.number()?).or_default();
+        references.push(Reference {
+            column: row.number()?,
+            relation: row.number()?,
+            referred: row.number()?,
+            updates: row.truth()?,
+            deletes: row.truth()?,
         });
         Some(())
     }
@@ -142,6 +191,10 @@ impl Found {
             Some(names) => outputs(&names, &name)?,
             None => Box::default(),
         };
+        let parts = match row.field()? {
+            Some(parts) => parts_of(&parts)?,
+            None => Box::default(),
+        };
         let body = row.field()?;
         self.functions.push(Function {
             oid,
@@ -153,6 +206,7 @@ impl Found {
             returns_set,
             columns,
             returns,
+            parts,
             body,
         });
         Some(())
@@ -171,14 +225,26 @@ impl Found {
         let Self {
             mut relations,
             mut columns,
+            mut unique,
+            mut triggers,
+            mut references,
             mut parents,
             types,
             mut functions,
             operators,
         } = self;
         for relation in &mut relations {
-            let own = columns.remove(&relation.oid).unwrap_or_default();
+            let mut own = columns.remove(&relation.oid).unwrap_or_default();
+            let unique = unique.remove(&relation.oid).unwrap_or_default();
+            for column in &mut own {
+                // An expression may be over any of them.
+                column.is_unique = unique.contains(&column.number) || unique.contains(&0);
+            }
             relation.columns = own.into();
+            let called = triggers.remove(&relation.oid).unwrap_or_default();
+            relation.triggers = called.into();
+            let keys = references.remove(&relation.oid).unwrap_or_default();
+            relation.references = keys.into();
             let above = parents.remove(&relation.oid).unwrap_or_default();
             relation.parents = above.into();
         }
@@ -202,6 +268,15 @@ fn outputs(names: &str, function: &str) -> Option<Box<[Box<str>]>> {
         _ => format!("column{place}").into(),
     });
     Some(named.collect())
+}
+
+/// The numbers of functions, without those that are none.
+fn parts_of(parts: &str) -> Option<Box<[u32]>> {
+    // `oid` is written in quotes.
+    let parts: Vec<String> = serde_json::from_str(parts).ok()?;
+    let numbers = parts.iter().map(|it| it.parse().ok());
+    let numbers: Vec<u32> = numbers.collect::<Option<_>>()?;
+    Some(numbers.into_iter().filter(|it| *it != 0).collect())
 }
 
 /// The fields of a row, one after the other.

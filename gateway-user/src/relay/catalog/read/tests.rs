@@ -21,8 +21,19 @@ fn relations_have_their_columns_and_parents() {
     for fields in rows {
         found.relation(row(&fields)).unwrap();
     }
-    found.column(row(&["16384", "1", "id", "23"])).unwrap();
-    found.column(row(&["16384", "3", "email", "25"])).unwrap();
+    let columns = [
+        ["16384", "1", "id", "23", "d", "7"],
+        ["16384", "3", "email", "25", "", "NULL"],
+        ["16390", "1", "id", "23", "g", "NULL"],
+    ];
+    for fields in columns {
+        found.column(row(&fields)).unwrap();
+    }
+    found.unique(row(&["16384", "3"])).unwrap();
+    found.trigger(row(&["16384", "16500"])).unwrap();
+    found
+        .reference(row(&["16390", "1", "16384", "3", "f", "t"]))
+        .unwrap();
     found.parent(row(&["16390", "16384"])).unwrap();
     let catalog = found.into_catalog();
     let people = catalog.relation(16384).unwrap();
@@ -30,6 +41,16 @@ fn relations_have_their_columns_and_parents() {
     assert_eq!((people.kind, numbers), (RelationKind::Table, vec![1, 3]));
     let part = catalog.relation(16390).unwrap();
     assert!(part.has_rules && *part.parents == [16384]);
+    let fillings: Vec<_> = people.columns.iter().map(|it| &it.filling).collect();
+    assert_eq!(
+        fillings,
+        [&Filling::Default(Some("7".into())), &Filling::Given]
+    );
+    assert_eq!(part.columns[0].filling, Filling::Generated(None));
+    assert!(people.columns[1].is_unique && !people.columns[0].is_unique);
+    assert_eq!(*people.triggers, [16500]);
+    assert!(part.references[0].deletes && catalog.followers(16384) == [16390]);
+    assert_eq!(catalog.children(16384), [16390]);
     let shown = catalog.relation(16400).unwrap();
     assert_eq!(shown.definition.as_deref(), Some(" SELECT 1;"));
     assert_eq!(catalog.relation(16410).unwrap().kind, RelationKind::Other);
@@ -56,7 +77,7 @@ fn types_are_of_their_kinds() {
 
 #[test]
 fn functions_have_names_for_what_they_return() {
-    let read = |fields: [&str; 7]| {
+    let read = |fields: [&str; 8]| {
         let mut found = Found::default();
         let head = ["7", "public", "it"];
         found
@@ -64,7 +85,16 @@ fn functions_have_names_for_what_they_return() {
             .unwrap();
         found.functions.pop().unwrap()
     };
-    let one = read(["sql", "s", "f", "t", "2249", r#"["a",null,""]"#, "SELECT 1"]);
+    let one = read([
+        "sql",
+        "s",
+        "f",
+        "t",
+        "2249",
+        r#"["a",null,""]"#,
+        "NULL",
+        "SELECT 1",
+    ]);
     assert_eq!(
         (one.language, one.volatility),
         (Language::Sql, Volatility::Stable)
@@ -72,11 +102,21 @@ fn functions_have_names_for_what_they_return() {
     assert!(one.returns_set && !one.is_aggregate);
     let names: Vec<_> = one.columns.iter().map(|it| &**it).collect();
     assert_eq!(names, ["a", "column2", "column3"]);
-    let other = read(["plperl", "?", "a", "f", "25", "NULL", "NULL"]);
+    let other = read([
+        "plperl",
+        "?",
+        "a",
+        "f",
+        "25",
+        "NULL",
+        r#"["7","0"]"#,
+        "NULL",
+    ]);
+    assert_eq!(*other.parts, [7]);
     assert_eq!(other.language, Language::Other);
     assert_eq!(other.volatility, Volatility::Volatile);
     assert!(other.is_aggregate && other.columns.is_empty() && other.body.is_none());
-    let single = read(["c", "i", "f", "f", "25", "[null]", "NULL"]);
+    let single = read(["c", "i", "f", "f", "25", "[null]", "NULL", "NULL"]);
     assert_eq!(&*single.columns[0], "it");
 }
 
@@ -93,7 +133,14 @@ fn what_is_not_understood_is_no_row() {
             .relation(row(&["1", "public", "NULL", "r", "f", "NULL"]))
             .is_none()
     );
-    assert!(found.column(row(&["1", "99999", "x", "25"])).is_none());
+    for fields in [
+        ["1", "99999", "x", "25", "", "NULL"],
+        ["1", "1", "x", "25", "?", "NULL"],
+    ] {
+        assert!(found.column(row(&fields)).is_none());
+    }
+    assert!(found.unique(row(&["1"])).is_none() && found.trigger(row(&["1"])).is_none());
+    assert!(found.reference(row(&["1", "1", "2", "1"])).is_none());
     assert!(
         found
             .ty(row(&["1", "s", "x", "b", "yes", "0", "0", "0", "f"]))

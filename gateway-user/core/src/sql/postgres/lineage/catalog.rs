@@ -4,6 +4,9 @@
 
 use std::collections::HashMap;
 
+/// The first number of what is not built in.
+pub const FIRST_OWN: u32 = 16_384;
+
 /// What kind of relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelationKind {
@@ -19,8 +22,21 @@ pub enum RelationKind {
     Other,
 }
 
+/// What is in a column of a new row that is given no value for it. An expression that is missing could not be
+/// read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Filling {
+    /// NULL, or what is given.
+    #[default]
+    Given,
+    /// The value of this expression, if none is given (`pg_get_expr`); by itself or by its type.
+    Default(Option<Box<str>>),
+    /// Always the value of this expression over the row.
+    Generated(Option<Box<str>>),
+}
+
 /// A column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
     /// `attnum`, from 1.
     pub number: i16,
@@ -28,6 +44,25 @@ pub struct Column {
     pub name: Box<str>,
     /// Its type.
     pub ty: u32,
+    /// What is in it if nothing is given.
+    pub filling: Filling,
+    /// Whether there may not be two rows with its value, by itself or with others.
+    pub is_unique: bool,
+}
+
+/// What a foreign key says: what is in this column is in that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The number of the column.
+    pub column: i16,
+    /// The relation that it refers to.
+    pub relation: u32,
+    /// The number of the column there.
+    pub referred: i16,
+    /// Whether rows here change when those there do.
+    pub updates: bool,
+    /// Whether rows here change or go when those there go.
+    pub deletes: bool,
 }
 
 /// A relation.
@@ -49,6 +84,17 @@ pub struct Relation {
     pub parents: Box<[u32]>,
     /// Whether it has rules of its own, beside that of a view.
     pub has_rules: bool,
+    /// The functions of triggers that are called when its rows are written.
+    pub triggers: Box<[u32]>,
+    /// Its foreign keys, column by column.
+    pub references: Box<[Reference]>,
+}
+
+impl Relation {
+    /// Whether the server brings it along.
+    pub fn is_built_in(&self) -> bool {
+        self.oid < FIRST_OWN
+    }
 }
 
 /// What kind of type.
@@ -128,6 +174,8 @@ pub struct Function {
     pub columns: Box<[Box<str>]>,
     /// The type that it returns.
     pub returns: u32,
+    /// Of an aggregate that is not built in, the functions that it is made of.
+    pub parts: Box<[u32]>,
     /// Its text, for SQL and PL/pgSQL; of a SQL-standard body `pg_get_function_sqlbody`.
     pub body: Option<Box<str>>,
 }
@@ -148,6 +196,8 @@ pub struct Catalog {
     by_name: HashMap<Box<str>, Vec<u32>>,
     types: HashMap<u32, Type>,
     types_by_name: HashMap<Box<str>, Vec<u32>>,
+    children: HashMap<u32, Vec<u32>>,
+    followers: HashMap<u32, Vec<u32>>,
     functions: HashMap<Box<str>, Vec<Function>>,
     function_names: HashMap<u32, Box<str>>,
     operators: HashMap<Box<str>, Vec<u32>>,
@@ -166,6 +216,16 @@ impl Catalog {
         for relation in relations {
             let named = catalog.by_name.entry(relation.name.clone()).or_default();
             named.push(relation.oid);
+            for parent in &relation.parents {
+                let children = catalog.children.entry(*parent).or_default();
+                children.push(relation.oid);
+            }
+            for reference in relation.references.iter() {
+                let followers = catalog.followers.entry(reference.relation).or_default();
+                if followers.last() != Some(&relation.oid) {
+                    followers.push(relation.oid);
+                }
+            }
             catalog.relations.insert(relation.oid, relation);
         }
         for ty in types {
@@ -194,6 +254,16 @@ impl Catalog {
     /// All relations, in no order.
     pub fn relations(&self) -> impl Iterator<Item = &Relation> {
         self.relations.values()
+    }
+
+    /// Those that inherit from a relation or are partitions of it.
+    pub fn children(&self, oid: u32) -> &[u32] {
+        self.children.get(&oid).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those that have foreign keys to a relation.
+    pub fn followers(&self, oid: u32) -> &[u32] {
+        self.followers.get(&oid).map_or(&[], Vec::as_slice)
     }
 
     /// The relations of this name, in whatever schema.

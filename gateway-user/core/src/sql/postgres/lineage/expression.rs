@@ -4,11 +4,12 @@
 
 use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 
-use super::routines::{Call, call, cast, operator};
+use super::routines::{Call, call, cast, in_path, operator};
 use super::scope::{Scope, select};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 use super::{Masks, Output};
+use crate::sql::postgres::catalog::runs_text;
 use crate::sql::postgres::walk::{string, strings};
 
 impl Tracer<'_> {
@@ -31,7 +32,7 @@ impl Tracer<'_> {
         Value::mixed(&values)
     }
 
-    fn maybe(&self, node: Option<&protobuf::Node>, scope: &Scope) -> Value {
+    pub(super) fn maybe(&self, node: Option<&protobuf::Node>, scope: &Scope) -> Value {
         node.map_or_else(Value::clean, |node| self.value(node, scope))
     }
 
@@ -43,22 +44,27 @@ impl Tracer<'_> {
             Node::ColumnRef(column) => self.reference(&column.fields, scope),
             Node::ParamRef(_)
             | Node::AConst(_)
-            | Node::SetToDefault(_)
             | Node::SqlvalueFunction(_)
             | Node::MergeSupportFunc(_)
             | Node::GroupingFunc(_)
             | Node::CurrentOfExpr(_) => Value::clean(),
+            Node::SetToDefault(_) => {
+                self.defaulted.set(true);
+                Value::clean()
+            }
             Node::AExpr(expression) => self.operation(expression, scope),
-            Node::BoolExpr(expression) => self.deciding(|| self.values(&expression.args, scope)),
+            Node::BoolExpr(expression) => self.logic(expression, scope),
             Node::BooleanTest(test) => Value::mixed([&self.maybe(test.arg.as_deref(), scope)]),
             Node::NullTest(test) => self.null_test(test, scope),
-            Node::CaseExpr(case) => self.deciding(|| self.case(case, scope)),
-            Node::CoalesceExpr(expression) => {
-                self.deciding(|| self.values(&expression.args, scope))
-            }
+            Node::CaseExpr(case) => self.case(case, scope),
+            Node::CoalesceExpr(expression) => self.one_of(&expression.args, scope),
             Node::MinMaxExpr(expression) => {
-                let args = self.values(&expression.args, scope);
-                self.apply(&operator(self, &["<"]), &[args])
+                let args = self.one_of(&expression.args, scope);
+                let ty = args.ty;
+                Value {
+                    ty,
+                    ..self.apply(&operator(self, &["<"]), &[args])
+                }
             }
             Node::RowExpr(row) => self.row(self.row_fields(&row.args, scope)),
             Node::AArrayExpr(array) => self.values(&array.elements, scope),
@@ -141,11 +147,15 @@ impl Tracer<'_> {
         let names = strings(&expression.name);
         match names.as_deref() {
             Some([name]) if name.contains("BETWEEN") => {
+                sides.iter().for_each(|side| self.probe(side));
                 let low = self.apply(&operator(self, &[">="]), &sides);
                 let high = self.apply(&operator(self, &["<="]), &sides);
                 Value::mixed([&low, &high])
             }
-            Some(names) => self.apply(&operator(self, names), &sides),
+            Some(names) => Value {
+                ty: self.operator_asks(names, &sides),
+                ..self.apply(&operator(self, names), &sides)
+            },
             None => self.lost(),
         }
     }
@@ -163,24 +173,6 @@ impl Tracer<'_> {
         }
     }
 
-    fn case(&self, case: &protobuf::CaseExpr, scope: &Scope) -> Value {
-        let mut parts = vec![
-            self.maybe(case.arg.as_deref(), scope),
-            self.maybe(case.defresult.as_deref(), scope),
-        ];
-        for when in &case.args {
-            let Some(Node::CaseWhen(when)) = &when.node else {
-                return self.lost();
-            };
-            parts.push(self.maybe(when.expr.as_deref(), scope));
-            parts.push(self.maybe(when.result.as_deref(), scope));
-        }
-        if case.arg.is_some() {
-            return self.apply(&operator(self, &["="]), &parts);
-        }
-        Value::mixed(&parts)
-    }
-
     fn cast(&self, node: &protobuf::TypeCast, scope: &Scope) -> Value {
         let value = self.maybe(node.arg.as_deref(), scope);
         let Some(to) = &node.type_name else {
@@ -190,6 +182,7 @@ impl Tracer<'_> {
         if ty != 0 && ty == value.ty {
             return value;
         }
+        self.cast_asks(&value, to);
         Value {
             ty,
             ..self.apply(&cast(self, to), &[value])
@@ -236,12 +229,34 @@ impl Tracer<'_> {
         if self.counts(function, &names, &args) && aside.is_empty() {
             return Value::clean();
         }
+        if self.returns_set(&names) || function.func_variadic {
+            args.iter().for_each(|arg| self.probe(arg));
+        }
+        let ty = self.asks(&names, &function.args, &args);
+        let does = call(self, &names);
+        if does == Call::Unknown && self.runs_code(&names) {
+            // What it runs may ask and copy anything.
+            self.probe_masks(&Masks::Unknown);
+            if !in_path(self, &names).all(|schema| schema == "pg_catalog") {
+                self.copy(&Masks::Unknown);
+            }
+        }
         let mut given = args;
         given.push(Value::made_of(aside));
-        if self.returns_set(&names) {
-            given.iter().for_each(|arg| self.probe(arg));
-        }
-        self.apply(&call(self, &names), &given)
+        let value = match (&does, &*given) {
+            // It is told nothing that it could compare.
+            (Call::Reads(masks), [_]) => self.told(masks),
+            _ => self.apply(&does, &given),
+        };
+        Value { ty, ..value }
+    }
+
+    /// Whether a function of this name runs SQL, of which nothing is known.
+    fn runs_code(&self, names: &[&str]) -> bool {
+        let name = names.last().copied().unwrap_or_default();
+        let functions = self.catalog().functions_named(name).iter();
+        let mut bodies = functions.filter(|function| function.body.is_some());
+        runs_text(name) || bodies.next().is_some()
     }
 
     /// Whether it is `count(column)`, which tells how many are not NULL.
@@ -325,6 +340,8 @@ impl Tracer<'_> {
             Ok(SubLinkType::ArraySublink) => Value::row(fields).computed(&probed),
             Ok(SubLinkType::AnySublink | SubLinkType::AllSublink) => {
                 let names = strings(&link.oper_name);
+                self.probe(&test);
+                self.probe_masks(&fields.masks());
                 let does = match names.as_deref() {
                     Some([]) => operator(self, &["="]),
                     Some(names) => operator(self, names),
@@ -345,6 +362,8 @@ impl Tracer<'_> {
                 Some(Node::AIndices(indices)) => {
                     let lower = self.maybe(indices.lidx.as_deref(), scope);
                     let upper = self.maybe(indices.uidx.as_deref(), scope);
+                    self.probe(&lower);
+                    self.probe(&upper);
                     Value::mixed([&value, &lower, &upper])
                 }
                 // All of it: the row that it is.
@@ -367,16 +386,20 @@ impl Tracer<'_> {
                 }
             }
             None if self.catalog().functions_named(name).is_empty() => Value::mixed([value]),
-            None => self.apply(&call(self, &[name]), std::slice::from_ref(value)),
+            None => self.of_row(name, value.clone()),
         }
+    }
+
+    /// `row.name`, which is `name(row)`.
+    pub(super) fn of_row(&self, name: &str, row: Value) -> Value {
+        let row = [row];
+        self.asks(&[name], &[], &row);
+        self.apply(&call(self, &[name]), &row)
     }
 
     /// What a function, operator or cast makes of what it is given.
     pub(super) fn apply(&self, does: &Call, given: &[Value]) -> Value {
         let mixed = Value::mixed(given);
-        if *does != Call::Pure {
-            self.act();
-        }
         match does {
             Call::Pure => mixed,
             Call::Keeps => {
@@ -385,8 +408,9 @@ impl Tracer<'_> {
             }
             Call::Reads(masks) => {
                 self.copy(&mixed.masks);
-                self.touch();
-                mixed.computed(masks)
+                // It may compare what it is given with what it reads.
+                self.probe_masks(masks);
+                mixed.computed(&self.told(masks).masks)
             }
             Call::Unknown => {
                 self.copy(&mixed.masks);
@@ -394,6 +418,12 @@ impl Tracer<'_> {
                 Value::unknown()
             }
         }
+    }
+
+    /// What is made of columns with these masks elsewhere.
+    fn told(&self, masks: &Masks) -> Value {
+        self.touch();
+        Value::made_of(masks.clone())
     }
 }
 

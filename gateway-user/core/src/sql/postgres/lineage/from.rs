@@ -6,6 +6,7 @@ use pg_query::protobuf::{self, JoinType, node::Node};
 
 use super::catalog::{Function, TypeKind};
 use super::expression::{concatenated, name_of};
+use super::filled::Write;
 use super::scope::{Item, Scope, merged};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -85,8 +86,12 @@ impl Tracer<'_> {
         self.aliased(fields, relation.alias.as_ref(), Some(&relation.relname))
     }
 
-    /// The item of what a statement writes.
-    pub(super) fn written(&self, relation: &protobuf::RangeVar) -> Item {
+    /// The item of what a statement writes, which triggers may do more with.
+    pub(super) fn written(&self, relation: &protobuf::RangeVar, write: Write) -> Item {
+        let found = self.relation(&relation.schemaname, &relation.relname);
+        for relation in found.relations {
+            self.fires(relation, write);
+        }
         let fields = self.columns(&relation.schemaname, &relation.relname);
         self.aliased(fields, relation.alias.as_ref(), Some(&relation.relname))
     }

@@ -1,6 +1,6 @@
 //! JSON and XML in expressions and in `FROM`: whatever they are given, a value is computed from it.
 
-use pg_query::protobuf::{self, node::Node};
+use pg_query::protobuf::{self, XmlExprOp, node::Node};
 
 use super::scope::Scope;
 use super::tracer::Tracer;
@@ -14,23 +14,38 @@ impl Tracer<'_> {
         let all = |nodes: &[protobuf::Node]| self.values(nodes, scope);
         let one = |node: Part| self.values(node, scope);
         match node {
-            Node::XmlExpr(xml) => Value::mixed([&all(&xml.named_args), &all(&xml.args)]),
-            Node::XmlSerialize(xml) => one(xml.expr.as_deref()),
+            Node::XmlExpr(xml) => {
+                let value = Value::mixed([&all(&xml.named_args), &all(&xml.args)]);
+                match XmlExprOp::try_from(xml.op) {
+                    Ok(XmlExprOp::IsXmlelement | XmlExprOp::IsXmlforest) => value,
+                    // They fail for some texts.
+                    _ => self.asked(value),
+                }
+            }
+            Node::XmlSerialize(xml) => self.asked(one(xml.expr.as_deref())),
             Node::JsonValueExpr(value) => self.json_value(Some(value), scope),
             Node::JsonArgument(argument) => self.json_value(argument.val.as_deref(), scope),
             Node::JsonKeyValue(pair) => self.pair(Some(pair), scope),
             Node::JsonIsPredicate(test) => one(test.expr.as_deref()),
-            Node::JsonParseExpr(parse) => self.json_value(parse.expr.as_deref(), scope),
+            Node::JsonParseExpr(parse) => self.asked(self.json_value(parse.expr.as_deref(), scope)),
             Node::JsonScalarExpr(scalar) => one(scalar.expr.as_deref()),
-            Node::JsonSerializeExpr(serialize) => self.json_value(serialize.expr.as_deref(), scope),
-            Node::JsonObjectConstructor(object) => all(&object.exprs),
-            Node::JsonArrayConstructor(array) => all(&array.exprs),
+            Node::JsonSerializeExpr(serialize) => {
+                let value = self.json_value(serialize.expr.as_deref(), scope);
+                self.written_as(serialize.output.as_ref(), value)
+            }
+            Node::JsonObjectConstructor(object) => {
+                self.written_as(object.output.as_ref(), all(&object.exprs))
+            }
+            Node::JsonArrayConstructor(array) => {
+                self.written_as(array.output.as_ref(), all(&array.exprs))
+            }
             Node::JsonArrayQueryConstructor(array) => match array.query.as_deref() {
                 Some(query) => {
                     let (fields, effects) = self.aside(|| self.rows(query, scope));
                     let probed = effects.probed.clone();
                     self.join(effects);
-                    Value::row(fields).computed(&probed)
+                    let value = Value::row(fields).computed(&probed);
+                    self.written_as(array.output.as_ref(), value)
                 }
                 None => self.lost(),
             },
@@ -50,10 +65,24 @@ impl Tracer<'_> {
                     all(&function.passing),
                 ];
                 parts.extend(behaviors.map(|behavior| self.behavior(behavior.as_deref(), scope)));
-                Value::mixed(&parts)
+                self.asked(Value::mixed(&parts))
             }
             Node::JsonBehavior(behavior) => self.behavior(Some(behavior), scope),
             _ => self.lost(),
+        }
+    }
+
+    /// One that may fail or be NULL by what it is made of.
+    fn asked(&self, value: Value) -> Value {
+        self.probe(&value);
+        value
+    }
+
+    /// One that is written as a type: it may not fit.
+    fn written_as(&self, output: Option<&protobuf::JsonOutput>, value: Value) -> Value {
+        match output {
+            Some(_) => self.asked(value),
+            None => value,
         }
     }
 
@@ -69,7 +98,8 @@ impl Tracer<'_> {
         let Some(pair) = pair else {
             return self.lost();
         };
-        let key = self.values(pair.key.as_deref(), scope);
+        // Keys are never NULL.
+        let key = self.asked(self.values(pair.key.as_deref(), scope));
         Value::mixed([&key, &self.json_value(pair.value.as_deref(), scope)])
     }
 
@@ -97,6 +127,7 @@ impl Tracer<'_> {
         let over = over
             .map(|over| self.window(over, scope))
             .unwrap_or_default();
+        let value = self.written_as(aggregate.output.as_ref(), value);
         Value::mixed([&value, &filter, &order]).computed(&over)
     }
 

@@ -2,7 +2,7 @@
 //! together with those that stand behind it.
 
 use std::collections::HashMap;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pg_query::ParserOptions;
@@ -13,7 +13,7 @@ use super::value::Fields;
 use super::{Masked, Statement, Trace};
 use crate::mask::{Kind, Mask};
 use crate::sql::postgres::bounds::readable;
-use crate::sql::postgres::stack::once;
+use crate::sql::postgres::stack::{deep, shallow};
 use crate::sql::postgres::{ESCAPING, SearchPath, Session, Strings};
 
 /// Most traces of statements that are kept; all are dropped when there are more.
@@ -27,6 +27,9 @@ const MAX_BEHIND: usize = 8_192;
 
 /// Most levels of views and functions behind a statement.
 const MAX_LEVELS: usize = 32;
+
+/// How far foreign keys are followed.
+const MAX_REFERENCES: usize = 8;
 
 /// How far up and down a family of tables goes.
 const MAX_FAMILY: usize = 100_000;
@@ -51,7 +54,6 @@ pub(super) struct Memory {
     traces: Mutex<HashMap<Key, Arc<Trace>>>,
     behind: Mutex<HashMap<Key, Arc<Known>>>,
     masks: Mutex<HashMap<u32, MasksOf>>,
-    children: OnceLock<HashMap<u32, Vec<u32>>>,
     spares: OnceLock<bool>,
 }
 
@@ -86,7 +88,7 @@ impl Known {
 
 impl Masked {
     /// The trace of a text, from memory if it is there.
-    pub(super) fn remembered(&self, text: &[u8], session: &Session) -> Arc<Trace> {
+    pub(super) fn remembered(self: &Arc<Self>, text: &[u8], session: &Session) -> Arc<Trace> {
         let Some(text) = readable(text, session) else {
             return Known::unknown().trace;
         };
@@ -123,7 +125,7 @@ impl Masked {
     /// What a text does, once all that stands behind it is known. What stands behind itself, or too far
     /// behind, stays unknown.
     fn settled(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
         options: ParserOptions,
         above: &mut Vec<Key>,
@@ -154,19 +156,29 @@ impl Masked {
     }
 
     /// Traces a text with what is known now, where the stack suffices.
-    fn once(&self, key: &Key, options: ParserOptions) -> (Known, Vec<Key>) {
-        let (text, path) = key;
-        let traced = once(text, || {
-            let options = options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING;
-            let parsed = catch_unwind(|| pg_query::parse(text, options));
-            let parsed = parsed.ok()?.ok()?;
-            Some(Tracer::new(self, path).trace(&parsed.protobuf.stmts))
-        });
+    fn once(self: &Arc<Self>, key: &Key, options: ParserOptions) -> (Known, Vec<Key>) {
+        let traced = match shallow(key.0.as_bytes()) {
+            true => {
+                let traced = catch_unwind(AssertUnwindSafe(|| self.traced(key, options)));
+                traced.unwrap_or_default()
+            }
+            false => {
+                let (masked, key) = (Arc::clone(self), key.clone());
+                deep(move || masked.traced(&key, options))
+            }
+        };
         traced.unwrap_or_else(|| (Known::unknown(), Vec::new()))
     }
 
+    fn traced(&self, (text, path): &Key, options: ParserOptions) -> Option<(Known, Vec<Key>)> {
+        let options = options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING;
+        let parsed = pg_query::parse(text, options).ok()?;
+        Some(Tracer::new(self, path).trace(&parsed.protobuf.stmts))
+    }
+
     /// The masks of a relation's columns, in their order: a column that is masked in a table is masked in
-    /// all that it inherits from and that inherit from it. Where they do not agree, it is masked fully.
+    /// all that it inherits from and that inherit from it, and where a foreign key refers to it. Where they
+    /// do not agree, it is masked fully.
     pub(super) fn masks_of(&self, relation: &Relation) -> MasksOf {
         let lock = || {
             self.memory
@@ -190,6 +202,7 @@ impl Masked {
                     let ty = self.catalog.ty(other.ty).map_or("", |ty| &ty.name);
                     self.masks.of_column(&name, ty)
                 });
+                let mask = mask.or_else(|| self.referred(member, &column.name));
                 if let Some(mask) = mask
                     && !masks.iter().any(|known| Arc::ptr_eq(known, mask))
                 {
@@ -212,17 +225,29 @@ impl Masked {
         masks
     }
 
+    /// The mask of the column to which one refers by a foreign key, if that has one by its own name; and so
+    /// on.
+    fn referred(&self, relation: &Relation, column: &str) -> Option<&Arc<Mask>> {
+        let mut at = (relation, column);
+        for _ in 0..MAX_REFERENCES {
+            let column = at.0.columns.iter().find(|it| *it.name == *at.1)?;
+            let mut references = at.0.references.iter();
+            let reference = references.find(|it| it.column == column.number)?;
+            let to = self.catalog.relation(reference.relation)?;
+            let mut columns = to.columns.iter();
+            let there = columns.find(|it| it.number == reference.referred)?;
+            let name = format!("{}.{}.{}", to.schema, to.name, there.name);
+            let ty = self.catalog.ty(there.ty).map_or("", |ty| &ty.name);
+            if let Some(mask) = self.masks.of_column(&name, ty) {
+                return Some(mask);
+            }
+            at = (to, &there.name);
+        }
+        None
+    }
+
     /// A relation, all that it inherits from and all that inherit from it.
     fn family<'m>(&'m self, relation: &'m Relation) -> Vec<&'m Relation> {
-        let children = self.memory.children.get_or_init(|| {
-            let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
-            for relation in self.catalog.relations() {
-                for parent in &relation.parents {
-                    children.entry(*parent).or_default().push(relation.oid);
-                }
-            }
-            children
-        });
         let mut family = vec![relation];
         let mut seen = std::collections::HashSet::from([relation.oid]);
         let mut up: Vec<u32> = relation.parents.to_vec();
@@ -235,14 +260,14 @@ impl Masked {
                 up.extend(&parent.parents);
             }
         }
-        let mut down = children.get(&relation.oid).cloned().unwrap_or_default();
+        let mut down = self.catalog.children(relation.oid).to_vec();
         while let Some(child) = down.pop() {
             if seen.len() < MAX_FAMILY
                 && seen.insert(child)
                 && let Some(known) = self.catalog.relation(child)
             {
                 family.push(known);
-                down.extend(children.get(&child).into_iter().flatten());
+                down.extend(self.catalog.children(child));
             }
         }
         family

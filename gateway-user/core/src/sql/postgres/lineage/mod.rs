@@ -2,21 +2,25 @@
 //!
 //! `catalog` is what the server's own catalog says of relations, types and functions, `edition` whether
 //! it still may; `memory` what was traced before, `tracer` what the tracing of one text has at hand. `query`
-//! and `write` are the statements that are traced, `from` what stands in their `FROM`, `expression` and
-//! `json` their expressions, `scope` what names mean in them, and `value` what is known of one value.
+//! and `write` are the statements that are traced, with `filled` for what they write without saying so,
+//! `from` what stands in their `FROM`, `expression`, `choice` and `json` their expressions, with `telling`
+//! for what these ask of values; `scope` is what names mean in them, and `value` what is known of one value.
 //! `commands` are the statements that are no queries, and `routines` says what functions do with their
 //! arguments. What cannot be traced is `Unknown`, never clean.
 
 pub mod catalog;
+mod choice;
 mod commands;
 pub mod edition;
 mod expression;
+mod filled;
 mod from;
 mod json;
 mod memory;
 mod query;
 mod routines;
 mod scope;
+mod telling;
 mod tracer;
 mod value;
 mod write;
@@ -32,7 +36,7 @@ use crate::mask::{Mask, MaskKey, MaskSet};
 
 pub use self::commands::copy::formats as copy_formats;
 
-use self::catalog::{Catalog, RelationKind};
+use self::catalog::{Catalog, Column, Filling, RelationKind};
 use self::edition::Edition;
 use self::memory::Memory;
 
@@ -235,6 +239,11 @@ impl Masked {
         }
         let mut columns = relation.columns.iter();
         let place = columns.position(|known| known.number == column)?;
+        let generated = |it: &Column| matches!(it.filling, Filling::Generated(_));
+        if relation.columns.get(place).is_none_or(generated) {
+            // It is made of others: what the trace says counts.
+            return None;
+        }
         Some(self.masks_of(relation).get(place).cloned().flatten())
     }
 
@@ -242,7 +251,7 @@ impl Masked {
     /// the session may read in two ways counts as unread.
     ///
     /// The caller provides the stack that [`super::analyse`] needs.
-    pub fn trace(&self, text: &[u8], session: &Session) -> Arc<Trace> {
+    pub fn trace(self: &Arc<Self>, text: &[u8], session: &Session) -> Arc<Trace> {
         self.remembered(text, session)
     }
 }

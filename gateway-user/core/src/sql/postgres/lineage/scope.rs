@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use super::Masks;
-use super::routines::call;
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 
@@ -147,8 +146,7 @@ pub(super) fn select(tracer: &Tracer, fields: &Fields, name: &str) -> Value {
     } else if SYSTEM.contains(&name) {
         Value::clean()
     } else {
-        let row = tracer.row(fields.clone());
-        tracer.apply(&call(tracer, &[name]), &[row])
+        tracer.of_row(name, tracer.row(fields.clone()))
     }
 }
 

@@ -33,9 +33,6 @@ const STATISTICS: [&str; 7] = [
     "pg_mcv_list_items",
 ];
 
-/// The first number of what is not built in.
-const FIRST_OWN: u32 = 16_384;
-
 /// The tracing of one text.
 #[derive(Debug)]
 pub(super) struct Tracer<'a> {
@@ -46,8 +43,8 @@ pub(super) struct Tracer<'a> {
     steps: Cell<usize>,
     depth: Cell<u32>,
     missing: Cell<bool>,
-    /// How often something was called so far that does more than computing a value.
-    deeds: Cell<usize>,
+    /// Whether `DEFAULT` was given for a value.
+    pub(super) defaulted: Cell<bool>,
     effects: RefCell<Effects>,
     /// Texts of the catalog's whose traces are needed and not there yet.
     needed: RefCell<Vec<(Box<str>, SearchPath)>>,
@@ -70,7 +67,7 @@ impl<'a> Tracer<'a> {
             steps: Cell::new(MAX_STEPS),
             depth: Cell::new(0),
             missing: Cell::new(false),
-            deeds: Cell::new(0),
+            defaulted: Cell::new(false),
             effects: RefCell::default(),
             needed: RefCell::default(),
         }
@@ -191,22 +188,6 @@ impl<'a> Tracer<'a> {
         Fields::unknown()
     }
 
-    /// Something is called that does more than computing a value.
-    pub(super) fn act(&self) {
-        self.deeds.set(self.deeds.get().saturating_add(1));
-    }
-
-    /// What is computed in parts that are not all gone through: if something is done in one of them, whether
-    /// it is done tells what decides.
-    pub(super) fn deciding(&self, parts: impl FnOnce() -> Value) -> Value {
-        let before = self.deeds.get();
-        let value = parts();
-        if self.deeds.get() != before {
-            self.probe(&value);
-        }
-        value
-    }
-
     /// Something masked is touched.
     pub(super) fn touch(&self) {
         self.effects().touches = true;
@@ -312,7 +293,7 @@ impl<'a> Tracer<'a> {
         if masks.iter().any(Option::is_some) {
             self.touch();
         }
-        let built_in = relation.oid < FIRST_OWN;
+        let built_in = relation.is_built_in();
         let tells = (&*relation.schema == "pg_catalog" && STATISTICS.contains(&&*relation.name))
             || relation.schema.starts_with("pg_toast");
         if relation.has_rules && !built_in {
@@ -330,7 +311,9 @@ impl<'a> Tracer<'a> {
         }
         let columns = relation.columns.iter().zip(masks.iter()).enumerate();
         let list = columns.map(|(place, (column, mask))| {
-            let own = Value::column(mask.clone(), column.ty);
+            let generated = mask.is_none().then(|| self.generated(relation, column));
+            let own = generated.flatten();
+            let own = own.unwrap_or_else(|| Value::column(mask.clone(), column.ty));
             let value = match &behind {
                 _ if tells && self.masked.masks.has_columns() => Value::unknown(),
                 None => own,
@@ -392,7 +375,8 @@ impl<'a> Tracer<'a> {
         Some(Arc::clone(&self.known(text, path)?.trace))
     }
 
-    fn known(&self, text: &str, path: &SearchPath) -> Option<Arc<Known>> {
+    /// The same with what its statements return.
+    pub(super) fn known(&self, text: &str, path: &SearchPath) -> Option<Arc<Known>> {
         let key = (Box::from(text), path.clone());
         let known = self.masked.memory.behind(&key);
         if known.is_none() {

@@ -2,6 +2,8 @@
 
 use pg_query::protobuf::{self, node::Node};
 
+use super::catalog::RelationKind;
+use super::filled::Write;
 use super::scope::{Item, Scope};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -22,7 +24,12 @@ impl Tracer<'_> {
             return self.lost_rows();
         };
         let scope = self.with(insert.with_clause.as_ref(), outer);
-        let mut target = self.written(relation);
+        let write = match insert.on_conflict_clause {
+            Some(_) => Write::Update,
+            None => Write::Insert,
+        };
+        let mut target = self.written(relation, write);
+        self.defaulted.set(false);
         let given = insert
             .select_stmt
             .as_deref()
@@ -52,8 +59,13 @@ impl Tracer<'_> {
         for (name, value) in &put {
             self.put(&mut target.fields, &before, name.as_deref(), value);
         }
+        let named: Vec<_> = match self.defaulted.get() {
+            true => Vec::new(),
+            false => put.iter().filter_map(|(name, _)| name.as_deref()).collect(),
+        };
+        self.fill(relation, &named, &mut target.fields, &before);
         if let Some(conflict) = &insert.on_conflict_clause {
-            self.conflict(conflict, &mut target, &before, &put, &scope);
+            self.conflict(relation, conflict, &mut target, &before, &put, &scope);
         }
         self.returning(
             insert.returning_clause.as_ref(),
@@ -66,6 +78,7 @@ impl Tracer<'_> {
 
     fn conflict(
         &self,
+        relation: &protobuf::RangeVar,
         conflict: &protobuf::OnConflictClause,
         target: &mut Item,
         before: &Fields,
@@ -114,7 +127,65 @@ impl Tracer<'_> {
             }
         }
         self.probe_maybe(conflict.where_clause.as_deref(), &level);
+        if conflict.infer.is_none() {
+            self.meets(relation, put, before);
+        }
         self.set(&conflict.target_list, &mut target.fields, before, &level);
+    }
+
+    /// What is put meets all that is there: whether it does is told for any number of guesses at once.
+    fn meets(
+        &self,
+        relation: &protobuf::RangeVar,
+        put: &[(Option<std::sync::Arc<str>>, Value)],
+        before: &Fields,
+    ) {
+        let found = self.relation(&relation.schemaname, &relation.relname);
+        let may_meet = |name: &str| {
+            let mut columns = found.relations.iter().flat_map(|it| {
+                let view = it.kind == RelationKind::View;
+                let named = it.columns.iter().filter(|column| *column.name == *name);
+                named.map(move |column| view || column.is_unique)
+            });
+            found.open || columns.any(|unique| unique)
+        };
+        for (name, _) in put {
+            match name.as_deref() {
+                Some(name) if !may_meet(name) => {}
+                Some(name) => before
+                    .named(name)
+                    .iter()
+                    .for_each(|it| self.probe(&it.value)),
+                None => self.probe_masks(&before.masks()),
+            }
+        }
+    }
+
+    /// Columns that are given nothing get what they have by default.
+    fn fill(
+        &self,
+        relation: &protobuf::RangeVar,
+        given: &[&str],
+        fields: &mut Fields,
+        before: &Fields,
+    ) {
+        let found = self.relation(&relation.schemaname, &relation.relname);
+        for relation in found.relations {
+            let columns = relation.columns.iter();
+            for column in columns.filter(|column| !given.contains(&&*column.name)) {
+                let value = self.default(column);
+                if value.tainted() {
+                    self.put(fields, before, Some(&column.name), &value);
+                }
+            }
+            // Of what stands behind a view, any column may be given nothing.
+            let behind = self.affected(relation, Write::Insert).unwrap_or_default();
+            for other in behind.into_iter().filter(|it| it.oid != relation.oid) {
+                for column in &other.columns {
+                    self.copy(&self.default(column).masks);
+                }
+            }
+        }
     }
 
     pub(super) fn update(&self, update: &protobuf::UpdateStmt, outer: &Scope) -> Fields {
@@ -122,14 +193,18 @@ impl Tracer<'_> {
             return self.lost_rows();
         };
         let with = self.with(update.with_clause.as_ref(), outer);
-        let mut target = self.written(relation);
+        let mut target = self.written(relation, Write::Update);
         let from = self.from(&update.from_clause, &with);
         let mut items = vec![target.clone()];
         items.extend(from.iter().cloned());
         let scope = Scope::within(&with, items);
         self.probe_maybe(update.where_clause.as_deref(), &scope);
         let before = target.fields.clone();
+        self.defaulted.set(false);
         self.set(&update.target_list, &mut target.fields, &before, &scope);
+        if self.defaulted.get() {
+            self.fill(relation, &[], &mut target.fields, &before);
+        }
         self.returning(
             update.returning_clause.as_ref(),
             target,
@@ -144,7 +219,7 @@ impl Tracer<'_> {
             return self.lost_rows();
         };
         let with = self.with(delete.with_clause.as_ref(), outer);
-        let target = self.written(relation);
+        let target = self.written(relation, Write::Delete);
         let using = self.from(&delete.using_clause, &with);
         let mut items = vec![target.clone()];
         items.extend(using.iter().cloned());
@@ -165,7 +240,7 @@ impl Tracer<'_> {
             return self.lost_rows();
         };
         let with = self.with(merge.with_clause.as_ref(), outer);
-        let mut target = self.written(relation);
+        let mut target = self.written(relation, Write::Any);
         let source = self.item(source, &with, &[]);
         let mut items = vec![target.clone()];
         items.extend(source.iter().cloned());
@@ -185,6 +260,7 @@ impl Tracer<'_> {
                 self.merge_insert(when, &values, &mut target.fields, &before);
             }
         }
+        self.fill(relation, &[], &mut target.fields, &before);
         self.write_all(&before);
         self.returning(
             merge.returning_clause.as_ref(),

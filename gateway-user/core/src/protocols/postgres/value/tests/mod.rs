@@ -34,6 +34,7 @@ fn catalog() -> Catalog {
         number,
         name: name.into(),
         ty,
+        ..Column::default()
     };
     let address = Relation {
         oid: 30_000,
@@ -49,6 +50,8 @@ fn catalog() -> Catalog {
         definition: None,
         parents: [].into(),
         has_rules: false,
+        triggers: [].into(),
+        references: [].into(),
     };
     let types = vec![
         ty(1007, "_int4", TypeKind::Array(23)),

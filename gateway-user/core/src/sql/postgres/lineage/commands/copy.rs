@@ -8,7 +8,7 @@ use crate::sql::postgres::bounds::readable;
 use crate::sql::postgres::lineage::routines::{returned, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Columns, CopyFormat, CopyKind, Masks, Outputs, Statement};
-use crate::sql::postgres::stack::once;
+use crate::sql::postgres::stack::safely;
 use crate::sql::postgres::walk::{constant, string};
 use crate::sql::postgres::{ESCAPING, Encoding, Session, Strings};
 
@@ -31,7 +31,7 @@ pub fn formats(text: &[u8], session: &Session) -> Box<[Option<CopyFormat>]> {
         Strings::Uncertain if text.contains('\\') => return Box::default(),
         Strings::Uncertain => ParserOptions::DEFAULT,
     };
-    let read = once(text, || {
+    let read = safely(text, move |text| {
         let parsed = pg_query::parse(text, options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING);
         let statements = parsed.ok()?.protobuf.stmts;
         let format = |raw: &protobuf::RawStmt| match raw.stmt.as_ref()?.node.as_ref()? {
@@ -139,17 +139,48 @@ fn types(
 
 fn from(copy: &protobuf::CopyStmt, node: &protobuf::Node, tracer: &Tracer) -> Statement {
     let named = Named::in_statement(tracer, node);
+    let filled = filled(copy, tracer);
     // A file or a program of the server may hold anything.
     let of_client = copy.filename.is_empty() && !copy.is_program;
     Statement {
-        touches: !of_client || !is_none(&named.all()),
+        touches: !of_client || !is_none(&named.all()) || filled.touches,
         copied: match of_client {
-            true => named.code,
+            true => union(named.code, filled.copied),
             false => Masks::Unknown,
         },
         writes: written(copy, tracer).map_or(Columns::Unknown, Columns::Known),
         ..Statement::default()
     }
+}
+
+/// What is written beside what is copied: an `INSERT` of these columns does the same.
+fn filled(copy: &protobuf::CopyStmt, tracer: &Tracer) -> Statement {
+    let wrap = |node| protobuf::Node { node: Some(node) };
+    let column = |name: &str| {
+        wrap(Node::ResTarget(Box::new(protobuf::ResTarget {
+            name: name.to_owned(),
+            ..Default::default()
+        })))
+    };
+    let is_default = |option: &protobuf::Node| match &option.node {
+        Some(Node::DefElem(option)) => option.defname == "default",
+        _ => true,
+    };
+    let cols = match (&copy.relation, &*copy.attlist) {
+        // A mark in the data stands for the default.
+        _ if copy.options.iter().any(is_default) => Vec::new(),
+        (Some(relation), []) => {
+            let found = tracer.relation(&relation.schemaname, &relation.relname);
+            let columns = found.relations.iter().flat_map(|it| it.columns.iter());
+            columns.map(|it| column(&it.name)).collect()
+        }
+        (_, columns) => columns.iter().filter_map(string).map(column).collect(),
+    };
+    tracer.query(&wrap(Node::InsertStmt(Box::new(protobuf::InsertStmt {
+        relation: copy.relation.clone(),
+        cols,
+        ..Default::default()
+    }))))
 }
 
 fn written(copy: &protobuf::CopyStmt, tracer: &Tracer) -> Option<Vec<Box<str>>> {

@@ -36,6 +36,8 @@ pub(super) struct Body {
     pub(super) surely_called: BTreeSet<String>,
     /// Words where a relation is read from, that are no common table expressions.
     pub(super) read: BTreeSet<String>,
+    /// Words that name nothing but a relation into which rows are put, with none of what is there coming back.
+    pub(super) filled: BTreeSet<String>,
     /// Operators.
     pub(super) operators: BTreeSet<String>,
     /// Whether it may do more than what is written in it.
@@ -92,6 +94,7 @@ pub(super) fn read(text: &str) -> Option<Body> {
     body.read.retain(|name| !ctes.contains(name));
     body.surely_called.retain(|name| !ctes.contains(name));
     body.open |= defines_code(&items);
+    body.filled = filled(&items);
     Some(body)
 }
 
@@ -192,6 +195,35 @@ fn follow(
         }
     }
     Some(())
+}
+
+/// Words that stand nowhere but behind `INSERT INTO`, with or without a schema.
+fn filled(items: &[Item]) -> BTreeSet<String> {
+    // Rows that are there already may be changed, and returned.
+    if items.iter().any(|item| item.is("conflict")) {
+        return BTreeSet::new();
+    }
+    let at = |place: Option<usize>| place.and_then(|place| items.get(place));
+    let is = |place: Option<usize>, word: &str| at(place).is_some_and(|item| item.is(word));
+    let (mut names, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for (place, item) in items.iter().enumerate() {
+        if !item.is_word() {
+            continue;
+        }
+        // In front of the name, or of its schema.
+        let before = match is(place.checked_sub(1), ".") {
+            true => place.checked_sub(3),
+            false => place.checked_sub(1),
+        };
+        let insert = before.and_then(|before| before.checked_sub(1));
+        let put = is(before, "into") && is(insert, "insert") && !is(Some(place + 1), ".");
+        match put {
+            true => names.insert(item.text.clone()),
+            false => others.insert(item.text.clone()),
+        };
+    }
+    names.retain(|name| !others.contains(name));
+    names
 }
 
 /// Names of common table expressions.
@@ -348,6 +380,22 @@ mod tests {
             "SELECT 'a",
         ] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_takes_rows_is_found() {
+        for (text, expected) in [
+            (
+                "INSERT INTO t VALUES (1); INSERT INTO s.u SELECT a FROM v",
+                "t u",
+            ),
+            ("INSERT INTO t SELECT a FROM t", ""),
+            ("INSERT INTO t SELECT a.t FROM a", ""),
+            ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", ""),
+            ("SELECT a INTO t FROM u", ""),
+        ] {
+            assert_eq!(read(text).unwrap().filled, set(expected), "{text}");
         }
     }
 

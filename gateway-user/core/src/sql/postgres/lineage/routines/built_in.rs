@@ -3,10 +3,7 @@
 
 use super::Call;
 use crate::sql::postgres::catalog::runs_text;
-use crate::sql::postgres::lineage::catalog::{Function, Language, Volatility};
-
-/// Numbers below are given by the server itself, when a database is made.
-const FIRST_OF_USERS: u32 = 16_384;
+use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Function, Language, Volatility};
 
 /// Volatile, but they keep, tell and change nothing.
 const HARMLESS: [&str; 23] = [
@@ -75,6 +72,26 @@ const OF_EXTENSIONS: [&str; 24] = [
     "word_similarity_op",
 ];
 
+/// Of extensions; triggers that change nothing but the row.
+const TRIGGERS: [&str; 6] = [
+    "autoinc",
+    "insert_username",
+    "lo_manage",
+    "moddatetime",
+    "triggered_change_notification",
+    "ts_insert_blocker",
+];
+
+/// Whether a function without a body that can be looked into does no more than changing the row for which it is
+/// called, as a trigger.
+pub(super) fn changes_rows(function: &Function) -> bool {
+    match function.language {
+        Language::Internal => function.oid < FIRST_OWN,
+        Language::C => TRIGGERS.contains(&&*function.name),
+        Language::Sql | Language::Plpgsql | Language::Other => false,
+    }
+}
+
 /// What a function does that has no body to look into; none if it has one that says more.
 pub(super) fn known(function: &Function) -> Option<Call> {
     let own = matches!(&*function.schema, "pg_catalog" | "information_schema");
@@ -82,7 +99,7 @@ pub(super) fn known(function: &Function) -> Option<Call> {
         && match function.language {
             // No other than a superuser makes one there, of what the server has.
             Language::Internal => true,
-            Language::Sql => function.oid < FIRST_OF_USERS,
+            Language::Sql => function.oid < FIRST_OWN,
             Language::C | Language::Plpgsql | Language::Other => false,
         };
     let name = &*function.name;
@@ -97,13 +114,14 @@ pub(super) fn known(function: &Function) -> Option<Call> {
         return Some(if harmless { Call::Pure } else { Call::Keeps });
     }
     match function.language {
+        // What its parts do counts.
+        _ if function.is_aggregate && !function.parts.is_empty() => None,
         Language::C => {
             let harmless =
                 function.volatility == Volatility::Immutable || OF_EXTENSIONS.contains(&name);
             Some(if harmless { Call::Pure } else { Call::Unknown })
         }
         Language::Sql | Language::Plpgsql => None,
-        // An aggregate's parts are not in the catalog.
         Language::Internal | Language::Other => Some(Call::Unknown),
     }
 }

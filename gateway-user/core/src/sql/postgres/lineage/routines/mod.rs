@@ -20,12 +20,16 @@ use pg_query::protobuf;
 
 use self::body::Body;
 use super::Masks;
-use super::catalog::{Function, Type, TypeKind, Volatility};
+use super::catalog::{Function, Relation, RelationKind, Type, TypeKind, Volatility};
+use super::filled::Write;
 use super::tracer::Tracer;
 use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::walk::strings;
 
 pub(super) use self::reach::{returned, shown, union};
+
+/// Words of what writes to relations.
+const WRITES: [&str; 5] = ["copy", "delete", "insert", "merge", "update"];
 
 /// Most functions that one call is followed through.
 const MAX_FUNCTIONS: usize = 200;
@@ -78,6 +82,18 @@ pub(super) fn call(tracer: &Tracer, name: &[&str]) -> Call {
     follow(tracer, meant)
 }
 
+/// The schemas of the functions that a name may mean.
+pub(super) fn in_path<'a>(tracer: &Tracer<'a>, name: &[&str]) -> impl Iterator<Item = &'a str> {
+    let (schema, name) = match name {
+        [.., schema, name] => (Some(*schema), *name),
+        [name] => (None, *name),
+        [] => (None, ""),
+    };
+    let named = tracer.catalog().functions_named(name).iter();
+    let meant = named.filter(move |function| may_be_in(tracer, schema, &function.schema));
+    meant.map(|function| &*function.schema)
+}
+
 /// What the operator of this name does.
 pub(super) fn operator(tracer: &Tracer, name: &[&str]) -> Call {
     match name.last() {
@@ -110,6 +126,41 @@ pub(super) fn text(tracer: &Tracer, text: &str, itself: Option<&str>) -> Call {
     call.and(way.end(tracer))
 }
 
+/// What the functions of triggers do with rows of these relations; and whether they name other relations, of
+/// which nothing is masked.
+pub(super) fn triggered<'a>(
+    tracer: &Tracer<'a>,
+    functions: Vec<&'a Function>,
+    on: &[&Relation],
+) -> (Call, bool) {
+    let mut way = Way::default();
+    let (mut call, mut elsewhere) = (Call::Pure, false);
+    for function in functions {
+        // Each of them may do anything: what it does is what its text says.
+        if built_in::changes_rows(function) || !way.seen.insert(function.oid) {
+            continue;
+        }
+        let Some(body) = &function.body else {
+            return (Call::Unknown, true);
+        };
+        call = call.and(way.text(tracer, body, Some(&function.name)));
+        let words = body::read(body).map(|body| body.words).unwrap_or_default();
+        let named = words
+            .iter()
+            .flat_map(|word| tracer.catalog().relations_named(word));
+        elsewhere |= named
+            .filter(|it| !it.is_built_in() && it.kind != RelationKind::Other)
+            .any(|it| !on.iter().any(|own| own.oid == it.oid) && shown(tracer, it).is_none());
+    }
+    (call.and(way.end(tracer)), elsewhere)
+}
+
+/// The words of an expression or a query of the catalog's, and what it does; none if it cannot be read.
+pub(super) fn named_in(tracer: &Tracer, text: &str) -> Option<(BTreeSet<String>, Call)> {
+    let words = body::read(text)?.words;
+    Some((words, self::text(tracer, text, None)))
+}
+
 /// The functions behind the operators of this name that are not built in.
 fn behind<'a>(tracer: &Tracer<'a>, operator: &str) -> Option<Vec<&'a Function>> {
     let numbers = tracer.catalog().operators_named(operator).iter();
@@ -132,6 +183,8 @@ fn follow<'a>(tracer: &Tracer<'a>, functions: Vec<&'a Function>) -> Call {
 struct Way<'a> {
     waiting: Vec<&'a Function>,
     seen: BTreeSet<u32>,
+    /// Whether something is written or kept on the way.
+    keeps: bool,
 }
 
 impl<'a> Way<'a> {
@@ -150,12 +203,31 @@ impl<'a> Way<'a> {
                 break;
             }
         }
+        // What it reads and what it keeps may be the same.
+        if let (Call::Reads(masks), true) = (&call, self.keeps) {
+            tracer.copy(masks);
+        }
         call
     }
 
     fn function(&mut self, tracer: &Tracer<'a>, function: &'a Function) -> Call {
         if let Some(call) = built_in::known(function) {
+            self.keeps |= call == Call::Keeps;
             return call;
+        }
+        if !function.parts.is_empty() {
+            let mut parts = function.parts.iter();
+            let parts: Option<Vec<_>> = parts
+                .by_ref()
+                .map(|it| tracer.catalog().function(*it))
+                .collect();
+            return match parts {
+                Some(parts) => {
+                    self.waiting.extend(parts);
+                    Call::Pure
+                }
+                None => Call::Unknown,
+            };
         }
         let Some(body) = &function.body else {
             return Call::Unknown;
@@ -190,13 +262,19 @@ impl<'a> Way<'a> {
     fn names(&mut self, tracer: &Tracer<'a>, body: &Body) -> Call {
         let catalog = tracer.catalog();
         let mut call = Call::Pure;
+        let writes = WRITES.iter().any(|word| body.words.contains(*word));
+        self.keeps |= writes;
         for word in &body.words {
             if !tracer.step() {
                 return Call::Unknown;
             }
             for relation in catalog.relations_named(word) {
-                if let Some(masks) = shown(tracer, relation) {
+                let masks = shown(tracer, relation);
+                if let Some(masks) = masks.filter(|_| !body.filled.contains(word)) {
                     call = call.and(Call::Reads(masks));
+                }
+                if writes && !relation.is_built_in() {
+                    call = call.and(self.written(tracer, relation));
                 }
             }
             let types = catalog.types_named(word);
@@ -209,6 +287,39 @@ impl<'a> Way<'a> {
             match behind(tracer, operator) {
                 Some(functions) => self.waiting.extend(functions),
                 None => return Call::Unknown,
+            }
+        }
+        call
+    }
+
+    /// What happens when a relation is written beside that: what triggers do is what their texts say.
+    fn written(&mut self, tracer: &Tracer<'a>, relation: &'a Relation) -> Call {
+        let Some(affected) = tracer.affected(relation, Write::Any) else {
+            return Call::Unknown;
+        };
+        let mut call = Call::Pure;
+        for relation in affected {
+            if relation.has_rules {
+                return Call::Unknown;
+            }
+            for function in &relation.triggers {
+                match tracer.catalog().function(*function) {
+                    Some(function) if built_in::changes_rows(function) => {}
+                    Some(function) if !self.seen.insert(function.oid) => {}
+                    Some(function) if self.seen.len() <= MAX_FUNCTIONS => {
+                        let Some(body) = &function.body else {
+                            return Call::Unknown;
+                        };
+                        call = call.and(self.text(tracer, body, Some(&function.name)));
+                    }
+                    Some(_) | None => return Call::Unknown,
+                }
+            }
+            for column in &relation.columns {
+                let value = tracer.default(column);
+                if value.tainted() {
+                    call = call.and(Call::Reads(value.masks));
+                }
             }
         }
         call

@@ -165,6 +165,7 @@ fn function(oid: usize, row: &Row) -> Function {
         returns_set: false,
         columns: Box::default(),
         returns: 25,
+        parts: Box::default(),
         body: (!body.is_empty()).then(|| body.into()),
     }
 }
@@ -174,6 +175,7 @@ fn relation(oid: u32, schema: &str, name: &str, columns: &[&str]) -> Relation {
         number: i16::try_from(number).unwrap() + 1,
         name: (*name).into(),
         ty: 25,
+        ..Column::default()
     };
     Relation {
         oid,
@@ -184,6 +186,8 @@ fn relation(oid: u32, schema: &str, name: &str, columns: &[&str]) -> Relation {
         definition: None,
         parents: Box::default(),
         has_rules: false,
+        triggers: Box::default(),
+        references: Box::default(),
     }
 }
 

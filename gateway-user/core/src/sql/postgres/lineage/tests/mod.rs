@@ -1,6 +1,7 @@
 //! What statements do with masked columns: a small catalog, and a table of statements.
 
 mod deeds;
+mod filled;
 mod statements;
 mod wrapped;
 
@@ -39,6 +40,7 @@ fn relation(oid: u32, kind: RelationKind, name: &str, columns: &[(&str, u32)]) -
         number,
         name: (*name).into(),
         ty: *ty,
+        ..Column::default()
     });
     Relation {
         oid,
@@ -49,6 +51,8 @@ fn relation(oid: u32, kind: RelationKind, name: &str, columns: &[(&str, u32)]) -
         definition: None,
         parents: [].into(),
         has_rules: false,
+        triggers: [].into(),
+        references: [].into(),
     }
 }
 
@@ -130,14 +134,23 @@ fn catalog() -> Catalog {
             )
         },
     ];
+    Catalog::new(relations, types(), functions(), vec![])
+}
+
+fn types() -> Vec<Type> {
     let ty = |oid, name: &str| Type {
         oid,
         schema: "pg_catalog".into(),
         name: name.into(),
         kind: TypeKind::Base,
     };
-    let types = vec![ty(INT4, "int4"), ty(TEXT, "text"), ty(JSONB, "jsonb")];
-    Catalog::new(relations, types, functions(), vec![])
+    vec![
+        ty(INT4, "int4"),
+        ty(TEXT, "text"),
+        ty(1_043, "varchar"),
+        ty(1_700, "numeric"),
+        ty(JSONB, "jsonb"),
+    ]
 }
 
 fn functions() -> Vec<Function> {
@@ -154,37 +167,51 @@ fn functions() -> Vec<Function> {
         returns_set: *name == "generate_series",
         columns: [].into(),
         returns: TEXT,
+        parts: [].into(),
         body: None,
     };
     let functions = [
-        "lower",
+        "array_agg",
+        "concat",
         "count",
-        "max",
-        "string_agg",
+        "extract",
         "generate_series",
+        "json_agg",
+        "json_build_object",
+        "json_object_agg",
+        "lag",
         "length",
+        "lower",
+        "max",
+        "replace",
         "row_number",
         "row_to_json",
         "set_config",
+        "split_part",
+        "string_agg",
+        "substr",
+        "substring",
+        "sum",
+        "to_jsonb",
         "upper",
     ];
     functions.iter().zip(1000..).map(function).collect()
 }
 
-fn masked() -> Masked {
+fn masked() -> Arc<Masked> {
     let masks = vec![
         mask("emails", &["public.customers.email"]),
         mask("ssns", &["public.customers.ssn", "public.parts_1.secret"]),
     ];
-    Masked::new(
+    Arc::new(Masked::new(
         Arc::new(catalog()),
         Arc::new(MaskSet::new(masks)),
         MaskKey::new([7; 32].to_vec()),
         Edition::default(),
-    )
+    ))
 }
 
-fn statement(masked: &Masked, text: &str) -> Statement {
+fn statement(masked: &Arc<Masked>, text: &str) -> Statement {
     let trace = masked.trace(text.as_bytes(), &Session::default());
     assert_eq!(trace.statements.len(), 1, "{text}");
     trace.statements[0].clone()

@@ -50,7 +50,7 @@ pub(super) const TABLE: &[(&str, &str, &str, &str)] = &[
     ("SELECT lower(email) FROM customers", "#", "", ""),
     ("SELECT email || 'x' FROM customers", "#", "", ""),
     ("SELECT email::text FROM customers", "=emails", "", ""),
-    ("SELECT email::varchar(3) FROM customers", "#", "", "emails"),
+    ("SELECT email::varchar(3) FROM customers", "#", "", ""),
     (
         "SELECT email COLLATE \"C\" FROM customers",
         "=emails",
@@ -60,7 +60,7 @@ pub(super) const TABLE: &[(&str, &str, &str, &str)] = &[
     (
         "SELECT CASE WHEN email LIKE 'a%' THEN 1 END FROM customers",
         "#",
-        "",
+        "emails",
         "",
     ),
     ("SELECT coalesce(email, 'x') FROM customers", "#", "", ""),
@@ -367,7 +367,7 @@ pub(super) const TABLE: &[(&str, &str, &str, &str)] = &[
     ("SELECT * FROM pg_statistic", "#", "", ""),
     ("SELECT * FROM nowhere", "unknown", "", ""),
     ("SELECT nothing FROM customers", "#", "", ""),
-    ("SELECT nofunction(email) FROM customers", "#", "", "emails"),
+    ("SELECT nof(email) FROM customers", "#", "emails", "emails"),
     (
         "SELECT id FROM customers, generate_series(1, length(email)) g",
         "clean",
@@ -482,7 +482,7 @@ pub(super) const TABLE: &[(&str, &str, &str, &str)] = &[
     (
         "SELECT set_config('a.b', email, false) FROM customers",
         "#",
-        "",
+        "emails",
         "emails",
     ),
     (

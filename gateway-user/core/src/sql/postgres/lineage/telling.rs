@@ -1,0 +1,325 @@
+//! What is computed from a masked value without telling of it by failing, or by being NULL.
+//!
+//! A result that is made of a masked value is masked fully, but whether there is one is seen: the statement
+//! fails, or the result is NULL. So whatever may do either for some values and not for others asks a question
+//! of them, just as `WHERE` does, and counts as probing. Listed here is what does neither; all else asks.
+//! Comparing always does: `email IN ('a', NULL)` is NULL where it is not true.
+//!
+//! That a text is too long for the server's memory, and how long something takes, is left out.
+
+use pg_query::protobuf::{self, a_const::Val, node::Node};
+
+use super::catalog::{FIRST_OWN, TypeKind};
+use super::routines::in_path;
+use super::tracer::Tracer;
+use super::value::Value;
+use crate::sql::postgres::walk::strings;
+
+const NAME: u32 = 19;
+const INT8: u32 = 20;
+const INT2: u32 = 21;
+const INT4: u32 = 23;
+const TEXT: u32 = 25;
+const JSON: u32 = 114;
+const FLOAT8: u32 = 701;
+const BPCHAR: u32 = 1_042;
+const VARCHAR: u32 = 1_043;
+const NUMERIC: u32 = 1_700;
+const JSONB: u32 = 3_802;
+
+/// Types to which every value can be brought, by their names.
+const TEXTS: [(&str, u32); 4] = [
+    ("bpchar", BPCHAR),
+    ("name", NAME),
+    ("text", TEXT),
+    ("varchar", VARCHAR),
+];
+
+/// From which numbers to which there is always a way.
+const WIDER: [(u32, &[u32]); 3] = [
+    (INT2, &[INT4, INT8, NUMERIC, FLOAT8]),
+    (INT4, &[INT8, NUMERIC, FLOAT8]),
+    (INT8, &[NUMERIC, FLOAT8]),
+];
+
+/// Which arguments of a function may be masked values.
+#[derive(Clone, Copy, Debug)]
+enum May {
+    /// Any.
+    All,
+    /// The first.
+    First,
+    /// The first two.
+    Two,
+    /// The second.
+    Second,
+    /// The first and the third.
+    Ends,
+    /// Every second one: the values of keys.
+    Values,
+    /// The first, if others are numbers: with a pattern it is NULL where that does not fit.
+    Cut,
+    /// The only one.
+    Only,
+    /// The first, if it is no array: those of other sizes do not go together.
+    Single,
+    /// The first, if it is an integer: other sums may be too large.
+    Whole,
+}
+
+/// Functions of the server, which arguments may be masked, and the type of what they return, 0 for that of
+/// the first argument.
+const FUNCTIONS: &[(&str, May, u32)] = &[
+    ("any_value", May::First, 0),
+    ("array_agg", May::Single, UNSAID),
+    ("array_dims", May::First, TEXT),
+    ("array_length", May::First, INT4),
+    ("array_lower", May::First, INT4),
+    ("array_ndims", May::First, INT4),
+    ("array_to_json", May::First, JSON),
+    ("array_to_string", May::All, TEXT),
+    ("array_upper", May::First, INT4),
+    ("avg", May::Whole, NUMERIC),
+    ("bit_length", May::Only, INT4),
+    ("bool_and", May::First, UNSAID),
+    ("bool_or", May::First, UNSAID),
+    ("btrim", May::All, UNSAID),
+    ("cardinality", May::First, INT4),
+    ("char_length", May::Only, INT4),
+    ("character_length", May::Only, INT4),
+    ("concat", May::All, TEXT),
+    ("concat_ws", May::All, TEXT),
+    ("count", May::First, INT8),
+    ("date_part", May::Second, UNSAID),
+    ("date_trunc", May::Second, UNSAID),
+    ("encode", May::First, TEXT),
+    ("every", May::First, UNSAID),
+    ("extract", May::Second, UNSAID),
+    ("first_value", May::First, 0),
+    ("initcap", May::All, TEXT),
+    ("json_agg", May::First, JSON),
+    ("json_build_array", May::All, JSON),
+    ("json_build_object", May::Values, JSON),
+    ("json_extract_path", May::First, JSON),
+    ("json_extract_path_text", May::First, TEXT),
+    ("json_object_agg", May::Second, JSON),
+    ("json_strip_nulls", May::First, JSON),
+    ("json_typeof", May::First, TEXT),
+    ("jsonb_agg", May::First, JSONB),
+    ("jsonb_build_array", May::All, JSONB),
+    ("jsonb_build_object", May::Values, JSONB),
+    ("jsonb_extract_path", May::First, JSONB),
+    ("jsonb_extract_path_text", May::First, TEXT),
+    ("jsonb_object_agg", May::Second, JSONB),
+    ("jsonb_pretty", May::First, TEXT),
+    ("jsonb_strip_nulls", May::First, JSONB),
+    ("jsonb_typeof", May::First, TEXT),
+    ("lag", May::Ends, 0),
+    ("last_value", May::First, 0),
+    ("lead", May::Ends, 0),
+    ("left", May::All, TEXT),
+    ("length", May::Only, INT4),
+    ("lower", May::All, UNSAID),
+    ("ltrim", May::All, UNSAID),
+    ("max", May::First, 0),
+    ("md5", May::All, TEXT),
+    ("min", May::First, 0),
+    ("nth_value", May::First, 0),
+    ("num_nonnulls", May::All, INT4),
+    ("num_nulls", May::All, INT4),
+    ("octet_length", May::Only, INT4),
+    ("pg_typeof", May::All, UNSAID),
+    ("position", May::All, INT4),
+    ("quote_ident", May::All, TEXT),
+    ("quote_literal", May::All, TEXT),
+    ("quote_nullable", May::All, TEXT),
+    ("reverse", May::All, UNSAID),
+    ("right", May::All, TEXT),
+    ("row_to_json", May::First, JSON),
+    ("rtrim", May::All, UNSAID),
+    ("split_part", May::Two, TEXT),
+    ("starts_with", May::All, UNSAID),
+    ("string_agg", May::All, UNSAID),
+    ("strpos", May::All, INT4),
+    ("substr", May::Cut, UNSAID),
+    ("substring", May::Cut, UNSAID),
+    ("sum", May::Whole, UNSAID),
+    ("text", May::First, TEXT),
+    ("to_char", May::First, TEXT),
+    ("to_json", May::First, JSON),
+    ("to_jsonb", May::First, JSONB),
+    ("upper", May::All, UNSAID),
+    ("xmlagg", May::First, UNSAID),
+];
+
+/// The type of a result is that of the first argument if that is a text, and not known otherwise.
+const UNSAID: u32 = u32::MAX;
+
+impl May {
+    fn at(self, place: usize, args: &[Value], numbers: bool, scalar: bool, whole: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::First => place == 0,
+            Self::Two => place < 2,
+            Self::Second => place == 1,
+            Self::Ends => place == 0 || place == 2,
+            Self::Values => place % 2 == 1,
+            Self::Cut => place == 0 && numbers,
+            Self::Only => args.len() == 1,
+            Self::Single => place == 0 && scalar,
+            Self::Whole => place == 0 && whole,
+        }
+    }
+}
+
+impl Tracer<'_> {
+    /// Notes which masked arguments of a function it asks something of; the type of its result, 0 if it is not
+    /// known. `nodes` are the arguments as they are written, if they are.
+    pub(super) fn asks(&self, names: &[&str], nodes: &[protobuf::Node], args: &[Value]) -> u32 {
+        let name = names.last().copied().unwrap_or_default();
+        let place = FUNCTIONS.binary_search_by_key(&name, |(known, ..)| known);
+        let known = place.ok().and_then(|place| FUNCTIONS.get(place));
+        let known = known.filter(|_| in_path(self, names).all(|schema| schema == "pg_catalog"));
+        let Some((_, may, returns)) = known else {
+            args.iter().for_each(|arg| self.probe(arg));
+            return 0;
+        };
+        let others = nodes.iter().zip(args).skip(1);
+        let numbers = nodes.len() == args.len()
+            && others
+                .clone()
+                .all(|(node, arg)| is_number(node) || is_whole(arg))
+            && args.len() > 1;
+        let is_named = |node: &protobuf::Node| matches!(node.node, Some(Node::NamedArgExpr(_)));
+        let in_order = !nodes.iter().any(is_named);
+        for (place, arg) in args.iter().enumerate() {
+            let fits = may.at(place, args, numbers, self.is_single(arg), is_whole(arg));
+            if !(fits && in_order) {
+                self.probe(arg);
+            }
+        }
+        let first = args.first().map_or(0, |arg| arg.ty);
+        match *returns {
+            0 => first,
+            UNSAID if TEXTS.iter().any(|(_, ty)| *ty == first) => TEXT,
+            UNSAID => 0,
+            ty => ty,
+        }
+    }
+
+    /// The same of an operator.
+    pub(super) fn operator_asks(&self, names: &[&str], sides: &[Value]) -> u32 {
+        let name = names.last().copied().unwrap_or_default();
+        let first = sides.first().map_or(0, |side| side.ty);
+        // By the place of a side, and whether it is of a type that is no array, row or the like.
+        let (fits, ty): (fn(usize, bool) -> bool, u32) = match name {
+            "||" => {
+                let texts = sides.iter().any(|side| is_text(side.ty));
+                (|_, single| single, if texts { TEXT } else { 0 })
+            }
+            // A member that is not there is NULL as one is that is NULL.
+            "->" | "#>" if is_json(first) => (|place, _| place == 0, first),
+            "->>" | "#>>" if is_json(first) => (|place, _| place == 0, TEXT),
+            _ => (|_, _| false, 0),
+        };
+        for (place, side) in sides.iter().enumerate() {
+            if !fits(place, self.is_single(side)) {
+                self.probe(side);
+            }
+        }
+        ty
+    }
+
+    /// The same of a cast.
+    pub(super) fn cast_asks(&self, value: &Value, to: &protobuf::TypeName) {
+        let names = strings(&to.names);
+        let name = match names.as_deref() {
+            Some([name] | ["pg_catalog", name]) => *name,
+            _ => "",
+        };
+        let single = to.array_bounds.is_empty() && !to.setof && !to.pct_type;
+        let mut named = self.catalog().types_named(name);
+        let built_in = named.all(|ty| &*ty.schema == "pg_catalog" && ty.oid < FIRST_OWN);
+        let mut texts = TEXTS.iter();
+        let to_text = texts.any(|(known, _)| *known == name) && self.is_read_by_server(value.ty);
+        let number = match name {
+            "int4" => INT4,
+            "int8" => INT8,
+            "numeric" => NUMERIC,
+            "float8" => FLOAT8,
+            _ => 0,
+        };
+        let wider = WIDER.iter().find(|(from, _)| *from == value.ty);
+        let wider = wider.is_some_and(|(_, to)| to.contains(&number)) && to.typmods.is_empty();
+        if !(single && built_in && (to_text || wider)) {
+            self.probe(value);
+        }
+    }
+
+    /// The type of one of these, if it is the same for all but for constants that are written in quotes.
+    pub(super) fn common_type<'v>(
+        &self,
+        parts: impl IntoIterator<Item = (&'v protobuf::Node, &'v Value)>,
+    ) -> u32 {
+        let quoted = |node: &protobuf::Node| match &node.node {
+            Some(Node::AConst(constant)) => {
+                constant.isnull || matches!(constant.val, Some(Val::Sval(_)))
+            }
+            _ => false,
+        };
+        let parts = parts.into_iter().filter(|(node, _)| !quoted(node));
+        let types = parts.map(|(_, value)| value.ty);
+        types
+            .reduce(|one, other| if one == other { one } else { 0 })
+            .unwrap_or(0)
+    }
+
+    /// Whether a value is of a type that is no array, row or the like.
+    fn is_single(&self, value: &Value) -> bool {
+        let kind = |ty: u32| self.catalog().ty(ty).map(|ty| ty.kind);
+        let ty = match kind(value.ty) {
+            Some(TypeKind::Domain(base, _)) => base,
+            _ => value.ty,
+        };
+        match kind(ty) {
+            Some(TypeKind::Base) => ty < FIRST_OWN,
+            Some(TypeKind::Enum) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the server alone knows how values of this type are written.
+    fn is_read_by_server(&self, ty: u32) -> bool {
+        let kind = self.catalog().ty(ty).map(|ty| ty.kind);
+        ty < FIRST_OWN || !matches!(kind, None | Some(TypeKind::Base | TypeKind::Other))
+    }
+}
+
+fn is_text(ty: u32) -> bool {
+    TEXTS.iter().any(|(_, known)| *known == ty)
+}
+
+fn is_json(ty: u32) -> bool {
+    matches!(ty, JSON | JSONB)
+}
+
+fn is_whole(value: &Value) -> bool {
+    matches!(value.ty, INT2 | INT4 | INT8)
+}
+
+fn is_number(node: &protobuf::Node) -> bool {
+    match &node.node {
+        Some(Node::AConst(constant)) => matches!(constant.val, Some(Val::Ival(_))),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_sorted() {
+        assert!(FUNCTIONS.is_sorted_by_key(|(name, ..)| name));
+    }
+}

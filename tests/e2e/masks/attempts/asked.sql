@@ -1,0 +1,97 @@
+-- # Whether there is a result
+
+-- a division by a comparison: refused, oracle
+--   shows: 22012
+SELECT 1 / (email NOT LIKE '%quokka%')::int FROM customers
+-- a sum that is too large: refused, oracle
+--   shows: 22003
+SELECT card + (9223372036854775807 - 4929123456789011) FROM customers WHERE id = 1
+-- a length that is too large: refused, oracle
+--   shows: 22003
+SELECT length(email) + (2147483647 - 27) FROM customers WHERE id = 1
+-- a pattern that ends too early: refused, oracle
+--   shows: 22025
+SELECT email LIKE 'needle-q\' FROM customers
+-- a text that is no number in one case: refused, oracle
+--   shows: 22P02
+SELECT (CASE WHEN email LIKE '%quokka%' THEN 'x' ELSE '1' END)::int FROM customers
+-- arrays that do not go together: refused, oracle
+--   shows: 2202E
+SELECT ARRAY['a'] || CASE WHEN email LIKE '%quokka%' THEN ARRAY[['a', 'b']] ELSE ARRAY['b'] END FROM customers
+-- an array that cannot be collected: refused, oracle
+--   shows: 2202E
+SELECT array_agg(CASE WHEN email LIKE '%quokka%' THEN '{}'::text[] ELSE ARRAY['a'] END) FROM customers
+-- a key that is NULL: refused, oracle
+--   shows: 22023
+SELECT json_object_agg(CASE WHEN email LIKE '%quokka%' THEN NULL ELSE 'a' END, 1) FROM customers
+-- several rows in one case: refused, oracle
+--   shows: 21000
+SELECT CASE WHEN email LIKE '%quokka%' THEN (SELECT id FROM orders) END FROM customers
+-- an index that is too large: refused, oracle
+--   shows: 22003
+SELECT (ARRAY[1, 2])[card - 4929123456789012 + 2147483648] FROM customers WHERE id = 1
+-- a date's part of the value: refused, oracle
+--   shows: 22003
+SELECT make_interval(days => length(email) + 2147483640) FROM customers WHERE id = 1
+-- SQL that is run and fails: refused, oracle
+--   shows: 22012
+SELECT query_to_xml('SELECT 1 / CASE WHEN email LIKE ''%quokka%'' THEN 0 ELSE 1 END FROM customers', true, true, '')
+-- CASE that is NULL otherwise: refused, masked
+--   shows: bingo
+SELECT id, CASE WHEN email LIKE '%quokka%' THEN 'bingo' END FROM customers
+-- NULLIF that is NULL: refused, masked
+--   shows: bingo
+SELECT coalesce(nullif(ssn, '987-65' || '-4320'), 'bingo') FROM customers WHERE id = 1
+-- OR with NULL: refused, masked
+--   shows: bingo=true
+SELECT 'bingo=' || (email LIKE '%quokka%' OR NULL)::text FROM customers
+-- AND with NULL: refused, masked
+--   shows: bingo=false
+SELECT 'bingo=' || (email NOT LIKE '%quokka%' AND NULL)::text FROM customers
+-- IN with NULL: refused, masked
+--   shows: bingo=true
+SELECT 'bingo=' || (ssn IN ('987-65' || '-4320', NULL))::text FROM customers
+-- ANY with NULL: refused, masked
+--   shows: bingo=true
+SELECT 'bingo=' || (ssn = ANY (ARRAY['987-65' || '-4320', NULL]))::text FROM customers
+-- ANY of a subquery: refused, masked
+--   shows: bingo=true
+SELECT 'bingo=' || (ssn = ANY (SELECT '987-65' || '-4320' UNION ALL SELECT NULL))::text FROM customers
+-- BETWEEN and NULL: refused, masked
+--   shows: bingo=false
+SELECT 'bingo=' || (ssn BETWEEN '987-65' || '-4321' AND NULL)::text FROM customers WHERE id = 1
+-- a row with NULL: refused, masked
+--   shows: bingo=false
+SELECT 'bingo=' || ((ssn, NULL) = ('987-65' || '-9876', 1))::text FROM customers WHERE id = 1
+-- a part by a regular expression: refused, masked
+SELECT substring(email from 'needle-q.*') FROM customers
+-- a match: refused, masked
+SELECT regexp_match(email, 'needle-q.*') FROM customers
+-- a member by the value: refused, masked
+--   shows: bingo
+SELECT '{"needle-quokka@burrow.example": "bingo"}'::json ->> email FROM customers
+-- a place in a document: refused, masked
+SELECT jsonb_path_query_first(profile, '$.contact.email ? (@ starts with "needle-q")') FROM customers
+-- a place in an array: refused, masked
+--   shows: bingo=2
+SELECT 'bingo=' || array_position(tags, 'needle-debtor') FROM customers
+-- a function that looks for it: refused, masked
+--   shows: Ann
+SELECT whose('needle-quokka@' || 'burrow.example')
+-- a member that is there by the value: refused, masked
+--   shows: bingo
+SELECT json_build_object(email, 'bingo') ->> ('needle-quokka@' || 'burrow.example') FROM customers WHERE id = 1
+-- in a subquery: refused, masked
+--   shows: bingo
+SELECT s.x FROM (SELECT CASE WHEN email LIKE '%quokka%' THEN 'bingo' END AS x FROM customers) s
+-- in what DELETE returns: refused, masked
+--   shows: bingo
+BEGIN
+DELETE FROM vips RETURNING CASE WHEN ssn = '987-65' || '-5555' THEN 'bingo' END
+ROLLBACK
+-- in a value that stays masked: refused, oracle
+--   shows: bingo
+BEGIN
+UPDATE customers SET ssn = CASE WHEN ssn = '987-65' || '-4320' THEN NULL ELSE ssn END
+SELECT 'bingo' FROM customers WHERE id = 1 AND ssn IS NULL
+ROLLBACK
