@@ -218,17 +218,14 @@ impl PostgresCodec {
             touches,
         };
         self.asked = Some(Asked::Parse(server_name(name).into(), draft));
-        Ok(Some(self.ask(
-            head,
-            gather,
-            Request {
-                request: "Parse",
-                text: Some(text),
-                of: None,
-                units,
-                then: Then::Prepare,
-            },
-        )))
+        let request = Request {
+            request: "Parse",
+            text: Some(text),
+            of: None,
+            units,
+            then: Then::Prepare,
+        };
+        Ok(Some(self.ask(head, gather, request)))
     }
 
     fn bind(
