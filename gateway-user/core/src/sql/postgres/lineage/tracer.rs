@@ -22,13 +22,13 @@ const MAX_STEPS: usize = 200_000;
 /// Deepest nesting that is followed.
 const MAX_DEPTH: u32 = 2_500;
 
-/// Relations of `pg_catalog` that hold values of columns.
-const STATISTICS: [&str; 7] = [
+/// Relations of `pg_catalog` that hold values of columns. `pg_statistic_ext` is none of them: it only
+/// says what is sampled, and `psql` looks into it for every `\d TABLE`.
+const STATISTICS: [&str; 6] = [
     "pg_stats",
     "pg_statistic",
     "pg_stats_ext",
     "pg_stats_ext_exprs",
-    "pg_statistic_ext",
     "pg_statistic_ext_data",
     "pg_mcv_list_items",
 ];
