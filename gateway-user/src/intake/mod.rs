@@ -269,7 +269,7 @@ impl Intake {
         flow: &Flow,
     ) {
         let guard = self.register(origin, framed.protocol(), subject, flow);
-        let end = Relay::new(
+        let relay = Relay::new(
             framed,
             session,
             stream,
@@ -277,9 +277,9 @@ impl Intake {
             guard,
             route,
             &self.around,
-        )
-        .run()
-        .await;
+        );
+        // In a box of its own, or the task would be too large to be moved about before it starts.
+        let end = Box::pin(relay.run()).await;
         tell(flow, &end);
     }
 

@@ -169,7 +169,8 @@ impl<'a> Relay<'a> {
                     let guard = Arc::clone(&self.guard);
                     tokio::select! {
                         how = guard.cancelled() => self.session.handle_stop(&how),
-                        () = self.start_tls(first) => {}
+                        // In boxes, here and below: idle sessions need no room for what happens once.
+                        () = Box::pin(self.start_tls(first)) => {}
                     }
                 }
                 Turn::Word(Word::Waits {
@@ -191,7 +192,7 @@ impl<'a> Relay<'a> {
                     let wish = self.wish(&held);
                     self.wait.begin(*held, wish);
                 }
-                Turn::Act(Action::Prove(presented)) => self.prove(&presented).await,
+                Turn::Act(Action::Prove(presented)) => Box::pin(self.prove(&presented)).await,
                 Turn::Act(Action::FindMasked { masks, database }) => {
                     self.find_masked(masks, database).await;
                 }

@@ -1,15 +1,15 @@
-//! Entries about what was asked for in a session.
+//! Entries about what was asked for in a session, and about what clients show before they may ask.
 
 use anstyle::Style;
 use gateway_core::event::{Answered, Ruling, SessionEnd};
 use gateway_core::ids::RuleName;
 use gateway_core::limit::Limited;
 
-use super::entry::{Row, about, because, whose};
-use crate::cli::printable::{BAD, DOUBTFUL, GOOD, line};
+use super::entry::{Row, about, because, whom, whose};
+use crate::cli::printable::{BAD, DOUBTFUL, GOOD, STRONG, line};
 use crate::cli::wording::ending;
 use crate::observe::enforcement::detected::Detection;
-use crate::observe::enforcement::{Connection, Denial};
+use crate::observe::enforcement::{Connection, Denial, Leased, What};
 
 /// Names of tables shown of one denial.
 const TABLES_MAX: usize = 4;
@@ -85,5 +85,30 @@ pub(super) fn ended(connection: &Connection, how: &SessionEnd, what: String) -> 
 pub(super) fn refused(connection: &Connection, rule: Option<&RuleName>, reason: &str) -> Row {
     let mut row = about(connection, "REFUSED", BAD, whose(connection));
     row.why = because(rule, reason);
+    row
+}
+
+/// A placeholder that begins or ends to prove something.
+pub(super) fn leased(what: &What, lease: &Leased) -> Row {
+    let verdict = match what {
+        What::PlaceholderIssued(_) => "issued",
+        _ => "lease over",
+    };
+    let whose = Connection {
+        workload: Some(lease.workload.clone()),
+        resource: Some(lease.resource.clone()),
+        ..Connection::default()
+    };
+    let placeholder = line(lease.placeholder.as_str());
+    let mut row = about(
+        &whose,
+        verdict,
+        STRONG,
+        format!("placeholder {placeholder}"),
+    );
+    row.why = match lease.by {
+        Some(_) => whom(lease.by).trim_start().to_owned(),
+        None => "its time was over".to_owned(),
+    };
     row
 }

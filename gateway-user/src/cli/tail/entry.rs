@@ -14,7 +14,7 @@ use crate::cli::wording::{counted, kind_word, span};
 use crate::observe::enforcement::detected::Detection;
 use crate::observe::enforcement::unseen::{Datagrams, KernelEvent};
 use crate::observe::enforcement::untold::Untold;
-use crate::observe::enforcement::{Attachment, Connection, Entry, Leased, Operator, Switch, What};
+use crate::observe::enforcement::{Attachment, Connection, Entry, Operator, Switch, What};
 
 /// Columns do not grow beyond this many characters.
 const COLUMN_MAX: usize = 24;
@@ -150,8 +150,7 @@ fn row(what: &What) -> Row {
         What::WorkloadFrozen(switch) => switched("FROZEN", BAD, switch),
         What::WorkloadThawed(switch) => switched("thawed", STRONG, switch),
         What::SessionKilled(switch) => switched("KILLED", BAD, switch),
-        What::PlaceholderIssued(lease) => leased("issued", lease),
-        What::PlaceholderEnded(lease) => leased("lease over", lease),
+        What::PlaceholderIssued(lease) | What::PlaceholderEnded(lease) => ask::leased(what, lease),
         What::PolicyLoaded {
             policy,
             file,
@@ -286,19 +285,6 @@ fn switched(verdict: &'static str, style: Style, switch: &Switch) -> Row {
     let by = whom(Some(switch.by)).trim_start().to_owned();
     let why = switch.reason.as_ref().map(|why| line(why).to_string());
     row.why = why.into_iter().chain([by]).collect::<Vec<_>>().join(", ");
-    row
-}
-
-/// A placeholder that begins or ends to prove something.
-fn leased(verdict: &'static str, lease: &Leased) -> Row {
-    let placeholder = line(lease.placeholder.as_str());
-    let mut row = daemon(verdict, STRONG, format!("placeholder {placeholder}"));
-    row.workload = shown(Some(&lease.workload));
-    row.resource = shown(Some(&lease.resource));
-    row.why = match lease.by {
-        Some(_) => whom(lease.by).trim_start().to_owned(),
-        None => "its time was over".to_owned(),
-    };
     row
 }
 
