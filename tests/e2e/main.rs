@@ -52,6 +52,7 @@ mod limits;
 #[cfg(test)]
 mod masks;
 #[cfg(test)]
+mod moment;
 mod names;
 #[cfg(test)]
 mod namespaces;

@@ -27,6 +27,8 @@ pub enum Type {
 pub enum Scope {
     /// From the start of the session on; the same for all its actions.
     Connection,
+    /// Of the session, at the moment at which an action is decided.
+    Moment,
     /// Only of a single statement, command or request.
     Action,
 }
@@ -199,7 +201,7 @@ impl FactSet {
 /// What is to be decided.
 #[derive(Clone, Debug)]
 pub enum Stage {
-    /// Whether the session may begin. Facts of [`Scope::Action`] are still to come: they keep no
+    /// Whether the session may begin. Facts of the other scopes are still to come: they keep no
     /// allow rule from matching and let no deny rule match.
     Connect,
     /// Whether something that runs may be cancelled. It is named by a key that only its own session has,
@@ -216,7 +218,7 @@ pub enum Stage {
 pub struct Facts {
     /// What is to be decided.
     pub stage: Stage,
-    /// Facts of [`Scope::Connection`]; slots of the other scope are absent.
+    /// Facts of [`Scope::Connection`], and of an action those of [`Scope::Moment`].
     pub connection: Arc<FactSet>,
 }
 

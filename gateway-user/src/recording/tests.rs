@@ -72,6 +72,7 @@ fn ask(number: u32) -> Event {
         of: None,
         connection: unit.clone().into_iter().collect(),
         units: vec![unit.into_iter().collect()],
+        moment: BTreeMap::new(),
         ruling: Ruling::Deny,
         rule: Some(RuleName::new("no-delete")),
         reason: Some("read only".to_owned()),

@@ -191,6 +191,9 @@ pub struct Ask {
     /// Facts of each unit. Left out where `of` is given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub units: Vec<BTreeMap<String, Value>>,
+    /// What the session had done by then, where rules look at that.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moment: BTreeMap<String, Value>,
     /// What policy said.
     pub ruling: Ruling,
     /// The rule that decided.

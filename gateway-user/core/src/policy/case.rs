@@ -275,10 +275,12 @@ impl<'a> Case<'a> {
         }
         let unmatched = rule.conditions.iter().find_map(|condition| {
             let fact = match (condition.scope, unit) {
-                (Scope::Connection, _) => self.facts.connection.fact(condition.slot),
+                (Scope::Connection, _) | (Scope::Moment, Some(_)) => {
+                    self.facts.connection.fact(condition.slot)
+                }
                 (Scope::Action, Some(unit)) => unit.fact(condition.slot),
                 // At the start of the session what is done is still to come.
-                (Scope::Action, None) => {
+                (Scope::Action | Scope::Moment, None) => {
                     return match reading {
                         Reading::Surely => None,
                         Reading::Possibly => Some(Obstacle::TooEarly(condition)),

@@ -65,7 +65,7 @@ impl Draft {
             format!("`{}` is {expected}", attribute.name)
         })?;
         match attribute.scope {
-            Scope::Connection => self.connection.set(slot, fact),
+            Scope::Connection | Scope::Moment => self.connection.set(slot, fact),
             Scope::Action => {
                 self.unit.set(slot, fact);
                 self.acts = true;
@@ -87,7 +87,7 @@ impl Draft {
         format!("there is no fact `{name}` here: {help}")
     }
 
-    /// The facts of the connection.
+    /// The facts of the connection, and of the moment.
     pub fn connection(&self) -> FactSet {
         self.connection.clone()
     }

@@ -29,7 +29,7 @@ use super::pattern::Truth;
 use super::table::{Rule, Table};
 use super::when::When;
 use crate::descriptor::Protocol;
-use crate::facts::{Facts, Stage};
+use crate::facts::{Facts, Scope, Stage};
 use crate::flow::Flow;
 use crate::held::{ApproverSet, HeldAction};
 use crate::ids::{DetectorName, GroupName, MaskName, PolicyDigest, ResourceName, WorkloadName};
@@ -306,6 +306,20 @@ impl Engine {
     pub fn next_boundary(&self, now: Timestamp) -> Option<Timestamp> {
         let changes = self.windows.iter();
         changes.filter_map(|it| it.next_change(now)).min()
+    }
+
+    /// Whether some rule or limit for the flow's resource looks at what a session has done by then.
+    pub fn looks_at_moment(&self, flow: &Flow) -> bool {
+        let Some(resource) = &flow.resource else {
+            return false;
+        };
+        let table = self.tables.get(resource);
+        let mut rules = table.into_iter().flat_map(Table::rules);
+        rules.any(|rule| {
+            let mut conditions = rule.conditions.iter();
+            conditions.any(|it| it.scope == Scope::Moment)
+                || rule.when.as_ref().is_some_and(When::looks_at_moment)
+        }) || self.limits.iter().any(|it| it.looks_at_moment(resource))
     }
 
     /// Whether some rule for the resource looks at what process it is that acts.

@@ -119,6 +119,12 @@ pub enum Then {
     Forward,
     /// Goes to the server, where nothing runs by it: what runs it later is asked for again.
     Prepare,
+    /// Goes to the server. It was let pass as the earlier ask, and is asked for anew because the session has
+    /// done something since.
+    Again {
+        /// Whether people agreed to the earlier ask.
+        agreed: bool,
+    },
     /// Opens the connection to the server, then goes there.
     Dial,
     /// Goes nowhere: the gateway cancels what the key names.
@@ -275,6 +281,12 @@ pub trait Codec: Send {
     /// The last ask was let pass and is this one. What it may bring and how long it may take is what the
     /// ceiling says.
     fn allowed(&mut self, ask: AskId, ceiling: Option<Arc<Ceiling>>);
+
+    /// People agreed to the last ask, which is let pass next.
+    fn agreed(&mut self) {}
+
+    /// Whether asks tell what the session has done by then: where some rule looks at it.
+    fn tell_moment(&mut self, _wanted: bool) {}
 
     /// By when what runs has to be looked at, where its time is limited.
     fn clock(&self) -> Option<Clock> {

@@ -14,6 +14,10 @@ const WIDTH: usize = 100;
 pub fn reference(protocol: &Protocol) -> Vec<String> {
     let scopes = [
         (Scope::Connection, "Of the connection:"),
+        (
+            Scope::Moment,
+            "Of the session, when a message is decided ([how](#what-a-session-has-done)):",
+        ),
         (Scope::Action, "Of each unit:"),
     ];
     let mut parts = Vec::new();

@@ -72,7 +72,10 @@ impl Session {
         });
         self.note(Answered::by_people(id, answer, resolved.as_ref().err()));
         match resolved {
-            Ok(permit) => self.pass_on(id, ask, &frame, permit),
+            Ok(permit) => {
+                self.codec.agreed();
+                self.pass_on(id, ask, &frame, permit);
+            }
             Err(refusal) => self.turn_down(id, &ask, &frame, &refusal),
         }
         self.go_on();
@@ -154,7 +157,8 @@ impl Session {
             Verdict::Hold(hold) => hold,
             verdict => return (decided(verdict), None),
         };
-        if ask.then == Then::Prepare {
+        // What people agreed to when it was bound they agreed to for as often as it runs.
+        if matches!(ask.then, Then::Prepare | Then::Again { agreed: true }) {
             return (decided(Verdict::Allow(hold.prepare())), None);
         }
         let whole = frame.len() == ask.len && ask.then == Then::Forward;

@@ -109,10 +109,11 @@ impl Session {
         let mut outbox = Outbox::default();
         outbox.record(open);
         let meter = Box::new(Meter::new(engine.accounts(&subject, &flow)));
-        let limits = engine.limits(&subject, &flow);
+        let (limits, mut codec) = (engine.limits(&subject, &flow), framed.codec(options));
+        codec.tell_moment(engine.looks_at_moment(&flow));
         Self {
             protocol: framed.protocol(),
-            codec: framed.codec(options),
+            codec,
             engine,
             now: Timestamp::MIN,
             subject,
@@ -259,6 +260,8 @@ impl Session {
         let accounts = self.engine.accounts(&self.subject, &self.flow);
         self.meter.change(accounts, now);
         self.limits = self.engine.limits(&self.subject, &self.flow);
+        self.codec
+            .tell_moment(self.engine.looks_at_moment(&self.flow));
         if is_new && self.dialed {
             self.choose_masks();
         }
@@ -474,7 +477,7 @@ impl Session {
                 self.choose_masks();
                 self.outbox.act(Action::Dial);
             }
-            Then::Forward | Then::Prepare => {}
+            Then::Forward | Then::Prepare | Then::Again { .. } => {}
         }
         self.client.rest = match &ask.instead {
             None => Rest::ToServer(self.outbox.forward(head, ask.len, permit)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::descriptor::{Protocol, Shape};
 use crate::event::{self, Ruling, Value};
-use crate::facts::{Attribute, FactSet, Facts, Stage};
+use crate::facts::{Attribute, FactSet, Facts, Scope, Stage};
 use crate::ids::{ActionDigest, AskId, PolicyDigest};
 use crate::policy::decision::{Decision, Verdict};
 
@@ -44,6 +44,10 @@ pub(super) fn ask(
             units.iter().map(|unit| named(unit, attributes)).collect(),
         ),
     };
+    let moment = match &ask.facts.stage {
+        Stage::Action(_) => told(&ask.facts.connection, attributes, |it| it == Scope::Moment),
+        _ => BTreeMap::new(),
+    };
     event::Ask {
         ask: id,
         request: ask.request.to_owned(),
@@ -56,6 +60,7 @@ pub(super) fn ask(
         of: ask.of,
         connection,
         units,
+        moment,
         ruling,
         rule: decision.rule.clone(),
         reason,
@@ -66,10 +71,20 @@ pub(super) fn ask(
     }
 }
 
+/// Without those of the moment: they are not what something is.
 pub(super) fn named(facts: &FactSet, attributes: &[Attribute]) -> BTreeMap<String, Value> {
+    told(facts, attributes, |scope| scope != Scope::Moment)
+}
+
+fn told(
+    facts: &FactSet,
+    attributes: &[Attribute],
+    scope: impl Fn(Scope) -> bool,
+) -> BTreeMap<String, Value> {
     let values = attributes
         .iter()
         .enumerate()
+        .filter(|(_, attribute)| scope(attribute.scope))
         .filter_map(|(slot, attribute)| {
             let value = Value::recorded(attribute, facts.fact(slot))?;
             Some((attribute.name.to_owned(), value))

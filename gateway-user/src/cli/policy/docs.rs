@@ -65,6 +65,7 @@ fn for_machines(protocol: &Protocol) -> serde_json::Value {
             "type": word(attribute.ty),
             "of": match attribute.scope {
                 Scope::Connection => "connection",
+                Scope::Moment => "moment",
                 Scope::Action => "unit",
             },
             "values": attribute.values,

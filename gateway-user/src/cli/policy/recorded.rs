@@ -126,6 +126,7 @@ impl Session {
                 &[],
             ));
         }
+        give(&mut draft, self.protocol, Scope::Moment, &ask.moment)?;
         let asked = self.asked.get(&ask.of.unwrap_or(ask.ask));
         match (asked, ask.units.as_slice()) {
             (Some(asked), _) if self.protocol.shape == Shape::Framed => {

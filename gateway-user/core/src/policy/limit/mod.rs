@@ -105,7 +105,7 @@ impl Limits {
             units.iter().any(|unit| {
                 conditions.iter().all(|condition| {
                     let set = match condition.scope {
-                        Scope::Connection => connection,
+                        Scope::Connection | Scope::Moment => connection,
                         Scope::Action => unit,
                     };
                     let fact = set.fact(condition.slot);
@@ -126,6 +126,12 @@ impl Limit {
             .binary_search_by(|(name, _)| name.cmp(resource));
         let (_, conditions) = self.resources.get(place.ok()?)?;
         Some(Arc::clone(conditions))
+    }
+
+    pub(super) fn looks_at_moment(&self, resource: &ResourceName) -> bool {
+        let conditions = self.conditions(resource);
+        let mut conditions = conditions.iter().flat_map(|it| it.iter());
+        conditions.any(|it| it.scope == Scope::Moment)
     }
 
     /// What it limits, as people read it: `10,000 rows`, `50 MB`, `30 seconds`.

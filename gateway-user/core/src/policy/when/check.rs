@@ -62,6 +62,7 @@ pub(super) fn check(
         element: None,
         acts: false,
         process: false,
+        moment: false,
     };
     let test = checker.test(&parsed.tree).ok()?;
     Some(When {
@@ -69,6 +70,7 @@ pub(super) fn check(
         test,
         acts: checker.acts,
         process: checker.process,
+        moment: checker.moment,
     })
 }
 
@@ -83,6 +85,7 @@ struct Checker<'a> {
     element: Option<String>,
     acts: bool,
     process: bool,
+    moment: bool,
 }
 
 impl Checker<'_> {
@@ -252,7 +255,8 @@ impl Checker<'_> {
             .place(start.map(|start| start..start + name.len()));
         match found {
             Some((index, attribute)) if attribute.name == name => {
-                self.acts |= attribute.scope == Scope::Action;
+                self.acts |= attribute.scope != Scope::Connection;
+                self.moment |= attribute.scope == Scope::Moment;
                 let scope = attribute.scope;
                 Ok((Slot { index, scope }, attribute.ty))
             }

@@ -54,6 +54,8 @@ pub(super) struct When {
     acts: bool,
     /// Whether it looks at what process it is that acts.
     process: bool,
+    /// Whether it looks at what the session has done by then.
+    moment: bool,
 }
 
 /// What a condition is held against.
@@ -279,6 +281,11 @@ impl When {
     /// Whether what it looks at is still to come.
     pub(super) fn is_early(&self, known: &Known<'_>) -> bool {
         self.acts && known.unit.is_none()
+    }
+
+    /// Whether it looks at what the session has done by then.
+    pub(super) fn looks_at_moment(&self) -> bool {
+        self.moment
     }
 
     /// Whether it looks at what process it is that acts.

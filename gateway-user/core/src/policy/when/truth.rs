@@ -250,6 +250,7 @@ impl<'a> State<'a> {
     fn fact(&self, slot: Slot) -> &'a Fact {
         let set: Option<&'a FactSet> = match slot.scope {
             Scope::Connection => Some(self.known.connection),
+            Scope::Moment => self.known.unit.map(|_| self.known.connection),
             Scope::Action => self.known.unit,
         };
         set.map_or(&Fact::Unknown, |set| set.fact(slot.index))

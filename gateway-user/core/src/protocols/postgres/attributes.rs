@@ -66,6 +66,14 @@ pub const RISK: usize = 26;
 pub const DYNAMIC: usize = 27;
 /// Slot of `sql.language`.
 pub const LANGUAGE: usize = 28;
+/// Slot of `sql.transaction`.
+pub const TRANSACTION: usize = 29;
+/// Slot of `session.rows`.
+pub const SESSION_ROWS: usize = 30;
+/// Slot of `session.rows_affected`.
+pub const SESSION_ROWS_AFFECTED: usize = 31;
+/// Slot of `session.bytes`.
+pub const SESSION_BYTES: usize = 32;
 
 const fn connection(name: &'static str, doc: &'static str) -> Attribute {
     Attribute {
@@ -115,6 +123,21 @@ const fn traced(name: &'static str, usual: Usual, doc: &'static str) -> Attribut
         doc,
     }
 }
+
+/// Told by counting, which is done where rules look at it.
+const fn moment(name: &'static str, doc: &'static str) -> Attribute {
+    Attribute {
+        name,
+        ty: Type::Number,
+        scope: Scope::Moment,
+        values: &[],
+        usual: Usual::Unknown,
+        doc,
+    }
+}
+
+/// What a transaction can be.
+const TRANSACTIONS: &[&str] = &["idle", "open", "failed"];
 
 /// The facts, in the order of their slots.
 pub const ATTRIBUTES: &[Attribute] = &[
@@ -253,6 +276,27 @@ pub const ATTRIBUTES: &[Attribute] = &[
         Type::Text,
         "language of the body that `do` or `create` brings along",
     ),
+    Attribute {
+        scope: Scope::Moment,
+        usual: Usual::Unknown,
+        ..closed(
+            "sql.transaction",
+            TRANSACTIONS,
+            "whether a transaction is open, or has failed and is still to be rolled back",
+        )
+    },
+    moment(
+        "session.rows",
+        "rows that were returned in the session so far",
+    ),
+    moment(
+        "session.rows_affected",
+        "rows that the server says were changed in it so far",
+    ),
+    moment(
+        "session.bytes",
+        "bytes of rows and copied data that went to the agent in it so far",
+    ),
 ];
 
 #[cfg(test)]
@@ -291,10 +335,19 @@ mod tests {
             (RISK, "risk"),
             (DYNAMIC, "dynamic"),
             (LANGUAGE, "language"),
+            (TRANSACTION, "transaction"),
         ];
-        assert_eq!(slots.len(), ATTRIBUTES.len());
+        let of_session = [
+            (SESSION_ROWS, "rows"),
+            (SESSION_ROWS_AFFECTED, "rows_affected"),
+            (SESSION_BYTES, "bytes"),
+        ];
+        assert_eq!(slots.len() + of_session.len(), ATTRIBUTES.len());
         for (slot, name) in slots {
             assert_eq!(ATTRIBUTES[slot].name, format!("sql.{name}"));
+        }
+        for (slot, name) in of_session {
+            assert_eq!(ATTRIBUTES[slot].name, format!("session.{name}"));
         }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::attributes as slot;
 use super::codec::{Asked, PostgresCodec};
-use super::masking::{Tracing, may_touch};
+use super::masking::may_touch;
 use super::names::Resolved;
 use super::pipeline::{Pending, Prepared};
 use super::reply;
@@ -32,15 +32,15 @@ pub(super) fn is_housekeeping(tag: u8) -> bool {
     )
 }
 
-const CUT: CodecError = CodecError::Client("invalid message format");
+pub(super) const CUT: CodecError = CodecError::Client("invalid message format");
 
 /// What an ask needs besides its place in the input.
-struct Request {
-    request: &'static str,
-    text: Option<Bytes>,
-    of: Option<AskId>,
-    units: Arc<[FactSet]>,
-    then: Then,
+pub(super) struct Request {
+    pub(super) request: &'static str,
+    pub(super) text: Option<Bytes>,
+    pub(super) of: Option<AskId>,
+    pub(super) units: Arc<[FactSet]>,
+    pub(super) then: Then,
 }
 
 impl PostgresCodec {
@@ -68,7 +68,7 @@ impl PostgresCodec {
                     return Ok(None);
                 };
                 let body = Cursor::new(message.get(wire::HEAD..).unwrap_or_default());
-                if self.waits_behind(head.tag, body) {
+                if self.waits_behind(head.tag, body) || self.waits_for_moment(head.tag) {
                     return Ok(self.wait_for_server());
                 }
                 if self.should_ask_path(head.tag, body) {
@@ -302,95 +302,6 @@ impl PostgresCodec {
         }))
     }
 
-    fn execute(
-        &mut self,
-        head: Head,
-        frame: &[u8],
-        mut body: Cursor<'_>,
-    ) -> Result<Option<Step>, CodecError> {
-        let portal = body.cstr().ok_or(CUT)?;
-        if body.u32().is_none() || !body.rest().is_empty() {
-            return Err(CUT);
-        }
-        let found = self
-            .portals
-            .resolve(portal, self.pipeline.portal(server_name(portal)));
-        match found {
-            Resolved::Undecided => Ok(self.wait_for_server()),
-            Resolved::Known(bound) => {
-                let script = Arc::clone(&bound.prepared.script);
-                if refers_to_names(&script) {
-                    let tracing = self.trace_prepared(&bound.prepared);
-                    // What the names stand for may have changed since the portal was bound.
-                    let Some(units) = self.resolve(&script) else {
-                        return Ok(self.wait_for_server());
-                    };
-                    return Ok(self.ask_execute(head, frame, portal, Some(script), units, tracing));
-                }
-                if bound.traced.is_none() && self.awaits_masks() {
-                    return Ok(None);
-                }
-                match bound.prepared.text {
-                    Some(_) => self.expect_changes(&script, &bound.prepared.units),
-                    None => self.expect_unsettled(&bound.prepared.units),
-                }
-                (self.executed, self.sent_since_ready) = (true, true);
-                let traced = self.traced_when_bound(&bound);
-                let asks = self.asks_fields(traced.as_ref());
-                if asks {
-                    self.pipeline.push(Pending::Fields);
-                }
-                let tally = self.tally_of(&bound, traced);
-                self.pipeline.push(Pending::Execute(tally, Some(script)));
-                Ok(Some(match asks {
-                    true => Step::Precede(reply::describe_portal(portal), head.len),
-                    false => Step::Pass(head.len),
-                }))
-            }
-            Resolved::Unknown => {
-                let tracing = self.trace_cursor(portal);
-                let units = self
-                    .cursors
-                    .known(portal)
-                    .unwrap_or_else(|| Prepared::unknown().units);
-                Ok(self.ask_execute(head, frame, portal, None, units, tracing))
-            }
-        }
-    }
-
-    /// Asks whether a portal may run that was not judged when it was bound. Where its rows are masked the
-    /// gateway's own question for their columns goes before it.
-    fn ask_execute(
-        &mut self,
-        head: Head,
-        frame: &[u8],
-        portal: &[u8],
-        script: Option<Arc<Script>>,
-        units: Arc<[FactSet]>,
-        tracing: Tracing,
-    ) -> Option<Step> {
-        if tracing.waits() {
-            return None;
-        }
-        let traced = tracing.known();
-        let units = Self::with_masks(units, traced.as_ref());
-        let asks = self.asks_fields(traced.as_ref());
-        self.asked = Some(Asked::Execute(script, Arc::clone(&units), traced));
-        let request = Request {
-            request: "Execute",
-            text: None,
-            of: None,
-            units,
-            then: Then::Forward,
-        };
-        let mut step = self.ask(head, head.len, request);
-        if let (true, Step::Ask(ask)) = (asks, &mut step) {
-            let both = [&reply::describe_portal(portal)[..], frame].concat();
-            ask.instead = Some(both.into());
-        }
-        Some(step)
-    }
-
     fn describe(&mut self, head: Head, mut body: Cursor<'_>) -> Result<Option<Step>, CodecError> {
         let kind = body.u8().filter(|kind| matches!(kind, b'S' | b'P'));
         let kind = kind.ok_or(CUT)?;
@@ -445,7 +356,7 @@ impl PostgresCodec {
         )))
     }
 
-    fn ask(&self, head: Head, gather: usize, request: Request) -> Step {
+    pub(super) fn ask(&mut self, head: Head, gather: usize, request: Request) -> Step {
         let Request {
             request,
             text,
@@ -453,6 +364,7 @@ impl PostgresCodec {
             units,
             then,
         } = request;
+        self.tell_moment(&units);
         let facts = Facts {
             stage: Stage::Action(units),
             connection: Arc::clone(&self.connection),

@@ -12,9 +12,10 @@ use super::attributes;
 use super::cache::ScriptCache;
 use super::limits::Limiting;
 use super::login::LoggingIn;
-use super::masking::{Copies, Looking, Made, Masking, Traced};
+use super::masking::{Looking, Made, Masking, Traced};
+use super::moment::Moment;
 use super::names::Names;
-use super::pipeline::{Bound, Pending, Pipeline, Prepared, Tally};
+use super::pipeline::{Bound, Pending, Pipeline, Prepared};
 use super::proving::Proving;
 use super::reply;
 use super::script::{self, Effect, Script};
@@ -24,7 +25,7 @@ use crate::budget::Amounts;
 use crate::facts::{Fact, FactSet};
 use crate::held::{Shown, Touches};
 use crate::ids::{AskId, PlaceholderId};
-use crate::limit::{Ceiling, Clock, Counted};
+use crate::limit::{Ceiling, Clock};
 use crate::mask::MaskKey;
 use crate::mask::screen::Screen;
 use crate::mask::screen::question::{Answers, Question};
@@ -61,6 +62,8 @@ pub(super) enum Asked {
     Bind(Box<[u8]>, Arc<Prepared>, Option<Traced>),
     /// Likewise, where a script is known.
     Execute(Option<Arc<Script>>, Arc<[FactSet]>, Option<Traced>),
+    /// Of a portal that was judged when it was bound.
+    Again(Arc<Bound>, Option<Traced>),
     Call(Arc<[FactSet]>, Option<Traced>),
 }
 
@@ -126,6 +129,10 @@ pub(super) struct PostgresCodec {
     pub(super) logging_in: Option<LoggingIn>,
     /// The server would have bound SCRAM to its TLS channel, which ends at the gateway.
     pub(super) binding_removed: bool,
+    /// What the session has done so far.
+    pub(super) moment: Moment,
+    /// People agreed to the ask that is let pass next.
+    pub(super) agreed: bool,
     /// What limits what runs has, and what they make of it.
     pub(super) limiting: Limiting,
     /// Whether and what is masked.
@@ -187,6 +194,8 @@ impl PostgresCodec {
             server_end_point: None,
             logging_in: None,
             binding_removed: false,
+            moment: Moment::default(),
+            agreed: false,
             limiting: Limiting::default(),
             masking: Masking::Off,
             looking: Looking::default(),
@@ -218,6 +227,14 @@ impl PostgresCodec {
                 Effect::Execute { .. } | Effect::Fetch { .. } => self.expect_unsettled(units),
                 _ => {}
             }
+        }
+    }
+
+    /// The same for a prepared statement.
+    pub(super) fn expect_of(&mut self, prepared: &Prepared) {
+        match prepared.text {
+            Some(_) => self.expect_changes(&prepared.script, &prepared.units),
+            None => self.expect_unsettled(&prepared.units),
         }
     }
 
@@ -289,7 +306,7 @@ impl Codec for PostgresCodec {
             Asked::Query(script, _, traced) => (shown::query(script, frame, encoding)?, traced),
             Asked::Bind(_, prepared, traced) => (shown::bound(prepared, frame, encoding)?, traced),
             // What these run is known by its kind alone.
-            Asked::Execute(..) | Asked::Call(..) => return None,
+            Asked::Execute(..) | Asked::Again(..) | Asked::Call(..) => return None,
             Asked::Connect | Asked::Cancel | Asked::Parse(..) => return None,
         };
         let touches = traced.as_ref().map_or(Touches::Perhaps, Traced::touches);
@@ -301,67 +318,19 @@ impl Codec for PostgresCodec {
     }
 
     fn allowed(&mut self, ask: AskId, ceiling: Option<Arc<Ceiling>>) {
-        self.limiting.any |= ceiling.is_some();
-        let counted = ceiling.map(Counted::new);
-        let pending = match self.asked.take() {
-            Some(Asked::Connect) => {
-                self.phase = Phase::Authenticating;
-                Pending::Startup(ask)
-            }
-            Some(Asked::Query(script, units, traced)) => {
-                self.expect_changes(&script, &units);
-                let copies = std::mem::take(&mut self.looking.copies);
-                Pending::Query(
-                    Tally::of(ask, self.results_of(traced, copies)).limited(counted),
-                    script,
-                )
-            }
-            Some(Asked::Parse(name, draft)) => Pending::Parse(
-                name,
-                Arc::new(Prepared {
-                    ask: Some(ask),
-                    counted: counted.filter(Counted::is_timed),
-                    ..draft
-                }),
-            ),
-            Some(Asked::Bind(portal, prepared, traced)) => Pending::Bind(
-                portal,
-                Arc::new(Bound {
-                    ask,
-                    prepared,
-                    traced,
-                    counted,
-                }),
-            ),
-            Some(Asked::Execute(script, units, traced)) => {
-                match &script {
-                    Some(script) => self.expect_changes(script, &units),
-                    None => self.expect_unsettled(&units),
-                }
-                self.executed = true;
-                if self.looking.fields {
-                    // Its frame has the question in front.
-                    self.pipeline.push(Pending::Fields);
-                }
-                let results = self.results_of(traced, Copies::default());
-                Pending::Execute(Tally::of(ask, results).limited(counted), script)
-            }
-            Some(Asked::Call(units, traced)) => {
-                self.expect_unsettled(&units);
-                let results = self.results_of(traced, Copies::default());
-                Pending::Call(Tally::of(ask, results).limited(counted))
-            }
-            Some(Asked::Cancel) | None => {
-                self.phase = Phase::Over;
-                return;
-            }
-        };
-        self.sent_since_ready = true;
-        self.pipeline.push(pending);
+        self.let_pass(ask, ceiling);
     }
 
     fn refused(&mut self, _ask: AskId, refusal: &Refusal) {
         self.turn_down(reply::refusal("ERROR", refusal));
+    }
+
+    fn agreed(&mut self) {
+        self.agreed = true;
+    }
+
+    fn tell_moment(&mut self, wanted: bool) {
+        self.want_moment(wanted);
     }
 
     fn clock(&self) -> Option<Clock> {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::masking::{Made, Results, Traced};
+use super::moment::Seen;
 use super::path::Answer;
 use super::script::{self, Effect, Script};
 use crate::event::Outcome;
@@ -134,6 +135,10 @@ pub(super) struct Bound {
     /// What it returns: the server has planned it when it was bound, whatever names mean later. None where
     /// nothing was masked then.
     pub(super) traced: Option<Traced>,
+    /// What the session had done when it was decided, where that was looked at.
+    pub(super) moment: Option<Seen>,
+    /// Whether people agreed to it.
+    pub(super) agreed: bool,
     /// What limits it has, and what was counted each time that it ran.
     pub(super) counted: Option<Counted>,
 }
@@ -333,6 +338,15 @@ impl Pipeline {
     pub(super) fn pop(&mut self) -> Option<Pending> {
         self.number += 1;
         self.queue.pop_front()
+    }
+
+    /// Whether something is owed that may return or change rows, or change the state of the transaction.
+    pub(super) fn moves(&self) -> bool {
+        let mut queue = self.queue.iter();
+        queue.any(|it| {
+            let between = matches!(it, Pending::Startup(_) | Pending::Sync | Pending::Poison(_));
+            it.runs() || between
+        })
     }
 
     /// Whether something that has limits runs, or will when its turn comes.

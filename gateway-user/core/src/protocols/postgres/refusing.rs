@@ -13,7 +13,7 @@ impl PostgresCodec {
             Some(Asked::Query(..) | Asked::Call(..)) => {
                 self.pipeline.push(Pending::RefusedQuery(error));
             }
-            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..)) => {
+            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..) | Asked::Again(..)) => {
                 self.refuse_extended(error);
             }
             Some(Asked::Connect | Asked::Cancel) | None => self.phase = Phase::Over,

@@ -140,17 +140,16 @@ impl PostgresCodec {
 
     pub(super) fn data(&mut self, head: Head) {
         // A row that is copied is one, too.
-        if head.tag != b'V' {
-            self.returned.rows += 1;
-        }
-        self.returned.bytes_out +=
-            u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
+        let rows = u64::from(head.tag != b'V');
+        let bytes = u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
+        self.returned.rows += rows;
+        self.returned.bytes_out += bytes;
+        self.count_moment(rows, bytes);
         if let Some(tally) = self.pipeline.head().and_then(Pending::tally) {
             if head.tag == b'D' {
                 tally.outcome.rows += 1;
             }
-            tally.outcome.bytes_out +=
-                u64::try_from(head.len.saturating_sub(wire::HEAD)).unwrap_or(u64::MAX);
+            tally.outcome.bytes_out += bytes;
         }
     }
 
@@ -210,6 +209,7 @@ impl PostgresCodec {
         if !std::mem::take(&mut self.copy_out) {
             let changed = affected(tag);
             self.returned.writes = self.returned.writes.saturating_add(changed);
+            self.count_affected(changed);
         }
         let Some(head) = self.pipeline.head() else {
             return;
@@ -233,6 +233,7 @@ impl PostgresCodec {
                 .as_ref()
                 .and_then(|results| results.traced().cloned());
             self.follow(&script, ask, traced.as_ref());
+            self.transaction_moves(&script);
         }
         self.finish_execute();
     }
@@ -384,7 +385,7 @@ impl PostgresCodec {
         self.skipping = self.pipeline.is_empty();
         let waits = matches!(
             self.asked,
-            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..))
+            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..) | Asked::Again(..))
         );
         if self.skipping && waits {
             // What waits for its decision is among what is skipped.
@@ -397,6 +398,7 @@ impl PostgresCodec {
     pub(super) fn ready(&mut self, head: Head, status: u8) -> Result<Step, CodecError> {
         self.copy_in = false;
         self.status = status;
+        self.transaction_told();
         if status == b'I' {
             self.portals.clear();
         }
