@@ -38,6 +38,7 @@ use crate::observe::enforcement::What;
 use crate::relay::Surroundings;
 use crate::relay::cancel::CancelKeys;
 use crate::relay::catalog::{self, Catalogs};
+use crate::relay::detectors::Detectors;
 use crate::relay::dns::Dns;
 use crate::relay::opaque::Pipes;
 
@@ -262,6 +263,7 @@ fn intake(parts: &Parts, names: Names, admission: Admission, dialer: &Arc<Dialer
             budgets: Arc::clone(parts.budgets.book()),
             previewer: Arc::default(),
             identities: parts.attachments.identities().clone(),
+            detectors: Detectors::new(parts.log.clone()),
             catalogs: Arc::new(Catalogs::new(catalog::key_file(&frozen::folder(
                 &parts.in_force.now().daemon.state,
             )))),

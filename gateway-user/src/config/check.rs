@@ -102,11 +102,13 @@ impl Findings<'_> {
         let (workloads, resources, notify) = (workloads?, resources?, notify?);
         let issuers = issuers?;
         let approvers = self.approvers(file.approvers, &notify)?;
+        let detectors = self.detectors(file.detector)?;
         let digest = digest_of(self.source);
         let any_server = self.any_server_of_names(&resources);
         let inventory = Inventory {
             approvers,
             issuers: issuers.iter().map(|it| it.told()).collect(),
+            detectors: detectors.iter().map(|it| it.name.clone()).collect(),
             ..inventory(&workloads, &resources, any_server.as_ref(), &dns)
         };
         let (budgets, findings) = budget::compile(&inventory, &file.budget);
@@ -144,6 +146,7 @@ impl Findings<'_> {
             workloads,
             issuers,
             resources,
+            detectors,
             any_server,
             credentials: credentials?,
             notify,

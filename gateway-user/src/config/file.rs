@@ -48,7 +48,18 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) masking: Masking,
     #[serde(default)]
+    pub(super) detector: Vec<Detector>,
+    #[serde(default)]
     pub(super) notify: Vec<Notify>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Detector {
+    pub(super) name: Spanned<String>,
+    pub(super) socket: Spanned<PathBuf>,
+    pub(super) user: Option<Spanned<String>>,
+    pub(super) deadline: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, checked as a whole before any of it is used.
 //!
 //! `file` is its shape, `shape` reads it by serde, `check`, `workloads`, `resources` and `notify` turn that into [`Config`],
-//! `address` is what resources cover, `approvers` who decides on what waits, `credentials` as whom the gateway logs in, `issuers` whose tokens are believed, `datagrams` what the kernel lets pass by itself, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
+//! `address` is what resources cover, `approvers` who decides on what waits, `credentials` as whom the gateway logs in, `issuers` whose tokens are believed, `datagrams` what the kernel lets pass by itself, `detectors` who is asked about texts, `selector` which cgroups are a workload, `report` shows people what is wrong and where. Rules are read here and judged
 //! by `gateway_core::policy`, but for what only `rules` knows. What is done with the result is in `app`.
 
 pub mod address;
@@ -9,6 +9,7 @@ mod approvers;
 mod check;
 pub mod credentials;
 pub mod datagrams;
+pub mod detectors;
 pub mod dns;
 mod file;
 pub mod hosts;
@@ -44,6 +45,7 @@ use thiserror::Error;
 
 use self::address::Prefix;
 use self::credentials::Credential;
+use self::detectors::Detector;
 use self::dns::Dns;
 use self::hosts::Host;
 use self::notify::Notify;
@@ -95,6 +97,8 @@ pub struct Config {
     pub credentials: Vec<Credential>,
     /// Who is told of requests for approval.
     pub notify: Vec<Notify>,
+    /// The detectors outside the gateway.
+    pub detectors: Vec<Detector>,
     /// The key that hashes and pseudonyms are made with; none means one of the daemon's own.
     pub mask_key: Option<MaskKey>,
     /// The rules of the policy, in the order of the file.

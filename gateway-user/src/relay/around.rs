@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::Way;
 use super::cancel::CancelKeys;
 use super::catalog::Catalogs;
+use super::detectors::Detectors;
 use super::opaque::Pipes;
 use super::preview::Previewer;
 use crate::approvals::Approvals;
@@ -44,6 +45,8 @@ pub struct Surroundings {
     pub catalogs: Arc<Catalogs>,
     /// By which tokens workloads are known.
     pub identities: Identities,
+    /// Asks detectors outside the gateway.
+    pub detectors: Detectors,
     /// The configuration in force.
     pub config: watch::Receiver<Arc<Config>>,
 }

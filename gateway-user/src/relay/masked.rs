@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway_core::mask::screen::question::{Answers, Question};
+use gateway_core::mask::screen::question::Question;
 use gateway_core::mask::{MaskKey, MaskSet};
 use jiff::Timestamp;
 
@@ -32,10 +32,19 @@ impl Relay<'_> {
     }
 
     /// Asks detectors outside the gateway. Fails closed: what nobody answers for is masked whole.
-    #[expect(clippy::unused_async, reason = "the answers come over sockets")]
-    pub(super) async fn ask(&mut self, _questions: Vec<Question>) {
-        self.session
-            .handle_answers(Answers::default(), Timestamp::now());
+    pub(super) async fn ask(&mut self, questions: Vec<Question>) {
+        let guard = Arc::clone(&self.guard);
+        let config = Arc::clone(&self.around.config.borrow());
+        let resource = self.session.resource();
+        let asked = self
+            .around
+            .detectors
+            .ask(&config.detectors, resource, &questions);
+        let answers = tokio::select! {
+            how = guard.cancelled() => return self.session.handle_stop(&how),
+            answers = asked => answers,
+        };
+        self.session.handle_answers(answers, Timestamp::now());
     }
 
     /// Where it is found out, with the key that the configuration has for masks.

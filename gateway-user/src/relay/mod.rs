@@ -2,13 +2,14 @@
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
 //! `around` is what a relay is given, `leg` one side's socket with its TLS, `handshake` how that begins with an agent, `dial` the way to the server, `closing` the end, `cancel` who may cancel what,
-//! `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves. Streams that nobody looks into have a relay of their own, in `opaque`; look-ups of names are answered in `dns`.
+//! `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves, `detectors` who is asked about texts. Streams that nobody looks into have a relay of their own, in `opaque`; look-ups of names are answered in `dns`.
 
 mod around;
 pub mod cancel;
 pub mod catalog;
 mod client;
 mod closing;
+pub mod detectors;
 mod dial;
 pub mod dns;
 pub mod evidence;

@@ -1,6 +1,7 @@
 //! What detectors find is masked in whatever comes back, and what they do not find stays as it is.
 
 mod false_alarms;
+mod outside;
 
 use std::sync::LazyLock;
 

@@ -7,8 +7,8 @@ use gateway_core::limit::Limited;
 
 use super::entry::{Row, about, because, whom, whose};
 use crate::cli::printable::{BAD, DOUBTFUL, GOOD, STRONG, line};
-use crate::cli::wording::ending;
-use crate::observe::enforcement::detected::Detection;
+use crate::cli::wording::{ending, span};
+use crate::observe::enforcement::detected::{Detection, Unanswered};
 use crate::observe::enforcement::{Connection, Denial, Leased, What};
 
 /// Names of tables shown of one denial.
@@ -74,8 +74,23 @@ pub(super) fn detected(detection: &Detection) -> Row {
     row
 }
 
+/// A detector that did not answer.
+pub(super) fn unanswered(failed: &Unanswered) -> Row {
+    let what = format!("{} times", failed.times);
+    let mut row = about(&Connection::default(), "NO DETECTOR", BAD, what);
+    row.why = format!("{}: {}", line(&failed.detector), line(&failed.reason));
+    row
+}
+
 /// A session that ended.
-pub(super) fn ended(connection: &Connection, how: &SessionEnd, what: String) -> Row {
+pub(super) fn ended(
+    connection: &Connection,
+    how: &SessionEnd,
+    duration_ms: u64,
+    (allowed, denied): (u64, u64),
+) -> Row {
+    let within = span(duration_ms);
+    let what = format!("{allowed} allowed, {denied} denied in {within}");
     let mut row = about(connection, "ended", Style::new(), what);
     row.why = ending(how);
     row

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use super::ask;
 use super::attached::{cgroup, identified};
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, line};
-use crate::cli::wording::{counted, kind_word, span};
+use crate::cli::wording::{counted, kind_word};
 use crate::observe::enforcement::detected::Detection;
 use crate::observe::enforcement::unseen::{Datagrams, KernelEvent};
 use crate::observe::enforcement::untold::Untold;
@@ -118,6 +118,7 @@ pub(super) fn workload(what: &What) -> Option<&str> {
         | What::Uninstalled { .. }
         | What::PolicyLoaded { .. }
         | What::PolicyRejected { .. }
+        | What::DetectorFailed(_)
         | What::NoticeLost(_) => &None,
     };
     workload.as_ref().map(|name| name.as_str())
@@ -226,6 +227,7 @@ fn row(what: &What) -> Row {
             connection,
             answered,
         } => ask::answer(connection, answered),
+        What::DetectorFailed(failed) => ask::unanswered(failed),
         What::Detected(detection) => ask::detected(detection),
         What::SessionEnded {
             connection,
@@ -234,11 +236,7 @@ fn row(what: &What) -> Row {
             allowed,
             denied,
             ..
-        } => {
-            let within = span(*duration_ms);
-            let what = format!("{allowed} allowed, {denied} denied in {within}");
-            ask::ended(connection, how, what)
-        }
+        } => ask::ended(connection, how, *duration_ms, (*allowed, *denied)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What detectors have found in what came back.
+//! What detectors have found in what came back, and detectors that did not answer.
 
 use std::collections::BTreeMap;
 
@@ -17,4 +17,15 @@ pub struct Detection {
     pub ask: AskId,
     /// How often each has found something.
     pub detected: BTreeMap<String, u64>,
+}
+
+/// A detector outside the gateway did not answer as it should: what it was asked about was masked whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// Its name.
+    pub detector: String,
+    /// Why, the last time.
+    pub reason: String,
+    /// How often since it was told last.
+    pub times: u64,
 }

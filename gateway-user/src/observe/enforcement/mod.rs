@@ -27,7 +27,7 @@ use gateway_core::limit::Limited;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::detected::Detection;
+use self::detected::{Detection, Unanswered};
 use self::identified::Identified;
 use self::pace::{Pace, Turn};
 use self::unseen::{Datagrams, KernelEvent};
@@ -219,6 +219,8 @@ pub enum What {
     },
     /// Detectors have found something in what came back, and it was masked.
     Detected(Detection),
+    /// A detector outside the gateway does not answer as it should.
+    DetectorFailed(Unanswered),
     /// A session ended.
     SessionEnded {
         /// Which.
