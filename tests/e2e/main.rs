@@ -11,6 +11,7 @@ mod approving;
 mod budgets;
 #[cfg(test)]
 mod cancelling;
+#[cfg(test)]
 mod ceilings;
 #[cfg(test)]
 mod closed;
@@ -26,6 +27,7 @@ mod credentials;
 mod deciding;
 #[cfg(test)]
 mod deploy;
+#[cfg(test)]
 mod detectors;
 #[cfg(test)]
 mod drivers;
@@ -53,6 +55,7 @@ mod limits;
 mod masks;
 #[cfg(test)]
 mod moment;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod namespaces;
