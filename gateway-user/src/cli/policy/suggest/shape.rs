@@ -101,11 +101,12 @@ const ASKED_OF: [(&str, &[&str]); 2] = [
 ];
 
 /// Facts that these statements alone may have: that others have none goes without saying.
-const HAD_BY: [(&str, &[&str]); 5] = [
+const HAD_BY: [(&str, &[&str]); 7] = [
     (
         "sql.object",
         &[
             "alter",
+            "call",
             "comment",
             "create",
             "drop",
@@ -118,6 +119,8 @@ const HAD_BY: [(&str, &[&str]); 5] = [
     ("sql.channel", &["listen", "unlisten", "notify"]),
     ("sql.program", &["copy_from", "copy_to"]),
     ("sql.file", &["copy_from", "copy_to"]),
+    ("sql.language", &["create", "do"]),
+    ("sql.dynamic", &[]),
 ];
 
 /// The fact by whose values rules are put together that ask for the same otherwise.
