@@ -222,6 +222,23 @@ impl PostgresCodec {
     }
 }
 
+/// Settings that servers tell of, and whose values are one of a few, a number, or a name of the server's.
+/// Source: PostgreSQL documentation, "Asynchronous Operations".
+const CLOSED: [&[u8]; 12] = [
+    b"DateStyle",
+    b"IntervalStyle",
+    b"client_encoding",
+    b"default_transaction_read_only",
+    b"in_hot_standby",
+    b"integer_datetimes",
+    b"is_superuser",
+    b"scram_iterations",
+    b"server_encoding",
+    b"server_version",
+    b"session_authorization",
+    b"standard_conforming_strings",
+];
+
 const INVALID: CodecError = CodecError::Server("sent an invalid message");
 
 /// Writes a message anew while it looks at it.
@@ -283,11 +300,18 @@ impl Looker<'_> {
         Ok(())
     }
 
-    /// A setting: its name is one of a few, its value may be anything.
+    /// A setting: its name is one of a few, and of some of these the value may be anything.
     fn setting(&mut self, mut body: Cursor<'_>) -> Result<(), CodecError> {
-        self.out.extend_from_slice(body.cstr().ok_or(INVALID)?);
+        let name = body.cstr().ok_or(INVALID)?;
+        let value = body.cstr().ok_or(INVALID)?;
+        self.out.extend_from_slice(name);
         self.out.push(0);
-        self.text(body.cstr().ok_or(INVALID)?);
+        if CLOSED.contains(&name) {
+            self.out.extend_from_slice(value);
+            self.out.push(0);
+        } else {
+            self.text(value);
+        }
         Ok(())
     }
 
