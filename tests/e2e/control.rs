@@ -5,9 +5,11 @@ use std::process::{Child, Stdio};
 use gateway_tests::cgroup::Cgroup;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::programs::{root, said};
+use gateway_tests::sandbox::Sandbox;
 use gateway_tests::wait;
 use serde_json::Value;
 
+use crate::credentials::secret;
 use crate::stage::{direct, gateway, python_client, server, shop, sql, wait_logged};
 
 /// A client of the agent's, by another account than who decides.
@@ -20,7 +22,16 @@ fn start(gateway: &Gateway, statement: &str) -> Child {
 #[test]
 fn answers_are_as_described() {
     let held = "match = { verb = \"delete\" }\napprovers = [\"owners\"]\nreason = \"looked at\"";
+    let sandbox = Sandbox::new("described").unwrap();
+    let password = secret(&sandbox, "password", "unused\n");
+    let asking = format!(
+        "[[credential]]\nname = \"shown\"\nuser = \"app\"\npassword_file = {password:?}\n\
+         accept_unverified = true\nplaceholder = \"scram\"\n\n\
+         [[resource]]\nname = \"asking\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n\
+         upstream = {{ tls = \"disable\" }}\ncredential = \"shown\""
+    );
     let policy = shop("upstream = { tls = \"disable\" }")
+        .piece(&asking)
         .piece("[[approvers]]\nname = \"owners\"\nusers = [\"root\"]\ngroups = [\"daemon\"]")
         .piece("[[budget]]\nname = \"looked-at\"\nwindow = \"1h\"\nrows = 1000")
         .rule("everything", "allow", "")

@@ -139,6 +139,15 @@ for path in ["/v1/status", "/v1/coverage", "/v1/metrics", "/v1/attachments", "/v
     check("GET", path)
 (budget,) = check("GET", "/v1/budgets")
 assert budget["budget"] == "looked-at", budget
+asked = {"workload": WORKLOAD, "resource": "asking", "user": "app", "lasting_s": 60}
+issued = check("POST", "/v1/placeholders", body=asked)
+check("POST", "/v1/placeholders", body={**asked, "lasting_s": 0}, expected=400)
+check("POST", "/v1/placeholders", body={**asked, "resource": "shop"}, expected=422)
+(one,) = check("GET", "/v1/placeholders")
+assert one["id"] == issued["id"] and issued["placeholder"] not in json.dumps(one), one
+path = f"/v1/placeholders/{issued['id']}"
+check("DELETE", "/v1/placeholders/{id}", path)
+check("DELETE", "/v1/placeholders/{id}", path, expected=404)
 check("DELETE", "/v1/runs/{id}", f"/v1/runs/{run['id']}")
 check("DELETE", "/v1/runs/{id}", f"/v1/runs/{run['id']}", expected=404)
 killed = check("DELETE", "/v1/sessions/{session}", f"/v1/sessions/{SESSION}")
