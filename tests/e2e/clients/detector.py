@@ -20,6 +20,13 @@ def spans(text):
 
 class Handler(socketserver.StreamRequestHandler):
     def handle(self):
+        try:
+            self.answer()
+        except BrokenPipeError:
+            # Who asked does not wait for ever.
+            pass
+
+    def answer(self):
         for line in self.rfile:
             asked = json.loads(line)
             found = [spans(value["text"]) for value in asked["values"]]
