@@ -250,7 +250,8 @@ impl Groups {
         let mut matching: Vec<(&'static str, Vec<String>)> = of_connection
             .filter_map(|(slot, values)| Some((named(slot)?, values)))
             .collect();
-        if let Some(verb) = verb {
+        // Of what is put together when it runs no verb is known: nothing is asked of it.
+        if let Some(verb) = verb.filter(|_| words != [""]) {
             let is_number = verb.name == "net.port";
             let plain = |word: &&str| match is_number {
                 true => (*word).to_owned(),

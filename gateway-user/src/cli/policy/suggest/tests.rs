@@ -386,9 +386,13 @@ fn what_is_not_known_is_said_to_be_broader() {
     let text = write::text(&suggested);
     assert_eq!(
         text.matches("# BROADER than what was seen:").count(),
-        2,
+        3,
         "{text}"
     );
+    // The block, and what it runs, which nobody can read.
+    assert!(text.contains("verb = \"do\"") && text.contains("dynamic = \"body\""));
+    assert!(!text.contains("verb = \"\""), "{text}");
+    assert_eq!(upshot(&config(&text), "DO 'x'", PATH), Upshot::Allow);
     let known = suggest(&[session(&["SELECT * FROM orders"], PATH)]);
     assert!(!write::text(&known).contains("BROADER"));
 }
