@@ -1,8 +1,9 @@
 //! The clerk: carries errands out, one after the other, on a thread of its own.
 //!
 //! The order is always the same: what time brought about first, then the errand, then what follows from
-//! it; each decided, written down, taken in, and only then told. While nothing can be written down there
-//! is no desk: who waits is refused, and at the next errand everything is read back from the file.
+//! it. Errands that come together are each decided, written and taken in, then put on disk in one go, and
+//! only then anyone is told. While nothing can be written down there is no desk: who waits is refused, and
+//! at the next errand everything is read back from the file.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,11 +17,12 @@ use gateway_core::approvals::desk::{Desk, Limits};
 use gateway_core::approvals::grant::Ending;
 use gateway_core::approvals::moment::Moment;
 use gateway_core::approvals::request::Request;
-use gateway_core::held::{Answer, HeldAction, Outcome};
+use gateway_core::held::{HeldAction, Outcome};
 use gateway_core::ids::{ActionDigest, AskId, GrantId, RequestId, SessionId};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
 use super::clock::Clock;
+use super::outbox::{self, Outbox, Outcomes};
 use super::store::{Store, StoreError};
 use super::tally::Tally;
 use super::ticket::{Leaving, Word};
@@ -34,13 +36,15 @@ const GLANCE: Duration = Duration::from_secs(30);
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// How often what is older is let go.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
+/// So many errands are put on disk in one go at most: the first of them waits for the last.
+const TOGETHER: usize = 128;
 
 /// What the clerk is asked to do.
 pub(super) enum Errand {
     /// An action waits.
     Hold(Box<HeldAction>, Waiter),
     /// A command, with whom to tell what came of it.
-    Tell(Box<Command>, oneshot::Sender<Result<Vec<Notice>, Failure>>),
+    Tell(Box<Command>, oneshot::Sender<Outcomes>),
     /// Somebody wants to look.
     Look(Look),
 }
@@ -88,6 +92,7 @@ pub(super) struct Clerk {
     swept: Instant,
     waiting: HashMap<(SessionId, AskId), (ActionDigest, Waiter)>,
     passing: Vec<Passing>,
+    outbox: Outbox,
     told: Told,
 }
 
@@ -109,19 +114,6 @@ impl Waiter {
             leaving,
         }
     }
-
-    fn tell(&self, word: Word) {
-        // There is room for all that is ever said; who has left need not hear it.
-        drop(self.words.try_send(word));
-    }
-
-    fn refuse(&self, action: ActionDigest, reason: String) {
-        self.tell(Word::Answered(Answer {
-            action,
-            request: None,
-            outcome: Outcome::Refused { by: None, reason },
-        }));
-    }
 }
 
 impl Clerk {
@@ -134,7 +126,8 @@ impl Clerk {
         let started = office.desk.decide(Command::Started, now);
         // Starting has no objection.
         let started = started.unwrap_or_default();
-        office.store.commit(&started)?;
+        office.store.write(&started)?;
+        office.store.commit()?;
         for change in started {
             // Nobody waits for anything yet.
             drop(office.desk.apply(change));
@@ -149,6 +142,7 @@ impl Clerk {
             swept: Instant::now(),
             waiting: HashMap::new(),
             passing: Vec::new(),
+            outbox: Outbox::default(),
             told,
         })
     }
@@ -168,14 +162,20 @@ impl Clerk {
         let wake = Arc::clone(&self.told.wake);
         loop {
             self.keep_up();
+            self.settle();
+            self.sweep();
             let errand = tokio::select! {
                 errand = errands.recv() => errand,
                 () = wake.notified() => continue,
                 () = tokio::time::sleep(self.pause()) => continue,
             };
-            match errand {
-                Some(errand) => self.carry_out(errand),
-                None => return,
+            let Some(errand) = errand else { return };
+            self.carry_out(errand);
+            for _ in 1..TOGETHER {
+                let Ok(errand) = errands.try_recv() else {
+                    break;
+                };
+                self.carry_out(errand);
             }
         }
     }
@@ -194,11 +194,11 @@ impl Clerk {
         match errand {
             Errand::Hold(action, waiter) => self.hold(action, waiter),
             Errand::Tell(command, reply) => {
-                let told = self.tell(*command);
-                // Whoever asked may have gone; it is written down all the same.
-                drop(reply.send(told));
+                let outcome = self.tell(*command);
+                self.outbox.reply(reply, outcome);
             }
             Errand::Look(look) => {
+                self.settle();
                 let office = self.office();
                 look(office.map(|office| (&office.desk, &office.store)));
             }
@@ -211,7 +211,8 @@ impl Clerk {
         let key = (action.session.clone(), action.ask);
         let digest = action.action.clone();
         if self.waiting.contains_key(&key) {
-            return waiter.refuse(digest, "the same ask waits already".to_owned());
+            let refusal = outbox::refusal(digest, "the same ask waits already".to_owned());
+            return self.outbox.word(&waiter.words, refusal);
         }
         let request = waiter.request.clone();
         let command = Command::Open {
@@ -222,12 +223,13 @@ impl Clerk {
         if let Err(failure) = self.tell(command)
             && let Some((digest, waiter)) = self.waiting.remove(&key)
         {
-            waiter.refuse(digest, failure.to_string());
+            let refusal = outbox::refusal(digest, failure.to_string());
+            self.outbox.word(&waiter.words, refusal);
         }
     }
 
-    /// Carries a command out. Returns what those who watch were told.
-    fn tell(&mut self, command: Command) -> Result<Vec<Notice>, Failure> {
+    /// Carries a command out. Returns what those who watch are told.
+    fn tell(&mut self, command: Command) -> Outcomes {
         self.office()?;
         self.keep_up();
         let now = self.clock.now();
@@ -244,7 +246,6 @@ impl Clerk {
         if self.office().is_err() {
             return;
         }
-        self.sweep();
         let left = self.waiting.iter();
         let left = left.filter(|(_, (_, it))| it.words.is_closed());
         let left: Vec<_> = left.map(|(key, _)| key.clone()).collect();
@@ -300,13 +301,13 @@ impl Clerk {
         Ok(())
     }
 
-    /// Writes changes down, takes them in, and tells whom they concern.
-    fn enact(&mut self, changes: Vec<Change>) -> Result<Vec<Notice>, Failure> {
+    /// Writes changes, takes them in, and has whom they concern told once that is on disk.
+    fn enact(&mut self, changes: Vec<Change>) -> Outcomes {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
         let office = self.office()?;
-        if let Err(error) = office.store.commit(&changes) {
+        if let Err(error) = office.store.write(&changes) {
             return Err(self.broken(&error));
         }
         let office = self.office()?;
@@ -318,6 +319,16 @@ impl Clerk {
             .into_iter()
             .filter_map(|it| self.effect(it))
             .collect())
+    }
+
+    /// Puts on disk what was written since the last time, and tells everybody.
+    fn settle(&mut self) {
+        if let Some(office) = &mut self.office
+            && let Err(error) = office.store.commit()
+        {
+            self.broken(&error);
+        }
+        self.outbox.send(&self.told);
     }
 
     fn effect(&mut self, effect: Effect) -> Option<Notice> {
@@ -332,7 +343,7 @@ impl Clerk {
                     Outcome::Approved { grant, .. } => grant.clone(),
                     Outcome::Refused { .. } => None,
                 };
-                waiter.tell(Word::Answered(answer));
+                self.outbox.word(&waiter.words, Word::Answered(answer));
                 self.passing.extend(grant.map(|grant| Passing {
                     grant,
                     session,
@@ -342,22 +353,20 @@ impl Clerk {
                 None
             }
             Effect::EndSession { session, reason } => {
-                (self.told.end)(&session, &reason);
+                self.outbox.end(session, reason);
                 None
             }
             Effect::Notice(notice) => {
                 if let Notice::Opened(request) = &notice {
                     self.opened(request);
                 }
-                self.told.tally.note(&notice);
-                // Nobody has to watch.
-                drop(self.told.notices.send(notice.clone()));
+                self.outbox.notice(notice.clone());
                 Some(notice)
             }
         }
     }
 
-    fn opened(&self, request: &Request) {
+    fn opened(&mut self, request: &Request) {
         let key = (request.action.session.clone(), request.action.ask);
         let Some((_, waiter)) = self.waiting.get(&key) else {
             return;
@@ -370,11 +379,12 @@ impl Clerk {
                 asked.push(set.name.clone());
             }
         }
-        waiter.tell(Word::Waits {
+        let waits = Word::Waits {
             request: request.id.clone(),
             until: request.deadline,
             asked,
-        });
+        };
+        self.outbox.word(&waiter.words, waits);
     }
 
     /// The desk and its store. Tries to get them back, where they were lost.
@@ -395,7 +405,8 @@ impl Clerk {
         let opened = Office::open(&self.folder, self.limits, now).and_then(|mut office| {
             let changes = office.desk.decide(Command::Resumed, now);
             let changes = changes.unwrap_or_default();
-            office.store.commit(&changes)?;
+            office.store.write(&changes)?;
+            office.store.commit()?;
             Ok((office, changes))
         });
         let (office, changes) = opened.map_err(|error| self.broken(&error))?;
@@ -431,9 +442,9 @@ impl Clerk {
             });
             self.lapsing = running.collect();
         }
+        self.outbox.take_back(&self.told, &problem);
         for (_, (digest, waiter)) in self.waiting.drain() {
-            // Agents need not know where.
-            waiter.refuse(digest, "approvals cannot be written down".to_owned());
+            outbox::refuse(&waiter.words, digest);
         }
         Failure::Store(problem)
     }

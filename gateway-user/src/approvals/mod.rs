@@ -9,6 +9,7 @@
 
 mod clerk;
 mod clock;
+mod outbox;
 mod store;
 mod tally;
 pub mod ticket;

@@ -1,7 +1,7 @@
 //! `Store`: the file in which everything about approvals is written down before it takes effect.
 //!
-//! One SQLite file, which everyday tools can read. All changes of one command are one transaction,
-//! and a commit returns when they are on disk: WAL, with each commit synced. `schema` has the tables, `write`
+//! One SQLite file, which everyday tools can read. What is written is one transaction until it is
+//! committed, and a commit returns when it is on disk: WAL, with each commit synced. `schema` has the tables, `write`
 //! puts changes into them, `read` makes a desk of them again and answers those who look back.
 //!
 //! INVARIANT: the desk that is read back is the one that was written. Checked by the tests beside, for

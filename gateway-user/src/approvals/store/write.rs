@@ -9,7 +9,7 @@ use gateway_core::approvals::request::{Request, Says, State, Vote};
 use gateway_core::held::HeldAction;
 use gateway_core::ids::{AskId, GrantId, RequestId, SessionId};
 use gateway_core::preview::Preview;
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, params};
 
 use super::{Store, StoreError};
 
@@ -28,17 +28,30 @@ struct Entry<'a> {
 }
 
 impl Store {
-    /// Writes changes down, all or none. When it returns without an error they are on disk.
+    /// Writes changes. They count once they are committed, with all that was written since the last time.
     ///
     /// # Errors
-    /// They are not, or that is not certain: what the file says when it is opened again is what holds.
-    pub fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
-        let transaction = self.connection.transaction()?;
-        for change in changes {
-            let entry = write(&transaction, change)?;
-            note(&transaction, &entry)?;
+    /// They cannot be written. What the file says when it is opened again is what holds.
+    pub fn write(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let connection = &self.connection;
+        if connection.is_autocommit() {
+            connection.execute_batch("BEGIN IMMEDIATE")?;
         }
-        transaction.commit()?;
+        for change in changes {
+            let entry = write(connection, change)?;
+            note(connection, &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Commits what was written, all or none. When it returns without an error it is on disk.
+    ///
+    /// # Errors
+    /// It is not, or that is not certain: what the file says when it is opened again is what holds.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("COMMIT")?;
+        }
         Ok(())
     }
 
@@ -74,7 +87,7 @@ impl Store {
     }
 }
 
-fn write<'a>(to: &Transaction<'_>, change: &'a Change) -> Result<Entry<'a>, StoreError> {
+fn write<'a>(to: &Connection, change: &'a Change) -> Result<Entry<'a>, StoreError> {
     let entry = |kind, at, request, granted| Entry {
         at,
         kind,
@@ -127,7 +140,7 @@ fn write<'a>(to: &Transaction<'_>, change: &'a Change) -> Result<Entry<'a>, Stor
     })
 }
 
-fn note(to: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
+fn note(to: &Connection, entry: &Entry<'_>) -> Result<(), StoreError> {
     let mut insert = to.prepare_cached(
         "INSERT INTO change (at, kind, request, granted) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -140,7 +153,7 @@ fn note(to: &Transaction<'_>, entry: &Entry<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn opened(to: &Transaction<'_>, request: &Request) -> Result<(), StoreError> {
+fn opened(to: &Connection, request: &Request) -> Result<(), StoreError> {
     let action = &request.action;
     let mut insert = to.prepare_cached(
         "INSERT INTO request (id, session, ask, workload, resource, action, shape, opened, deadline,
@@ -167,7 +180,7 @@ fn opened(to: &Transaction<'_>, request: &Request) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn voted(to: &Transaction<'_>, request: &RequestId, vote: &Vote) -> Result<(), StoreError> {
+fn voted(to: &Connection, request: &RequestId, vote: &Vote) -> Result<(), StoreError> {
     let says = match vote.says {
         Says::Approve { .. } => "approve",
         Says::Refuse => "refuse",
@@ -187,18 +200,14 @@ fn voted(to: &Transaction<'_>, request: &RequestId, vote: &Vote) -> Result<(), S
     Ok(())
 }
 
-fn previewed(
-    to: &Transaction<'_>,
-    request: &RequestId,
-    preview: &Preview,
-) -> Result<(), StoreError> {
+fn previewed(to: &Connection, request: &RequestId, preview: &Preview) -> Result<(), StoreError> {
     let mut update = to.prepare_cached("UPDATE request SET preview = ?2 WHERE id = ?1")?;
     let changed = update.execute(params![request.as_str(), serde_json::to_string(preview)?])?;
     one(changed, "a request that is previewed")
 }
 
 fn closed(
-    to: &Transaction<'_>,
+    to: &Connection,
     request: &RequestId,
     at: Moment,
     state: &State,
@@ -214,7 +223,7 @@ fn closed(
     one(changed, "a request that is closed")
 }
 
-fn granted(to: &Transaction<'_>, grant: &Grant) -> Result<(), StoreError> {
+fn granted(to: &Connection, grant: &Grant) -> Result<(), StoreError> {
     let mut insert = to.prepare_cached(
         "INSERT INTO granted (id, request, workload, made, expires, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -230,7 +239,7 @@ fn granted(to: &Transaction<'_>, grant: &Grant) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn passed(to: &Transaction<'_>, grant: &GrantId, used: &Use) -> Result<(), StoreError> {
+fn passed(to: &Connection, grant: &GrantId, used: &Use) -> Result<(), StoreError> {
     let mut insert = to.prepare_cached(
         "INSERT INTO used (granted, session, ask, action, at, request)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -247,7 +256,7 @@ fn passed(to: &Transaction<'_>, grant: &GrantId, used: &Use) -> Result<(), Store
 }
 
 fn finished(
-    to: &Transaction<'_>,
+    to: &Connection,
     grant: &GrantId,
     session: &SessionId,
     ask: AskId,
@@ -268,12 +277,7 @@ fn finished(
     one(changed, "an action that is over")
 }
 
-fn ended(
-    to: &Transaction<'_>,
-    grant: &GrantId,
-    at: Moment,
-    ending: &Ending,
-) -> Result<(), StoreError> {
+fn ended(to: &Connection, grant: &GrantId, at: Moment, ending: &Ending) -> Result<(), StoreError> {
     let mut update = to.prepare_cached(
         "UPDATE granted SET ended = ?2, ending = ?3 WHERE id = ?1 AND ended IS NULL",
     )?;

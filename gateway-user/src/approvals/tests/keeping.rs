@@ -46,7 +46,8 @@ impl Kept {
             return;
         };
         loop {
-            self.store.commit(&changes).unwrap();
+            self.store.write(&changes).unwrap();
+            self.store.commit().unwrap();
             for change in changes {
                 drop(self.desk.apply(change));
             }
@@ -263,11 +264,13 @@ fn a_change_to_nothing_is_not_written() {
     }
     changes.extend(elsewhere);
     assert!(matches!(
-        kept.store.commit(&changes),
+        kept.store.write(&changes),
         Err(StoreError::NotThere(_))
     ));
     // All or none.
-    let found = kept.store.request(&request).unwrap().unwrap();
+    drop(kept.store);
+    let store = Store::open(kept.folder.path()).unwrap();
+    let found = store.request(&request).unwrap().unwrap();
     assert_eq!(found.state, State::Open);
 }
 

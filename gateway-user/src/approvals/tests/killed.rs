@@ -129,7 +129,7 @@ fn say(what: &str, id: &str) {
     std::io::stdout().write_all(line.as_bytes()).unwrap();
 }
 
-/// What the process does until it is killed.
+/// What the process does until it is killed: several at once, so that what they do is written together.
 fn decide_for_ever(folder: &Path, seed: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -137,18 +137,26 @@ fn decide_for_ever(folder: &Path, seed: u64) {
         .unwrap();
     runtime.block_on(async {
         let approvals = Approvals::start(folder, Limits::default(), Box::new(|_, _| {})).unwrap();
-        let mut dice = Dice(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) | 1);
-        let mut ask = 0;
-        loop {
-            ask += 1;
-            decide(&approvals, &mut dice, &format!("s{seed}"), ask).await;
-        }
+        let one = |number: u64| {
+            let seed = seed * 10 + number;
+            let mut dice = Dice(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) | 1);
+            let approvals = &approvals;
+            async move {
+                for ask in 1.. {
+                    decide(approvals, &mut dice, &format!("s{seed}"), ask).await;
+                }
+            }
+        };
+        tokio::join!(one(0), one(1), one(2), one(3));
     });
 }
 
 async fn decide(approvals: &Approvals, dice: &mut Dice, session: &str, ask: u32) {
     let text = format!("DELETE {session} {ask}");
-    let action = action(session, ask, &text, LONG);
+    let mut action = action(session, ask, &text, LONG);
+    // What is granted to one lets nothing of another pass.
+    action.subject.workload = WorkloadName::new(session);
+    action.action = action.digest();
     let mut ticket = approvals.hold(action.clone());
     let request = match ticket.next().await {
         Word::Waits { request, .. } => request,
