@@ -18,6 +18,7 @@ use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerCon
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::bulk::Bulk;
 use crate::tls::end_point::end_point;
 
 /// What one read takes from the socket at most, in bytes.
@@ -41,8 +42,12 @@ thread_local! {
 #[derive(Debug)]
 pub struct Leg {
     tcp: TcpStream,
+    bulk: Bulk,
     tls: Option<Box<Connection>>,
 }
+
+/// What is read from: the socket, and whether its stream is one of bulk.
+type Wire<'a> = (&'a mut TcpStream, &'a mut Bulk);
 
 /// What a leg has read.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +93,11 @@ impl Leg {
     /// A leg without TLS yet.
     pub fn new(tcp: TcpStream) -> Self {
         tune_or_tell(&tcp);
-        Self { tcp, tls: None }
+        Self {
+            tcp,
+            bulk: Bulk::default(),
+            tls: None,
+        }
     }
 
     /// The socket, for what is said before the session's protocol begins.
@@ -157,9 +166,9 @@ impl Leg {
             if !tls.is_handshaking() {
                 return Poll::Ready(Ok(()));
             }
-            let tcp = &mut self.tcp;
+            let wire = &mut (&mut self.tcp, &mut self.bulk);
             let taken = SCRATCH.with_borrow_mut(|scratch| {
-                let count = ready!(read(tcp, cx, &mut scratch.wire))?;
+                let count = ready!(read(wire, cx, &mut scratch.wire))?;
                 let input = scratch.wire.get(..count).unwrap_or_default();
                 Poll::Ready(feed(tls, input).map(|()| count))
             });
@@ -201,10 +210,10 @@ impl Leg {
         cx: &mut Context<'_>,
         take: impl FnMut(&[u8]),
     ) -> Poll<io::Result<Read>> {
-        let (tcp, tls) = (&mut self.tcp, self.tls.as_deref_mut());
-        SCRATCH.with_borrow_mut(|scratch| match tls {
-            None => poll_read_plain(tcp, cx, scratch, take),
-            Some(tls) => poll_read_tls(tcp, tls, cx, scratch, take),
+        let wire = &mut (&mut self.tcp, &mut self.bulk);
+        SCRATCH.with_borrow_mut(|scratch| match self.tls.as_deref_mut() {
+            None => poll_read_plain(wire, cx, scratch, take),
+            Some(tls) => poll_read_tls(wire, tls, cx, scratch, take),
         })
     }
 
@@ -262,10 +271,21 @@ fn tune(tcp: &TcpStream) -> io::Result<()> {
 }
 
 /// Reads once from the socket.
-fn read(tcp: &mut TcpStream, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+fn read(
+    (tcp, bulk): &mut Wire<'_>,
+    cx: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
     let mut buffer = ReadBuf::new(buffer);
-    ready!(Pin::new(tcp).poll_read(cx, &mut buffer))?;
-    Poll::Ready(Ok(buffer.filled().len()))
+    let Poll::Ready(done) = Pin::new(&mut **tcp).poll_read(cx, &mut buffer) else {
+        ready!(bulk.poll_pause(tcp, cx))?;
+        // If something is there, the kernel wakes for it now.
+        return Poll::Pending;
+    };
+    done?;
+    let count = buffer.filled().len();
+    bulk.came(tcp, count)?;
+    Poll::Ready(Ok(count))
 }
 
 /// Gives TLS what was read.
@@ -278,12 +298,12 @@ fn feed(tls: &mut Connection, mut input: &[u8]) -> io::Result<()> {
 }
 
 fn poll_read_plain(
-    tcp: &mut TcpStream,
+    wire: &mut Wire<'_>,
     cx: &mut Context<'_>,
     scratch: &mut Scratch,
     mut take: impl FnMut(&[u8]),
 ) -> Poll<io::Result<Read>> {
-    let count = ready!(read(tcp, cx, &mut scratch.wire))?;
+    let count = ready!(read(wire, cx, &mut scratch.wire))?;
     if count == 0 {
         return Poll::Ready(Ok(Read::Eof));
     }
@@ -292,7 +312,7 @@ fn poll_read_plain(
 }
 
 fn poll_read_tls(
-    tcp: &mut TcpStream,
+    wire: &mut Wire<'_>,
     tls: &mut Connection,
     cx: &mut Context<'_>,
     scratch: &mut Scratch,
@@ -302,7 +322,7 @@ fn poll_read_tls(
     // A handshake may have left plain text behind.
     drain(tls, &mut scratch.plain, &mut filled, &mut closed)?;
     while filled == 0 && !closed {
-        let count = ready!(read(tcp, cx, &mut scratch.wire))?;
+        let count = ready!(read(wire, cx, &mut scratch.wire))?;
         // An end without `close_notify` is what many peers do. It cannot pass for a shortened
         // message: the protocols here say how long their messages are.
         closed = count == 0;

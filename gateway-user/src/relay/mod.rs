@@ -1,10 +1,11 @@
 //! Moves the bytes of one framed session and does what it asks for. The session decides; what
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
-//! `around` is what a relay is given, `leg` one side's socket with its TLS, `handshake` how that begins with an agent, `dial` the way to the server, `closing` the end, `cancel` who may cancel what,
+//! `around` is what a relay is given, `leg` one side's socket with its TLS and `bulk` what makes it take long streams in larger pieces, `handshake` how that begins with an agent, `dial` the way to the server, `closing` the end, `cancel` who may cancel what,
 //! `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves, `detectors` who is asked about texts. Streams that nobody looks into have a relay of their own, in `opaque`; look-ups of names are answered in `dns`.
 
 mod around;
+mod bulk;
 pub mod cancel;
 pub mod catalog;
 mod client;
