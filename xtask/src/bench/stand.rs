@@ -195,7 +195,7 @@ fn policy(server: &Postgres, tls: bool, more: &str) -> PolicyFile {
         .rule(
             "read",
             "allow",
-            "match = { verb = [\"select\", \"show\"], table = [\"public.*\", \"pg_catalog.*\"] }",
+            "match = { verb = [\"select\", \"show\", \"copy_to\"], table = [\"public.*\", \"pg_catalog.*\"] }",
         )
         .rule("constants", "allow", "match = { verb = \"select\", table = [] }")
         .rule(
