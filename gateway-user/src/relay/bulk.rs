@@ -20,8 +20,6 @@ use tokio::time::{Instant, Sleep};
 const LONG: usize = 8 << 20;
 /// A read of less is a pause.
 const PIECE: usize = 4 << 10;
-/// So many bytes are waited for.
-const AT_ONCE: usize = 32 << 10;
 /// For so long, which is as short as the runtime's timers are.
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -35,15 +33,26 @@ sockopt_impl!(
 );
 
 /// Whether a socket's stream is one of bulk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Bulk {
+    /// So many bytes are waited for then.
+    at_once: usize,
     /// Bytes that came without a pause.
     run: usize,
-    /// Until when less than [`AT_ONCE`] is waited on.
+    /// Until when less than that is waited on.
     moment: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bulk {
+    /// A stream of whose bytes so many are taken at once when they come without a pause.
+    pub(super) fn new(at_once: usize) -> Self {
+        Self {
+            at_once,
+            run: 0,
+            moment: None,
+        }
+    }
+
     /// So many bytes were read.
     ///
     /// # Errors
@@ -57,7 +66,7 @@ impl Bulk {
         match &mut self.moment {
             Some(moment) => moment.as_mut().reset(until),
             None if self.run >= LONG => {
-                setsockopt(tcp, LowWater, &AT_ONCE)?;
+                setsockopt(tcp, LowWater, &self.at_once)?;
                 self.moment = Some(Box::pin(tokio::time::sleep_until(until)));
             }
             None => {}
@@ -99,7 +108,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::relay::leg::{Leg, Read};
+    use crate::relay::leg::{AT_ONCE, Leg, Read};
 
     sockopt_impl!(Mark, GetOnly, libc::SOL_SOCKET, libc::SO_RCVLOWAT, usize);
 

@@ -23,6 +23,8 @@ use crate::tls::end_point::end_point;
 
 /// What one read takes from the socket at most, in bytes.
 const READ: usize = 64 << 10;
+/// What is waited for of a long stream, in bytes: half of what a read takes.
+pub(super) const AT_ONCE: usize = READ / 2;
 /// Plain text is never longer than its records; the rest of one may still be buffered.
 const PLAIN: usize = READ + (32 << 10);
 
@@ -95,7 +97,7 @@ impl Leg {
         tune_or_tell(&tcp);
         Self {
             tcp,
-            bulk: Bulk::default(),
+            bulk: Bulk::new(AT_ONCE),
             tls: None,
         }
     }

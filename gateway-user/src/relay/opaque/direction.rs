@@ -15,9 +15,12 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::pipe::{Pipe, Pipes};
+use crate::relay::bulk::Bulk;
 
 /// What is copied at once, in bytes.
 const COPY: usize = 64 << 10;
+/// What is waited for of a long stream, in bytes: a part of what a pipe holds.
+const AT_ONCE: usize = 256 << 10;
 /// A piece smaller than this, in bytes, is not worth a pipe.
 const SMALL: usize = 16 << 10;
 
@@ -27,7 +30,7 @@ thread_local! {
 }
 
 /// One direction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Direction {
     /// Bytes that the other socket has taken.
     moved: u64,
@@ -37,6 +40,7 @@ pub(super) struct Direction {
     pipe: Option<Pipe>,
     /// Whether much came lately.
     is_bulk: bool,
+    bulk: Bulk,
     /// Whether splice(2) does not work between these two.
     is_copied: bool,
     has_ended: bool,
@@ -49,6 +53,20 @@ pub(super) enum Failure {
     Read(io::Error),
     /// The one that is written.
     Write(io::Error),
+}
+
+impl Default for Direction {
+    fn default() -> Self {
+        Self {
+            moved: 0,
+            rest: Vec::new(),
+            pipe: None,
+            is_bulk: false,
+            bulk: Bulk::new(AT_ONCE),
+            is_copied: false,
+            has_ended: false,
+        }
+    }
 }
 
 impl Direction {
@@ -72,6 +90,8 @@ impl Direction {
             let Poll::Ready(readable) = from.poll_read_ready(cx) else {
                 self.pipe = None;
                 self.rest = Vec::new();
+                ready!(self.bulk.poll_pause(from, cx)).map_err(Failure::Read)?;
+                // If something is there, the kernel wakes for it now.
                 return Poll::Pending;
             };
             readable.map_err(Failure::Read)?;
@@ -83,7 +103,7 @@ impl Direction {
                     tracing::trace!(?told, "half closed");
                     self.pipe = None;
                 }
-                Ok(_) => {}
+                Ok(count) => self.bulk.came(from, count).map_err(Failure::Read)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(Failure::Read(error))),
             }
