@@ -9,6 +9,8 @@ pub(super) enum Outcome {
     Allowed,
     /// The gateway refused it.
     Refused,
+    /// The server began it, and the gateway ended it.
+    Ended,
 }
 
 impl fmt::Display for Outcome {
@@ -16,6 +18,7 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Outcome::Allowed => "allowed",
             Outcome::Refused => "refused",
+            Outcome::Ended => "ended",
         })
     }
 }
@@ -40,7 +43,7 @@ const fn act(intent: &'static str, sql: &'static str, outcome: Outcome) -> Act {
 }
 
 /// In this order, in one session.
-pub(super) const ACTS: [Act; 15] = [
+pub(super) const ACTS: [Act; 17] = [
     act(
         "look at orders",
         "SELECT id, article, total FROM orders ORDER BY id",
@@ -96,6 +99,16 @@ pub(super) const ACTS: [Act; 15] = [
         "then guess an address, letter by letter",
         "SELECT count(*) FROM customers WHERE email LIKE 'ada@e%'",
         Outcome::Refused,
+    ),
+    act(
+        "read what people wrote: a card and a key are masked in it",
+        "SELECT note FROM tickets ORDER BY id",
+        Outcome::Allowed,
+    ),
+    act(
+        "take everything that ever happened: too much at once",
+        "SELECT * FROM events",
+        Outcome::Ended,
     ),
     act(
         "carry the customers away",

@@ -147,16 +147,16 @@ fn agent_at_work(gateway: &Gateway, server: &Postgres) -> Result<()> {
         "the agent did not get through its acts:\n{output}"
     );
     ensure!(
-        !["engine", "cobol", "fortran"]
+        !["engine", "cobol", "fortran", "4111 1111", "AKIA"]
             .iter()
             .any(|it| output.contains(it)),
-        "an address of a customer came through:\n{output}"
+        "what is masked came through:\n{output}"
     );
     for (act, answer) in ACTS.iter().zip(&answers) {
-        let outcome = if answer.contains("gateway:") {
-            Outcome::Refused
-        } else {
-            Outcome::Allowed
+        let outcome = match answer {
+            answer if answer.contains("Ended by") => Outcome::Ended,
+            answer if answer.contains("gateway:") => Outcome::Refused,
+            _ => Outcome::Allowed,
         };
         show::act(act.intent, act.sql, outcome, answer);
         ensure!(
@@ -175,7 +175,7 @@ fn witness(server: &Postgres) -> Result<()> {
     for (number, act) in ACTS.iter().enumerate() {
         let has_come = log.contains(&acts::marker(number));
         show::witness(act.sql, has_come);
-        let expected = act.outcome == Outcome::Allowed;
+        let expected = act.outcome != Outcome::Refused;
         ensure!(
             has_come == expected,
             "the server's log says otherwise: {}",

@@ -31,6 +31,7 @@ pub(super) fn act(intent: &str, sql: &str, outcome: Outcome, answer: &str) {
     let verdict = match outcome {
         Outcome::Allowed => paint(GREEN, "✓ allowed"),
         Outcome::Refused => paint(RED, "✗ refused"),
+        Outcome::Ended => paint(RED, "✗ ended  "),
     };
     println!("\n  {verdict}  {}", paint(BOLD, intent));
     println!("             {sql}");
