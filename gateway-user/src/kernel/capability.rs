@@ -26,7 +26,7 @@ pub(super) fn check() -> Result<(), KernelError> {
     }
     Err(KernelError::Permission {
         what: "intercepting connections",
-        capability: missing.join(" and "),
+        capability: missing.join(", "),
     })
 }
 

@@ -260,7 +260,7 @@ fn explain(error: &io::Error) -> String {
         Some(libc::ENOENT) => {
             format!("this kernel cannot list sockets (modules tcp_diag and udp_diag); {stay}")
         }
-        Some(libc::EPERM) => format!("closing sockets needs the capability CAP_NET_ADMIN; {stay}"),
+        Some(libc::EPERM) => format!("closing sockets needs CAP_NET_ADMIN; {stay}"),
         _ => format!("{error}; {stay}"),
     }
 }

@@ -13,9 +13,7 @@ use super::CgroupId;
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// The process lacks a privilege.
-    #[error(
-        "{what} needs the capability {capability}: run the daemon as root, or give it {capability}"
-    )]
+    #[error("{what} needs {capability}: run the daemon as root, or give it what is missing")]
     Permission {
         /// The operation.
         what: &'static str,
