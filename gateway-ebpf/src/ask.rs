@@ -60,7 +60,8 @@ pub fn judge(request: &Request) -> Verdict {
             return Verdict::Refuse(Kind::NoListener, ECONNREFUSED);
         }
         Daemon::Hung => return Verdict::Refuse(Kind::Hung, ECONNREFUSED),
-        Daemon::Serving(_) | Daemon::Awaited => {}
+        // Of one that is late the question waits in its buffer.
+        Daemon::Serving(_) | Daemon::Late(_) | Daemon::Awaited => {}
     }
     let flow = request.record(attached);
     if flow.is_null() {

@@ -74,10 +74,10 @@ fn judge_stream(request: &Request) -> Verdict {
         Daemon::Absent | Daemon::Usurped => return Verdict::Refuse(Kind::NoListener, ECONNREFUSED),
         Daemon::Hung => return Verdict::Refuse(Kind::Hung, ECONNREFUSED),
         // It would serve itself until it has no descriptors left.
-        Daemon::Serving(daemon) if daemon == tgid => {
+        Daemon::Serving(daemon) | Daemon::Late(daemon) if daemon == tgid => {
             return Verdict::Refuse(Kind::Loop, ECONNREFUSED);
         }
-        Daemon::Serving(_) | Daemon::Awaited => {}
+        Daemon::Serving(_) | Daemon::Late(_) | Daemon::Awaited => {}
     }
     if attached == 0 {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);

@@ -169,6 +169,7 @@ fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verd
     match daemon {
         Daemon::Absent | Daemon::Usurped | Daemon::Awaited => Verdict::Drop(Kind::NoListener),
         Daemon::Hung => Verdict::Drop(Kind::Hung),
+        Daemon::Late(_) => Verdict::Hold,
         Daemon::Serving(_) => Verdict::Send,
     }
 }
@@ -237,7 +238,7 @@ fn to_resolver(leaving: &Leaving<'_>, way: Way) -> Verdict {
             return Verdict::Drop(Kind::NoListener);
         }
         Daemon::Hung => return Verdict::Drop(Kind::Hung),
-        Daemon::Serving(_) => {}
+        Daemon::Serving(_) | Daemon::Late(_) => {}
     }
     let packet = leaving.packet;
     // SAFETY: not null, hence a live value of this socket. Other threads may send by it at the

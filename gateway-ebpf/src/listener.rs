@@ -10,7 +10,7 @@ use aya_ebpf::helpers::generated::{
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
-use gateway_common::HEARTBEAT_LIMIT_NS;
+use gateway_common::{HEARTBEAT_LIMIT_NS, HUNG_AFTER_NS};
 
 use crate::address::Address;
 use crate::maps::{HEARTBEAT, LMARK, OWN, on_socket, settings};
@@ -41,8 +41,17 @@ pub enum Daemon {
     Absent,
     /// Somebody without the mark does.
     Usurped,
+    /// It listens, but its heart has missed some beats: it hangs, or the machine is busy. Its thread
+    /// group id.
+    Late(u32),
     /// It listens, but its heart has stopped.
     Hung,
+}
+
+enum Heart {
+    Beats,
+    Late,
+    Stopped,
 }
 
 impl Way {
@@ -66,11 +75,16 @@ pub fn daemon(ctx: *mut c_void, way: Way) -> Daemon {
         Some((!mark.is_null()).then(|| unsafe { (*mark).tgid }))
     });
     match listener {
-        None if heart_beats() => Daemon::Awaited,
-        None => Daemon::Absent,
+        None => match heart() {
+            Heart::Beats => Daemon::Awaited,
+            Heart::Late | Heart::Stopped => Daemon::Absent,
+        },
         Some(None) => Daemon::Usurped,
-        Some(Some(_)) if !heart_beats() => Daemon::Hung,
-        Some(Some(tgid)) => Daemon::Serving(tgid),
+        Some(Some(tgid)) => match heart() {
+            Heart::Beats => Daemon::Serving(tgid),
+            Heart::Late => Daemon::Late(tgid),
+            Heart::Stopped => Daemon::Hung,
+        },
     }
 }
 
@@ -195,11 +209,17 @@ fn write_tuple(tuple: *mut bpf_sock_tuple, way: &Way) -> u32 {
 
 /// A daemon that is stopped or stuck still listens; agents would wait for it in its backlog.
 #[inline(always)]
-fn heart_beats() -> bool {
+fn heart() -> Heart {
     let Some(last) = HEARTBEAT.get(0) else {
-        return false;
+        return Heart::Stopped;
     };
     // SAFETY: a helper without preconditions. The clock is CLOCK_MONOTONIC, a tick behind.
     let now = unsafe { bpf_ktime_get_coarse_ns() };
-    now < *last + HEARTBEAT_LIMIT_NS
+    if now < *last + HEARTBEAT_LIMIT_NS {
+        Heart::Beats
+    } else if now < *last + HUNG_AFTER_NS {
+        Heart::Late
+    } else {
+        Heart::Stopped
+    }
 }

@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod attacker;
 #[cfg(test)]
+mod busy;
+#[cfg(test)]
 mod chaos;
 #[cfg(test)]
 mod inventory;
@@ -19,6 +21,8 @@ mod outside;
 mod sniffer;
 #[cfg(test)]
 mod states;
+#[cfg(test)]
+mod storm;
 #[cfg(test)]
 mod table;
 #[cfg(test)]

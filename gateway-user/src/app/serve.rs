@@ -52,8 +52,8 @@ const LEASES: Duration = Duration::from_secs(1);
 const CHECK: Duration = Duration::from_secs(5);
 /// How long the start waits for the issuers of tokens.
 const RECOGNITION: Duration = Duration::from_secs(3);
-/// How often the kernel programs are told that this runtime runs: eight beats to the age at which
-/// they refuse agents, so that a busy machine gives no false alarm.
+/// How often the kernel programs are told that this runtime runs: eight beats to the age from which
+/// they hold connects, and forty to that at which they refuse them.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// Serves until a signal ends it.

@@ -313,8 +313,9 @@ impl Kernel {
     }
 
     /// Tells the programs that the daemon serves. Call it every quarter of a second from what
-    /// serves agents: they are refused when the last is older than
-    /// [`HEARTBEAT_LIMIT_NS`](gateway_common::HEARTBEAT_LIMIT_NS).
+    /// serves agents: their connects are held when the last is older than
+    /// [`HEARTBEAT_LIMIT_NS`](gateway_common::HEARTBEAT_LIMIT_NS), and refused when it is older than
+    /// [`HUNG_AFTER_NS`](gateway_common::HUNG_AFTER_NS).
     pub fn beat(&self) -> Result<(), KernelError> {
         self.programs.maps.beat()
     }

@@ -20,6 +20,7 @@ use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket, Type};
 
+use crate::kernel::maps::monotonic;
 use crate::kernel::{Cgroup, CgroupMount, HeldConnects, Kernel, Options, remove_all};
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -176,6 +177,12 @@ impl Drop for Stage {
             let _busy_is_fine = std::fs::remove_dir(self.mount.root().join(used_by_a_daemon));
         }
     }
+}
+
+/// Lets the daemon's last beat have been so long ago.
+pub(super) fn beat_ago(kernel: &Kernel, ago: Duration) {
+    let then = monotonic().unwrap().checked_sub(ago).unwrap();
+    kernel.programs.maps.beat_at(then).unwrap();
 }
 
 /// Accepts one connection with its record; fails after ten seconds without one.
