@@ -64,7 +64,7 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    /// Reads `issuer` and `claims` of a rule, a mask or a budget.
+    /// Reads `issuer` and `claims` of a rule, a mask, a budget or a limit.
     pub(super) fn read(
         issuers: &[Issuer],
         issuer: &Option<Spanned<String>>,

@@ -23,6 +23,7 @@ impl Session {
         });
         let accounts = self.engine.accounts(&self.subject, &self.flow);
         self.meter.change(accounts, now);
+        self.limits = self.engine.limits(&self.subject, &self.flow);
         if self.dialed {
             self.choose_masks();
         }

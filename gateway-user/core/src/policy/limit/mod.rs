@@ -2,7 +2,7 @@
 //!
 //! A limit allows nothing and refuses nothing: what it is for runs, and is ended where it reaches it. All
 //! limits that are for a statement hold, in whatever order they are written. A fact that is not known
-//! counts as one that matches.
+//! counts as one that matches, and so does a claim.
 
 mod spec;
 
@@ -68,7 +68,8 @@ impl Engine {
         };
         let of = |limit: &Arc<Limit>| {
             let conditions = limit.conditions(resource)?;
-            let is_for = limit.who.includes(actor.workload, actor.groups);
+            let is_for = limit.who.includes(actor.workload, actor.groups)
+                && limit.who.claims.of(actor.identity) != Truth::No;
             let mode = match (limit.mode, table.mode) {
                 (Mode::Enforce, Mode::Enforce) => Mode::Enforce,
                 _ => Mode::Observe,

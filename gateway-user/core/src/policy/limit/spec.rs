@@ -11,11 +11,13 @@ use crate::budget::{EXPECTED, parse_bytes};
 use crate::duration;
 use crate::ids::{LimitName, ResourceName, RuleName};
 use crate::policy::budget::framed;
+use crate::policy::claims::Claims;
 use crate::policy::compile::{unknown_fact, who};
 use crate::policy::diagnostic::{Diagnostic, Level};
 use crate::policy::engine::Inventory;
 use crate::policy::matching::{Condition, Matching, resolve};
 use crate::policy::model::{Globs, Mode, Tree};
+use crate::policy::table::Who;
 
 /// The longest time: what a person would wait for.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,6 +34,10 @@ pub struct LimitSpec {
     pub workload: Option<Spanned<Globs>>,
     /// Globs over groups; left out, any.
     pub group: Option<Spanned<Globs>>,
+    /// By whose tokens those are known whom it is about; left out, by any or none.
+    pub issuer: Option<Spanned<String>>,
+    /// What these tokens say; left out, anything.
+    pub claims: Option<Spanned<Tree>>,
     /// Patterns over facts; left out, everything.
     #[serde(rename = "match")]
     pub matching: Option<Spanned<Tree>>,
@@ -74,7 +80,10 @@ fn one(inventory: &Inventory, spec: &LimitSpec, diagnostics: &mut Vec<Diagnostic
         name: LimitName::new(name.as_str()),
         rule: RuleName::new(format!("limit {name}")),
         resources: resources(inventory, spec, diagnostics),
-        who: who(inventory, [&spec.workload, &spec.group, &None], diagnostics),
+        who: Who {
+            claims: Claims::read(&inventory.issuers, &spec.issuer, &spec.claims, diagnostics),
+            ..who(inventory, [&spec.workload, &spec.group, &None], diagnostics)
+        },
         rows: spec.rows.as_ref().map(|it| *it.get_ref()),
         bytes: spec.bytes.as_ref().and_then(|it| bytes(it, diagnostics)),
         time: spec.time.as_ref().and_then(|it| time(it, diagnostics)),

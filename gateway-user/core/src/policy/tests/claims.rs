@@ -21,7 +21,7 @@ pub(super) fn issuers() -> Vec<Issuer> {
 }
 
 /// Such as `corp sub=planner team=data groups=dba,ops`; nothing is nobody known.
-fn identity(text: &str) -> Option<Arc<Identity>> {
+pub(super) fn identity(text: &str) -> Option<Arc<Identity>> {
     let mut words = text.split_whitespace();
     let mut identity = Identity {
         issuer: IssuerName::new(words.next()?),

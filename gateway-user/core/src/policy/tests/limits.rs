@@ -1,5 +1,6 @@
 //! Which limits are for whom and what, and what is wrong with some.
 
+use super::claims::identity;
 use super::*;
 use crate::policy::limit::{self, LimitSpec};
 
@@ -16,6 +17,10 @@ fn compiled(limits: &str) -> (Vec<limit::Limit>, Vec<String>) {
 
 /// The limits that are for what somebody does somewhere.
 fn about(limits: &str, workload: &str, resource: &str, sql: &str) -> Vec<String> {
+    about_known(limits, &subject(workload), resource, sql)
+}
+
+fn about_known(limits: &str, subject: &Subject, resource: &str, sql: &str) -> Vec<String> {
     let (limits, wrong) = compiled(limits);
     assert_eq!(wrong, [""; 0]);
     let engine = engine("[[rule]]\nname = \"all\"\naction = \"allow\"").with_limits(limits);
@@ -24,7 +29,7 @@ fn about(limits: &str, workload: &str, resource: &str, sql: &str) -> Vec<String>
         stage: Stage::Action(units),
         connection: connection(),
     };
-    let limits = engine.limits(&subject(workload), &flow(Some(resource)));
+    let limits = engine.limits(subject, &flow(Some(resource)));
     let about = limits.about(&facts);
     about
         .map(|(limit, _)| format!("{}: {}", limit.name, limit.told().join(", ")))
@@ -58,6 +63,31 @@ fn limits_are_for_those_they_name() {
 }
 
 #[test]
+fn limits_are_for_those_who_may_have_the_claims() {
+    let limits = "
+        [[limit]]
+        name = 'others'
+        issuer = 'corp'
+        claims = { team = ['ops', 'web'] }
+        rows = 10
+    ";
+    let limited = ["others: 10 rows"];
+    let about = |known: &str| {
+        let subject = Subject {
+            identity: identity(known),
+            ..subject("planner")
+        };
+        about_known(limits, &subject, "orders-db", "SELECT 1")
+    };
+    assert_eq!(about("corp sub=planner team=ops"), limited);
+    assert_eq!(about("corp sub=planner team=data"), [""; 0]);
+    // Who is not known to be somebody else may be one of them.
+    for known in ["", "corp sub=planner", "cluster sub=planner team=data"] {
+        assert_eq!(about(known), limited, "{known}");
+    }
+}
+
+#[test]
 fn wrong_limits_do_not_load() {
     let check = |limit: &str, expected: &str| {
         let (_, wrong) = compiled(&format!("[[limit]]\nname = 'a'\n{limit}"));
@@ -75,6 +105,14 @@ fn wrong_limits_do_not_load() {
     check(
         "rows = 1\nworkload = 'nobody'",
         "there is no workload like `nobody`",
+    );
+    check(
+        "rows = 1\nclaims = { team = 'data' }",
+        "claims are of an issuer, and this does not say of which",
+    );
+    check(
+        "rows = 1\nissuer = 'corp'\nclaims = { taem = 'data' }",
+        "no claim `taem` is taken of corp",
     );
     check(
         "rows = 1\nmatch = { vreb = 'select' }",
