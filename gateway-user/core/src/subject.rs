@@ -2,6 +2,7 @@
 //! by policy and written into the recording.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,47 @@ pub struct Identity {
     /// The claims that the configuration takes from the issuer's tokens, by their names there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, Claim>,
+}
+
+/// Whom a token means, whatever else it says: the same one with the next token too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// Who says so.
+    pub issuer: IssuerName,
+    /// Whom the issuer means: `sub`.
+    pub subject: String,
+}
+
+impl Identity {
+    /// Whom it is about.
+    pub fn known(&self) -> Known {
+        Known {
+            issuer: self.issuer.clone(),
+            subject: self.subject.clone(),
+        }
+    }
+}
+
+/// `planner by corp`.
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}", self.subject, self.issuer)
+    }
+}
+
+/// `planner by corp (team = data, groups = [dba, ops])`.
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {}", self.subject, self.issuer)?;
+        for (place, (name, claim)) in self.claims.iter().enumerate() {
+            let before = if place == 0 { " (" } else { ", " };
+            match claim {
+                Claim::Text(text) => write!(f, "{before}{name} = {text}")?,
+                Claim::Texts(texts) => write!(f, "{before}{name} = [{}]", texts.join(", "))?,
+            }
+        }
+        f.write_str(if self.claims.is_empty() { "" } else { ")" })
+    }
 }
 
 /// The value of a claim.

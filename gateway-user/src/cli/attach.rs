@@ -10,7 +10,7 @@ use gateway_core::ids::WorkloadName;
 use super::failure::Failure;
 use super::place::Places;
 use super::printable::line;
-use super::wording::{counted, known_as};
+use super::wording::counted;
 use crate::control::api::{AttachRequest, Attached, Detached};
 use crate::control::client::{Client, ClientError};
 use crate::control::runs::is_run;
@@ -92,7 +92,7 @@ pub async fn attach(client: &Client, args: AttachArgs) -> anyhow::Result<ExitCod
     let attached = client.attach(&request).await?;
     println!("attached {} as {workload}", cgroup.path.display());
     if let Some(known) = &attached.identity {
-        println!("known as {}", line(&known_as(&known.identity)));
+        println!("known as {}", line(&known.identity.to_string()));
     }
     for sentence in earlier(&attached.closing) {
         println!("note: {sentence}");

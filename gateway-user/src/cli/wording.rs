@@ -3,7 +3,6 @@
 use std::fmt::Display;
 
 use gateway_core::event::SessionEnd;
-use gateway_core::subject::{Claim, Identity};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -46,20 +45,6 @@ pub(super) fn ending(how: &SessionEnd) -> String {
             format!("what it ran was approved no longer: {}", line(reason))
         }
     }
-}
-
-/// Who a token says that somebody is.
-pub(super) fn known_as(identity: &Identity) -> String {
-    let claims = identity.claims.iter().map(|(name, claim)| match claim {
-        Claim::Text(text) => format!("{name} = {text}"),
-        Claim::Texts(texts) => format!("{name} = [{}]", texts.join(", ")),
-    });
-    let claims: Vec<_> = claims.collect();
-    let claims = match claims.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", claims.join(", ")),
-    };
-    format!("{} by {}{claims}", identity.subject, identity.issuer)
 }
 
 /// So many of something, whose plural takes an `s`.

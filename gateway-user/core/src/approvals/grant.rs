@@ -2,7 +2,9 @@
 //!
 //! INVARIANT: a grant covers an action only if nothing more is demanded of it than what the grant was
 //! given for: the same rules with the same approvers. So it holds over a change of policy that changes
-//! nothing of this, and no longer over one that does. Checked by the tests beside.
+//! nothing of this, and no longer over one that does. Nor does it cover what another identity asks
+//! than the one that asked when it was given, though it be of the same workload: whoever agreed saw who
+//! asks. Checked by the tests beside.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +15,7 @@ use super::moment::Moment;
 use super::person::Voter;
 use crate::held::{Demand, HeldAction};
 use crate::ids::{ActionDigest, AskId, GrantId, RequestId, SessionId, WorkloadName};
+use crate::subject::{Known, Subject};
 
 /// What people let pass beforehand.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +32,9 @@ pub struct Grant {
     pub expires: Moment,
     /// Whose actions it lets pass.
     pub workload: WorkloadName,
+    /// As whom the workload has to be known by its token; none where it was not known, and must not be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Known>,
     /// What it lets pass.
     pub covers: Covers,
     /// What it was given for.
@@ -118,6 +124,7 @@ impl Grant {
             && !self.is_spent()
             && (self.max_rows.is_none() || self.running.is_empty())
             && self.workload == action.subject.workload
+            && self.identity == known(&action.subject)
             && self.covers.covers(action)
             && action.demands.iter().all(|demand| self.answers(demand))
     }
@@ -136,6 +143,11 @@ impl Grant {
                 && given.in_order == demand.in_order
         })
     }
+}
+
+/// As whom somebody is known, for a grant.
+pub(super) fn known(subject: &Subject) -> Option<Known> {
+    subject.identity.as_ref().map(|it| it.known())
 }
 
 impl Covers {

@@ -89,7 +89,7 @@ async fn list(client: &Client, args: &ListArgs) -> anyhow::Result<ExitCode> {
         table.add_row([
             Cell::new(list::tail(grant.id.as_str())),
             Cell::new(lasts(grant, now)),
-            Cell::new(line(grant.workload.as_str())),
+            Cell::new(whose(grant)),
             Cell::new(by(grant)),
             Cell::new(bound(grant.uses, grant.max_uses)),
             Cell::new(bound(grant.rows, grant.max_rows)),
@@ -110,6 +110,17 @@ pub(super) fn lasts(grant: &Grant, now: Timestamp) -> String {
     }
 }
 
+/// Whose actions it lets pass: the workload, and as whom it has to be known.
+pub(super) fn whose(grant: &Grant) -> String {
+    let known = grant.identity.as_ref();
+    let known = known.map(|known| format!(" as {}", line(&known.to_string())));
+    format!(
+        "{}{}",
+        line(grant.workload.as_str()),
+        known.unwrap_or_default()
+    )
+}
+
 /// Those who made it.
 pub(super) fn by(grant: &Grant) -> String {
     let names: Vec<_> = grant.by.iter().map(|it| it.name.as_str()).collect();
@@ -123,7 +134,7 @@ pub(super) fn about(grant: &Grant) -> String {
     format!(
         "{}  {} by {}: {}{}",
         list::tail(grant.id.as_str()),
-        line(grant.workload.as_str()),
+        whose(grant),
         by(grant),
         what(grant),
         ended.unwrap_or_default()

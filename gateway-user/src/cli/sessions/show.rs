@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::digest::{self, Digest};
 use super::{find, statement};
 use crate::cli::printable::{DOUBTFUL, GOOD, STRONG, json, line};
-use crate::cli::wording::{known_as, local, span};
+use crate::cli::wording::{local, span};
 use crate::recording::reader::Reader;
 
 /// Arguments of `gateway sessions show`.
@@ -107,7 +107,7 @@ fn who(out: &mut impl Write, open: &Open) -> io::Result<()> {
     }
     field(out, "workload", &workload)?;
     if let Some(identity) = &subject.identity {
-        field(out, "known as", &known_as(identity))?;
+        field(out, "known as", &identity.to_string())?;
     }
     let process = &subject.process;
     field(

@@ -8,7 +8,7 @@ use gateway_core::event::{
 use jiff::Timestamp;
 
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, block, line};
-use crate::cli::wording::{ending, known_as};
+use crate::cli::wording::ending;
 use crate::recording::reader::Line;
 
 /// Where a statement's text begins; its further lines too.
@@ -61,7 +61,7 @@ pub(super) fn print(out: &mut impl Write, started: Timestamp, read: &Line) -> io
         }) => writeln!(
             out,
             "{DIM}{at}  known from here on as {}{DIM:#}",
-            line(&known_as(identity))
+            line(&identity.to_string())
         ),
         Event::Server(error) => {
             write!(out, "{at}  the server says: ")?;

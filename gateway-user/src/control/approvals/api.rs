@@ -19,6 +19,7 @@ use gateway_core::ids::{
     ActionDigest, GrantId, RequestId, ResourceName, RuleName, SessionId, WorkloadName,
 };
 use gateway_core::preview::Preview;
+use gateway_core::subject::Known;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +208,9 @@ pub struct Grant {
     pub expires: Timestamp,
     /// Whose actions it lets pass.
     pub workload: WorkloadName,
+    /// As whom the workload has to be known by its token; left out where it must not be known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Known>,
     /// What it lets pass.
     pub covers: Covers,
     /// What it was given for.
@@ -356,6 +360,7 @@ impl Grant {
             made: time(grant.made),
             expires: time(grant.expires),
             workload: grant.workload.clone(),
+            identity: grant.identity.clone(),
             covers: grant.covers.clone(),
             demands: grant.demands.clone(),
             max_uses: grant.max_uses,

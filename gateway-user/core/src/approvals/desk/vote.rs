@@ -10,7 +10,7 @@ use super::Desk;
 use super::decide::{closed, used};
 use crate::approvals::change::Change;
 use crate::approvals::command::Ballot;
-use crate::approvals::grant::{Covers, Grant};
+use crate::approvals::grant::{Covers, Grant, known};
 use crate::approvals::likeness::Likeness;
 use crate::approvals::moment::Moment;
 use crate::approvals::objection::Objection;
@@ -205,6 +205,7 @@ impl Desk {
             made: now,
             expires: now.after(lasting),
             workload: action.subject.workload.clone(),
+            identity: known(&action.subject),
             covers,
             demands: action.demands.clone(),
             max_uses: if once { Some(1) } else { terms.max_uses },

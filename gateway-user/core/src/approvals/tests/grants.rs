@@ -1,9 +1,13 @@
 //! What people let pass beforehand, and until when.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::approvals::grant::Covers;
 use crate::approvals::scope::Closeness;
 use crate::held::Withdrawal;
+use crate::ids::IssuerName;
+use crate::subject::{Claim, Identity};
 
 /// An office in which Alice has let [`action`] pass, and more.
 fn granted(scope: Scope) -> Office {
@@ -50,6 +54,60 @@ fn for_a_workload_and_a_time() {
     assert!(ends(&office.wait(59)).is_empty());
     assert_eq!(ends(&office.wait(1)), ["s1", "s2"]);
     assert!(!passes(&office.open(other_row("s2")).1));
+}
+
+/// [`other_row`], asked for by a workload that is known as this subject, on a team.
+fn known_as(session: &str, subject: Option<&str>, team: &str) -> HeldAction {
+    let identity = subject.map(|subject| Identity {
+        issuer: IssuerName::new("corp"),
+        subject: subject.to_owned(),
+        account: None,
+        claims: [("team".to_owned(), Claim::Text(team.to_owned()))].into(),
+    });
+    let mut action = other_row(session);
+    action.subject.identity = identity.map(Arc::new);
+    seal(&mut action);
+    action
+}
+
+#[test]
+fn for_whom_the_workload_was_known_as() {
+    for (asked, others) in [
+        (Some("ann"), [Some("ben"), None]),
+        (None, [Some("ann"), Some("ben")]),
+    ] {
+        for scope in [
+            Scope::Workload(lasting(60)),
+            Scope::Session(Terms::default()),
+        ] {
+            let mut office = Office::new();
+            let (request, _) = office.open(known_as("s1", asked, "data"));
+            let effects = office.approve(&request, person("alice"), scope);
+            assert!(passes(&effects.unwrap()));
+            for other in others {
+                let (_, effects) = office.open(known_as("s1", other, "data"));
+                assert!(!passes(&effects), "{asked:?} {other:?}");
+            }
+            // The next token may say more or less of the same one.
+            assert!(passes(&office.open(known_as("s1", asked, "ops")).1));
+        }
+    }
+}
+
+#[test]
+fn the_same_name_of_another_issuer_is_somebody_else() {
+    let mut office = Office::new();
+    let (request, _) = office.open(known_as("s1", Some("ann"), "data"));
+    let scope = Scope::Workload(lasting(60));
+    office.approve(&request, person("alice"), scope).unwrap();
+    let mut other = known_as("s1", Some("ann"), "data");
+    let identity = Identity {
+        issuer: IssuerName::new("cluster"),
+        ..Identity::clone(other.subject.identity.as_ref().unwrap())
+    };
+    other.subject.identity = Some(Arc::new(identity));
+    seal(&mut other);
+    assert!(!passes(&office.open(other).1));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(in crate::cli) use self::row::{Row, wrap};
 use self::words::touched;
 pub(in crate::cli) use self::words::{left, reach, state};
 use crate::cli::printable::{BAD, DIM, DOUBTFUL, GOOD, STRONG, block, line};
-use crate::cli::wording::{counted, known_as, local};
+use crate::cli::wording::{counted, local};
 use crate::control::approvals::api::{Approval, Vote, Word};
 
 /// So many characters that are not ASCII are named.
@@ -139,8 +139,14 @@ fn asker(approval: &Approval) -> Vec<Row> {
         ),
     ];
     if let Some(identity) = &subject.identity {
-        let known = known_as(identity);
-        rows.push(Row::field("known as", line(&known).to_string()));
+        let known = line(&identity.to_string()).to_string();
+        rows.push(Row::field("known as", known));
+        let known = identity.known().to_string();
+        let text = format!(
+            "for the session or for a time are for {}: what others ask is asked anew",
+            line(&known)
+        );
+        rows.push(Row::field("grants", text));
     }
     if let Some(words) = command_line {
         rows.push(Row::field("command", line(&words.join(" ")).to_string()));

@@ -1,15 +1,16 @@
 //! What is shown of requests, also of those that would rather not be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_core::approvals::quorum::Standing;
 use gateway_core::held::{ApproverSet, HeldAction};
 use gateway_core::ids::{
-    ActionDigest, AskId, GroupName, PolicyDigest, RequestId, ResourceName, RuleName, SessionId,
-    WorkloadName,
+    ActionDigest, AskId, GroupName, IssuerName, PolicyDigest, RequestId, ResourceName, RuleName,
+    SessionId, WorkloadName,
 };
 use gateway_core::preview::Preview;
-use gateway_core::subject::Subject;
+use gateway_core::subject::{Claim, Identity, Subject};
 
 use proptest::{prop_assert, prop_assert_eq, proptest};
 
@@ -123,6 +124,26 @@ fn all_of_it_is_there() {
         "preview     7 rows, counted",
     ] {
         assert!(whole.contains(part), "{part}: {whole}");
+    }
+}
+
+#[test]
+fn who_asks_and_whom_a_grant_is_for() {
+    let mut approval = approval("DELETE FROM orders");
+    let without = texts(&approval, 200).join("\n");
+    assert!(!without.contains("known as"), "{without}");
+    approval.action.subject.identity = Some(Arc::new(Identity {
+        issuer: IssuerName::new("corp"),
+        subject: "planner-7".to_owned(),
+        account: None,
+        claims: [("team".to_owned(), Claim::Text("data".to_owned()))].into(),
+    }));
+    let shown = texts(&approval, 200).join("\n");
+    for part in [
+        "known as    planner-7 by corp (team = data)",
+        "grants      for the session or for a time are for planner-7 by corp: what others ask is asked anew",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
     }
 }
 
