@@ -238,6 +238,7 @@ fn matter(action: &HeldAction) -> Matter {
     Matter {
         digest: action.action.to_string(),
         workload: action.subject.workload.to_string(),
+        identity: action.subject.identity.as_ref().map(ToString::to_string),
         process: format!(
             "{} (pid {}, uid {})",
             process.comm, process.pid, process.uid

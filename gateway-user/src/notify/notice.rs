@@ -57,6 +57,8 @@ pub struct Matter {
     pub digest: String,
     /// Who acts.
     pub workload: String,
+    /// As whom it is known by its token, in words; none where no token says so.
+    pub identity: Option<String>,
     /// The process, in words: its name and numbers.
     pub process: String,
     /// What is acted on.

@@ -43,6 +43,9 @@ impl<'a> Sheet<'a> {
             "Who",
             format!("{}, {}", clip(&matter.workload), clip(&matter.process)),
         ));
+        if let Some(identity) = &matter.identity {
+            fields.push(("Known as", clip(identity)));
+        }
         fields.push((
             "Resource",
             format!("{} ({})", clip(&matter.resource), clip(&matter.protocol)),

@@ -25,6 +25,7 @@ pub(crate) fn notice(text: &str) -> Notice {
         matter: Matter {
             digest: "ab".repeat(32),
             workload: "planner".to_owned(),
+            identity: Some("planner-7 by corp (team = data)".to_owned()),
             process: "psql (pid 4801, uid 1000)".to_owned(),
             resource: "orders-db".to_owned(),
             protocol: "postgres".to_owned(),
@@ -166,6 +167,7 @@ fn nothing_that_agents_write_is_more_than_text() {
     for kind in [Kind::Slack, Kind::Teams] {
         let mut notice = notice(HOSTILE);
         notice.matter.process = HOSTILE.to_owned();
+        notice.matter.identity = Some(HOSTILE.to_owned());
         notice.matter.connection = vec![("application_name".to_owned(), HOSTILE.to_owned())];
         notice.matter.parameters = vec![Some(HOSTILE.to_owned()); 9];
         for about in [
@@ -214,6 +216,7 @@ fn what_is_asked_is_told() {
         for expected in [
             "Approval wanted: planner on orders-db",
             "psql (pid 4801, uid 1000)",
+            "planner-7 by corp (team = data)",
             "database shop",
             "deletes-wait: deletes are looked at (asks data-owners)",
             "2026-01-31T09:15:00Z",
