@@ -4,6 +4,7 @@
 //! They look at a session from outside: bytes in, bytes and events out. Whether a "no" is put in
 //! the right words is for each protocol's own tests.
 
+pub mod budgets;
 pub mod limits;
 pub mod proofs;
 

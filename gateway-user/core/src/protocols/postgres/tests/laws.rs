@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::talk::{client, engine, nothing, options, server, working};
+use crate::conformance::budgets::{no_session_brings_more, what_is_left_changes_nothing};
 use crate::conformance::limits::{
     no_statement_brings_more, nothing_moves_before_the_server_has_stopped,
 };
@@ -165,6 +166,16 @@ fn limiting() -> std::sync::Arc<crate::policy::engine::Engine> {
     engine("[[rule]]\nname = 'all'\naction = 'allow'\n[[limit]]\nname = 'one'\nrows = 1")
 }
 
+/// An engine that allows everything, as long as the budget lasts.
+fn budgeting(budget: &str) -> std::sync::Arc<crate::policy::engine::Engine> {
+    engine(&format!(
+        "[[rule]]\nname = 'all'\naction = 'allow'\n[[budget]]\nname = 'few'\nwindow = '1h'\n{budget}"
+    ))
+}
+
+/// Of which everything but the first statement has to wait for people.
+const ONE_FREE: &str = "statements = 1\naction = 'approve'\napprovers = ['people']";
+
 /// An engine with one rule for all.
 fn everything(action: &str) -> std::sync::Arc<crate::policy::engine::Engine> {
     let by = match action {
@@ -231,6 +242,45 @@ proptest! {
     fn nothing_goes_to_a_server_that_is_asked_to_stop(said in flowing()) {
         let options = options(ClientTls::Refuse);
         nothing_moves_before_the_server_has_stopped(&Postgres::default(), &options, &limiting(), &said);
+    }
+
+    #[test]
+    fn budgets_hold(said in flowing(), size in 1usize..9) {
+        let options = options(ClientTls::Refuse);
+        no_session_brings_more(&Postgres::default(), &options, &budgeting("rows = 2"), &said, |_| size, 2);
+    }
+
+    #[test]
+    fn cutting_the_input_changes_nothing_of_what_is_used_up(said in flowing(), size in 1usize..9) {
+        let options = options(ClientTls::Refuse);
+        let budget = "rows = 3\nbytes_out = '40B'\nstatements = 2\nwrites = 3";
+        chunking_changes_nothing(&Postgres::default(), &options, &budgeting(budget), &said, |_| size);
+    }
+
+    #[test]
+    fn a_budget_that_lasts_changes_nothing(said in flowing()) {
+        let options = options(ClientTls::Refuse);
+        let lasts = budgeting("rows = 1000\nbytes_out = '1GB'\nstatements = 1000\nwrites = 1000");
+        what_is_left_changes_nothing(&Postgres::default(), &options, &everything("allow"), &lasts, &said);
+    }
+
+    #[test]
+    fn nothing_moves_while_what_is_used_up_waits(said in conversation()) {
+        let options = options(ClientTls::Refuse);
+        nothing_moves_while_people_are_silent(&Postgres::default(), &options, &budgeting(ONE_FREE), &said);
+    }
+
+    #[test]
+    fn more_than_the_budget_passes_when_people_agree(said in conversation()) {
+        let options = options(ClientTls::Refuse);
+        let (allowing, holding) = (everything("allow"), budgeting(ONE_FREE));
+        what_people_agree_to_passes(&Postgres::default(), &options, &allowing, &holding, &said);
+    }
+
+    #[test]
+    fn and_nothing_else_than_they_agreed_to(said in conversation()) {
+        let options = options(ClientTls::Refuse);
+        an_approval_is_for_one_action(&Postgres::default(), &options, &budgeting(ONE_FREE), &said);
     }
 
     #[test]
