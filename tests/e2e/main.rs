@@ -20,6 +20,8 @@ mod confined;
 #[cfg(test)]
 mod connects;
 #[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod credentials;

@@ -10,7 +10,8 @@ use crate::guardian::Undo;
 use crate::programs::{bounded, find, require_root};
 use crate::wait;
 
-/// A cgroup below the root of the hierarchy. Dropping it removes it once its processes are gone.
+/// A cgroup below the root of the hierarchy. Dropping it removes it once its processes are gone, and
+/// with it empty ones that somebody else made in it and left, as runtimes of containers do.
 #[derive(Debug)]
 pub struct Cgroup {
     path: PathBuf,
@@ -31,7 +32,10 @@ impl Cgroup {
 
     /// Makes the cgroup at this folder.
     pub fn at(path: PathBuf) -> Result<Cgroup> {
-        let undo = Undo::promise(&format!("rmdir '{}'", path.display()))?;
+        let undo = Undo::promise(&format!(
+            "find '{}' -depth -type d -exec rmdir {{}} +",
+            path.display()
+        ))?;
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Cgroup { path, undo })
     }
@@ -78,12 +82,23 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         // It can be removed a moment after its last process has ended.
         let removed = wait::until("the cgroup is empty", || {
-            Ok(fs::remove_dir(&self.path).is_ok().then_some(()))
+            Ok(remove(&self.path).is_ok().then_some(()))
         });
         if removed.is_ok() {
             self.undo.cancel();
         }
     }
+}
+
+/// Removes a cgroup and those in it; the kernel refuses for one with processes.
+fn remove(path: &Path) -> Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(fs::remove_dir(path)?)
 }
 
 /// Where cgroup v2 is mounted.

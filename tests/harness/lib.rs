@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod guardian;
 pub mod namespace;
 pub mod pgbouncer;
+pub mod podman;
 pub mod policy_file;
 pub mod postgres;
 pub mod process;

@@ -61,6 +61,11 @@ impl Purpose {
                 "dnsmasq-base",
                 "tmux",
                 "bind9-dnsutils",
+                // Containers by a real runtime, with networks.
+                "podman",
+                "runc",
+                "containernetworking-plugins",
+                "iptables",
                 // Everyday tools that have to work in a run.
                 "bubblewrap",
                 "curl",
