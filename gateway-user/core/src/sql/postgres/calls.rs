@@ -14,7 +14,7 @@ use pg_query::protobuf;
 
 use super::texts;
 use super::unit::{Setting, Unit};
-use super::walk::{Walker, string, strings};
+use super::walk::{Columns, Walker, string, strings};
 use crate::facts::{Name, Schema};
 
 /// Functions and types of PostgreSQL 13 to 18 that only compute or tell values.
@@ -250,9 +250,8 @@ impl Walker {
         let (Some(of), Some(column)) = (string(relation), string(name)) else {
             return;
         };
-        let is_column = |known: &str, columns: &[String]| {
-            known == column || columns.iter().any(|it| it == column)
-        };
+        let is_column =
+            |known: &str, columns: &Columns| known == column || columns.contains(column);
         let mut results = self.results.iter().rev();
         let result = results.find(|(known, _)| known == of);
         if result.is_some_and(|(known, columns)| !is_column(known, columns)) {

@@ -3,6 +3,9 @@
 //! A `SELECT` inside another statement belongs to that statement's unit, unless it stands where the
 //! server runs it as a query of its own: see [`statement`]. The others always are units.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use pg_query::protobuf::{self, LimitOption, SetOperation, a_const::Val, node::Node};
 
 use super::unit::{Most, Unit};
@@ -200,10 +203,10 @@ fn results<'a>(from: impl IntoIterator<Item = &'a protobuf::Node>, walker: &mut 
 
 /// The result of a function in a `FROM`, by its alias or its own name, with the columns that are named.
 fn result(range: &protobuf::RangeFunction, walker: &mut Walker) {
-    let mut columns: Vec<String> = Vec::new();
+    let mut columns = BTreeSet::new();
     for column in &range.coldeflist {
         if let Some(Node::ColumnDef(column)) = &column.node {
-            columns.push(column.colname.clone());
+            columns.insert(column.colname.clone());
         }
     }
     let functions = range
@@ -220,10 +223,11 @@ fn result(range: &protobuf::RangeFunction, walker: &mut Walker) {
     if let Some(alias) = &range.alias {
         columns.extend(alias.colnames.iter().filter_map(string).map(str::to_owned));
         columns.extend(functions);
-        return walker.show_result(alias.aliasname.clone(), columns);
+        return walker.show_result(alias.aliasname.clone(), columns.into());
     }
+    let columns = Arc::new(columns);
     for function in functions {
-        walker.show_result(function, columns.clone());
+        walker.show_result(function, Arc::clone(&columns));
     }
 }
 

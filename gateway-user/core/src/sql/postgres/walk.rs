@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use pg_query::protobuf;
 
@@ -30,6 +31,9 @@ const MAX_TAKEN_OVER: usize = 20_000;
 
 /// Most common table expressions in sight of one place. Each unqualified name is compared to them.
 const MAX_CTES: usize = 256;
+
+/// Names of the columns of one result, which all references to it are looked for in.
+pub(super) type Columns = Arc<BTreeSet<String>>;
 
 /// What is done to a relation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +107,9 @@ pub(super) struct Walker {
     /// Whether where names are looked for may have changed.
     pub(super) moved: bool,
     /// What functions in `FROM` are called in sight of this place, and their columns as far as they are named.
-    pub(super) results: Vec<(String, Vec<String>)>,
+    pub(super) results: Vec<(String, Columns)>,
+    /// How deep all nodes are, added up.
+    reach: usize,
 }
 
 impl Walker {
@@ -124,6 +130,7 @@ impl Walker {
             nested: 0,
             moved: false,
             results: Vec::new(),
+            reach: 0,
         }
     }
 
@@ -253,8 +260,16 @@ impl Walker {
             return;
         }
         self.depth += 1;
+        self.reach = self
+            .reach
+            .saturating_add(usize::try_from(self.depth).unwrap_or(usize::MAX));
         inside(self);
         self.depth -= 1;
+    }
+
+    /// How deep all nodes are that were walked, added up: what it takes to go from each to the top.
+    pub(super) fn reach(&self) -> usize {
+        self.reach
     }
 
     /// Brings a common table expression into sight.
@@ -280,7 +295,7 @@ impl Walker {
     }
 
     /// Brings the result of a function into sight.
-    pub(super) fn show_result(&mut self, name: String, columns: Vec<String>) {
+    pub(super) fn show_result(&mut self, name: String, columns: Columns) {
         if self.results.len() < MAX_CTES {
             self.results.push((name, columns));
         } else {

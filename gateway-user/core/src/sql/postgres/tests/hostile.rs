@@ -104,6 +104,8 @@ fn unreadable() {
 #[test]
 fn hostile() {
     with_stack(|| {
+        let columns: Vec<String> = (0..45_000).map(|n| format!("c{n}")).collect();
+        let columns = columns.join(",");
         let texts = [
             format!("SELECT {}1", "- ".repeat(100_000)),
             format!("SELECT {}true", "NOT ".repeat(50_000)),
@@ -142,6 +144,14 @@ fn hostile() {
             ),
             format!("SELECT $a${}", "$a".repeat(100_000)),
             format!("SELECT a{}", ",a".repeat(90_000)),
+            // Many names that each of many columns could be one of.
+            format!("SELECT {}1 FROM f() x({})", "x.z,".repeat(20_000), columns),
+            format!(
+                "SELECT {}1 FROM ROWS FROM ({}f()) AS ({}b int)",
+                "f.z,".repeat(10_000),
+                "f(),".repeat(200),
+                "a int,".repeat(20_000)
+            ),
             nest(
                 [
                     "",
