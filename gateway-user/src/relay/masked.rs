@@ -7,6 +7,7 @@ use gateway_core::mask::{MaskKey, MaskSet};
 use jiff::Timestamp;
 
 use super::Relay;
+use super::aside::aside;
 use super::catalog::Place;
 use super::dial::{Server, Way};
 use crate::dialer::Ahead;
@@ -28,7 +29,10 @@ impl Relay<'_> {
         if let Ok(masked) = &found {
             self.masked = Some(Arc::clone(masked));
         }
-        self.session.handle_masked(found, Timestamp::now());
+        let now = Timestamp::now();
+        aside(&mut self.session, 0, |session| {
+            session.handle_masked(found, now);
+        });
     }
 
     /// Asks detectors outside the gateway. Fails closed: what nobody answers for is masked whole.
@@ -44,7 +48,10 @@ impl Relay<'_> {
             how = guard.cancelled() => return self.session.handle_stop(&how),
             answers = asked => answers,
         };
-        self.session.handle_answers(answers, Timestamp::now());
+        let now = Timestamp::now();
+        aside(&mut self.session, 0, |session| {
+            session.handle_answers(answers, now);
+        });
     }
 
     /// Where it is found out, with the key that the configuration has for masks.

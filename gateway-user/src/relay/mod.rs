@@ -2,9 +2,10 @@
 //! happens here is input and output in a fixed order: recorded, then sent, then read again.
 //!
 //! `around` is what a relay is given, `leg` one side's socket with its TLS and `bulk` what makes it take long streams in larger pieces, `handshake` how that begins with an agent, `dial` the way to the server, `closing` the end, `cancel` who may cancel what,
-//! `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves, `detectors` who is asked about texts. Streams that nobody looks into have a relay of their own, in `opaque`; look-ups of names are answered in `dns`.
+//! `aside` is where judging takes long, `overtime` how long something runs, `evidence` where events go, `prove` what is checked of a client, `client` how the gateway asks servers itself, `catalog` what databases say of themselves, `detectors` who is asked about texts. Streams that nobody looks into have a relay of their own, in `opaque`; look-ups of names are answered in `dns`.
 
 mod around;
+mod aside;
 mod bulk;
 pub mod cancel;
 pub mod catalog;
@@ -42,6 +43,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 
 pub use self::around::{Route, Surroundings};
+use self::aside::aside;
 use self::cancel::Issued;
 pub use self::dial::Way;
 use self::evidence::{Evidence, EvidenceError, Waiting};
@@ -58,8 +60,6 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 /// What the server did is in the recording after so long, if nothing else is written before.
 const WRITE_DELAY: Duration = Duration::from_millis(50);
-/// A message from the client that is longer than this, in bytes, may take long to judge.
-const LONG: usize = 16 << 10;
 /// An empty buffer keeps at most so many bytes while nothing happens.
 const IDLE_CAPACITY: usize = 4 << 10;
 
@@ -156,7 +156,9 @@ impl<'a> Relay<'a> {
                     let cgroup = self.guard.info().cgroup.0;
                     let identity = self.around.identities.of(cgroup, now);
                     self.session.handle_identity(identity, now);
-                    self.session.handle_policy(engine, now);
+                    aside(&mut self.session, 0, |session| {
+                        session.handle_policy(engine, now);
+                    });
                 }
                 Turn::Ready => {}
                 Turn::Act(Action::Dial) => {
@@ -185,7 +187,9 @@ impl<'a> Relay<'a> {
                     self.session.handle_waiting(&note);
                 }
                 Turn::Word(Word::Answered(answer)) => match self.wait.answered(&answer) {
-                    true => self.session.handle_answer(&answer, Timestamp::now()),
+                    true => aside(&mut self.session, 0, |session| {
+                        session.handle_answer(&answer, Timestamp::now());
+                    }),
                     false => self.session.handle_cancel(Timestamp::now()),
                 },
                 Turn::Cancelled => self.session.handle_cancel(Timestamp::now()),
@@ -414,7 +418,8 @@ impl Pump<'_> {
             self.session.handle_unreachable(&error.to_string());
             return true;
         }
-        self.session.resume(Timestamp::now())
+        let now = Timestamp::now();
+        aside(self.session, 0, |session| session.resume(now))
     }
 
     /// Reads once from `side` if the session wants it; says whether something came.
@@ -431,12 +436,14 @@ impl Pump<'_> {
             },
         };
         let take = |bytes: &[u8]| {
-            if side == Side::Client && session.may_take_long(bytes.len(), LONG) {
-                // Others on this thread need not wait for the grammar.
-                tokio::task::block_in_place(|| session.handle_bytes(side, bytes, Timestamp::now()));
-            } else {
-                session.handle_bytes(side, bytes, Timestamp::now());
-            }
+            let more = match side {
+                Side::Client => bytes.len(),
+                Side::Server => 0,
+            };
+            let now = Timestamp::now();
+            aside(session, more, |session| {
+                session.handle_bytes(side, bytes, now);
+            });
         };
         match leg.poll_read(cx, take) {
             Poll::Pending => return false,

@@ -366,6 +366,9 @@ pub trait Codec: Send {
     /// Whether the client sends data now and no statements.
     fn takes_data(&self) -> bool;
 
+    /// Length of the longest text that a few bytes from the client may have it look into again.
+    fn longest_kept(&self) -> usize;
+
     /// The last words to the client, if there is a way to say them at this point.
     fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes>;
 }

@@ -158,9 +158,10 @@ impl Session {
         self.outbox.sent
     }
 
-    /// Whether taking `more` bytes from the client may mean to judge a text of more than `long`.
+    /// Whether to go on may mean to judge a text of more than `long`, which the client sends or refers to.
     pub fn may_take_long(&self, more: usize, long: usize) -> bool {
-        self.client.len() + more > long && self.client.rest.is_done() && !self.codec.takes_data()
+        let text = (self.client.len() + more).max(self.codec.longest_kept());
+        text > long && self.client.rest.is_done() && !self.codec.takes_data()
     }
 
     /// The resource that it is about.
@@ -196,8 +197,7 @@ impl Session {
         self.settle(side);
     }
 
-    /// Goes on with what was left when the outbox was full; to be called after some of it was sent.
-    /// Says whether that made a difference.
+    /// Goes on with what was left when the outbox was full, some of which was sent: whether that helped.
     pub fn resume(&mut self, now: Timestamp) -> bool {
         self.now = now;
         let held = self.client.len() + self.server.len();

@@ -94,6 +94,11 @@ impl ScriptCache {
         script
     }
 
+    /// Whether a text is too long to be remembered.
+    pub(super) fn is_long(text: &[u8]) -> bool {
+        text.len() > LONGEST
+    }
+
     fn shard(&self, key: &[u8]) -> Option<&Mutex<Shard>> {
         let hash = usize::try_from(self.hasher.hash_one(key) & 0xff).ok()?;
         self.shards.get(hash % SHARDS)
@@ -103,7 +108,7 @@ impl ScriptCache {
 /// Whether `text` is remembered: not when it is long, nor for the rare sessions whose texts are
 /// not read the usual way, nor one with a byte that only shapes have.
 fn usual(text: &[u8], session: &Session) -> bool {
-    text.len() <= LONGEST
+    !ScriptCache::is_long(text)
         && (session.strings, session.encoding) == (Strings::Standard, Encoding::Utf8)
         && memchr::memchr(NUMBER, text).is_none()
 }

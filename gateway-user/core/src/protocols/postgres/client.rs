@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::again::{Again, Latest};
 use super::attributes as slot;
 use super::codec::{Asked, PostgresCodec};
 use super::masking::may_touch;
@@ -46,6 +47,14 @@ pub(super) struct Request {
 impl PostgresCodec {
     /// Reads one message.
     pub(super) fn client_ready(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
+        let step = self.client_message(input);
+        if !matches!(step, Ok(None)) {
+            self.latest = None;
+        }
+        step
+    }
+
+    fn client_message(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
         let Some(head) = wire::client_head(input)? else {
             return Ok(None);
         };
@@ -128,12 +137,16 @@ impl PostgresCodec {
     }
 
     /// What the text of a message asks for; nothing is known of one that is not held whole.
-    fn script(&self, text: &[u8], whole: bool) -> Result<Arc<Script>, CodecError> {
+    fn script(&mut self, text: &[u8], whole: bool) -> Result<Arc<Script>, CodecError> {
         if !whole {
             return Ok(Script::unread());
         }
-        let script = self.scripts.script(text, &self.session());
+        let session = self.session();
+        let script = Latest::script(&mut self.latest, text, &session, &self.scripts);
         for effect in &script.effects {
+            if let Effect::Prepare { .. } | Effect::Declare { .. } = effect {
+                self.longest = self.longest.max(text.len());
+            }
             if let Effect::Declare { cursor, .. } = effect {
                 reply::not_poison(cursor.as_bytes())?;
             }
@@ -205,6 +218,7 @@ impl PostgresCodec {
         let units = Self::with_masks(units, traced.as_ref());
         let units = named(units, name);
         let text = Bytes::copy_from_slice(text);
+        let again = Arc::new(Again::of(&session, &script));
         let draft = Prepared {
             ask: None,
             // Of one that is not held whole nothing is known.
@@ -216,7 +230,9 @@ impl PostgresCodec {
             made: None,
             counted: None,
             touches,
+            again,
         };
+        self.longest = self.longest.max(draft.text.as_ref().map_or(0, Bytes::len));
         self.asked = Some(Asked::Parse(server_name(name).into(), draft));
         let request = Request {
             request: "Parse",
@@ -292,7 +308,8 @@ impl PostgresCodec {
             search_path: session.search_path,
             ..prepared.session.clone()
         };
-        let script = self.scripts.script(text, &read_as);
+        let read = || self.scripts.script(text, &read_as);
+        let script = prepared.again.script(&read_as, read);
         let units = named(self.resolve(&script)?, name);
         Some(Arc::new(Prepared {
             session: read_as,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::again::Latest;
 use super::attributes;
 use super::cache::ScriptCache;
 use super::limits::Limiting;
@@ -74,6 +75,10 @@ pub(super) struct PostgresCodec {
     pub(super) options: CodecOptions,
     pub(super) phase: Phase,
     pub(super) connection: Arc<FactSet>,
+    /// The long text that waits to be judged.
+    pub(super) latest: Option<Latest>,
+    /// Length of the longest text that what comes may refer to by a name.
+    pub(super) longest: usize,
     pub(super) pipeline: Pipeline,
     /// Prepared statements, by protocol or by SQL: the server has one table for both.
     pub(super) statements: Names<Arc<Prepared>>,
@@ -161,6 +166,8 @@ impl PostgresCodec {
             options,
             phase: Phase::Startup(Startup::default()),
             connection: Arc::new(FactSet::new(attributes::ATTRIBUTES)),
+            latest: None,
+            longest: 0,
             pipeline: Pipeline::default(),
             statements: Names::default(),
             portals: Names::default(),
@@ -444,6 +451,10 @@ impl Codec for PostgresCodec {
 
     fn takes_data(&self) -> bool {
         self.copy_in
+    }
+
+    fn longest_kept(&self) -> usize {
+        self.longest
     }
 
     fn farewell(&mut self, fatal: Fatal<'_>) -> Option<Bytes> {

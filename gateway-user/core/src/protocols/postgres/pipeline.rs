@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::again::Again;
 use super::masking::{Made, Results, Traced};
 use super::moment::Seen;
 use super::path::Answer;
@@ -78,6 +79,8 @@ pub(super) struct Prepared {
     pub(super) counted: Option<Counted>,
     /// Whether it touches something masked in any way, or may.
     pub(super) touches: bool,
+    /// What was found out about its text; the same for all that is made of it.
+    pub(super) again: Arc<Again>,
 }
 
 impl Prepared {
@@ -95,6 +98,7 @@ impl Prepared {
             made: None,
             counted: None,
             touches: true,
+            again: Arc::default(),
         }
     }
 

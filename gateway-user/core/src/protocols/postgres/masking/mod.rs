@@ -15,6 +15,7 @@ mod withheld;
 
 use std::sync::Arc;
 
+use super::again::{Again, Latest};
 use super::codec::PostgresCodec;
 use super::names::Resolved;
 use super::pipeline::{Bound, Pending, Prepared};
@@ -190,6 +191,16 @@ impl PostgresCodec {
 
     /// What a text does with masked columns; none of the text is known where it is not held whole.
     pub(super) fn trace(&mut self, text: Option<&[u8]>, session: &Session) -> Tracing {
+        self.trace_again(text, session, None)
+    }
+
+    /// The same of one of which something may be known.
+    fn trace_again(
+        &mut self,
+        text: Option<&[u8]>,
+        session: &Session,
+        again: Option<&Again>,
+    ) -> Tracing {
         if matches!(self.masking, Masking::Off) {
             return Tracing::Off;
         }
@@ -197,13 +208,16 @@ impl PostgresCodec {
             return Tracing::Wait;
         };
         // Whoever has renamed something in a transaction has to be able to end it.
-        let certain = |text: &&[u8]| {
-            !self.renames || script::heeds_no_names(&self.scripts.script(text, session).units)
+        let mut certain = |text: &&[u8]| {
+            !self.renames || script::heeds_no_names(&self.script_again(text, session, again).units)
         };
-        let Some(text) = text.filter(certain) else {
+        let Some(text) = text.filter(&mut certain) else {
             return Tracing::Known(Traced::unknown(&masked));
         };
-        let trace = masked.trace(text, session);
+        let trace = match again {
+            Some(again) => again.trace(session, &masked, || masked.trace(text, session)),
+            None => masked.trace(text, session),
+        };
         if trace.missing && !self.missed {
             // What it names may be newer than what is known.
             self.missed = true;
@@ -213,7 +227,7 @@ impl PostgresCodec {
         self.missed = false;
         // What comes after it in the same text is run when names mean something else.
         let changes = trace.statements.len() > 1 && {
-            let script = self.scripts.script(text, session);
+            let script = self.script_again(text, session, again);
             let moves =
                 |effect: &script::Effect| matches!(effect, script::Effect::SearchPathChanged);
             script::may_rename(&script.units) || script.effects.iter().any(moves)
@@ -224,6 +238,19 @@ impl PostgresCodec {
         Tracing::Known(self.followed(&masked, &trace))
     }
 
+    /// What a text asks for that was read before.
+    fn script_again(
+        &mut self,
+        text: &[u8],
+        session: &Session,
+        again: Option<&Again>,
+    ) -> Arc<Script> {
+        match again {
+            Some(again) => again.script(session, || self.scripts.script(text, session)),
+            None => Latest::script(&mut self.latest, text, session, &self.scripts),
+        }
+    }
+
     /// What a prepared statement does with masked columns.
     pub(super) fn trace_prepared(&mut self, prepared: &Prepared) -> Tracing {
         if let Some(text) = &prepared.text {
@@ -231,7 +258,7 @@ impl PostgresCodec {
                 search_path: self.session().search_path,
                 ..prepared.session.clone()
             };
-            return self.trace(Some(text), &session);
+            return self.trace_again(Some(text), &session, Some(&prepared.again));
         }
         if matches!(self.masking, Masking::Off) {
             return Tracing::Off;
@@ -340,7 +367,8 @@ impl PostgresCodec {
             search_path: self.session().search_path,
             ..prepared.session.clone()
         };
-        let trace = masked.trace(text, &session);
+        let trace = || masked.trace(text, &session);
+        let trace = prepared.again.trace(&session, masked, trace);
         match trace.statements.first() {
             // What it runs in turn is not followed further.
             Some(statement) if statement.runs.is_none() => Known::Of(trace, 0),

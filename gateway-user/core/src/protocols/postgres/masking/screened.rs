@@ -124,7 +124,8 @@ impl PostgresCodec {
             encoding: self.session().encoding,
             ..prepared.session.clone()
         };
-        self.copies(prepared.text.as_deref(), &session)
+        let read = || self.copies(prepared.text.as_deref(), &session);
+        prepared.again.copies(&session, read)
     }
 
     /// Looks at the texts of a message that is no row, and goes on with what that has made of it. `None`
