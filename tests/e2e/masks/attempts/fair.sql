@@ -185,6 +185,11 @@ SELECT 1
 -- many at once: true
 \parse a SELECT id, name FROM customers ORDER BY id
 \bind - a 1
+-- a plan that is run: true
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT * FROM customers WHERE id = 1
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT id, name FROM customers ORDER BY id
+PREPARE p AS SELECT total FROM orders ORDER BY id
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) EXECUTE p
 \describe P -
 \execute - 2
 \execute - 0

@@ -309,6 +309,20 @@ EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT * FROM ONLY custome
 -- a plan's guesses of rows: refused, oracle
 --   shows: rows=1
 EXPLAIN SELECT 1 FROM customers WHERE email > 'needle-r'
+-- a plan's memory: refused, oracle
+--   shows: Sort Method: quicksort
+SET work_mem = '1500kB'
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
+ SELECT split_part(a.e, 'needle-q', 1), split_part(a.e, 'needle-q', 1), split_part(a.e, 'needle-q', 1), split_part(a.e, 'needle-q', 1), g
+ FROM (SELECT id, email || email || email || email AS e FROM customers) a, generate_series(1, 9000) g WHERE a.id = 1 ORDER BY g
+-- a plan's memory of what was prepared: refused, oracle
+--   shows: Sort Method: quicksort
+SET work_mem = '1500kB'
+PREPARE p AS SELECT 1 FROM
+ (SELECT split_part(a.e, 'needle-q', 1) AS a, split_part(a.e, 'needle-q', 1) AS b, split_part(a.e, 'needle-q', 1) AS c, split_part(a.e, 'needle-q', 1) AS d
+ FROM (SELECT id, email || email || email || email AS e FROM customers) a, generate_series(1, 9000) g WHERE a.id = 1 ORDER BY g OFFSET 0) s
+ WHERE s.a IS NOT NULL AND s.b IS NOT NULL AND s.c IS NOT NULL AND s.d IS NOT NULL
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE p
 -- # Questions that look like questions for NULL
 
 -- NULLIF is NULL: refused, masked

@@ -140,7 +140,7 @@ impl Walk for protobuf::ExplainStmt {
 }
 
 /// Whether an option of `EXPLAIN` is `ANALYZE`, and not surely off.
-fn analyzes(option: &protobuf::Node) -> bool {
+pub(super) fn analyzes(option: &protobuf::Node) -> bool {
     let Some(Node::DefElem(option)) = &option.node else {
         return true;
     };

@@ -83,13 +83,19 @@ pub(super) enum Tracing {
     Known(Traced),
 }
 
+impl Known {
+    fn statement(&self) -> Option<&Statement> {
+        match self {
+            Self::Of(trace, index) => trace.statements.get(*index),
+            Self::Runs(statement) => Some(statement),
+            Self::Unknown => None,
+        }
+    }
+}
+
 impl Traced {
     fn statement(&self, index: usize) -> Option<&Statement> {
-        match self.statements.get(index)? {
-            Known::Of(trace, index) => trace.statements.get(*index),
-            Known::Runs(statement) => Some(statement),
-            Known::Unknown => None,
-        }
+        self.statements.get(index)?.statement()
     }
 
     /// Nothing is known of what it does.
@@ -319,9 +325,18 @@ impl PostgresCodec {
             let before = trace.statements.get(..index).unwrap_or_default();
             let makes = before.iter().rev().filter_map(|it| it.makes.as_ref());
             let mut makes = makes.filter(|made| made.name == *name);
-            match makes.next() {
+            let known = match makes.next() {
                 Some(made) => Known::Runs(Arc::clone(&made.statement)),
                 None => self.named(name, masked),
+            };
+            // The plan of what is run tells how large the values were that are read on the way.
+            let is_measured = statement.probed != Masks::default();
+            match known.statement().filter(|it| is_measured && it.touches) {
+                Some(measured) => Known::Runs(Arc::new(Statement {
+                    probed: Masks::Unknown,
+                    ..measured.clone()
+                })),
+                None => known,
             }
         });
         Traced {

@@ -1,13 +1,14 @@
 //! Statements that are no queries: `command`.
 //!
-//! `copy` is `COPY`; `code` what brings code along (functions, `DO`, `CALL`); `named` says what masked
-//! columns the relations show that a command names. Three things can be wrong with a command: that it keeps
+//! `copy` is `COPY`, `explain` `EXPLAIN`; `code` what brings code along (functions, `DO`, `CALL`); `named` says
+//! what masked columns the relations show that a command names. Three things can be wrong with a command: that it keeps
 //! what a query returns, that it changes the definition of something that shows masked columns (later
 //! statements would be traced by what it was), and that it makes something which nobody can look into. Then
 //! its masks are `copied`, and so are those of everything that is not listed here.
 
 mod code;
 pub(super) mod copy;
+mod explain;
 mod named;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use self::named::{Named, is_none};
 use super::Named as Name;
 use super::routines::{returned, shown, union};
 use super::tracer::Tracer;
-use super::{Columns, Made, Masks, Output, Outputs, Statement};
+use super::{Columns, Made, Masks, Outputs, Statement};
 
 /// What a statement does that is no `SELECT`, `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
 pub(super) fn command(node: &protobuf::Node, tracer: &Tracer) -> Statement {
@@ -85,10 +86,7 @@ fn held(command: &Node, tracer: &Tracer) -> Statement {
             runs: Some(Name::Cursor(fetch.portalname.as_str().into())),
             ..Statement::default()
         },
-        Node::ExplainStmt(explain) => match &explain.query {
-            Some(query) => explained(query, tracer),
-            None => Statement::unknown(),
-        },
+        Node::ExplainStmt(explain) => explain::explained(explain, tracer),
         _ => Statement::unknown(),
     }
 }
@@ -107,21 +105,6 @@ fn makes(name: Name, query: Option<&protobuf::Node>, tracer: &Tracer) -> Stateme
             name,
             statement: Arc::new(statement.clone()),
         }),
-        ..statement
-    }
-}
-
-/// A plan has none of the values that a query returns, unless a function was called to make it.
-fn explained(query: &protobuf::Node, tracer: &Tracer) -> Statement {
-    let statement = tracer.statement(query);
-    let calls = Named::in_statement(tracer, query).code;
-    Statement {
-        outputs: match is_none(&calls) {
-            true => Outputs::Clean,
-            false => Outputs::Columns([Output::Full].into()),
-        },
-        copy: None,
-        makes: None,
         ..statement
     }
 }

@@ -305,3 +305,58 @@ fn masks_are_named() {
     let written = trace("COPY vault.people (email) FROM STDIN").writes;
     assert_eq!(written, Columns::Known(vec!["vault.people.email".into()]));
 }
+
+/// A plan that was run says how much memory it took, and so how long values are.
+#[test]
+fn what_a_plan_measures_is_asked() {
+    let emails = Masks::Known(vec![crate::ids::MaskName::new("emails")]);
+    let none = Masks::default();
+    for (text, expected) in [
+        ("EXPLAIN SELECT lower(email) FROM vault.people", &none),
+        (
+            "EXPLAIN ANALYZE SELECT lower(email) FROM vault.people",
+            &emails,
+        ),
+        (
+            "EXPLAIN (ANALYZE off) SELECT lower(email) FROM vault.people",
+            &none,
+        ),
+        ("EXPLAIN ANALYZE SELECT email FROM vault.people", &none),
+        (
+            "EXPLAIN ANALYZE SELECT * FROM vault.people WHERE id = 1 LIMIT 1",
+            &none,
+        ),
+        (
+            "EXPLAIN ANALYZE SELECT email FROM vault.people ORDER BY id",
+            &emails,
+        ),
+        (
+            "EXPLAIN ANALYZE SELECT email FROM vault.people, orders",
+            &emails,
+        ),
+        (
+            "EXPLAIN ANALYZE SELECT id FROM vault.people, orders ORDER BY 1",
+            &none,
+        ),
+        (
+            "EXPLAIN ANALYZE SELECT 1 FROM (SELECT lower(email) FROM vault.people) p",
+            &emails,
+        ),
+        (
+            "EXPLAIN ANALYZE WITH p AS (SELECT email FROM vault.people) SELECT email FROM p",
+            &emails,
+        ),
+        (
+            "EXPLAIN (ANALYZE, SERIALIZE) SELECT email FROM vault.people",
+            &emails,
+        ),
+        (
+            "EXPLAIN (ANALYZE, SERIALIZE) SELECT id FROM vault.people",
+            &none,
+        ),
+        ("EXPLAIN ANALYZE EXECUTE a", &Masks::Unknown),
+        ("EXPLAIN ANALYZE SELECT note FROM orders ORDER BY 1", &none),
+    ] {
+        assert_eq!(trace(text).probed, *expected, "{text}");
+    }
+}

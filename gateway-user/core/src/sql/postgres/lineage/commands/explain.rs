@@ -1,0 +1,114 @@
+//! `EXPLAIN`: what a plan shows, and what it tells of how large values are.
+
+use pg_query::protobuf::{self, SetOperation, node::Node};
+
+use super::named::{Named, is_none};
+use crate::sql::postgres::lineage::catalog::Relation;
+use crate::sql::postgres::lineage::routines::union;
+use crate::sql::postgres::lineage::tracer::Tracer;
+use crate::sql::postgres::lineage::{Columns, Masks, Output, Outputs, Statement};
+use crate::sql::postgres::statements::analyzes;
+
+/// A plan has none of the values that a query returns, unless a function was called to make it. One that was
+/// run says how much memory its parts took and, asked to (`SERIALIZE`), how much would be sent: then
+/// `split_part(email, 'a', 1)`, often enough, tells whether there is an `a`. So what is read asks.
+pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Statement {
+    let Some(query) = &explain.query else {
+        return Statement::unknown();
+    };
+    let statement = tracer.statement(query);
+    let calls = Named::in_statement(tracer, query).code;
+    let is_run = explain.options.iter().any(analyzes);
+    let is_sent = explain.options.iter().any(serializes);
+    let takes_nothing = !is_sent && passes_columns_on(query) && returns_columns(&statement);
+    let measured = match is_run && !takes_nothing {
+        true => read(&statement, tracer),
+        false => Masks::default(),
+    };
+    Statement {
+        outputs: match is_none(&calls) {
+            true => Outputs::Clean,
+            false => Outputs::Columns([Output::Full].into()),
+        },
+        copy: None,
+        makes: None,
+        probed: union(statement.probed, measured),
+        ..statement
+    }
+}
+
+fn serializes(option: &protobuf::Node) -> bool {
+    match &option.node {
+        Some(Node::DefElem(option)) => option.defname == "serialize",
+        _ => true,
+    }
+}
+
+/// Whether it is a query for columns of one table, as they are and as they come: no part of its plan keeps
+/// values, nor computes any.
+fn passes_columns_on(query: &protobuf::Node) -> bool {
+    let Some(Node::SelectStmt(select)) = &query.node else {
+        return false;
+    };
+    let is_column = |target: &protobuf::Node| match &target.node {
+        Some(Node::ResTarget(target)) => matches!(
+            target.val.as_ref().and_then(|value| value.node.as_ref()),
+            Some(Node::ColumnRef(_))
+        ),
+        _ => false,
+    };
+    let is_table = match &*select.from_clause {
+        [from] => matches!(from.node, Some(Node::RangeVar(_))),
+        _ => false,
+    };
+    is_table
+        && select.op == i32::from(SetOperation::SetopNone)
+        && select.target_list.iter().all(is_column)
+        && select.with_clause.is_none()
+        && select.sort_clause.is_empty()
+        && select.group_clause.is_empty()
+        && select.distinct_clause.is_empty()
+        && select.window_clause.is_empty()
+        && select.having_clause.is_none()
+}
+
+/// Whether nothing that it returns is computed, behind a view either.
+fn returns_columns(statement: &Statement) -> bool {
+    match &statement.outputs {
+        Outputs::Clean => true,
+        Outputs::Columns(columns) => !columns.iter().any(|it| matches!(it, Output::Full)),
+        Outputs::Unknown => false,
+    }
+}
+
+/// The masks of the columns that a statement reads.
+fn read(statement: &Statement, tracer: &Tracer) -> Masks {
+    let names = match &statement.reads {
+        // What was prepared is not known here.
+        _ if statement.runs.is_some() => return Masks::Unknown,
+        _ if !statement.touches => return Masks::default(),
+        Columns::Unknown => return Masks::Unknown,
+        Columns::Known(names) => names,
+    };
+    let is_of = |relation: &Relation, name: &str| {
+        let column = name
+            .strip_prefix(&*relation.schema)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .and_then(|rest| rest.strip_prefix(&*relation.name));
+        column.is_some_and(|rest| rest.starts_with('.'))
+    };
+    let relations = tracer.catalog().relations();
+    let relations = relations.filter(|relation| names.iter().any(|name| is_of(relation, name)));
+    // That its columns are looked at here is not what the statement does.
+    let (masks, _) = tracer.aside(|| {
+        let mut masks = Masks::default();
+        for field in relations.flat_map(|it| tracer.columns_of(it).list.to_vec()) {
+            let source = field.source;
+            if source.is_some_and(|source| names.iter().any(|name| **name == *source)) {
+                masks = union(masks, field.value.masks);
+            }
+        }
+        masks
+    });
+    masks
+}
