@@ -152,7 +152,7 @@ PREPARE p AS SELECT id FROM customers
 DEALLOCATE p
 PREPARE p AS SELECT email FROM customers
 EXECUTE p
--- PREPARE that fails for the name is taken: refused
+-- PREPARE that fails for the name is taken: masked
 PREPARE p AS SELECT email FROM customers
 PREPARE p AS SELECT name FROM customers
 EXECUTE p

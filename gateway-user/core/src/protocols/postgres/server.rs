@@ -261,9 +261,11 @@ impl PostgresCodec {
         }
     }
 
-    /// SQL that changes what names mean has failed, maybe half-way: they mean nothing known.
+    /// SQL that changes what names mean has failed, maybe half-way: they mean nothing known. But `PREPARE` takes
+    /// no name from what has it: if one was known, it is what it was.
     fn give_up(&mut self, script: &Script) {
-        for effect in &script.effects {
+        let prepares = |effect: &&Effect| matches!(effect, Effect::Prepare { .. });
+        for effect in script.effects.iter().filter(|effect| !prepares(effect)) {
             self.forget(effect);
         }
     }

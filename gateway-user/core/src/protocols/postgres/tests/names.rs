@@ -59,6 +59,27 @@ fn a_definition_that_failed_defines_nothing() {
 }
 
 #[test]
+fn a_definition_of_a_taken_name_leaves_it_what_it_was() {
+    let mut talk = Talk::ready(working());
+    succeed(&mut talk, "PREPARE a AS SELECT 1");
+    talk.client(&client::query("PREPARE a AS SELECT 2"))
+        .server(&[server::error("42P05"), server::ready(b'I')].concat());
+    talk.clear();
+    talk.client(&client::query("EXECUTE a"));
+    assert_eq!(talk.sent(), "Q");
+    talk.server(&[server::complete("SELECT 1"), server::ready(b'I')].concat());
+    talk.clear();
+    // What the name was taken from first may be anything, if something behind fails.
+    talk.client(&client::query(
+        "DEALLOCATE a; PREPARE a AS SELECT 2; SELECT 1/0",
+    ))
+    .server(&[server::error("22012"), server::ready(b'I')].concat());
+    talk.clear();
+    talk.client(&client::query("EXECUTE a"));
+    assert_eq!(talk.heard(), "E/42501 Z/I");
+}
+
+#[test]
 fn a_redefinition_in_an_earlier_batch_is_waited_for() {
     let mut talk = Talk::ready(working());
     talk.client(&[client::parse("a", "SELECT 1"), client::sync()].concat());
