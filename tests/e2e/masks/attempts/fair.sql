@@ -134,6 +134,13 @@ ROLLBACK
 PREPARE p (int) AS SELECT name FROM customers WHERE id = $1
 EXECUTE p (2)
 EXECUTE p (3)
+-- a prepared statement whose name was taken: true
+PREPARE p AS SELECT name FROM customers ORDER BY id
+PREPARE p AS SELECT id FROM customers ORDER BY id
+EXECUTE p
+-- plain texts in another encoding: true
+SET client_encoding = 'SJIS'
+SELECT id, name, E'a\\b' FROM customers ORDER BY id
 -- COPY of other columns: true
 COPY (SELECT id, name FROM customers ORDER BY id) TO STDOUT
 -- COPY of another table: true
@@ -178,6 +185,11 @@ SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attreli
 SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'customers' ORDER BY ordinal_position
 -- a plan: true
 EXPLAIN (COSTS OFF) SELECT name FROM customers WHERE id = 1
+-- a plan that is run: true
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT * FROM customers WHERE id = 1
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT id, name FROM customers ORDER BY id
+PREPARE p AS SELECT total FROM orders ORDER BY id
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) EXECUTE p
 -- a notification: true
 LISTEN gossip
 NOTIFY gossip
@@ -185,11 +197,6 @@ SELECT 1
 -- many at once: true
 \parse a SELECT id, name FROM customers ORDER BY id
 \bind - a 1
--- a plan that is run: true
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT * FROM customers WHERE id = 1
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) SELECT id, name FROM customers ORDER BY id
-PREPARE p AS SELECT total FROM orders ORDER BY id
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) EXECUTE p
 \describe P -
 \execute - 2
 \execute - 0

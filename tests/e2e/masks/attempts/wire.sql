@@ -314,3 +314,108 @@ SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks WHERE locktype = 'a
 \execute - 1
 \execute - 0
 \sync
+-- # Letters that end in a backslash in one encoding and before it in another
+
+-- in SJIS: closed
+SET client_encoding = 'SJIS'
+SELECT E'Á\', email FROM customers --'
+-- in GBK: closed
+SET client_encoding = 'GBK'
+SELECT E'ぁ\', email FROM customers --'
+-- in GB18030: closed
+SET client_encoding = 'GB18030'
+SELECT E'ぁ\', email FROM customers --'
+-- in BIG5: closed
+SET client_encoding = 'BIG5'
+SELECT E'㡡\', email FROM customers --'
+-- in SJIS by its standard name, before an answer: closed
+\parse a SET NAMES 'SJIS'
+\bind - a
+\execute -
+\parse b SELECT E'Á\', email FROM customers --'
+\bind - b
+\execute -
+\sync
+-- in SJIS by a function, before an answer: closed
+\parse a SELECT set_config('client_' || 'encoding', 'SJIS', false)
+\bind - a
+\execute -
+\parse b SELECT E'Á\', email FROM customers --'
+\bind - b
+\execute -
+\sync
+-- in SJIS by the view of settings, before an answer: closed
+\parse a UPDATE pg_settings SET setting = 'SJIS' WHERE name = 'client_encoding'
+\bind - a
+\execute -
+\parse b SELECT E'Á\', email FROM customers --'
+\bind - b
+\execute -
+\sync
+-- in SJIS by a function of one's own, before an answer: closed
+CREATE FUNCTION pg_temp.f() RETURNS text LANGUAGE sql AS $$SELECT set_config('client_encoding', 'SJIS', false)$$
+\parse a SELECT pg_temp.f()
+\bind - a
+\execute -
+\parse b SELECT E'Á\', email FROM customers --'
+\bind - b
+\execute -
+\sync
+-- in SJIS by a block, before an answer: closed
+\parse a DO $$BEGIN EXECUTE 'SET client_en' || 'coding = SJIS'; END$$
+\bind - a
+\execute -
+\parse b SELECT E'Á\', email FROM customers --'
+\bind - b
+\execute -
+\sync
+-- in SJIS again after a rollback, before an answer: closed
+SET client_encoding = 'SJIS'
+BEGIN
+SET client_encoding = 'UTF8'
+\parse a ROLLBACK
+\bind - a
+\execute -
+\parse b SELECT E'Á\', email FROM customers --'
+\bind - b
+\execute -
+\sync
+-- in SJIS again after an error: closed
+SET client_encoding = 'SJIS'
+\parse a SET client_encoding = 'UTF8'
+\bind - a
+\execute -
+\parse b SELECT 1/0
+\bind - b
+\execute -
+\sync
+SELECT E'Á\', email FROM customers --'
+-- # Names that are given twice
+
+-- a prepared statement stays what it was: masked
+PREPARE p AS SELECT email FROM customers
+PREPARE p AS SELECT name FROM customers
+EXECUTE p
+-- a prepared statement stays what it was, in one go: closed
+PREPARE p AS SELECT email FROM customers
+\parse b PREPARE p AS SELECT name FROM customers
+\bind - b
+\execute -
+\parse c EXECUTE p
+\bind - c
+\execute -
+\sync
+EXECUTE p
+-- a message's prepared statement stays what it was: masked
+\parse p SELECT email FROM customers
+\sync
+PREPARE p AS SELECT name FROM customers
+EXECUTE p
+-- a cursor stays what it was: closed
+BEGIN
+DECLARE c CURSOR FOR SELECT email FROM customers
+SAVEPOINT s
+DECLARE c CURSOR FOR SELECT name FROM customers
+ROLLBACK TO s
+FETCH ALL FROM c
+ROLLBACK

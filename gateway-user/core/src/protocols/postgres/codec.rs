@@ -258,6 +258,10 @@ impl PostgresCodec {
     }
 
     fn expect_definitions(&mut self, units: &[FactSet]) {
+        if script::may_run_code(units) {
+            // It may set anything, and the server tells of it with `ReadyForQuery` only.
+            self.expect_other_reading();
+        }
         let may_define = script::may_define(units);
         self.defines |= may_define;
         self.renames |= script::may_rename(units);

@@ -17,6 +17,14 @@ fn calls(unit: &FactSet) -> bool {
     is(slot::VERB, "call") && is(slot::OBJECT, "function")
 }
 
+/// Whether running these units may run code that no text of the session tells of.
+pub fn may_run_code(units: &[FactSet]) -> bool {
+    units.iter().any(|unit| match unit.fact(slot::KIND) {
+        Fact::Text(kind) => **kind == *"code",
+        _ => true,
+    })
+}
+
 /// Whether what these units do is the same whatever names mean in the database: they begin and end
 /// transactions, or are about settings.
 pub fn heeds_no_names(units: &[FactSet]) -> bool {

@@ -1,6 +1,6 @@
 //! What names stand for: nothing runs under the judgement of something else.
 
-use super::talk::{Talk, client, server, working};
+use super::talk::{Talk, client, engine, server, working};
 
 fn succeed(talk: &mut Talk, statement: &str) {
     talk.client(&client::query(statement))
@@ -277,6 +277,36 @@ fn strings_are_read_as_the_server_reads_them() {
         (talk.sent(), talk.heard()),
         (String::new(), "S C Z/I E/42501 Z/I".to_owned())
     );
+}
+
+#[test]
+fn a_function_may_change_how_texts_are_read() {
+    // In UTF-8 all of it is one string. In SJIS the backslash belongs to a letter.
+    let hidden = "SELECT E'\u{c1}\\'; DELETE FROM orders; --'";
+    let calls = engine(
+        r#"
+        [[rule]]
+        name = "all-but-deleting"
+        action = "allow"
+        match = { kind = ["read", "session", "transaction", "code"] }
+        "#,
+    );
+    let mut talk = Talk::ready(calls);
+    talk.client(&client::query(hidden));
+    assert_eq!(talk.sent(), "Q");
+    talk.server(&[server::complete("SELECT 1"), server::ready(b'I')].concat());
+    talk.clear();
+    talk.client(&[client::query("SELECT mine()"), client::query(hidden)].concat());
+    assert_eq!(talk.sent(), "Q");
+    talk.server(
+        &[
+            server::complete("SELECT 1"),
+            server::status("client_encoding", "SJIS"),
+            server::ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.heard(), "C S Z/I E/42501 Z/I");
 }
 
 #[test]
