@@ -31,8 +31,10 @@ const fn shape(prefix: &'static str, least: usize, most: usize, of: Alphabet) ->
     }
 }
 
-/// From the vendors' own pages; where they leave the length open, so short that no word is one.
+/// From the vendors' own pages; where they leave the length open, so short that no word is one. The first are the
+/// gateway's own placeholders.
 const SHAPES: &[Shape] = &[
+    shape("gwp_", 48, 48, Alphabet::Alphanumeric),
     shape("AKIA", 16, 16, Alphabet::Upper),
     shape("ASIA", 16, 16, Alphabet::Upper),
     shape("ghp_", 36, 36, Alphabet::Alphanumeric),

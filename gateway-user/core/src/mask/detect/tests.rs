@@ -115,6 +115,7 @@ fn api_keys() {
         check(What::ApiKey, &format!("x{key}"), &[]);
     };
     find("ghp_", 36);
+    find("gwp_", 48);
     find("github_pat_", 82);
     find("xoxb-", 40);
     find("AIza", 35);
