@@ -1,10 +1,16 @@
 //! Arrays, rows, and values of types that are not known.
 
+use std::ops::Range;
+
 use bytes::{BufMut as _, BytesMut};
 
 use super::super::class::Scalar;
+use super::super::number::{self, Numeric};
 use super::super::{Format, Not, Parts, array, record, take_i32};
 use super::{Around, Looked, Screener, Stop, is_control};
+
+/// Integers of 13 to 16 digits. Those of more may be floating point, of which one in ten would look like a card.
+const CARDS: Range<i64> = 1_000_000_000_000..10_000_000_000_000_000;
 
 /// The number of no type: what it is of is not known.
 const UNKNOWN: u32 = 0;
@@ -113,7 +119,30 @@ impl Screener<'_, '_> {
         let is_text = str::from_utf8(value).is_ok() && !value.iter().any(|byte| is_control(*byte));
         match is_text {
             true => self.shaped(value, depth, out),
-            false => self.blob(value),
+            false => self.number_or_blob(value),
+        }
+    }
+
+    /// What may be an `int8` with the digits of a card, or a `numeric`: `COPY` does not tell. It may as well be
+    /// something else, so nothing is written in its place.
+    fn number_or_blob(&mut self, value: &[u8]) -> Looked {
+        let number = match (<[u8; 8]>::try_from(value), value.len()) {
+            (Ok(bytes), _) => Some(i64::from_be_bytes(bytes))
+                .filter(|number| CARDS.contains(number))
+                .map(|number| number.to_string()),
+            (Err(_), ..8) => None,
+            (Err(_), _) => match number::read_numeric(value, Format::Binary) {
+                Ok(Numeric::Finite(decimal)) => Some(decimal.to_string()),
+                _ => None,
+            },
+        };
+        let minds = |text: &String| self.screening.screen.minds_number(text.len());
+        let Some(number) = number.filter(minds) else {
+            return self.blob(value);
+        };
+        match self.screening.whole(&number, "unknown") {
+            None => self.blob(value),
+            Some((_, otherwise)) => Err(otherwise.into()),
         }
     }
 }

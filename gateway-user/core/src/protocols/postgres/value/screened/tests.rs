@@ -213,6 +213,36 @@ fn numbers_become_null_or_are_refused() {
     assert_eq!(run(&what, &wire, 1700, Format::Binary).0, Screened::Null);
 }
 
+/// `COPY` does not tell types: a number that may be a card is none any more, whatever it was.
+#[test]
+fn numbers_of_unknown_types_in_binary_format() {
+    let card = 4_111_111_111_111_111_i64;
+    // Four groups of four digits, of which all come before the point.
+    let numeric = |groups: [u16; 4]| {
+        let mut bytes = vec![0, 4, 0, 3, 0, 0, 0, 0];
+        groups.iter().for_each(|it| bytes.extend(it.to_be_bytes()));
+        bytes
+    };
+    for (value, is_found) in [
+        (card.to_be_bytes().to_vec(), true),
+        ((card + 1).to_be_bytes().to_vec(), false),
+        ((-card).to_be_bytes().to_vec(), false),
+        (numeric([4111, 1111, 1111, 1111]), true),
+        (numeric([4111, 1111, 1111, 1112]), false),
+        (7_i64.to_be_bytes().to_vec(), false),
+        (1_234.5_f64.to_be_bytes().to_vec(), false),
+        (7_i32.to_be_bytes().to_vec(), false),
+    ] {
+        let ends = |otherwise| run(&all(None, otherwise), &value, 0, Format::Binary).0;
+        let expected = match is_found {
+            true => [Screened::Null, Screened::Refused],
+            false => [Screened::Same, Screened::Same],
+        };
+        let seen = [ends(Otherwise::Null), ends(Otherwise::Refuse)];
+        assert_eq!(seen, expected, "{value:?}");
+    }
+}
+
 fn binary_array(element: u32, value: &[u8]) -> Vec<u8> {
     let mut out = BytesMut::new();
     out.put_i32(1);
