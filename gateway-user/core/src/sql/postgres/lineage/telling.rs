@@ -21,6 +21,7 @@ const INT2: u32 = 21;
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
 const JSON: u32 = 114;
+const XML: u32 = 142;
 const FLOAT8: u32 = 701;
 const BPCHAR: u32 = 1_042;
 const VARCHAR: u32 = 1_043;
@@ -150,6 +151,7 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("to_jsonb", May::First, JSONB),
     ("upper", May::All, UNSAID),
     ("xmlagg", May::First, UNSAID),
+    ("xmltext", May::Only, XML),
 ];
 
 /// The type of a result is that of the first argument if that is a text, and not known otherwise.
