@@ -6,7 +6,7 @@ use std::process::Command;
 use gateway_tests::gateway::Gateway;
 use gateway_tests::postgres::{Options, Postgres};
 
-use crate::stage::{agent, agent_fails, client, gateway, psql_to};
+use crate::stage::{agent, agent_fails, client, gateway, looks_direct, psql_to};
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::programs::python;
 
@@ -248,7 +248,8 @@ fn calls_are_allowed_by_name() {
     assert!(said.contains("delete_all"), "{said}");
 }
 
-/// What `psql`'s own commands ask is read.
+/// What `psql`'s own commands ask is read. A server may be newer than `psql` and not know what it asks: then it
+/// complains in the same way, not the gateway.
 #[test]
 fn looking_at_the_catalog_goes_on() {
     let stage = Stage::new(&[("read", READS)]);
@@ -283,11 +284,7 @@ fn looking_at_the_catalog_goes_on() {
         "\\dP",
         "\\dconfig",
     ] {
-        let ran = stage.gateway.agent(&stage.psql(command)).unwrap();
-        let said = gateway_tests::programs::said(&ran);
-        assert!(
-            ran.status.success() && !said.contains("gateway:"),
-            "{command}: {said}"
-        );
+        let said = looks_direct(&stage.gateway, &stage.psql(command));
+        assert!(!said.contains("gateway:"), "{command}: {said}");
     }
 }

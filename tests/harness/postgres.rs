@@ -179,6 +179,13 @@ impl Postgres {
         self.port
     }
 
+    /// Its major version.
+    pub fn version(&self) -> Result<u32> {
+        let number = self.admin_in("postgres", "SHOW server_version_num")?;
+        let number: u32 = number.trim().parse().context("no number of a version")?;
+        Ok(number / 10_000)
+    }
+
     /// Its certificates.
     pub fn certificates(&self) -> &Certificates {
         &self.certificates

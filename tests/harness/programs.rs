@@ -39,8 +39,8 @@ pub fn postgres_bin() -> Result<&'static Path> {
         .with_context(|| format!("no PostgreSQL server under /usr/lib/postgresql: {SETUP}"))
 }
 
-/// The folder with the programs of the server itself: that of `GATEWAY_TEST_SERVER`, to try another version by
-/// hand, or else the same.
+/// The folder with the programs of the server itself: that of `GATEWAY_TEST_SERVER`, which another version is
+/// tried with (`cargo xtask test --server`), or else the same.
 pub fn server_bin() -> Result<PathBuf> {
     match std::env::var_os("GATEWAY_TEST_SERVER") {
         Some(folder) => Ok(folder.into()),

@@ -10,6 +10,7 @@ mod ci;
 mod demo;
 mod e2e;
 mod ebpf;
+mod servers;
 mod setup;
 mod steps;
 mod suite;

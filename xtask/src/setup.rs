@@ -1,5 +1,5 @@
-//! `cargo xtask setup`: Debian's packages, the Python clients, the OpenID provider of the tests and
-//! PostgreSQL's own tests, only what is missing.
+//! `cargo xtask setup`: Debian's packages, the Python clients, the OpenID provider of the tests, a newer
+//! PostgreSQL and PostgreSQL's own tests, only what is missing.
 //!
 //! The Rust toolchain that runs this is found or installed by `scripts/toolchain`, which cannot be
 //! in Rust. What the kernel side needs beyond Debian's packages is known to `cargo xtask ebpf`.
@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use gateway_tests::programs::{root, target};
 
 use crate::steps::{quietly, step};
-use crate::suite;
+use crate::{servers, suite};
 
 /// Arguments of `cargo xtask setup`.
 #[derive(Debug, clap::Args)]
@@ -139,6 +139,7 @@ pub(crate) fn ensure(purposes: &[Purpose]) -> Result<()> {
         python_clients()?;
         suite::fetch()?;
         openid_provider()?;
+        servers::fetch(servers::NEWEST)?;
     }
     Ok(())
 }
@@ -216,10 +217,20 @@ impl Drop for NoServices {
     }
 }
 
-/// The pinned packages of `tests/harness/provider`, without running anything of theirs.
 fn openid_provider() -> Result<()> {
     let source = root().join("tests/harness/provider");
     let folder = target().join("test-provider");
+    pinned("OpenID provider for the tests", &source, &folder, || Ok(()))
+}
+
+/// The packages of npm that the lists in `source` pin, in `folder`, without running anything of theirs; then
+/// what is to be done with them.
+pub(crate) fn pinned(
+    name: &str,
+    source: &Path,
+    folder: &Path,
+    finish: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let list = source.join("package-lock.json");
     let wanted = fs::read_to_string(&list).with_context(|| list.display().to_string())?;
     let stamp = folder.join("installed.json");
@@ -230,15 +241,17 @@ fn openid_provider() -> Result<()> {
     if !Path::new("/usr/bin/npm").exists() {
         install(&["npm"])?;
     }
-    step("OpenID provider for the tests", || {
-        fs::create_dir_all(&folder)?;
+    step(name, || {
+        fs::create_dir_all(folder)?;
         for file in ["package.json", "package-lock.json"] {
             fs::copy(source.join(file), folder.join(file))?;
         }
         let mut npm = Command::new("/usr/bin/npm");
         npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-            .current_dir(&folder);
+            .current_dir(folder);
         quietly("npm ci", &mut npm)?;
+        finish()?;
+        // Last, so that what was interrupted is done again.
         fs::write(&stamp, &wanted)?;
         Ok(())
     })

@@ -2,8 +2,12 @@
 
 use anyhow::Result;
 
+use crate::servers;
 use crate::setup::{self, Purpose};
 use crate::steps::{cargo, command};
+
+/// Which tests hold on every server: those that hang on what the server knows.
+const EVERYWHERE: [&str; 2] = ["masks::", "reading::"];
 
 /// Arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -11,6 +15,9 @@ pub(crate) struct Arguments {
     /// Only the end-to-end tests, with their output
     #[arg(long)]
     e2e: bool,
+    /// Only the tests that hold on every server, on this major version: 16, 17 or 18
+    #[arg(long, value_name = "VERSION", conflicts_with = "e2e")]
+    server: Option<String>,
     /// Passed on to the end-to-end tests, such as a part of a name
     #[arg(last = true)]
     rest: Vec<String>,
@@ -18,6 +25,10 @@ pub(crate) struct Arguments {
 
 /// Runs the chosen tests.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(version) = &arguments.server {
+        setup::ensure(&[Purpose::Test])?;
+        return on_server(version, &arguments.rest);
+    }
     if !arguments.e2e {
         unit()?;
         return end_to_end();
@@ -78,5 +89,21 @@ pub(crate) fn end_to_end() -> Result<()> {
     command("build the end-to-end tests", &mut build)?;
     let mut test = cargo();
     test.args(["test", "-p", "gateway-tests", "--locked", "--no-fail-fast"]);
-    command("end-to-end tests", &mut test)
+    command("end-to-end tests", &mut test)?;
+    on_server(servers::NEWEST, &[])
+}
+
+/// The tests that hold on every server, or those of these names, on another one than Debian's.
+fn on_server(version: &str, names: &[String]) -> Result<()> {
+    let programs = servers::fetch(version)?;
+    let mut test = cargo();
+    test.args(["test", "-p", "gateway-tests", "--test", "e2e", "--locked"])
+        .args(["--no-fail-fast", "--"])
+        .env("GATEWAY_TEST_SERVER", programs);
+    match names {
+        [] => test.args(EVERYWHERE),
+        names => test.args(names),
+    };
+    let name = format!("masks and reading on PostgreSQL {version}");
+    command(&name, &mut test)
 }

@@ -54,6 +54,7 @@ mod tests {
             outcomes: [Outcome::Masked; 2],
             modes: Vec::new(),
             is_own: false,
+            since: 0,
             shows: shows.iter().map(|text| (*text).to_owned()).collect(),
             steps: Vec::new(),
         }

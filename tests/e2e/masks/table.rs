@@ -3,8 +3,8 @@
 //! A row begins with `-- NAME: OUTCOME` and has one statement or `\message` on each line; lines that are
 //! indented go on with the one before. `-- NAME: OUTCOME, OUTCOME` has its own outcome where masks let
 //! predicates pass. Behind it in parentheses: `own`, it is tried in a database of its own, for it changes
-//! what is there; `simple`, by the simple protocol only. `--   shows: TEXT` is what tells a value, where
-//! none is there to be seen itself. `:database` and `:port` are where it is tried. `-- # TEXT` is a heading.
+//! what is there; `simple`, by the simple protocol only; `since 17`, servers before that version do not know
+//! it. `--   shows: TEXT` is what tells a value, where none is there to be seen itself. `:database` and `:port` are where it is tried. `-- # TEXT` is a heading.
 
 /// How a row ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +44,21 @@ pub(crate) struct Row {
     pub(crate) modes: Vec<Mode>,
     /// Whether it needs a database of its own.
     pub(crate) is_own: bool,
+    /// The first major version of the server that knows all of it.
+    pub(crate) since: u32,
     /// Texts that tell a value.
     pub(crate) shows: Vec<String>,
     pub(crate) steps: Vec<String>,
 }
 
-const FILES: [&str; 9] = [
+impl Row {
+    /// Whether a server of this major version knows what is tried.
+    pub(crate) fn is_known_to(&self, version: u32) -> bool {
+        self.since <= version
+    }
+}
+
+const FILES: [&str; 10] = [
     include_str!("attempts/texts.sql"),
     include_str!("attempts/queries.sql"),
     include_str!("attempts/functions.sql"),
@@ -58,6 +67,7 @@ const FILES: [&str; 9] = [
     include_str!("attempts/objects.sql"),
     include_str!("attempts/errors.sql"),
     include_str!("attempts/wire.sql"),
+    include_str!("attempts/newer.sql"),
     include_str!("attempts/fair.sql"),
 ];
 
@@ -97,12 +107,9 @@ fn heading_is_of_wire(name: &str) -> bool {
 fn begun(heading: &str, text: &str) -> Row {
     let (name, rest) = text.rsplit_once(": ").unwrap_or_else(|| panic!("{text}"));
     let (outcomes, options) = rest.split_once(" (").unwrap_or((rest, ""));
-    let has = |option: &str| {
-        options
-            .trim_end_matches(')')
-            .split(", ")
-            .any(|it| it == option)
-    };
+    let options: Vec<&str> = options.trim_end_matches(')').split(", ").collect();
+    let has = |option: &str| options.contains(&option);
+    let mut since = options.iter().filter_map(|it| it.strip_prefix("since "));
     let (first, second) = outcomes.split_once(", ").unwrap_or((outcomes, outcomes));
     let modes = match (has("simple"), has("own")) {
         (true, _) => vec![Mode::Simple],
@@ -114,6 +121,7 @@ fn begun(heading: &str, text: &str) -> Row {
         outcomes: [outcome(first), outcome(second)],
         modes,
         is_own: has("own"),
+        since: since.next().map_or(0, |version| version.parse().unwrap()),
         shows: Vec::new(),
         steps: Vec::new(),
     }

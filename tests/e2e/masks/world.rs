@@ -15,6 +15,9 @@ use crate::stage::{client, direct};
 
 const SCHEMA: &str = include_str!("schema.sql");
 
+/// What only servers from version 18 on know.
+const SCHEMA_18: &str = include_str!("schema_18.sql");
+
 /// The database in which rows are tried that have none of their own.
 const SHARED: &str = "masks";
 
@@ -45,11 +48,22 @@ pub(crate) fn server() -> &'static Postgres {
             .admin_in("postgres", "ALTER ROLE app_trust SUPERUSER")
             .unwrap();
         server.admin_in("postgres", sql).unwrap();
-        let schema = format!("SET ROLE app_trust; {SCHEMA}");
+        let newer = if server.version().unwrap() < 18 {
+            ""
+        } else {
+            SCHEMA_18
+        };
+        let schema = format!("SET ROLE app_trust; {SCHEMA} {newer}");
         server.admin_in("masks_template", &schema).unwrap();
         server
     });
     &SERVER
+}
+
+/// The major version of that server.
+pub(crate) fn version() -> u32 {
+    static VERSION: LazyLock<u32> = LazyLock::new(|| server().version().unwrap());
+    *VERSION
 }
 
 /// What came of each attempt without the gateway.

@@ -23,6 +23,7 @@ SELECT ARRAY['a'] || CASE WHEN email LIKE '%quokka%' THEN ARRAY[['a', 'b']] ELSE
 SELECT array_agg(CASE WHEN email LIKE '%quokka%' THEN '{}'::text[] ELSE ARRAY['a'] END) FROM customers
 -- a key that is NULL: refused, oracle
 --   shows: 22023
+--   shows: 22004
 SELECT json_object_agg(CASE WHEN email LIKE '%quokka%' THEN NULL ELSE 'a' END, 1) FROM customers
 -- several rows in one case: refused, oracle
 --   shows: 21000
