@@ -122,3 +122,49 @@ impl Latest {
         script
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::postgres::{SearchPath, Strings};
+
+    fn again() -> Arc<Script> {
+        panic!("it is read again")
+    }
+
+    #[test]
+    fn texts_are_read_once_for_each_way_of_reading() {
+        let (here, kept) = (Session::default(), Again::default());
+        let script = kept.script(&here, Script::unread);
+        assert!(Arc::ptr_eq(&script, &kept.script(&here, again)));
+        let elsewhere = Session {
+            search_path: SearchPath::of(["elsewhere"]),
+            ..Session::default()
+        };
+        let escaping = Session {
+            strings: Strings::Escaping,
+            ..Session::default()
+        };
+        for other in [elsewhere, escaping, here] {
+            let new = kept.script(&other, Script::unread);
+            assert!(!Arc::ptr_eq(&script, &new));
+            assert!(Arc::ptr_eq(&new, &kept.script(&other, again)));
+        }
+    }
+
+    #[test]
+    fn the_long_text_that_waits_is_read_once() {
+        let (scripts, session) = (ScriptCache::default(), Session::default());
+        let mut latest = None;
+        let mut read =
+            |text: &str| Latest::script(&mut latest, text.as_bytes(), &session, &scripts);
+        let long = format!("SELECT '{}'", "x".repeat(20_000));
+        let script = read(&long);
+        assert!(Arc::ptr_eq(&script, &read(&long)));
+        // Another of the same length is another.
+        let other = long.replace("SELECT", "DELETE");
+        assert_ne!(script, read(&other));
+        assert_eq!(read("SELECT 1").units.len(), 1);
+        assert!(latest.is_some_and(|latest| *latest.text == *other.as_bytes()));
+    }
+}

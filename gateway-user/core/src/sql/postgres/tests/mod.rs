@@ -1,6 +1,7 @@
 //! Tables of statements and what is read in them, and ways to hide it. Texts that are not meant to
-//! be read at all are in `hostile`.
+//! be read at all are in `hostile`, bodies that are made up in `bodies`.
 
+mod bodies;
 mod hostile;
 
 use super::*;

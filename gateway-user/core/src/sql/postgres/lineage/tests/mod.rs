@@ -2,6 +2,7 @@
 
 mod deeds;
 mod filled;
+mod laws;
 mod statements;
 mod wrapped;
 
