@@ -21,6 +21,7 @@ mod control;
 mod dialer;
 mod identity;
 mod intake;
+mod kept;
 mod kernel;
 mod launch;
 mod live;

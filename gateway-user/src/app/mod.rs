@@ -31,15 +31,16 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::User;
 
 use crate::approvals::{self, Approvals};
-use crate::budgets::{Budgets, BudgetsError};
+use crate::budgets::Budgets;
 use crate::config::{self, Config, ConfigError};
-use crate::control::attachments::{self, Attachments, AttachmentsError};
-use crate::control::frozen::{self, Frozen, FrozenError};
+use crate::control::attachments::{self, Attachments};
+use crate::control::frozen::{self, Frozen};
 use crate::control::operations::OperationError;
 use crate::control::peer;
 use crate::control::placeholders::{Placeholders, TableError};
 use crate::control::runs::Given;
 use crate::control::server::{self, SocketError};
+use crate::kept::KeptError;
 use crate::kernel::listeners::{self, ListenError, Listeners};
 use crate::kernel::resolvers::{self, Resolvers};
 use crate::kernel::{self, CgroupMount, Duty, Kernel, KernelError, Options, Side};
@@ -77,18 +78,12 @@ pub enum AppError {
     /// The control socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The table of attachments.
+    /// What an earlier daemon kept.
     #[error(transparent)]
-    Attachments(#[from] AttachmentsError),
-    /// The list of workloads that are frozen.
-    #[error(transparent)]
-    Frozen(#[from] FrozenError),
+    Kept(#[from] KeptError),
     /// Which placeholders were issued.
     #[error(transparent)]
     Placeholders(#[from] TableError),
-    /// What was used of budgets.
-    #[error(transparent)]
-    Budgets(#[from] BudgetsError),
     /// Making table and hooks agree.
     #[error(transparent)]
     Operation(#[from] OperationError),

@@ -6,9 +6,6 @@
 //! daemon's log and tried again; what is counted in memory holds all the same. What is counted, and
 //! what it is for, is in `gateway_core::budget`.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,45 +14,22 @@ use gateway_core::budget::book::{Book, Kept};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::kept::{self, KeptError, Sort};
+
 /// How often it is written while something changes.
 pub const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Version of the file's layout.
-const LAYOUT: u32 = 1;
-
-/// Why it could not be read or kept.
-#[derive(Debug, thiserror::Error)]
-pub enum BudgetsError {
-    /// The file could not be read.
-    #[error("cannot read {}, which says what was used of budgets", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not what this version writes.
-    #[error("{} does not say what was used of budgets in layout {LAYOUT}: remove the file, and all of them begin anew", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Option<serde_json::Error>,
-    },
-    /// The file could not be replaced.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
+/// The file.
+const SORT: Sort = Sort {
+    layout: 1,
+    says: "what was used of budgets",
+    remedy: "remove the file, and all of them begin anew",
+};
 
 /// What was used, and where it is kept.
 #[derive(Debug)]
 pub struct Budgets {
-    file: PathBuf,
+    kept: kept::Kept,
     book: Arc<Book>,
     /// The changes that are on disk.
     written: Mutex<u64>,
@@ -63,7 +37,6 @@ pub struct Budgets {
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    layout: u32,
     used: Vec<Kept>,
 }
 
@@ -72,26 +45,13 @@ impl Budgets {
     ///
     /// # Errors
     /// It is there and cannot be read.
-    pub fn load(file: PathBuf) -> Result<Self, BudgetsError> {
-        let kept = match fs::read(&file) {
-            Ok(text) => {
-                let malformed = |source| BudgetsError::Malformed {
-                    path: file.clone(),
-                    source,
-                };
-                let stored: Stored =
-                    serde_json::from_slice(&text).map_err(|error| malformed(Some(error)))?;
-                if stored.layout != LAYOUT {
-                    return Err(malformed(None));
-                }
-                stored.used
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(BudgetsError::Read { path: file, source }),
-        };
+    pub fn load(file: PathBuf) -> Result<Self, KeptError> {
+        let kept = kept::Kept::new(file, &SORT);
+        let stored: Option<Stored> = kept.read()?;
+        let used = stored.map(|it| it.used).unwrap_or_default();
         Ok(Self {
-            file,
-            book: Arc::new(Book::new(kept)),
+            kept,
+            book: Arc::new(Book::new(used)),
             written: Mutex::new(0),
         })
     }
@@ -105,45 +65,22 @@ impl Budgets {
     ///
     /// # Errors
     /// It could not be written; the next time it is tried again.
-    pub fn keep(&self, now: Timestamp) -> Result<(), BudgetsError> {
+    pub fn keep(&self, now: Timestamp) -> Result<(), KeptError> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if *written == self.book.changes() {
             return Ok(());
         }
         let (used, changes) = self.book.kept(now);
-        let stored = Stored {
-            layout: LAYOUT,
-            used,
-        };
-        self.replace(&stored)
-            .map_err(|source| BudgetsError::Write {
-                path: self.file.clone(),
-                source,
-            })?;
+        self.kept.replace(&Stored { used })?;
         *written = changes;
         Ok(())
-    }
-
-    fn replace(&self, stored: &Stored) -> io::Result<()> {
-        let draft = self.file.with_extension("json.new");
-        let mut out = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        out.write_all(&serde_json::to_vec(stored)?)?;
-        out.sync_all()?;
-        fs::rename(&draft, &self.file)?;
-        match self.file.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use gateway_core::budget::Amounts;
     use gateway_core::budget::book::{Account, Whose};
     use gateway_core::ids::{BudgetName, WorkloadName};

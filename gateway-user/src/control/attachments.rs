@@ -10,8 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -21,47 +20,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::identity::known::Identities;
+use crate::kept::{Kept, KeptError, Sort};
 use crate::kernel::{CgroupId, Closing};
 
-/// Version of the file's layout.
-const LAYOUT: u32 = 1;
-
-/// Why the table could not be read or kept.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachmentsError {
-    /// The file could not be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not what this version writes.
-    #[error("{} does not hold a table of attachments; after `gateway detach --all` it can be removed", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// The file was written by another version.
-    #[error("{} has layout {found}, this version knows {LAYOUT}; detach with the version that wrote it", path.display())]
-    Layout {
-        /// The file.
-        path: PathBuf,
-        /// The layout it names.
-        found: u32,
-    },
-    /// The file could not be replaced.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
+/// The file.
+const SORT: Sort = Sort {
+    layout: 1,
+    says: "which cgroup is which workload",
+    remedy: "detach by the version that wrote it; after `gateway detach --all` it can be removed",
+};
 
 /// Why a cgroup is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,7 +88,7 @@ pub fn adopt_file(runtime: &Path) -> io::Result<()> {
 /// The attached cgroups and their workloads.
 #[derive(Debug)]
 pub struct Attachments {
-    file: PathBuf,
+    kept: Kept,
     table: RwLock<BTreeMap<CgroupId, Attachment>>,
     identities: Identities,
     changed: watch::Sender<()>,
@@ -129,20 +96,18 @@ pub struct Attachments {
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    layout: u32,
     attachments: Vec<Attachment>,
 }
 
 impl Attachments {
     /// Reads the table that an earlier daemon left at `file`; without one it is empty.
-    pub fn load(file: PathBuf) -> Result<Self, AttachmentsError> {
-        let table = match fs::read(&file) {
-            Ok(text) => parse(&file, &text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(source) => return Err(AttachmentsError::Read { path: file, source }),
-        };
+    pub fn load(file: PathBuf) -> Result<Self, KeptError> {
+        let kept = Kept::new(file, &SORT);
+        let stored: Option<Stored> = kept.read()?;
+        let attachments = stored.into_iter().flat_map(|it| it.attachments);
+        let table = attachments.map(|one| (one.cgroup, one)).collect();
         Ok(Self {
-            file,
+            kept,
             table: RwLock::new(table),
             identities: Identities::default(),
             changed: watch::Sender::new(()),
@@ -177,14 +142,14 @@ impl Attachments {
     }
 
     /// Adds an attachment, or replaces the one of the same cgroup, and keeps it.
-    pub fn insert(&self, attachment: Attachment) -> Result<(), AttachmentsError> {
+    pub fn insert(&self, attachment: Attachment) -> Result<(), KeptError> {
         self.change(|table| {
             table.insert(attachment.cgroup, attachment);
         })
     }
 
     /// Forgets cgroup `id`.
-    pub fn remove(&self, id: CgroupId) -> Result<(), AttachmentsError> {
+    pub fn remove(&self, id: CgroupId) -> Result<(), KeptError> {
         self.change(|table| {
             table.remove(&id);
         })
@@ -194,11 +159,13 @@ impl Attachments {
     fn change(
         &self,
         edit: impl FnOnce(&mut BTreeMap<CgroupId, Attachment>),
-    ) -> Result<(), AttachmentsError> {
+    ) -> Result<(), KeptError> {
         let mut table = self.write();
         let mut next = table.clone();
         edit(&mut next);
-        store(&self.file, &next)?;
+        self.kept.replace(&Stored {
+            attachments: next.values().cloned().collect(),
+        })?;
         *table = next;
         self.changed.send_replace(());
         Ok(())
@@ -212,50 +179,6 @@ impl Attachments {
     fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<CgroupId, Attachment>> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn parse(file: &Path, text: &[u8]) -> Result<BTreeMap<CgroupId, Attachment>, AttachmentsError> {
-    let stored: Stored =
-        serde_json::from_slice(text).map_err(|source| AttachmentsError::Malformed {
-            path: file.to_owned(),
-            source,
-        })?;
-    if stored.layout != LAYOUT {
-        return Err(AttachmentsError::Layout {
-            path: file.to_owned(),
-            found: stored.layout,
-        });
-    }
-    Ok(stored
-        .attachments
-        .into_iter()
-        .map(|attachment| (attachment.cgroup, attachment))
-        .collect())
-}
-
-fn store(file: &Path, table: &BTreeMap<CgroupId, Attachment>) -> Result<(), AttachmentsError> {
-    let stored = Stored {
-        layout: LAYOUT,
-        attachments: table.values().cloned().collect(),
-    };
-    let replace = || -> io::Result<()> {
-        let draft = file.with_extension("json.new");
-        let mut out = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        serde_json::to_writer_pretty(&mut out, &stored)?;
-        out.write_all(b"\n")?;
-        // The runtime directory does not survive the machine, so no fsync: only a daemon that is
-        // killed between two system calls has to find either table whole.
-        fs::rename(&draft, file)
-    };
-    replace().map_err(|source| AttachmentsError::Write {
-        path: file.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]
@@ -307,12 +230,12 @@ mod tests {
         fs::write(&file, "[]").unwrap();
         assert!(matches!(
             Attachments::load(file.clone()),
-            Err(AttachmentsError::Malformed { .. })
+            Err(KeptError::Malformed { .. })
         ));
         fs::write(&file, r#"{"layout":2,"attachments":[]}"#).unwrap();
         assert!(matches!(
             Attachments::load(file),
-            Err(AttachmentsError::Layout { found: 2, .. })
+            Err(KeptError::Layout { found: 2, .. })
         ));
     }
 }

@@ -7,9 +7,6 @@
 //! [`super::freezing`].
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,39 +15,16 @@ use gateway_core::ids::WorkloadName;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::kept::{Kept, KeptError, Sort};
 use crate::observe::enforcement::Operator;
 
-/// Version of the file's layout.
-const LAYOUT: u32 = 1;
-
-/// Why the list could not be read or kept.
-#[derive(Debug, thiserror::Error)]
-pub enum FrozenError {
-    /// The file could not be read.
-    #[error("cannot read {}, which says which workloads are frozen", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not what this version writes.
-    #[error("{} does not hold a list of frozen workloads of layout {LAYOUT}; the enforcement log tells who was frozen (`workload_frozen`): remove the file, and freeze them again when the daemon runs", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Option<serde_json::Error>,
-    },
-    /// The file could not be replaced.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
+/// The file.
+const SORT: Sort = Sort {
+    layout: 1,
+    says: "which workloads are frozen",
+    remedy: "the enforcement log tells who was frozen (`workload_frozen`): remove the file, and freeze them \
+             again when the daemon runs",
+};
 
 /// A workload that an operator has stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +85,7 @@ pub struct Frozen(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    file: PathBuf,
+    kept: Kept,
     list: RwLock<List>,
 }
 
@@ -119,20 +93,18 @@ type List = BTreeMap<WorkloadName, Freeze>;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    layout: u32,
     frozen: Vec<Freeze>,
 }
 
 impl Frozen {
     /// Reads the list that an earlier daemon left at `file`; without one nobody is frozen.
-    pub fn load(file: PathBuf) -> Result<Self, FrozenError> {
-        let list = match fs::read(&file) {
-            Ok(text) => parse(&file, &text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => List::new(),
-            Err(source) => return Err(FrozenError::Read { path: file, source }),
-        };
+    pub fn load(file: PathBuf) -> Result<Self, KeptError> {
+        let kept = Kept::new(file, &SORT);
+        let stored: Option<Stored> = kept.read()?;
+        let frozen = stored.into_iter().flat_map(|it| it.frozen);
+        let list = frozen.map(|one| (one.workload.clone(), one)).collect();
         Ok(Self(Arc::new(Inner {
-            file,
+            kept,
             list: RwLock::new(list),
         })))
     }
@@ -151,68 +123,36 @@ impl Frozen {
 
     /// Freezes a workload, at once. The error means that it is frozen all the same, and will not be
     /// after a restart.
-    pub fn insert(&self, freeze: Freeze) -> Result<(), FrozenError> {
+    pub fn insert(&self, freeze: Freeze) -> Result<(), KeptError> {
         // The map takes single insertions and removals only, so a poisoned one is still good.
         let mut list = self.0.list.write().unwrap_or_else(PoisonError::into_inner);
         list.insert(freeze.workload.clone(), freeze);
-        store(&self.0.file, &list)
+        self.0.store(&list)
     }
 
     /// Thaws a workload. The error means that it stays frozen.
-    pub fn remove(&self, workload: &WorkloadName) -> Result<(), FrozenError> {
+    pub fn remove(&self, workload: &WorkloadName) -> Result<(), KeptError> {
         let mut list = self.0.list.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = list.clone();
         next.remove(workload);
-        store(&self.0.file, &next)?;
+        self.0.store(&next)?;
         *list = next;
         Ok(())
     }
 }
 
-fn parse(file: &Path, text: &[u8]) -> Result<List, FrozenError> {
-    let malformed = |source| FrozenError::Malformed {
-        path: file.to_owned(),
-        source,
-    };
-    let stored: Stored = serde_json::from_slice(text).map_err(|error| malformed(Some(error)))?;
-    if stored.layout != LAYOUT {
-        return Err(malformed(None));
+impl Inner {
+    fn store(&self, list: &List) -> Result<(), KeptError> {
+        self.kept.replace(&Stored {
+            frozen: list.values().cloned().collect(),
+        })
     }
-    let frozen = stored.frozen.into_iter();
-    Ok(frozen.map(|one| (one.workload.clone(), one)).collect())
-}
-
-/// Unlike the runtime directory this one survives the host, which may lose its power at any moment.
-fn store(file: &Path, list: &List) -> Result<(), FrozenError> {
-    let stored = Stored {
-        layout: LAYOUT,
-        frozen: list.values().cloned().collect(),
-    };
-    let replace = || -> io::Result<()> {
-        let draft = file.with_extension("json.new");
-        let mut out = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        serde_json::to_writer_pretty(&mut out, &stored)?;
-        out.write_all(b"\n")?;
-        out.sync_all()?;
-        fs::rename(&draft, file)?;
-        match file.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    replace().map_err(|source| FrozenError::Write {
-        path: file.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn freeze(workload: &str) -> Freeze {
@@ -254,9 +194,9 @@ mod tests {
         for text in ["", "[]", r#"{"layout":2,"frozen":[]}"#] {
             fs::write(&file, text).unwrap();
             let error = Frozen::load(file.clone()).unwrap_err();
-            assert!(matches!(error, FrozenError::Malformed { .. }), "{text}");
+            assert!(!matches!(error, KeptError::Read { .. }), "{text}");
         }
         let unreadable = Frozen::load(folder.path().to_owned()).unwrap_err();
-        assert!(matches!(unreadable, FrozenError::Read { .. }));
+        assert!(matches!(unreadable, KeptError::Read { .. }));
     }
 }

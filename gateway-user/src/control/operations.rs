@@ -17,11 +17,11 @@ use gateway_core::subject::Identity;
 use jiff::Timestamp;
 
 use super::api::{AttachRequest, Attached, Configuration, Detached, Hooks, Reloaded};
-use super::attachments::{Attachment, Attachments, AttachmentsError, Purpose};
+use super::attachments::{Attachment, Attachments, Purpose};
 use super::coverage::Retired;
 use super::datagrams::Allowed;
 use super::follow::{Following, Selection};
-use super::frozen::{Frozen, FrozenError};
+use super::frozen::Frozen;
 use super::health::Health;
 use super::hooks::detached_line;
 use super::identities::{KnownBy, Recognition};
@@ -34,6 +34,7 @@ use crate::config::datagrams::Passage;
 use crate::config::nearest::nearest;
 use crate::identity::issuer::Issuer;
 use crate::identity::known::Standing;
+use crate::kept::KeptError;
 use crate::kernel::{CgroupId, CgroupMount, Closing, Kernel, KernelError};
 use crate::live::Live;
 use crate::notify::Notifier;
@@ -125,9 +126,6 @@ pub enum OperationError {
     /// A placeholder was not issued or taken back.
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
-    /// The list of frozen workloads could not be kept.
-    #[error(transparent)]
-    Frozen(#[from] FrozenError),
     /// The configuration on disk is not good; the one in force stays.
     #[error("the configuration was not loaded, the one before stays in force\n{0}")]
     Configuration(String),
@@ -142,9 +140,9 @@ pub enum OperationError {
     /// The kernel said no.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The table could not be kept.
+    /// What is attached, or who is frozen, could not be kept.
     #[error(transparent)]
-    Attachments(#[from] AttachmentsError),
+    Kept(#[from] KeptError),
     /// The enforcement log could not be written, so nothing was done.
     #[error("the enforcement log cannot be written, so nothing was changed: {0}")]
     Log(#[source] std::io::Error),
@@ -269,16 +267,11 @@ impl OperationError {
                 Some("`gateway status` lists what is attached".to_owned())
             }
             Self::Log(_) => Some("make room or correct [log] file, then try again".to_owned()),
-            Self::Frozen(_) => {
-                Some("see to the daemon's state directory, and do it again".to_owned())
-            }
+            Self::Kept(_) => Some("see to the folder of that file, and do it again".to_owned()),
             Self::Placeholder(error) => error.help(),
             Self::Reason { .. } => Some("give one short line".to_owned()),
             Self::Unknown { help, .. } => help.clone(),
-            Self::Cgroup { .. }
-            | Self::Configuration(_)
-            | Self::Kernel(_)
-            | Self::Attachments(_) => None,
+            Self::Cgroup { .. } | Self::Configuration(_) | Self::Kernel(_) => None,
         }
     }
 }

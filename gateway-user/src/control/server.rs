@@ -205,8 +205,7 @@ impl Refusal for OperationError {
             | OperationError::Unknown { .. }
             | OperationError::Configuration(_)
             | OperationError::Kernel(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            OperationError::Attachments(_)
-            | OperationError::Frozen(_)
+            OperationError::Kept(_)
             | OperationError::HalfFrozen { .. }
             | OperationError::Log(_)
             | OperationError::Cgroup { .. } => StatusCode::INTERNAL_SERVER_ERROR,

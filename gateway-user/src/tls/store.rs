@@ -3,9 +3,9 @@
 //!
 //! What is signed with the key is in `authority`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use rustls::pki_types::pem::PemObject as _;
 use super::authority::AuthorityError;
 use super::bundle;
 use super::issue::{self, LEAF_LIFETIME};
+use crate::kept::write_whole;
 
 /// Where the files are.
 pub(super) struct Store<'a> {
@@ -100,9 +101,9 @@ impl<'a> Store<'a> {
         let key = issue::key()?;
         let certificate = issue::authority(host, &key, now)?;
         // The certificate last: `load` takes it as the sign that both are there.
-        write_whole(&self.key, key.serialize_pem().as_bytes(), 0o600)?;
+        write(&self.key, key.serialize_pem().as_bytes(), 0o600)?;
         let pem = bundle::to_pem(&certificate);
-        write_whole(&self.certificate, pem.as_bytes(), 0o644)?;
+        write(&self.certificate, pem.as_bytes(), 0o644)?;
         Ok((certificate, key))
     }
 
@@ -122,26 +123,6 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> AuthorityErro
     }
 }
 
-/// Writes a file that is either there as a whole or not at all, also after a crash.
-fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), AuthorityError> {
-    let unfinished = path.with_extension("new");
-    let write = || -> io::Result<()> {
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        match path.parent() {
-            Some(directory) => File::open(directory)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    write().map_err(|source| failed("write", path, source))
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), AuthorityError> {
+    write_whole(path, bytes, mode).map_err(|source| failed("write", path, source))
 }

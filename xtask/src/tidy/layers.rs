@@ -40,7 +40,7 @@ const CORE: Table = &[
 
 /// What organs share, organs, flow and wiring are in `gateway-user`.
 const USER: Table = &[
-    (4, &["web"]),
+    (4, &["kept", "web"]),
     (
         5,
         &[

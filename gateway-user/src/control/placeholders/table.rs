@@ -8,10 +8,7 @@
 //! client that is asked for any learns nothing of whether there is one, or whose.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,12 +18,17 @@ use gateway_core::protocols::scram::Verifier;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::kept::{self, KeptError, Sort};
 use crate::kernel::CgroupId;
 use crate::live::Info;
 use crate::observe::enforcement::Operator;
 
-/// Version of the file's layout.
-const LAYOUT: u32 = 1;
+/// The file.
+const SORT: Sort = Sort {
+    layout: 1,
+    says: "which placeholders were issued",
+    remedy: "remove the file, and issue them anew",
+};
 /// So many prove something at a time: each is tried for what a client shows.
 pub const MOST: usize = 1000;
 /// Those that ended are known so much longer, so that operators are told what a client has shown.
@@ -35,30 +37,9 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Why the list could not be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The file could not be read.
-    #[error("cannot read {}, which says which placeholders were issued", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file is not what this version writes.
-    #[error("{} does not hold placeholders of layout {LAYOUT}: remove the file, and issue them anew", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Option<serde_json::Error>,
-    },
-    /// The file could not be replaced.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The file could not be read or replaced.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// There is nothing to make a placeholder of.
     #[error("the system gives no random bytes")]
     Random,
@@ -167,7 +148,7 @@ pub struct Placeholders(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    file: PathBuf,
+    file: kept::Kept,
     salt: [u8; 16],
     list: RwLock<List>,
 }
@@ -183,7 +164,6 @@ struct Kept {
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
-    layout: u32,
     salt: [u8; 16],
     placeholders: Vec<Kept>,
 }
@@ -191,20 +171,27 @@ struct Stored {
 impl Placeholders {
     /// Reads the list that an earlier daemon left at `file`; without one it begins an empty one.
     pub fn load(file: PathBuf) -> Result<Self, TableError> {
-        let (salt, list) = match fs::read(&file) {
-            Ok(text) => parse(&file, &text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let begun = (random()?, List::new());
-                // Kept at once: a salt that changes would tell that there is no placeholder.
-                store(&file, begun.0, &begun.1)?;
-                begun
-            }
-            Err(source) => return Err(TableError::Read { path: file, source }),
+        let file = kept::Kept::new(file, &SORT);
+        let stored: Option<Stored> = file.read()?;
+        let is_new = stored.is_none();
+        let (salt, kept) = match stored {
+            Some(stored) => (stored.salt, stored.placeholders),
+            None => (random()?, Vec::new()),
         };
-        Ok(Self(Arc::new(Inner {
+        let list = kept.into_iter().map(|one| (one.lease.id.clone(), one));
+        let list = list.collect();
+        let inner = Inner {
             file,
             salt,
+            list: RwLock::default(),
+        };
+        if is_new {
+            // Kept at once: a salt that changes would tell that there is no placeholder.
+            inner.store(&list)?;
+        }
+        Ok(Self(Arc::new(Inner {
             list: RwLock::new(list),
+            ..inner
         })))
     }
 
@@ -229,7 +216,7 @@ impl Placeholders {
         let mut next = list.clone();
         forget(&mut next, lease.since);
         next.insert(lease.id.clone(), Kept { lease, verifier });
-        store(&self.0.file, self.0.salt, &next)?;
+        self.0.store(&next)?;
         *list = next;
         Ok(())
     }
@@ -243,7 +230,7 @@ impl Placeholders {
         };
         kept.lease.ended.get_or_insert(Ended::Revoked(now));
         let lease = kept.lease.clone();
-        store(&self.0.file, self.0.salt, &list)?;
+        self.0.store(&list)?;
         Ok(Some(lease))
     }
 
@@ -325,45 +312,12 @@ fn forget(list: &mut List, now: Timestamp) {
     }
 }
 
-fn parse(file: &Path, text: &[u8]) -> Result<([u8; 16], List), TableError> {
-    let malformed = |source| TableError::Malformed {
-        path: file.to_owned(),
-        source,
-    };
-    let stored: Stored = serde_json::from_slice(text).map_err(|error| malformed(Some(error)))?;
-    if stored.layout != LAYOUT {
-        return Err(malformed(None));
+impl Inner {
+    fn store(&self, list: &List) -> Result<(), TableError> {
+        let stored = Stored {
+            salt: self.salt,
+            placeholders: list.values().cloned().collect(),
+        };
+        Ok(self.file.replace(&stored)?)
     }
-    let kept = stored.placeholders.into_iter();
-    let list = kept.map(|one| (one.lease.id.clone(), one)).collect();
-    Ok((stored.salt, list))
-}
-
-/// It survives the host, which may lose its power at any moment.
-fn store(file: &Path, salt: [u8; 16], list: &List) -> Result<(), TableError> {
-    let stored = Stored {
-        layout: LAYOUT,
-        salt,
-        placeholders: list.values().cloned().collect(),
-    };
-    let replace = || -> io::Result<()> {
-        let draft = file.with_extension("json.new");
-        let mut out = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)?;
-        out.write_all(&serde_json::to_vec(&stored)?)?;
-        out.sync_all()?;
-        fs::rename(&draft, file)?;
-        match file.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
-    };
-    replace().map_err(|source| TableError::Write {
-        path: file.to_owned(),
-        source,
-    })
 }
