@@ -3,7 +3,7 @@
 //! [`analyse`] parses a text and walks the tree: `walk` is the machinery, `clauses` and `commands`
 //! say where nodes have children, `queries`, `relations`, `names`, `statements` and `definitions` what the nodes mean,
 //! `calls` which calls are more than a part of the statement, `effects` what functions do beside computing a value, `verbs` what a
-//! command is called, `path` where names are looked for, `catalog` what the server has built in. `bodies` reads SQL that is in SQL as a text, with `plpgsql` and `texts` for where. `unit` is the result,
+//! command is called, `path` where names are looked for, `catalog` what the server has built in. `bodies` reads SQL that is in SQL as a text, with `plpgsql` and `texts` for where, and `words` for what no grammar here reads. `unit` is the result,
 //! `bounds` what is not tried, `probe` how much a statement would touch, and `stack` the place where all this happens.
 //!
 //! Deliberately not here: slots of fact sets (`crate::protocols::postgres`), and any attempt to
@@ -31,6 +31,7 @@ mod texts;
 mod unit;
 mod verbs;
 mod walk;
+mod words;
 
 #[cfg(test)]
 mod tests;

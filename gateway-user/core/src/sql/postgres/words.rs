@@ -1,9 +1,10 @@
-//! The words and signs of a text of PL/pgSQL.
+//! The words and signs of a text, by PostgreSQL's own scanner: of PL/pgSQL, which no grammar here reads, and of
+//! bodies in any language of SQL's.
 
 use pg_query::protobuf::{KeywordKind, Token};
 
-use crate::sql::postgres::Session;
-use crate::sql::postgres::bounds::readable;
+use super::Session;
+use super::bounds::readable;
 
 /// Longest text that is taken apart.
 const MAX_BYTES: usize = 256 * 1024;
@@ -19,8 +20,12 @@ pub(super) struct Item {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sort {
+pub(super) enum Sort {
+    /// A name that is not in quotes.
     Word,
+    /// One that means something to SQL's grammar.
+    Keyword,
+    /// A name in quotes.
     Quoted,
     Constant,
     Sign,
@@ -29,15 +34,19 @@ enum Sort {
 impl Item {
     /// Whether it is this word, not in quotes, or this sign.
     pub(super) fn is(&self, text: &str) -> bool {
-        matches!(self.sort, Sort::Word | Sort::Sign) && self.text == text
+        matches!(self.sort, Sort::Word | Sort::Keyword | Sort::Sign) && self.text == text
     }
 
     pub(super) fn is_name(&self) -> bool {
-        matches!(self.sort, Sort::Word | Sort::Quoted)
+        matches!(self.sort, Sort::Word | Sort::Keyword | Sort::Quoted)
     }
 
     pub(super) fn is_constant(&self) -> bool {
         self.sort == Sort::Constant
+    }
+
+    pub(super) fn sort(&self) -> Sort {
+        self.sort
     }
 
     pub(super) fn text(&self) -> &str {
@@ -80,7 +89,7 @@ pub(super) fn scan(text: &str) -> Option<Vec<Item>> {
             Token::Iconst | Token::Fconst | Token::Param => Sort::Constant,
             Token::Ident if written.starts_with('"') => Sort::Quoted,
             Token::Ident => Sort::Word,
-            _ if word => Sort::Word,
+            _ if word => Sort::Keyword,
             _ => Sort::Sign,
         };
         let text = match sort {

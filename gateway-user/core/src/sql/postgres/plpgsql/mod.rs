@@ -5,12 +5,11 @@
 //! statement's own. Each word belongs to a statement of the language or to a [`Piece`] of SQL, which is read
 //! by PostgreSQL's grammar afterwards. A text that is not understood whole is not understood at all.
 
-mod scan;
 mod statements;
 
 use std::collections::BTreeSet;
 
-use self::scan::{Item, scan};
+use super::words::{Item, scan};
 
 /// Most pieces of one text.
 const MAX_PIECES: usize = 2_000;

@@ -8,13 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use pg_query::protobuf::{KeywordKind, Token};
-
-use crate::sql::postgres::Session;
-use crate::sql::postgres::bounds::readable;
-
-/// Longest text that is looked into.
-const MAX_BYTES: usize = 256 * 1024;
+use crate::sql::postgres::words::{self, Sort};
 
 /// Longest name that the server does not shorten.
 const MAX_NAME: usize = 63;
@@ -77,11 +71,7 @@ struct Level {
 
 /// Takes a text apart. None if that cannot be done for certain.
 pub(super) fn read(text: &str) -> Option<Body> {
-    // Such a backslash ends a string in one setting of the session and does not in another.
-    if text.len() > MAX_BYTES || text.contains("\\'") {
-        return None;
-    }
-    let items = scan(readable(text.as_bytes(), &Session::default())?)?;
+    let items = items(text)?;
     let mut body = Body::default();
     let ctes = common_tables(&items);
     let mut levels = vec![Level::default()];
@@ -262,47 +252,23 @@ fn defines_code(items: &[Item]) -> bool {
     items.windows(2).any(followed)
 }
 
-fn scan(text: &str) -> Option<Vec<Item>> {
-    // `pg_query` 18.1 makes a slice of a null pointer where there is no token at all, which ends a
-    // process with debug assertions: so there is always one.
-    let ended = format!("{text}\n;");
-    let tokens = std::panic::catch_unwind(|| pg_query::scan_tokens(&ended));
-    let mut tokens = tokens.ok()?.ok()?;
-    tokens.pop()?;
-    let mut items = Vec::new();
-    for token in tokens {
-        let start = usize::try_from(token.start).ok()?;
-        let end = usize::try_from(token.end).ok()?;
-        let written = text.get(start..end)?;
-        let kind = Token::try_from(token.token).ok()?;
-        let is_constant = match kind {
-            Token::SqlComment | Token::CComment => continue,
-            // A name in another alphabet, which the scanner does not yet take apart.
-            Token::Uident => return None,
-            Token::Sconst | Token::Usconst | Token::Bconst | Token::Xconst => true,
-            Token::Iconst | Token::Fconst | Token::Param => true,
-            _ => false,
-        };
-        let of_plpgsql = PLPGSQL
-            .iter()
-            .any(|word| written.eq_ignore_ascii_case(word));
-        let is_keyword = of_plpgsql || token.keyword_kind != i32::from(KeywordKind::NoKeyword);
-        let is_name = kind == Token::Ident && !of_plpgsql;
-        let text = match written.strip_prefix('"') {
-            Some(rest) if is_name => rest.strip_suffix('"')?.replace("\"\"", "\""),
-            _ => written.to_ascii_lowercase(),
-        };
-        if (is_name || is_keyword) && text.len() > MAX_NAME {
-            return None;
-        }
-        items.push(Item {
-            text,
+fn items(text: &str) -> Option<Vec<Item>> {
+    let words = words::scan(text)?.into_iter();
+    let items = words.map(|word| {
+        let (text, sort) = (word.text(), word.sort());
+        let is_bare = matches!(sort, Sort::Word | Sort::Keyword);
+        let of_plpgsql = is_bare && PLPGSQL.contains(&text);
+        let is_keyword = of_plpgsql || sort == Sort::Keyword;
+        let is_name = matches!(sort, Sort::Word | Sort::Quoted) && !of_plpgsql;
+        let is_cut = (is_name || is_keyword) && text.len() > MAX_NAME;
+        (!is_cut).then(|| Item {
+            text: text.to_owned(),
             is_name,
             is_keyword,
-            is_constant,
-        });
-    }
-    Some(items)
+            is_constant: sort == Sort::Constant,
+        })
+    });
+    items.collect()
 }
 
 #[cfg(test)]
