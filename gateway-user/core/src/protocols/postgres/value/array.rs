@@ -52,7 +52,7 @@ pub(super) fn text(
             let (found, after) = next_element(rest)?;
             rest = after;
             let masked = match found {
-                Some(found) => parts.text_part(found.as_bytes(), element, depth)?,
+                Some(found) => parts.part(found.as_bytes(), element, depth)?,
                 None => None,
             };
             match masked {

@@ -107,8 +107,8 @@ enum Not {
 
 /// What becomes of the parts of a value.
 trait Parts {
-    /// One in text format; nothing is NULL.
-    fn text_part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not>;
+    /// One, in the format of the value; nothing is NULL.
+    fn part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not>;
 
     /// One in binary format, with its length before it, taken off `rest`; says whether NULL was written.
     fn binary_part(
@@ -117,7 +117,27 @@ trait Parts {
         ty: u32,
         depth: usize,
         out: &mut BytesMut,
-    ) -> Result<bool, Not>;
+    ) -> Result<bool, Not> {
+        let len = take_i32(rest)?;
+        if len == -1 {
+            out.put_i32(-1);
+            return Ok(true);
+        }
+        let len = usize::try_from(len).map_err(|_| Not::Malformed)?;
+        let (value, after) = rest.split_at_checked(len).ok_or(Not::Malformed)?;
+        *rest = after;
+        match self.part(value, ty, depth)? {
+            Some(part) => {
+                out.put_i32(i32::try_from(part.len()).map_err(|_| Not::Malformed)?);
+                out.extend_from_slice(&part);
+                Ok(false)
+            }
+            None => {
+                out.put_i32(-1);
+                Ok(true)
+            }
+        }
+    }
 }
 
 /// What all parts of one value are masked by.
@@ -157,42 +177,12 @@ impl Masking<'_> {
 }
 
 impl Parts for Masking<'_> {
-    fn text_part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
+    fn part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
         let mut part = BytesMut::new();
         match self.value(value, ty, depth, &mut part) {
             Ok(()) => Ok(Some(part)),
             Err(Not::Unfit) if self.otherwise == Otherwise::Refuse => Err(Not::Unfit),
             Err(_) => Ok(None),
-        }
-    }
-
-    fn binary_part(
-        &mut self,
-        rest: &mut &[u8],
-        ty: u32,
-        depth: usize,
-        out: &mut BytesMut,
-    ) -> Result<bool, Not> {
-        let len = take_i32(rest)?;
-        if len == -1 {
-            out.put_i32(-1);
-            return Ok(true);
-        }
-        let len = usize::try_from(len).map_err(|_| Not::Malformed)?;
-        let (value, after) = rest.split_at_checked(len).ok_or(Not::Malformed)?;
-        *rest = after;
-        let mut part = BytesMut::new();
-        match self.value(value, ty, depth, &mut part) {
-            Ok(()) => {
-                out.put_i32(i32::try_from(part.len()).map_err(|_| Not::Malformed)?);
-                out.extend_from_slice(&part);
-                Ok(false)
-            }
-            Err(Not::Unfit) if self.otherwise == Otherwise::Refuse => Err(Not::Unfit),
-            Err(_) => {
-                out.put_i32(-1);
-                Ok(true)
-            }
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn text(
         let (found, after) = next_field(rest)?;
         rest = after;
         if let Some(found) = found
-            && let Some(masked) = parts.text_part(found.as_bytes(), ty, depth)?
+            && let Some(masked) = parts.part(found.as_bytes(), ty, depth)?
         {
             quote(&masked, out);
         }

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::BytesMut;
 
 use super::super::class::Scalar;
 use super::super::number::{self, Numeric};
-use super::super::{Format, Not, Parts, array, record, take_i32};
+use super::super::{Format, Not, Parts, array, record};
 use super::{Around, Looked, Screener, Stop, is_control};
 
 /// Integers of 13 to 16 digits. Those of more may be floating point, of which one in ten would look like a card.
@@ -167,7 +167,7 @@ fn looks_like_json(value: &[u8]) -> bool {
 }
 
 impl Parts for Screener<'_, '_> {
-    fn text_part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
+    fn part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
         let mut part = BytesMut::new();
         match self.value(value, ty, depth - 1, &mut part) {
             Ok(true) => {
@@ -176,34 +176,6 @@ impl Parts for Screener<'_, '_> {
             }
             Ok(false) => Ok(Some(BytesMut::from(value))),
             Err(stop) => self.stopped(stop),
-        }
-    }
-
-    fn binary_part(
-        &mut self,
-        rest: &mut &[u8],
-        ty: u32,
-        depth: usize,
-        out: &mut BytesMut,
-    ) -> Result<bool, Not> {
-        let len = take_i32(rest)?;
-        if len == -1 {
-            out.put_i32(-1);
-            return Ok(true);
-        }
-        let len = usize::try_from(len).map_err(|_| Not::Malformed)?;
-        let (value, after) = rest.split_at_checked(len).ok_or(Not::Malformed)?;
-        *rest = after;
-        match self.text_part(value, ty, depth)? {
-            Some(part) => {
-                out.put_i32(i32::try_from(part.len()).map_err(|_| Not::Malformed)?);
-                out.extend_from_slice(&part);
-                Ok(false)
-            }
-            None => {
-                out.put_i32(-1);
-                Ok(true)
-            }
         }
     }
 }
