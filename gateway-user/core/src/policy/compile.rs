@@ -11,6 +11,7 @@ use super::demand::{demand, waiting};
 use super::diagnostic::{Diagnostic, Level};
 use super::during::During;
 use super::engine::{Grant, Inventory};
+use super::entry;
 use super::index::Index;
 use super::masks::{self, Applied};
 use super::matching::{Condition, Matching, resolve};
@@ -118,13 +119,7 @@ pub(super) fn compile(
     let mut names = HashSet::new();
     for rule in rules {
         let spec = rule.get_ref();
-        let name = &spec.name;
-        if name.get_ref().is_empty() {
-            diagnostics.push(Diagnostic::error(name.span(), "a rule needs a name"));
-        } else if !names.insert(name.get_ref().as_str()) {
-            let message = format!("there is another rule called `{}`", name.get_ref());
-            diagnostics.push(Diagnostic::error(name.span(), message));
-        }
+        entry::name("rule", &spec.name, &mut names, &mut diagnostics);
         let scope = Scope::of(inventory, spec, &mut diagnostics);
         one(inventory, spec, &scope, &mut tables, &mut diagnostics);
     }

@@ -6,17 +6,27 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::diagnostic::Diagnostic;
+use super::entry::Bounds;
 use super::model::{Effect, RuleSpec};
 use super::table::Rule;
 use crate::descriptor::{Protocol, Shape};
-use crate::duration;
 use crate::held::{ApproverSet, Demand};
 use crate::ids::RuleName;
 
 /// How long an action waits where the rule does not say.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
-/// The longest that one may wait: no client's connection lasts longer in good order.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long one may wait: no client's connection lasts longer in good order.
+const WAIT: Bounds = Bounds {
+    nothing: (
+        "an action that waits for no time is refused",
+        "use `action = \"deny\"` for that",
+    ),
+    longest: Duration::from_secs(24 * 60 * 60),
+    too_long: (
+        "an action waits 24 hours at most",
+        "who comes later than that can still approve it for the next try",
+    ),
+};
 
 /// The demand of a rule that holds; of others, complaints about what only those have.
 pub(super) fn demand(
@@ -51,12 +61,14 @@ pub(super) fn demand(
         let message = "an empty list of approvers approves nothing";
         diagnostics.push(Diagnostic::error(names.span(), message));
     }
+    let timeout = spec.timeout.as_ref();
+    let timeout = timeout.and_then(|text| WAIT.read(text, diagnostics));
     Some(Arc::new(Demand {
         rule: RuleName::new(spec.name.get_ref().as_str()),
         reason: spec.reason.as_ref().map(|it| it.get_ref().clone()),
         approvers: sets(names, known, diagnostics),
         in_order: spec.in_order.as_ref().is_some_and(|it| *it.get_ref()),
-        timeout: timeout(spec, diagnostics),
+        timeout: timeout.unwrap_or(TIMEOUT),
     }))
 }
 
@@ -110,28 +122,4 @@ pub(super) fn waiting(
     let why = "it would need an approval, and cannot wait for one";
     rule.reason.get_or_insert_with(|| why.to_owned());
     rule
-}
-
-fn timeout(spec: &RuleSpec, diagnostics: &mut Vec<Diagnostic>) -> Duration {
-    let Some(text) = &spec.timeout else {
-        return TIMEOUT;
-    };
-    let complain = |message: String, help: &str| Diagnostic::error(text.span(), message).help(help);
-    let found = match duration::parse(text.get_ref()) {
-        None => complain(
-            format!("`{}` is no span of time", text.get_ref()),
-            duration::EXPECTED,
-        ),
-        Some(Duration::ZERO) => complain(
-            "an action that waits for no time is refused".to_owned(),
-            "use `action = \"deny\"` for that",
-        ),
-        Some(span) if span > LONGEST => complain(
-            "an action waits 24 hours at most".to_owned(),
-            "who comes later than that can still approve it for the next try",
-        ),
-        Some(span) => return span,
-    };
-    diagnostics.push(found);
-    TIMEOUT
 }

@@ -13,6 +13,7 @@ use super::demand::sets;
 use super::detectors;
 use super::diagnostic::Diagnostic;
 use super::engine::{Inventory, Resource};
+use super::entry;
 use super::model::{Effect, Globs, MaskSpec, Mode, RuleSpec, Tree};
 use super::table::Who;
 use crate::glob::Glob;
@@ -130,15 +131,12 @@ fn name<'a>(
 ) {
     let text = name.get_ref().as_str();
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if text.is_empty() {
-        diagnostics.push(Diagnostic::error(name.span(), "a mask needs a name"));
-    } else if !text.chars().all(fits) {
+    if text.chars().all(fits) {
+        entry::name("mask", name, taken, diagnostics);
+    } else {
         let message = format!("{text:?} cannot be the name of a mask");
         let help = "use letters, digits, `-`, `_` and `.`: rules match it by patterns";
         diagnostics.push(Diagnostic::error(name.span(), message).help(help));
-    } else if !taken.insert(text) {
-        let message = format!("there is another mask called `{text}`");
-        diagnostics.push(Diagnostic::error(name.span(), message));
     }
 }
 

@@ -1,23 +1,31 @@
 //! `[[budget]]` of the configuration file: as serde reads it, and what it is checked to be.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::{Action, Budget, Per};
-use crate::budget::{EXPECTED, Kind, Limits, parse_bytes};
+use crate::budget::{Kind, Limits};
 use crate::descriptor::Shape;
-use crate::duration;
 use crate::ids::{BudgetName, GroupName, ResourceName, RuleName, WorkloadName};
 use crate::policy::claims::Claims;
 use crate::policy::compile::select;
 use crate::policy::demand::demand;
 use crate::policy::diagnostic::{Diagnostic, Level};
 use crate::policy::engine::Inventory;
+use crate::policy::entry::{self, Bounds};
 use crate::policy::model::{Effect, Globs, Mode, RuleSpec, Tree};
 
-/// The longest span of time.
-const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// The span of time that it is for.
+const WINDOW: Bounds = Bounds {
+    nothing: (
+        "in no time nothing is used",
+        "the shortest window is \"1s\"",
+    ),
+    longest: Duration::from_secs(366 * 24 * 60 * 60),
+    too_long: ("a window is a year at most", "write \"366d\" or less"),
+};
 
 /// What is said of resources that it cannot be about.
 const COUNTED: &str = "budgets are for resources whose statements the gateway reads";
@@ -72,15 +80,10 @@ pub fn compile(
     specs: &[Spanned<BudgetSpec>],
 ) -> (Vec<Budget>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let mut budgets: Vec<Budget> = Vec::new();
+    let mut names = HashSet::new();
+    let mut budgets = Vec::new();
     for spec in specs.iter().map(Spanned::get_ref) {
-        let name = &spec.name;
-        if name.get_ref().is_empty() {
-            diagnostics.push(Diagnostic::error(name.span(), "a budget needs a name"));
-        } else if budgets.iter().any(|it| it.name.as_str() == name.get_ref()) {
-            let message = format!("there is another budget called `{}`", name.get_ref());
-            diagnostics.push(Diagnostic::error(name.span(), message));
-        }
+        entry::name("budget", &spec.name, &mut names, &mut diagnostics);
         budgets.push(one(inventory, spec, &mut diagnostics));
     }
     (budgets, diagnostics)
@@ -117,7 +120,10 @@ fn one(inventory: &Inventory, spec: &BudgetSpec, diagnostics: &mut Vec<Diagnosti
         groups,
         claims: Claims::read(&inventory.issuers, &spec.issuer, &spec.claims, diagnostics),
         per,
-        window: window(&spec.window, diagnostics),
+        // Not used where it could not be read: then there is no policy.
+        window: WINDOW
+            .read(&spec.window, diagnostics)
+            .unwrap_or(WINDOW.longest),
         limits,
         action: spec.action,
         mode: spec.mode,
@@ -179,13 +185,9 @@ fn limits(spec: &BudgetSpec, diagnostics: &mut Vec<Diagnostic>) -> Limits {
         }
     }
     if let Some(text) = &spec.bytes_out {
-        limits.bytes_out = parse_bytes(text.get_ref());
+        limits.bytes_out = entry::bytes(text, diagnostics);
         match limits.bytes_out {
-            None => {
-                let message = format!("`{}` is no number of bytes", text.get_ref());
-                diagnostics.push(Diagnostic::error(text.span(), message).help(EXPECTED));
-                return limits;
-            }
+            None => return limits,
             Some(0) => diagnostics.push(nothing(text.span(), Kind::BytesOut)),
             Some(_) => {}
         }
@@ -201,27 +203,6 @@ fn limits(spec: &BudgetSpec, diagnostics: &mut Vec<Diagnostic>) -> Limits {
 fn nothing(span: std::ops::Range<usize>, kind: Kind) -> Diagnostic {
     let message = format!("a budget of no {} is always used up", kind.name());
     Diagnostic::error(span, message).help("use a rule with `action = \"deny\"` for that")
-}
-
-fn window(text: &Spanned<String>, diagnostics: &mut Vec<Diagnostic>) -> Duration {
-    let complain = |message: String, help: &str| Diagnostic::error(text.span(), message).help(help);
-    let found = match duration::parse(text.get_ref()) {
-        None => complain(
-            format!("`{}` is no span of time", text.get_ref()),
-            duration::EXPECTED,
-        ),
-        Some(Duration::ZERO) => complain(
-            "in no time nothing is used".to_owned(),
-            "the shortest window is \"1s\"",
-        ),
-        Some(span) if span > LONGEST => complain(
-            "a window is a year at most".to_owned(),
-            "write \"366d\" or less",
-        ),
-        Some(span) => return span,
-    };
-    diagnostics.push(found);
-    Duration::from_secs(1)
 }
 
 /// The rule that one that is used up acts like.

@@ -1,26 +1,32 @@
 //! `[[limit]]` of the configuration file: as serde reads it, and what it is checked to be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
 
 use super::Limit;
-use crate::budget::{EXPECTED, parse_bytes};
-use crate::duration;
 use crate::ids::{LimitName, ResourceName, RuleName};
 use crate::policy::budget::framed;
 use crate::policy::claims::Claims;
 use crate::policy::compile::{unknown_fact, who};
 use crate::policy::diagnostic::{Diagnostic, Level};
 use crate::policy::engine::Inventory;
+use crate::policy::entry::{self, Bounds};
 use crate::policy::matching::{Condition, Matching, resolve};
 use crate::policy::model::{Globs, Mode, Tree};
 use crate::policy::table::Who;
 
-/// The longest time: what a person would wait for.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a statement may be given: as long as a person would wait.
+const TIME: Bounds = Bounds {
+    nothing: ("nothing runs in no time", "the shortest time is \"1s\""),
+    longest: Duration::from_secs(24 * 60 * 60),
+    too_long: (
+        "a statement may be given a day at most",
+        "write \"24h\" or less, or leave it out",
+    ),
+};
 
 /// A `[[limit]]`.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -60,15 +66,10 @@ pub fn compile(
     specs: &[Spanned<LimitSpec>],
 ) -> (Vec<Limit>, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let mut limits: Vec<Limit> = Vec::new();
+    let mut names = HashSet::new();
+    let mut limits = Vec::new();
     for spec in specs.iter().map(Spanned::get_ref) {
-        let name = &spec.name;
-        if name.get_ref().is_empty() {
-            diagnostics.push(Diagnostic::error(name.span(), "a limit needs a name"));
-        } else if limits.iter().any(|it| it.name.as_str() == name.get_ref()) {
-            let message = format!("there is another limit called `{}`", name.get_ref());
-            diagnostics.push(Diagnostic::error(name.span(), message));
-        }
+        entry::name("limit", &spec.name, &mut names, &mut diagnostics);
         limits.push(one(inventory, spec, &mut diagnostics));
     }
     (limits, diagnostics)
@@ -85,8 +86,11 @@ fn one(inventory: &Inventory, spec: &LimitSpec, diagnostics: &mut Vec<Diagnostic
             ..who(inventory, [&spec.workload, &spec.group, &None], diagnostics)
         },
         rows: spec.rows.as_ref().map(|it| *it.get_ref()),
-        bytes: spec.bytes.as_ref().and_then(|it| bytes(it, diagnostics)),
-        time: spec.time.as_ref().and_then(|it| time(it, diagnostics)),
+        bytes: spec
+            .bytes
+            .as_ref()
+            .and_then(|it| entry::bytes(it, diagnostics)),
+        time: spec.time.as_ref().and_then(|it| TIME.read(it, diagnostics)),
         mode: spec.mode,
         reason: spec.reason.as_ref().map(|it| it.get_ref().clone()),
     };
@@ -133,34 +137,4 @@ fn resources(
         diagnostics.push(Diagnostic::error(spec.name.span(), message).help(help));
     }
     resources
-}
-
-fn bytes(text: &Spanned<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<u64> {
-    let bytes = parse_bytes(text.get_ref());
-    if bytes.is_none() {
-        let message = format!("`{}` is no number of bytes", text.get_ref());
-        diagnostics.push(Diagnostic::error(text.span(), message).help(EXPECTED));
-    }
-    bytes
-}
-
-fn time(text: &Spanned<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<Duration> {
-    let complain = |message: String, help: &str| Diagnostic::error(text.span(), message).help(help);
-    let found = match duration::parse(text.get_ref()) {
-        None => complain(
-            format!("`{}` is no span of time", text.get_ref()),
-            duration::EXPECTED,
-        ),
-        Some(Duration::ZERO) => complain(
-            "nothing runs in no time".to_owned(),
-            "the shortest time is \"1s\"",
-        ),
-        Some(span) if span > LONGEST => complain(
-            "a statement may be given a day at most".to_owned(),
-            "write \"24h\" or less, or leave it out",
-        ),
-        Some(span) => return Some(span),
-    };
-    diagnostics.push(found);
-    None
 }
