@@ -175,11 +175,8 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(masked(&made, ty, format, How::Full).as_ref(), Some(&made));
         assert!(made.len() <= 40, "{ty} {format:?} {made:x?}");
     }
+    // What stood beside what was masked may be found in what is left, by itself.
     let (done, made) = found(value, ty, format);
-    if done == Screened::Written {
-        // Where what was masked is found again, as an address without a host is, it stays what it is.
-        let (again, settled) = found(&made, ty, format);
-        let stays = again == Screened::Same || settled == made;
-        assert!(stays, "{ty} {format:?} {made:x?} {again:?} {settled:x?}");
-    }
+    assert_eq!(found(value, ty, format), (done, made.clone()), "{ty}");
+    found(&made, ty, format);
 });
