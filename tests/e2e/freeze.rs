@@ -127,7 +127,7 @@ fn what_is_frozen_stays_frozen_over_a_restart() {
     std::fs::write(&list, "{").unwrap();
     let error = gateway.restart().unwrap_err();
     assert!(
-        format!("{error:#}").contains("frozen workloads"),
+        format!("{error:#}").contains("which workloads are frozen"),
         "{error:#}"
     );
     std::fs::write(&list, good).unwrap();
