@@ -92,6 +92,8 @@ mod tls;
 #[cfg(test)]
 mod uninstall;
 #[cfg(test)]
+mod units;
+#[cfg(test)]
 mod veiled;
 #[cfg(test)]
 mod workloads;

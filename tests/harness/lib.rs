@@ -20,6 +20,7 @@ pub mod programs;
 pub mod provider;
 pub mod recordings;
 pub mod sandbox;
+pub mod systemd;
 pub mod terminal;
 pub mod tmux;
 pub mod wait;

@@ -61,6 +61,8 @@ impl Purpose {
                 "dnsmasq-base",
                 "tmux",
                 "bind9-dnsutils",
+                // Units by a real systemd, in namespaces.
+                "systemd",
                 // Containers by a real runtime, with networks.
                 "podman",
                 "runc",
