@@ -1,24 +1,27 @@
-//! Limits of single statements: what a statement brings and how long it takes, and its end where that is
-//! too much, with client and server in step.
+//! Limits of single statements: what a statement brings and how long it takes; and the end of a statement
+//! where that is too much, or where what it returns cannot be masked, with client and server in step.
 //!
 //! A statement is stopped by what the protocol has for it: while it takes copied data, by a `CopyFail`; else
 //! by a cancel request, which the relay sends on a connection of its own. The server acts on that for
 //! whatever runs by then, so nothing goes to it behind a statement that has a limit before that has ended,
 //! and nothing at all while a request is under way. What a stopped statement still brings goes nowhere, and
-//! the client hears the limit's words where the server's own answer would have been.
+//! the client hears why where the server's own answer would have been.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::codec::PostgresCodec;
+use super::failing::server_error;
 use super::pipeline::Pending;
 use super::reply;
 use super::server::ERROR_GATHER;
 use super::wire::{self, Head, server_name};
 use crate::cursor::Cursor;
+use crate::event::ServerError;
 use crate::limit::{Bar, Clock, Kind, Limited, Phase};
 use crate::protocols::{CodecError, GATHER_LIMIT, Overrun, Report, Step};
+use crate::refusal::Refusal;
 
 /// A server that was asked to stop has so long to do it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -52,14 +55,23 @@ enum Answer {
     Missing,
 }
 
-/// A statement that reached its limit.
+/// A statement that has to end.
 #[derive(Debug)]
 struct Stopping {
     /// Which answer it is, as the queue counts them.
     number: u64,
-    bar: Bar,
+    why: Why,
     /// The client has heard it.
     told: bool,
+}
+
+/// Why a statement has to end.
+#[derive(Debug)]
+enum Why {
+    /// It has reached this.
+    Limit(Bar),
+    /// What it returns cannot be masked; in words.
+    Masks(&'static str),
 }
 
 impl PostgresCodec {
@@ -97,13 +109,31 @@ impl PostgresCodec {
                 }));
             }
             if !bar.observed {
-                self.stop(bar);
+                self.stop(Why::Limit(bar));
                 return true;
             }
         }
     }
 
-    fn stop(&mut self, bar: Bar) {
+    /// What the server sends now of a statement's result cannot be masked, and does not pass: the statement
+    /// ends.
+    ///
+    /// # Errors
+    /// Something is behind it that a request to cancel might hit. Fails closed: the session ends.
+    pub(super) fn stop_unmasked(
+        &mut self,
+        head: Head,
+        why: &'static str,
+    ) -> Result<Step, CodecError> {
+        if !self.pipeline.ends_alone() {
+            return Err(CodecError::Unsupported(why));
+        }
+        self.limiting.any = true;
+        self.stop(Why::Masks(why));
+        Ok(Step::Discard(head.len))
+    }
+
+    fn stop(&mut self, why: Why) {
         if self.copy_in {
             // A server that waits for data would not act on a cancel request before more comes.
             self.inject.push_back(reply::copy_fail());
@@ -112,7 +142,7 @@ impl PostgresCodec {
         }
         self.limiting.stopping = Some(Stopping {
             number: self.pipeline.number(),
-            bar,
+            why,
             told: false,
         });
     }
@@ -167,7 +197,7 @@ impl PostgresCodec {
         match clock.phase {
             Phase::Stopping => {
                 let stopping = self.limiting.stopping.as_ref();
-                return stopping.map_or(Overrun::Nothing, |it| Overrun::Stuck(it.bar.refusal()));
+                return stopping.map_or(Overrun::Nothing, |it| Overrun::Stuck(it.why.refusal()));
             }
             Phase::Running if self.limiting.told != Some((number, Answer::Missing)) => {
                 // It may be done, and keep its answer because the client has not asked for it.
@@ -189,11 +219,15 @@ impl PostgresCodec {
     /// Whether a message of the client has to wait until what runs has ended: that may have to be
     /// cancelled.
     pub(super) fn waits_behind(&self, tag: u8, mut body: Cursor<'_>) -> bool {
-        if !self.limiting.any || !matches!(tag, b'Q' | b'P' | b'B' | b'E' | b'D' | b'C' | b'F') {
+        if !matches!(tag, b'Q' | b'P' | b'B' | b'E' | b'D' | b'C' | b'F') {
             return false;
         }
-        if self.pipeline.runs_limited() {
+        let ends = self.limiting.any && self.pipeline.runs_limited();
+        if ends || self.masks_columns() && self.pipeline.runs_masked() {
             return true;
+        }
+        if !self.limiting.any {
+            return false;
         }
         let Some(youngest) = self.pipeline.youngest_timed() else {
             return false;
@@ -250,10 +284,13 @@ impl PostgresCodec {
                 let status = body
                     .u8()
                     .ok_or(CodecError::Server("invalid ReadyForQuery"))?;
+                if runs && self.limiting.stopping.as_ref().is_some_and(|it| !it.told) {
+                    self.note_unmasked(Finished::Yes);
+                }
                 let step = self.ready(head, status)?;
                 match self.limiting.stopping.take() {
                     Some(it) if !it.told && runs => {
-                        let both = [words(&it.bar, Finished::Yes), reply::ready(status)].concat();
+                        let both = [it.why.words(Finished::Yes), reply::ready(status)].concat();
                         Step::Replace(head.len, both.into())
                     }
                     _ => step,
@@ -261,6 +298,7 @@ impl PostgresCodec {
             }
             tag => {
                 let number = self.pipeline.number();
+                self.note_unmasked(Finished::Yes);
                 match tag {
                     b'C' => self.completed(body.cstr().unwrap_or_default()),
                     b'I' => self.completed(b""),
@@ -300,7 +338,15 @@ impl PostgresCodec {
 
     fn stopped_by_error(&mut self, head: Head, body: Cursor<'_>) -> Step {
         let number = self.pipeline.number();
-        let _its_own = self.error(head, body);
+        let said = match &self.limiting.stopping {
+            // What is recorded is what the client hears.
+            Some(it) if matches!(it.why, Why::Masks(_)) => Some(it.why.words(Finished::No)),
+            _ => None,
+        };
+        let _its_own = match said {
+            Some(said) => self.failed(head, said_in(&said), Step::Discard(head.len)),
+            None => self.error(head, body),
+        };
         let ended = self.pipeline.number() != number;
         let Some(it) = &mut self.limiting.stopping else {
             return Step::Discard(head.len);
@@ -308,11 +354,22 @@ impl PostgresCodec {
         if std::mem::replace(&mut it.told, true) {
             return Step::Discard(head.len);
         }
-        let text = words(&it.bar, Finished::No);
+        let text = it.why.words(Finished::No);
         if ended {
             self.limiting.stopping = None;
         }
         Step::Replace(head.len, text)
+    }
+
+    /// The recording says of a statement that ends for its masks what the client hears.
+    fn note_unmasked(&mut self, finished: Finished) {
+        let said = match &self.limiting.stopping {
+            Some(it) if matches!(it.why, Why::Masks(_)) => it.why.words(finished),
+            _ => return,
+        };
+        if let Some(tally) = self.pipeline.head().and_then(Pending::tally) {
+            tally.outcome.error.get_or_insert(said_in(&said));
+        }
     }
 
     /// A portal has come to its end before the server heard that it should stop. The rest of the batch is
@@ -323,17 +380,17 @@ impl PostgresCodec {
         };
         if !self.pipeline.is_empty() {
             // Nothing but a `Sync` is behind it.
-            return Step::Replace(head.len, words(&it.bar, Finished::Yes));
+            return Step::Replace(head.len, it.why.words(Finished::Yes));
         }
         self.skipping = true;
         if self.executed && self.status == b'I' {
             // What it did is in a transaction that `Sync` would commit: see `refuse_extended`.
             self.inject.push_back(reply::poison());
-            let text = words(&it.bar, Finished::No);
+            let text = it.why.words(Finished::No);
             self.pipeline.push(Pending::Poison(text));
             return Step::Discard(head.len);
         }
-        Step::Replace(head.len, words(&it.bar, Finished::Yes))
+        Step::Replace(head.len, it.why.words(Finished::Yes))
     }
 }
 
@@ -364,18 +421,46 @@ enum Finished {
     No,
 }
 
-fn words(bar: &Bar, finished: Finished) -> Bytes {
-    let code = match bar.kind {
-        Kind::Rows | Kind::Bytes => reply::CONFIGURATION_LIMIT_EXCEEDED,
-        Kind::Time => reply::QUERY_CANCELED,
-    };
-    let detail = match finished {
-        Finished::No => format!("Ended by \"{}\".", bar.rule),
-        Finished::Yes => format!(
-            "Ended by \"{}\". The server had run it to its end by then: what it changed stays changed.",
-            bar.rule
-        ),
-    };
-    let text = format!("gateway: {}", bar.reason);
-    reply::error("ERROR", code, &text, Some(&detail), None)
+impl Why {
+    /// As what it ends a session, where the statement does not end.
+    fn refusal(&self) -> Refusal {
+        match self {
+            Self::Limit(bar) => bar.refusal(),
+            Self::Masks(why) => Refusal {
+                rule: None,
+                reason: (*why).to_owned(),
+            },
+        }
+    }
+
+    /// What the client hears.
+    fn words(&self, finished: Finished) -> Bytes {
+        let (code, text, by) = match self {
+            Self::Limit(bar) => {
+                let code = match bar.kind {
+                    Kind::Rows | Kind::Bytes => reply::CONFIGURATION_LIMIT_EXCEEDED,
+                    Kind::Time => reply::QUERY_CANCELED,
+                };
+                (code, &*bar.reason, format!("\"{}\"", bar.rule))
+            }
+            Self::Masks(why) => (
+                reply::FEATURE_NOT_SUPPORTED,
+                *why,
+                "the gateway's masks".to_owned(),
+            ),
+        };
+        let detail = match finished {
+            Finished::No => format!("Ended by {by}."),
+            Finished::Yes => format!(
+                "Ended by {by}. The server had run it to its end by then: what it changed stays changed."
+            ),
+        };
+        let text = format!("gateway: {text}");
+        reply::error("ERROR", code, &text, Some(&detail), None)
+    }
+}
+
+/// An error of the gateway's own, as recordings have it.
+fn said_in(error: &Bytes) -> ServerError {
+    server_error(Cursor::new(error.get(wire::HEAD..).unwrap_or_default()))
 }

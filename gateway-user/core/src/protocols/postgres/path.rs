@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::codec::{Phase, PostgresCodec};
 use super::pipeline::Pending;
-use super::server::server_error;
+use super::failing::server_error;
 use super::wire::{self, Head};
 use crate::cursor::Cursor;
 use crate::event::{Found, Value};

@@ -359,6 +359,25 @@ impl Pipeline {
         queue.any(|it| it.runs() && it.counted().is_some())
     }
 
+    /// Whether something runs, or will when its turn comes, of whose result something is masked.
+    pub(super) fn runs_masked(&self) -> bool {
+        let mut queue = self.queue.iter();
+        queue.any(|it| match it {
+            Pending::Query(tally, _) | Pending::Call(tally) | Pending::Execute(tally, _) => {
+                let results = tally.results.as_deref();
+                results.is_some_and(Results::hides_something)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether a statement runs and nothing that a request to cancel it could hit is behind it.
+    pub(super) fn ends_alone(&self) -> bool {
+        let mut behind = self.queue.iter().skip(1);
+        let runs = self.queue.front().is_some_and(Pending::runs);
+        runs && behind.all(|it| matches!(it, Pending::Sync))
+    }
+
     /// The last statement to be prepared or bound whose time is limited.
     pub(super) fn youngest_timed(&self) -> Option<&Pending> {
         let mut queue = self.queue.iter().rev();

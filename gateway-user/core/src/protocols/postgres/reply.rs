@@ -16,6 +16,9 @@ pub const QUERY_CANCELED: &str = "57014";
 /// `configuration_limit_exceeded`: what brought too much.
 pub const CONFIGURATION_LIMIT_EXCEEDED: &str = "53400";
 
+/// `feature_not_supported`: what the gateway cannot do.
+pub const FEATURE_NOT_SUPPORTED: &str = "0A000";
+
 /// The portal that poisons a pipeline, see [`poison`]. No client may make it.
 const NO_SUCH_PORTAL: &[u8] = b"gateway refused an earlier message";
 
@@ -106,7 +109,7 @@ pub fn fatal(fatal: Fatal<'_>) -> Bytes {
             &format!("gateway: could not connect to server: {detail}"),
         ),
         Fatal::Violation(detail) => say("08P01", &format!("gateway: {detail}")),
-        Fatal::Unsupported(detail) => say("0A000", &format!("gateway: {detail}")),
+        Fatal::Unsupported(detail) => say(FEATURE_NOT_SUPPORTED, &format!("gateway: {detail}")),
         Fatal::Unrecorded => say(
             "58030",
             "gateway: the session cannot be recorded and therefore ends",

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::codec::{Asked, Phase, PostgresCodec};
+use super::codec::{Phase, PostgresCodec};
 use super::limits::rows_of;
 use super::masking::{Masking, Traced, notification};
 use super::pipeline::{Pending, Prepared};
@@ -13,7 +13,6 @@ use super::reply;
 use super::script::{self, Effect, Script};
 use super::wire::{self, Head};
 use crate::cursor::Cursor;
-use crate::event::{Outcome, ServerError};
 use crate::ids::AskId;
 use crate::protocols::{CodecError, GATHER_LIMIT, Report, Step};
 use crate::sql::postgres::lineage::Named;
@@ -23,8 +22,6 @@ use crate::sql::postgres::{Encoding, Strings};
 const TAGS: usize = 64;
 /// So much of an error is read for the recording.
 pub(super) const ERROR_GATHER: usize = 64 << 10;
-/// So much of an error's message goes into the recording.
-const MESSAGE_LIMIT: usize = 1024;
 
 impl PostgresCodec {
     /// Reads one message.
@@ -47,12 +44,15 @@ impl PostgresCodec {
             return Ok(step);
         }
         let masked = match head.tag {
-            b'D' => self.masked_rows(head, input)?,
-            b'd' => self.masked_copy(head, input)?,
-            _ => None,
+            b'D' => self.masked_rows(head, input),
+            b'd' => self.masked_copy(head, input),
+            _ => Ok(None),
         };
-        if let Some(step) = masked {
-            return Ok(step);
+        match masked {
+            Ok(None) => {}
+            Ok(Some(step)) => return Ok(step),
+            Err(CodecError::Unsupported(why)) => return self.stop_unmasked(head, why).map(Some),
+            Err(error) => return Err(error),
         }
         if let Some(rows) = rows_of(head, input) {
             let Some(rows) = rows else {
@@ -121,7 +121,13 @@ impl PostgresCodec {
             }
             b'H' => {
                 self.copy_out = true;
-                self.copies_out(body)?;
+                match self.copies_out(body) {
+                    Ok(()) => {}
+                    Err(CodecError::Unsupported(why)) => {
+                        return self.stop_unmasked(head, why).map(Some);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             b'Z' => {
                 let status = body
@@ -263,7 +269,7 @@ impl PostgresCodec {
 
     /// SQL that changes what names mean has failed, maybe half-way: they mean nothing known. But `PREPARE` takes
     /// no name from what has it: if one was known, it is what it was.
-    fn give_up(&mut self, script: &Script) {
+    pub(super) fn give_up(&mut self, script: &Script) {
         let prepares = |effect: &&Effect| matches!(effect, Effect::Prepare { .. });
         for effect in script.effects.iter().filter(|effect| !prepares(effect)) {
             self.forget(effect);
@@ -333,70 +339,6 @@ impl PostgresCodec {
         }
     }
 
-    pub(super) fn error(&mut self, head: Head, fields: Cursor<'_>) -> Step {
-        if matches!(self.pipeline.head(), Some(Pending::Fields)) {
-            // It says of the gateway's question what it would have said of what was to run.
-            self.pipeline.pop();
-        }
-        let told = self.withheld(head.tag, fields);
-        let error = match &told {
-            Some(told) => server_error(Cursor::new(told.get(wire::HEAD..).unwrap_or_default())),
-            None => server_error(fields),
-        };
-        (self.copy_in, self.copy_out) = (false, false);
-        let pass = match told {
-            Some(told) => Step::Replace(head.len, told),
-            None => Step::Pass(head.len),
-        };
-        let mut failed = None;
-        let answer = match self.pipeline.head() {
-            None | Some(Pending::Sync) => {
-                self.reports.push_back(Report::Server(error));
-                return pass;
-            }
-            Some(Pending::Query(tally, _) | Pending::Call(tally)) => {
-                // Its end is the `ReadyForQuery` that follows.
-                tally.outcome.error = Some(error);
-                return pass;
-            }
-            Some(Pending::Startup(ask)) => {
-                self.reports.push_back(Report::Outcome(Outcome {
-                    error: Some(error),
-                    ..Outcome::new(*ask)
-                }));
-                return pass;
-            }
-            Some(Pending::Poison(answer)) => Step::Replace(head.len, std::mem::take(answer)),
-            Some(pending) => {
-                if let Pending::Execute(_, Some(script)) = pending {
-                    failed = Some(Arc::clone(script));
-                }
-                let outcome = pending.outcome().map(|outcome| Outcome {
-                    error: Some(error),
-                    ..outcome
-                });
-                self.reports.extend(outcome.map(Report::Outcome));
-                pass
-            }
-        };
-        if let Some(script) = failed {
-            self.give_up(&script);
-        }
-        // The server skips up to `Sync`, and so does the client's side here if it is not there yet.
-        self.pipeline.skip_to_sync();
-        self.skipping = self.pipeline.is_empty();
-        let waits = matches!(
-            self.asked,
-            Some(Asked::Parse(..) | Asked::Bind(..) | Asked::Execute(..) | Asked::Again(..))
-        );
-        if self.skipping && waits {
-            // What waits for its decision is among what is skipped.
-            self.asked = None;
-            self.overtaken = true;
-        }
-        answer
-    }
-
     pub(super) fn ready(&mut self, head: Head, status: u8) -> Result<Step, CodecError> {
         self.copy_in = false;
         self.status = status;
@@ -456,28 +398,6 @@ fn affected(tag: &[u8]) -> u64 {
             .unwrap_or(0),
         _ => 0,
     }
-}
-
-/// The fields of an `ErrorResponse` that the recording keeps.
-pub(super) fn server_error(mut fields: Cursor<'_>) -> ServerError {
-    let mut error = ServerError {
-        severity: String::new(),
-        code: String::new(),
-        message: String::new(),
-    };
-    while let Some(kind) = fields.u8().filter(|kind| *kind != 0) {
-        let Some(text) = fields.cstr() else { break };
-        let text =
-            || String::from_utf8_lossy(text.get(..MESSAGE_LIMIT).unwrap_or(text)).into_owned();
-        match kind {
-            // `V` is never translated and wins over `S`, which comes first.
-            b'S' | b'V' => error.severity = text(),
-            b'C' => error.code = text(),
-            b'M' => error.message = text(),
-            _ => {}
-        }
-    }
-    error
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::CANCEL_REQUEST;
 use super::attributes::{self as slot, ATTRIBUTES};
 use super::codec::{Asked, Phase, PostgresCodec};
 use super::login::{self, LoggingIn};
-use super::{reply, server, wire};
+use super::{failing, reply, wire};
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::protocols::placeholder::Asking;
@@ -260,7 +260,7 @@ impl PostgresCodec {
             b'E' if self.is_logging_in() => {
                 // The recording has the server's words.
                 self.server_ready(input)?;
-                let code = server::server_error(body).code;
+                let code = failing::server_error(body).code;
                 Ok(Some(self.login_failed(head.len, &code)))
             }
             b'R' => match body.u32() {

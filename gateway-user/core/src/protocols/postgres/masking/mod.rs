@@ -123,6 +123,12 @@ impl Traced {
         matches!(outputs, Some(Outputs::Clean))
     }
 
+    /// Whether no statement returns anything that is masked.
+    pub(super) fn returns_nothing_masked(&self) -> bool {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        statements.all(|it| it.is_some_and(|it| matches!(it.outputs, Outputs::Clean)))
+    }
+
     /// Whether some statement may touch a relation of which something is masked.
     pub(super) fn touches(&self) -> Touches {
         let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
@@ -405,6 +411,11 @@ impl PostgresCodec {
             Some(_) => runs(self.made_cursors.known(name).as_ref(), masked),
             None => Known::Unknown,
         }
+    }
+
+    /// Whether columns are masked.
+    pub(super) fn masks_columns(&self) -> bool {
+        !matches!(self.masking, Masking::Off)
     }
 
     /// Masks have come, and nothing is known of them yet.

@@ -90,6 +90,12 @@ impl Results {
         traced.or_else(|| self.copies.get(self.at)?.as_ref())
     }
 
+    /// Whether some statement returns something that is masked, or may.
+    pub(in super::super) fn hides_something(&self) -> bool {
+        let traced = self.traced.as_ref();
+        traced.is_some_and(|it| !it.returns_nothing_masked())
+    }
+
     /// What the server says may tell values.
     pub(super) fn touches(&self) -> bool {
         self.traced.is_some() && self.statement().is_none_or(|statement| statement.touches)
@@ -210,7 +216,16 @@ impl PostgresCodec {
                 masked: masked.as_deref(),
                 ..Self::by(&mut self.looking, screen.as_deref())
             };
-            changed |= mask_row(row, &columns, &mut by, &mut out)?;
+            let whole = out.len();
+            match mask_row(row, &columns, &mut by, &mut out) {
+                Ok(other) => changed |= other,
+                // Those before it have been masked, and come first.
+                Err(CodecError::Unsupported(_)) if taken > 0 => {
+                    out.truncate(whole);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
             taken += head.len;
             let rest = input.get(taken..).unwrap_or_default();
             next = wire::server_head(rest)?.filter(|head| {

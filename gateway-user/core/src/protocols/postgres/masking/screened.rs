@@ -31,8 +31,7 @@ const TEXT: u32 = 25;
 const BYTEA: u32 = 17;
 
 /// What is looked at is held whole.
-const LONG: CodecError =
-    CodecError::Unsupported("what is longer than 1 MiB cannot be looked at: ask for a part of it");
+const LONG: &str = "what is longer than 1 MiB cannot be looked at: ask for a part of it";
 
 /// What stands for the message of an error that is too long to be looked at.
 const TOO_LONG: &[u8] = b"gateway: the server's message is too long to be looked at";
@@ -142,7 +141,10 @@ impl PostgresCodec {
         let gather = match head.tag {
             _ if self.looking.screen.is_none() => return Ok(None),
             b'E' | b'N' => head.len.min(ERROR_GATHER),
-            b'A' | b'S' | b'V' if head.len > GATHER_LIMIT => return Err(LONG),
+            b'V' if head.len > GATHER_LIMIT => {
+                return self.stop_unmasked(head, LONG).map(|step| Some(Some(step)));
+            }
+            b'A' | b'S' if head.len > GATHER_LIMIT => return Err(CodecError::Unsupported(LONG)),
             b'A' | b'S' | b'V' => head.len,
             _ => return Ok(None),
         };
