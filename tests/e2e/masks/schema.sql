@@ -110,6 +110,10 @@ CREATE FUNCTION trailed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN INSERT INTO trail (what) VALUES (coalesce(NEW.email, OLD.email)); RETURN coalesce(NEW, OLD); END $$;
 INSERT INTO members VALUES (1, 'Eve', 'needle-quokka@burrow.example');
 CREATE TRIGGER trailed BEFORE UPDATE OR DELETE ON members FOR EACH ROW EXECUTE FUNCTION trailed();
+CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO trail (what) SELECT email FROM members; RETURN NULL; END $$;
+CREATE TRIGGER kept BEFORE TRUNCATE ON members FOR EACH STATEMENT EXECUTE FUNCTION kept();
+CREATE FUNCTION clear_members() RETURNS int LANGUAGE sql AS 'TRUNCATE members; SELECT 1';
 CREATE TABLE clubs (id int PRIMARY KEY, name text, stamped timestamptz);
 INSERT INTO clubs VALUES (1, 'chess');
 ALTER TABLE members ADD club int REFERENCES clubs ON DELETE CASCADE;

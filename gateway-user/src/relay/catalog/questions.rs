@@ -85,10 +85,15 @@ pub(super) const UNIQUE: &str = "\
     LATERAL pg_catalog.unnest(i.indkey) AS k(number) \
     WHERE i.indisunique OR i.indisexclusion ORDER BY 1, 2";
 
-/// Triggers: number of the relation, number of the function. Those of foreign keys have none of anybody's.
+/// Triggers: number of the relation, number of the function, whether it is called when rows are written, and
+/// when all go at once. Those of foreign keys have none of anybody's.
+///
+/// `tgtype` has a bit for each: 4, 8 and 16 are `INSERT`, `DELETE` and `UPDATE`, 32 is `TRUNCATE`.
 pub(super) const TRIGGERS: &str = "\
-    SELECT DISTINCT t.tgrelid, t.tgfoid FROM pg_catalog.pg_trigger AS t \
-    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 1, 2";
+    SELECT t.tgrelid, t.tgfoid, pg_catalog.bool_or(t.tgtype & 28 <> 0), \
+    pg_catalog.bool_or(t.tgtype & 32 <> 0) \
+    FROM pg_catalog.pg_trigger AS t \
+    WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// Foreign keys: number of the relation and of the column, those that are referred to, and whether rows follow
 /// those that change, and those that go.

@@ -323,6 +323,21 @@ BEGIN
 DELETE FROM clubs
 SELECT what FROM trail
 ROLLBACK
+-- a trigger that copies when all goes at once: refused
+BEGIN
+TRUNCATE members
+SELECT what FROM trail
+ROLLBACK
+-- a trigger of what goes along with that: refused
+BEGIN
+TRUNCATE clubs CASCADE
+SELECT what FROM trail
+ROLLBACK
+-- a function that fires such a trigger: refused
+BEGIN
+SELECT clear_members()
+SELECT what FROM trail
+ROLLBACK
 -- a generated column: masked
 SELECT loud FROM members
 -- a generated column by a function: masked

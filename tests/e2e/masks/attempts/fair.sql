@@ -101,6 +101,11 @@ ROLLBACK
 BEGIN
 UPDATE clubs SET name = 'CHESS' RETURNING name
 ROLLBACK
+-- all of a table that nothing is said of: true
+BEGIN
+TRUNCATE orders
+SELECT count(*) FROM orders
+ROLLBACK
 -- a generated column of others: true
 SELECT id, label FROM members
 -- a default that is a number: true

@@ -63,6 +63,7 @@ struct Found {
     /// Numbers of columns, by relation.
     unique: HashMap<u32, Vec<i16>>,
     triggers: HashMap<u32, Vec<u32>>,
+    emptied: HashMap<u32, Vec<u32>>,
     references: HashMap<u32, Vec<Reference>>,
     parents: HashMap<u32, Vec<u32>>,
     types: Vec<Type>,
@@ -90,6 +91,7 @@ impl Found {
             columns: Box::default(),
             parents: Box::default(),
             triggers: Box::default(),
+            emptied: Box::default(),
             references: Box::default(),
         });
         Some(())
@@ -122,8 +124,13 @@ impl Found {
 
     fn trigger(&mut self, row: Row) -> Option<()> {
         let mut row = Fields::of(row);
-        let functions = self.triggers.entry(row.number()?).or_default();
-        functions.push(row.number()?);
+        let (relation, function): (u32, u32) = (row.number()?, row.number()?);
+        if row.truth()? {
+            self.triggers.entry(relation).or_default().push(function);
+        }
+        if row.truth()? {
+            self.emptied.entry(relation).or_default().push(function);
+        }
         Some(())
     }
 
@@ -227,6 +234,7 @@ impl Found {
             mut columns,
             mut unique,
             mut triggers,
+            mut emptied,
             mut references,
             mut parents,
             types,
@@ -243,6 +251,8 @@ impl Found {
             relation.columns = own.into();
             let called = triggers.remove(&relation.oid).unwrap_or_default();
             relation.triggers = called.into();
+            let called = emptied.remove(&relation.oid).unwrap_or_default();
+            relation.emptied = called.into();
             let keys = references.remove(&relation.oid).unwrap_or_default();
             relation.references = keys.into();
             let above = parents.remove(&relation.oid).unwrap_or_default();

@@ -30,7 +30,9 @@ fn relations_have_their_columns_and_parents() {
         found.column(row(&fields)).unwrap();
     }
     found.unique(row(&["16384", "3"])).unwrap();
-    found.trigger(row(&["16384", "16500"])).unwrap();
+    for fields in [["16384", "16500", "t", "f"], ["16384", "16501", "f", "t"]] {
+        found.trigger(row(&fields)).unwrap();
+    }
     found
         .reference(row(&["16390", "1", "16384", "3", "f", "t"]))
         .unwrap();
@@ -48,7 +50,7 @@ fn relations_have_their_columns_and_parents() {
     );
     assert_eq!(part.columns[0].filling, Filling::Generated(None));
     assert!(people.columns[1].is_unique && !people.columns[0].is_unique);
-    assert_eq!(*people.triggers, [16500]);
+    assert_eq!((&*people.triggers, &*people.emptied), (&[16500][..], &[16501][..]));
     assert!(part.references[0].deletes && catalog.followers(16384) == [16390]);
     assert_eq!(catalog.children(16384), [16390]);
     let shown = catalog.relation(16400).unwrap();

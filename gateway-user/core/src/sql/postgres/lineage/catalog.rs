@@ -86,6 +86,8 @@ pub struct Relation {
     pub has_rules: bool,
     /// The functions of triggers that are called when its rows are written.
     pub triggers: Box<[u32]>,
+    /// Those that are called when all of its rows go at once, by `TRUNCATE`.
+    pub emptied: Box<[u32]>,
     /// Its foreign keys, column by column.
     pub references: Box<[Reference]>,
 }

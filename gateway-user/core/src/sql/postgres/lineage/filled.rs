@@ -25,6 +25,10 @@ pub(super) enum Write {
     Update,
     /// They go.
     Delete,
+    /// All of them go at once.
+    Truncate,
+    /// And so do those of all tables that refer to it.
+    TruncateCascade,
     /// Any of this.
     Any,
 }
@@ -33,7 +37,8 @@ impl Write {
     /// Whether rows that refer to those by this key change as well.
     fn moves(self, key: &Reference) -> bool {
         match self {
-            Self::Insert => false,
+            Self::Insert | Self::Truncate => false,
+            Self::TruncateCascade => true,
             Self::Update => key.updates,
             Self::Delete => key.deletes,
             Self::Any => key.updates || key.deletes,
@@ -135,7 +140,11 @@ impl<'a> Tracer<'a> {
             return self.lose();
         }
         let mut functions = Vec::new();
-        for oid in affected.iter().flat_map(|it| it.triggers.iter()) {
+        let called = |it: &&'a Relation| match write {
+            Write::Truncate | Write::TruncateCascade => it.emptied.iter(),
+            _ => it.triggers.iter(),
+        };
+        for oid in affected.iter().flat_map(called) {
             match self.catalog().function(*oid) {
                 Some(function) => functions.push(function),
                 None => return self.lose(),

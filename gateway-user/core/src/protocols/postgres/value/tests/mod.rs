@@ -51,6 +51,7 @@ fn catalog() -> Catalog {
         parents: [].into(),
         has_rules: false,
         triggers: [].into(),
+        emptied: [].into(),
         references: [].into(),
     };
     let types = vec![

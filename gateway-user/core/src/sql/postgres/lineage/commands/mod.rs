@@ -15,12 +15,16 @@ mod tests;
 
 use std::sync::Arc;
 
-use pg_query::protobuf::{self, AlterTableType, ConstrType, ObjectType, node::Node};
+use pg_query::protobuf::{
+    self, AlterTableType, ConstrType, DropBehavior, ObjectType, node::Node,
+};
 
 use self::named::{Named, is_none};
 use super::Named as Name;
+use super::filled::Write;
 use super::routines::{returned, shown, union};
 use super::tracer::Tracer;
+use super::value::Fields;
 use super::{Columns, Made, Masks, Outputs, Statement};
 
 /// What a statement does that is no `SELECT`, `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
@@ -35,6 +39,7 @@ pub(super) fn command(node: &protobuf::Node, tracer: &Tracer) -> Statement {
         Node::CallStmt(call) => code::call(call, tracer),
         Node::CreateTableAsStmt(create) => keeps(create.query.as_deref(), tracer),
         Node::ViewStmt(view) => keeps(view.query.as_deref(), tracer),
+        Node::TruncateStmt(truncate) => emptied(truncate, node, tracer),
         Node::PrepareStmt(_)
         | Node::DeclareCursorStmt(_)
         | Node::ExecuteStmt(_)
@@ -143,7 +148,6 @@ fn leaves_meanings(command: &Node) -> bool {
             ],
         ),
         Node::DropStmt(_)
-        | Node::TruncateStmt(_)
         | Node::CommentStmt(_)
         | Node::SecLabelStmt(_)
         | Node::VacuumStmt(_)
@@ -174,6 +178,35 @@ fn leaves_meanings(command: &Node) -> bool {
         | Node::AlterEnumStmt(_)
         | Node::AlterStatsStmt(_) => true,
         _ => false,
+    }
+}
+
+/// `TRUNCATE`: what triggers do with the rows that go happens as well.
+fn emptied(
+    truncate: &protobuf::TruncateStmt,
+    node: &protobuf::Node,
+    tracer: &Tracer,
+) -> Statement {
+    let cascades = truncate.behavior == i32::from(DropBehavior::DropCascade);
+    let write = match cascades {
+        true => Write::TruncateCascade,
+        false => Write::Truncate,
+    };
+    let ((), effects) = tracer.aside(|| {
+        for relation in &truncate.relations {
+            match &relation.node {
+                Some(Node::RangeVar(name)) => {
+                    let found = tracer.relation(&name.schemaname, &name.relname);
+                    found.relations.iter().for_each(|it| tracer.fires(it, write));
+                }
+                _ => tracer.lose(),
+            }
+        }
+    });
+    let named = Named::in_statement(tracer, node).touched();
+    Statement {
+        touches: named.touches || effects.touches,
+        ..effects.statement(&Fields::none())
     }
 }
 

@@ -264,6 +264,7 @@ impl<'a> Way<'a> {
         let mut call = Call::Pure;
         let writes = WRITES.iter().any(|word| body.words.contains(*word));
         self.keeps |= writes;
+        let fires = writes || body.words.contains("truncate");
         for word in &body.words {
             if !tracer.step() {
                 return Call::Unknown;
@@ -273,7 +274,7 @@ impl<'a> Way<'a> {
                 if let Some(masks) = masks.filter(|_| !body.filled.contains(word)) {
                     call = call.and(Call::Reads(masks));
                 }
-                if writes && !relation.is_built_in() {
+                if fires && !relation.is_built_in() {
                     call = call.and(self.written(tracer, relation));
                 }
             }
@@ -302,7 +303,7 @@ impl<'a> Way<'a> {
             if relation.has_rules {
                 return Call::Unknown;
             }
-            for function in &relation.triggers {
+            for function in relation.triggers.iter().chain(&relation.emptied) {
                 match tracer.catalog().function(*function) {
                     Some(function) if built_in::changes_rows(function) => {}
                     Some(function) if !self.seen.insert(function.oid) => {}

@@ -187,6 +187,7 @@ fn relation(oid: u32, schema: &str, name: &str, columns: &[&str]) -> Relation {
         parents: Box::default(),
         has_rules: false,
         triggers: Box::default(),
+        emptied: Box::default(),
         references: Box::default(),
     }
 }

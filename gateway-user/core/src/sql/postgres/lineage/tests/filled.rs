@@ -126,6 +126,7 @@ fn masked() -> Arc<Masked> {
         ),
         Relation {
             triggers: [22_000].into(),
+            emptied: [22_000].into(),
             references: [Reference {
                 column: 1,
                 relation: 20_001,
@@ -148,6 +149,7 @@ fn masked() -> Arc<Masked> {
         ),
         ("tells", "BEGIN RETURN (SELECT email FROM customers); END"),
         ("runs", "BEGIN EXECUTE 'a'; END"),
+        ("empties", "BEGIN TRUNCATE m_keeps; RETURN 'a'; END"),
     ];
     for ((name, body), number) in others.into_iter().zip(22_002..) {
         functions.push(trigger(number, name, Language::Plpgsql, body));
@@ -156,6 +158,7 @@ fn masked() -> Arc<Masked> {
         functions.push(trigger(22_100 + number, name, Language::Plpgsql, body));
         relations.push(Relation {
             triggers: [22_100 + number].into(),
+            emptied: [22_100 + number].into(),
             ..table(21_100 + number, name, &["id", "email"])
         });
     }
@@ -242,10 +245,15 @@ fn triggers_fire() {
         copies(&format!("UPDATE {name} SET id = 'a'"), expected);
         copies(&format!("DELETE FROM {name}"), expected);
         copies(&format!("COPY {name} FROM STDIN"), expected);
+        copies(&format!("TRUNCATE {name}"), expected);
+        copies(&format!("TRUNCATE orders, {name}"), expected);
     }
     copies("DELETE FROM orders", "?");
     copies("INSERT INTO orders VALUES (1)", "");
     copies("UPDATE orders SET note = 'a'", "");
+    copies("TRUNCATE orders", "");
+    copies("TRUNCATE orders CASCADE", "?");
+    copies("SELECT empties()", "emails");
     copies("SELECT writes()", "emails");
     copies("SELECT archives()", "emails");
     copies("SELECT tells()", "");

@@ -53,6 +53,7 @@ fn relation(oid: u32, kind: RelationKind, name: &str, columns: &[(&str, u32)]) -
         parents: [].into(),
         has_rules: false,
         triggers: [].into(),
+        emptied: [].into(),
         references: [].into(),
     }
 }
