@@ -36,6 +36,8 @@ mod drivers;
 #[cfg(test)]
 mod earlier;
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod examples;

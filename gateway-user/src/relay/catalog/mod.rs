@@ -24,6 +24,10 @@ use gateway_core::sql::postgres::lineage::Masked;
 use self::entry::Entry;
 use super::dial::Server;
 
+/// All catalogs together may take so many bytes, those included that only idle sessions still have. Whoever
+/// would add to more than that gets none: the session ends.
+const ROOM: usize = 1 << 30;
+
 /// A database that sessions use is read again so often.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -103,7 +107,8 @@ impl Catalogs {
     ///
     /// `after` is what the session has had until now: if that is old, or names are missing in it, the
     /// database is read anew, for missing names once a second at most. What comes is never older than a
-    /// change that was known of at the time of the call.
+    /// change that was known of at the time of the call, or it is what another session has and is close
+    /// ([`Masked::is_close`]): whoever needs more asks again.
     pub async fn masked(
         &self,
         place: Place,
@@ -113,8 +118,22 @@ impl Catalogs {
     ) -> Result<Arc<Masked>, String> {
         let key = self.key(key)?;
         let entry = self.entry(place);
+        if let Some(close) = entry.close(&masks, &key, after) {
+            return Ok(close);
+        }
         let loaded = entry.load(after).await?;
+        let adds = after.is_none_or(|after| !loaded.is_of(after.catalog()));
+        if adds && self.bytes() > ROOM {
+            entry.give_up();
+            return Err("the catalogs of all databases take too much memory".to_owned());
+        }
         Ok(entry.hand_out(&loaded, masks, key))
+    }
+
+    /// About how many bytes all catalogs take.
+    fn bytes(&self) -> usize {
+        let entries: Vec<Arc<Entry>> = lock(&self.entries).values().map(Arc::clone).collect();
+        entries.iter().map(|entry| entry.bytes()).sum()
     }
 
     /// What hashes and pseudonyms are made with: the configuration's key, or one of the daemon's own.

@@ -134,8 +134,8 @@ macro_rules! functions {
              g.aggcombinefn::oid, g.aggserialfn::oid, g.aggdeserialfn::oid, g.aggmtransfn::oid, \
              g.aggminvtransfn::oid, g.aggmfinalfn::oid) \
              FROM pg_catalog.pg_aggregate AS g WHERE g.aggfnoid = p.oid AND p.prokind = 'a' \
-             AND n.nspname <> 'pg_catalog'), \
-             CASE WHEN l.lanname IN ('sql', 'plpgsql') AND n.nspname <> 'pg_catalog' THEN ",
+             AND p.oid >= 16384), \
+             CASE WHEN l.lanname IN ('sql', 'plpgsql') AND (n.nspname <> 'pg_catalog' OR p.oid >= 16384) THEN ",
             $body,
             " END FROM pg_catalog.pg_proc AS p \
              JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
@@ -160,5 +160,4 @@ pub(super) const FUNCTIONS: &str = functions!(concat!(
 pub(super) const OPERATORS: &str = "\
     SELECT o.oprname, o.oprcode::pg_catalog.oid \
     FROM pg_catalog.pg_operator AS o \
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace \
-    WHERE n.nspname <> 'pg_catalog' AND o.oprcode <> 0 ORDER BY o.oid";
+    WHERE o.oid >= 16384 AND o.oprcode <> 0 ORDER BY o.oid";

@@ -52,6 +52,13 @@ SELECT lower(1)
 CREATE FUNCTION public.now() RETURNS text LANGUAGE sql AS 'SELECT email FROM public.customers WHERE id = 1'
 SET search_path = public, pg_catalog
 SELECT now()
+-- a function that hides one of the server's, in a transaction: closed (own)
+BEGIN
+CREATE FUNCTION upper(varchar) RETURNS text LANGUAGE sql AS 'INSERT INTO notes (body) VALUES ($1) RETURNING body'
+SELECT upper(email::varchar) FROM customers
+SELECT body FROM notes
+COMMIT
+SELECT body FROM notes
 -- a function of a row: closed (own)
 CREATE FUNCTION mail(customers) RETURNS text LANGUAGE sql AS 'SELECT $1.email'
 SELECT c.mail FROM customers c

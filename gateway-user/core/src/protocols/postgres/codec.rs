@@ -35,6 +35,7 @@ use crate::protocols::{
 };
 use crate::refusal::Refusal;
 use crate::sql::postgres::lineage::Masked;
+use crate::sql::postgres::lineage::apart::Here;
 use crate::sql::postgres::{Encoding, SearchPath, Session, Strings};
 
 /// Where the conversation is.
@@ -146,6 +147,10 @@ pub(super) struct PostgresCodec {
     pub(super) looking: Looking,
     /// That is to be found out, and nobody was asked yet.
     pub(super) wants_masks: bool,
+    /// How often the database was known to have changed when that was asked for last.
+    pub(super) asked_at: Option<u64>,
+    /// What the transaction has made that is open, as the catalog cannot know.
+    pub(super) here: Here,
     /// It was found out anew because a message names what was not known.
     pub(super) missed: bool,
     /// What cursors return that SQL has declared.
@@ -207,6 +212,8 @@ impl PostgresCodec {
             masking: Masking::Off,
             looking: Looking::default(),
             wants_masks: false,
+            asked_at: None,
+            here: Here::default(),
             missed: false,
             made_cursors: Names::default(),
             defines: false,
@@ -265,6 +272,7 @@ impl PostgresCodec {
         let may_define = script::may_define(units);
         self.defines |= may_define;
         self.renames |= script::may_rename(units);
+        script::note_made(units, &mut self.here);
         if may_define && self.path_wants_temporary {
             self.path_changes();
         }

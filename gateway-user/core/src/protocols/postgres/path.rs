@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::codec::{Phase, PostgresCodec};
-use super::pipeline::Pending;
 use super::failing::server_error;
+use super::pipeline::Pending;
 use super::wire::{self, Head};
 use crate::cursor::Cursor;
 use crate::event::{Found, Value};

@@ -16,6 +16,7 @@ use crate::cursor::Cursor;
 use crate::ids::AskId;
 use crate::protocols::{CodecError, GATHER_LIMIT, Report, Step};
 use crate::sql::postgres::lineage::Named;
+use crate::sql::postgres::lineage::apart::Here;
 use crate::sql::postgres::{Encoding, Strings};
 
 /// Completion tags of one ask that the recording names; more are only counted.
@@ -345,6 +346,7 @@ impl PostgresCodec {
         self.transaction_told();
         if status == b'I' {
             self.portals.clear();
+            self.here = Here::default();
         }
         match self.pipeline.pop() {
             // The client may send statements once the path is told: its welcome is the end of that.

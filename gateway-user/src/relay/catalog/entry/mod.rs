@@ -59,6 +59,15 @@ pub(super) struct Loaded {
     edition: Edition,
     /// When it was read last.
     at: Instant,
+    /// About how many bytes it takes.
+    bytes: usize,
+}
+
+impl Loaded {
+    /// Whether it has this catalog.
+    pub(super) fn is_of(&self, catalog: &Arc<Catalog>) -> bool {
+        Arc::ptr_eq(&self.catalog, catalog)
+    }
 }
 
 impl Entry {
@@ -100,6 +109,17 @@ impl Entry {
         lock(&self.state).kept.good(after)
     }
 
+    /// What other sessions with the same masks have, as long as nothing but their own statements has changed
+    /// the database since it was read. It is no older than [`super::AGAIN`].
+    pub(super) fn close(
+        &self,
+        masks: &Arc<MaskSet>,
+        key: &MaskKey,
+        after: Option<&Arc<Masked>>,
+    ) -> Option<Arc<Masked>> {
+        lock(&self.state).kept.close(masks, key, after)
+    }
+
     /// Reads it for those who have it.
     pub(super) async fn refresh(&self) {
         let Ok(_turn) = self.turn.acquire().await else {
@@ -130,6 +150,19 @@ impl Entry {
         Ok(lock(&self.state).kept.take(catalog, edition, at))
     }
 
+    /// About how many bytes the catalogs take that are known of it and that sessions have.
+    pub(super) fn bytes(&self) -> usize {
+        lock(&self.state).kept.bytes()
+    }
+
+    /// What no session has need not be kept.
+    pub(super) fn give_up(&self) {
+        let kept = &mut lock(&self.state).kept;
+        if !kept.is_used() {
+            kept.loaded = None;
+        }
+    }
+
     /// What a session gets: the same as another with the same masks, of whatever policy.
     pub(super) fn hand_out(
         &self,
@@ -146,6 +179,22 @@ impl Kept {
         self.handed.iter().any(|it| it.strong_count() > 0)
     }
 
+    fn bytes(&self) -> usize {
+        let handed = self.handed.iter().filter_map(Weak::upgrade);
+        let mut all: Vec<(Arc<Catalog>, usize)> = Vec::new();
+        let known = self
+            .loaded
+            .iter()
+            .map(|it| (Arc::clone(&it.catalog), it.bytes));
+        for (catalog, bytes) in known.chain(handed.map(|it| (Arc::clone(it.catalog()), 0))) {
+            if !all.iter().any(|(other, _)| Arc::ptr_eq(other, &catalog)) {
+                let bytes = if bytes == 0 { catalog.bytes() } else { bytes };
+                all.push((catalog, bytes));
+            }
+        }
+        all.iter().map(|(_, bytes)| bytes).sum()
+    }
+
     /// What is good enough for whoever had `after`.
     fn good(&self, after: Option<&Arc<Masked>>) -> Option<Loaded> {
         let loaded = self.loaded.as_ref()?;
@@ -154,15 +203,32 @@ impl Kept {
         is_good.then(|| loaded.clone())
     }
 
+    /// What was handed out before and is close to how the database is, other than `after`.
+    fn close(
+        &self,
+        masks: &Arc<MaskSet>,
+        key: &MaskKey,
+        after: Option<&Arc<Masked>>,
+    ) -> Option<Arc<Masked>> {
+        let loaded = self.loaded.as_ref()?;
+        let mut handed = self.handed.iter().filter_map(Weak::upgrade);
+        handed.find(|it| {
+            let is_other = after.is_none_or(|after| !Arc::ptr_eq(after, it));
+            let is_newest = it.edition().is_same(&loaded.edition) && it.is_close();
+            is_other && is_newest && **it.masks() == **masks && *it.key() == *key
+        })
+    }
+
     /// Keeps what was read. What was read before stays if nothing has changed, and is old otherwise.
     fn take(&mut self, catalog: Catalog, edition: Edition, at: Instant) -> Loaded {
         let known = self.loaded.take();
         let same = known.as_ref().filter(|known| *known.catalog == catalog);
-        let was_current = known
-            .as_ref()
-            .is_some_and(|known| known.edition.is_same(&edition));
-        let edition = match (same, was_current) {
-            (None, true) => edition.supersede().unwrap_or(edition),
+        let edition = match (&known, same) {
+            // Sessions that have the one before must not go on with it.
+            (Some(_), None) => edition.supersede().unwrap_or_else(|| {
+                edition.outdate();
+                edition
+            }),
             _ => edition,
         };
         let catalog = match same {
@@ -170,6 +236,7 @@ impl Kept {
             None => Arc::new(catalog),
         };
         let loaded = Loaded {
+            bytes: catalog.bytes(),
             catalog,
             edition,
             at,

@@ -84,3 +84,37 @@ fn sessions_with_the_same_masks_share() {
     drop((first, other));
     assert!(!kept.is_used());
 }
+
+#[test]
+fn what_sessions_still_have_counts_as_long_as_they_do() {
+    let (mut kept, changes) = (Kept::default(), Changes::default());
+    assert_eq!(kept.bytes(), 0);
+    let first = known(&mut kept, &changes, 1);
+    let one = kept.bytes();
+    assert!(one > 0);
+    let held = kept.hand_out(&first, Arc::default(), MaskKey::new([0; 32]));
+    assert_eq!(kept.bytes(), one, "it is the same");
+    known(&mut kept, &changes, 2);
+    assert_eq!(kept.bytes(), 2 * one);
+    drop((held, first));
+    assert_eq!(kept.bytes(), one);
+}
+
+#[test]
+fn what_is_close_is_shared_until_somebody_else_changes_the_database() {
+    let (mut kept, changes) = (Kept::default(), Changes::default());
+    let loaded = known(&mut kept, &changes, 1);
+    let (masks, key) = (Arc::new(MaskSet::default()), || MaskKey::new([0; 32]));
+    let first = kept.hand_out(&loaded, Arc::clone(&masks), key());
+    let other = kept.hand_out(&loaded, Arc::clone(&masks), MaskKey::new([1; 32]));
+    first.outdate();
+    assert!(!first.is_current() && first.is_close() && !other.is_close());
+    let shared = kept.close(&masks, &key(), None).unwrap();
+    assert!(Arc::ptr_eq(&shared, &first));
+    assert!(
+        kept.close(&masks, &key(), Some(&first)).is_none(),
+        "it was not enough"
+    );
+    other.outdate();
+    assert!(!first.is_close() && kept.close(&masks, &key(), None).is_none());
+}

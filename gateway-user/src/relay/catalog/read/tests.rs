@@ -50,7 +50,10 @@ fn relations_have_their_columns_and_parents() {
     );
     assert_eq!(part.columns[0].filling, Filling::Generated(None));
     assert!(people.columns[1].is_unique && !people.columns[0].is_unique);
-    assert_eq!((&*people.triggers, &*people.emptied), (&[16500][..], &[16501][..]));
+    assert_eq!(
+        (&*people.triggers, &*people.emptied),
+        (&[16500][..], &[16501][..])
+    );
     assert!(part.references[0].deletes && catalog.followers(16384) == [16390]);
     assert_eq!(catalog.children(16384), [16390]);
     let shown = catalog.relation(16400).unwrap();

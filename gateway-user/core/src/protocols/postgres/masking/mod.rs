@@ -182,6 +182,10 @@ impl Tracing {
 impl PostgresCodec {
     /// What is known may be too old, or nothing is: it is to be found out.
     pub(super) fn ask_masks(&mut self) {
+        self.asked_at = match &self.masking {
+            Masking::On(masked) | Masking::Waiting(Some(masked)) => Some(masked.edition().now()),
+            Masking::Off | Masking::Waiting(None) => None,
+        };
         let known = match std::mem::take(&mut self.masking) {
             Masking::On(masked) => Some(masked),
             Masking::Waiting(known) => known,
@@ -193,12 +197,31 @@ impl PostgresCodec {
 
     /// What is masked, if that is known; asks for it where it is not.
     fn masked_now(&mut self) -> Option<Arc<Masked>> {
+        let asked_at = self.asked_at;
         match &self.masking {
-            Masking::On(masked) if masked.is_current() => return Some(Arc::clone(masked)),
+            Masking::On(masked) if is_new_enough(masked, asked_at) => {
+                return Some(Arc::clone(masked));
+            }
             Masking::On(_) => self.ask_masks(),
             Masking::Off | Masking::Waiting(_) => {}
         }
         None
+    }
+
+    /// What a text does that touches nothing masked: where names may have changed what they mean, that needs
+    /// no catalog that is newer than those changes.
+    fn untouching(&self, text: Option<&[u8]>, session: &Session) -> Option<Traced> {
+        let Masking::On(masked) = &self.masking else {
+            return None;
+        };
+        let is_known = masked.is_close() || is_new_enough(masked, self.asked_at);
+        let trace = masked.untouching(text.filter(|_| is_known)?, session, &self.here)?;
+        Some(Traced {
+            masked: Arc::clone(masked),
+            statements: (0..trace.statements.len())
+                .map(|index| Known::Of(Arc::clone(&trace), index))
+                .collect(),
+        })
     }
 
     /// What a text does with masked columns; none of the text is known where it is not held whole.
@@ -213,12 +236,20 @@ impl PostgresCodec {
         session: &Session,
         again: Option<&Again>,
     ) -> Tracing {
-        if matches!(self.masking, Masking::Off) {
-            return Tracing::Off;
+        let old = match &self.masking {
+            Masking::Off => return Tracing::Off,
+            Masking::On(masked) => !is_new_enough(masked, self.asked_at),
+            Masking::Waiting(_) => return Tracing::Wait,
+        };
+        if (old || self.renames)
+            && let Some(traced) = self.untouching(text, session)
+        {
+            return Tracing::Known(traced);
         }
         let Some(masked) = self.masked_now() else {
             return Tracing::Wait;
         };
+        self.asked_at = None;
         // Whoever has renamed something in a transaction has to be able to end it.
         let mut certain = |text: &&[u8]| {
             !self.renames || script::heeds_no_names(&self.script_again(text, session, again).units)
@@ -226,9 +257,10 @@ impl PostgresCodec {
         let Some(text) = text.filter(&mut certain) else {
             return Tracing::Known(Traced::unknown(&masked));
         };
-        let trace = match again {
+        // What the transaction has made is in no catalog, and goes with it.
+        let trace = match again.filter(|_| self.here.is_empty()) {
             Some(again) => again.trace(session, &masked, || masked.trace(text, session)),
-            None => masked.trace(text, session),
+            None => masked.trace_beside(text, session, &self.here),
         };
         if trace.missing && !self.missed {
             // What it names may be newer than what is known.
@@ -245,7 +277,8 @@ impl PostgresCodec {
             script::may_rename(&script.units) || script.effects.iter().any(moves)
         };
         if changes {
-            return Tracing::Known(Traced::unknown(&masked));
+            let untouching = self.untouching(Some(text), session);
+            return Tracing::Known(untouching.unwrap_or_else(|| Traced::unknown(&masked)));
         }
         Tracing::Known(self.followed(&masked, &trace))
     }
@@ -408,7 +441,11 @@ impl PostgresCodec {
     /// What the cursor returns that SQL has declared, as long as its name is known to be that.
     fn runs_cursor(&self, name: &[u8], masked: &Arc<Masked>) -> Known {
         match self.cursors.known(name) {
-            Some(_) => runs(self.made_cursors.known(name).as_ref(), masked),
+            // It was planned when it was declared, whatever names mean by now.
+            Some(_) => match self.made_cursors.known(name) {
+                Some(made) if made.masked.masks() == masked.masks() => Known::Runs(made.statement),
+                _ => Known::Unknown,
+            },
             None => Known::Unknown,
         }
     }
@@ -475,6 +512,11 @@ impl PostgresCodec {
     fn results(&mut self) -> Option<&mut Results> {
         self.pipeline.head().and_then(Pending::results)
     }
+}
+
+/// Whether what is known of a database has all that had changed when it was asked for.
+fn is_new_enough(masked: &Masked, asked_at: Option<u64>) -> bool {
+    masked.is_current() || asked_at.is_some_and(|count| masked.edition().reaches(count))
 }
 
 /// What was made under a name does, unless that was found out by what is too old by now.

@@ -2,19 +2,36 @@
 
 use super::slot;
 use crate::facts::{Fact, FactSet};
+use crate::sql::postgres::lineage::apart::Here;
 
 /// Whether running these units may change what names mean in the database.
 pub fn may_define(units: &[FactSet]) -> bool {
     units.iter().any(|unit| match unit.fact(slot::KIND) {
-        Fact::Text(kind) => matches!(&**kind, "ddl" | "code" | "admin") && !calls(unit),
+        Fact::Text(kind) => {
+            matches!(&**kind, "ddl" | "code" | "admin") && !calls(unit) && !leaves_names(unit)
+        }
         _ => true,
     })
 }
 
+/// Whether it is about nothing that has a name in the database, or changes nothing of what its names mean.
+fn leaves_names(unit: &FactSet) -> bool {
+    const BESIDE: [&str; 3] = ["database", "role", "tablespace"];
+    const LEAVE: [&str; 7] = [
+        "analyze",
+        "checkpoint",
+        "cluster",
+        "comment",
+        "reindex",
+        "truncate",
+        "vacuum",
+    ];
+    is_one_of(unit, slot::OBJECT, &BESIDE) || is_one_of(unit, slot::VERB, &LEAVE)
+}
+
 /// Whether it is a call of functions by a statement. What those do inside is not told by a text.
 fn calls(unit: &FactSet) -> bool {
-    let is = |slot, word: &str| matches!(unit.fact(slot), Fact::Text(text) if **text == *word);
-    is(slot::VERB, "call") && is(slot::OBJECT, "function")
+    is_one_of(unit, slot::VERB, &["call"]) && is_one_of(unit, slot::OBJECT, &["function"])
 }
 
 /// Whether running these units may run code that no text of the session tells of.
@@ -26,9 +43,12 @@ pub fn may_run_code(units: &[FactSet]) -> bool {
 }
 
 /// Whether what these units do is the same whatever names mean in the database: they begin and end
-/// transactions, or are about settings.
+/// transactions, are about settings, or go on with a cursor that was planned when it was declared.
 pub fn heeds_no_names(units: &[FactSet]) -> bool {
-    const HEEDLESS: [&str; 11] = [
+    const HEEDLESS: [&str; 14] = [
+        "close",
+        "fetch",
+        "move",
         "begin",
         "commit",
         "rollback",
@@ -47,18 +67,48 @@ pub fn heeds_no_names(units: &[FactSet]) -> bool {
     })
 }
 
-/// Whether running these units may make a name mean something else that was there before.
+/// Whether running these units may make a name mean something else that was there before. Functions and what
+/// is made of them take the place of others by what they are given, under the same name.
 pub fn may_rename(units: &[FactSet]) -> bool {
-    const ONLY_ADD: [&str; 9] = [
-        "create", "truncate", "comment", "vacuum", "analyze", "reindex", "cluster", "refresh",
-        "lock",
+    const ADDED: [&str; 9] = [
+        "index",
+        "materialized_view",
+        "policy",
+        "rule",
+        "schema",
+        "sequence",
+        "table",
+        "trigger",
+        "view",
     ];
-    may_define(units)
-        && units.iter().filter(|unit| !calls(unit)).any(|unit| {
-            match (unit.fact(slot::KIND), unit.fact(slot::VERB)) {
-                (Fact::Text(kind), _) if !matches!(&**kind, "ddl" | "code" | "admin") => false,
-                (_, Fact::Text(verb)) => !ONLY_ADD.contains(&&**verb),
-                _ => true,
-            }
-        })
+    let adds = |unit: &FactSet| {
+        is_one_of(unit, slot::VERB, &["create"]) && is_one_of(unit, slot::OBJECT, &ADDED)
+    };
+    units
+        .iter()
+        .any(|unit| may_define(std::slice::from_ref(unit)) && !adds(unit))
+}
+
+/// Notes which relations these units make.
+pub fn note_made(units: &[FactSet], here: &mut Here) {
+    for unit in units
+        .iter()
+        .filter(|it| is_one_of(it, slot::VERB, &["create"]))
+    {
+        let Fact::Names(names) = unit.fact(slot::WRITE) else {
+            continue;
+        };
+        if is_one_of(unit, slot::OBJECT, &["table"]) {
+            names.iter().for_each(|it| here.table(&it.name));
+        } else if is_one_of(unit, slot::OBJECT, &["materialized_view", "view"]) {
+            names.iter().for_each(|it| here.view(&it.name));
+        }
+    }
+}
+
+fn is_one_of(unit: &FactSet, slot: usize, words: &[&str]) -> bool {
+    match unit.fact(slot) {
+        Fact::Text(text) => words.contains(&&**text),
+        _ => false,
+    }
 }

@@ -248,6 +248,41 @@ impl Catalog {
         catalog
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        // A name is a key too, and what is in a map takes a place and a half.
+        const PLACE: usize = 48;
+        let filled = |column: &Column| match &column.filling {
+            Filling::Default(Some(text)) | Filling::Generated(Some(text)) => text.len(),
+            _ => 0,
+        };
+        let column = |column: &Column| size_of::<Column>() + column.name.len() + filled(column);
+        let relations = self.relations.values().map(|it| {
+            let columns: usize = it.columns.iter().map(column).sum();
+            let numbers = it.parents.len() + it.triggers.len() + it.emptied.len();
+            let references = it.references.len() * size_of::<Reference>();
+            let definition = it.definition.as_ref().map_or(0, |text| text.len());
+            let texts = it.schema.len() + 2 * it.name.len() + definition;
+            size_of::<Relation>() + PLACE + texts + columns + 8 * numbers + references
+        });
+        let types = self
+            .types
+            .values()
+            .map(|it| size_of::<Type>() + PLACE + it.schema.len() + 2 * it.name.len());
+        let functions = self.functions.values().flatten().map(|it| {
+            let columns: usize = it.columns.iter().map(|name| name.len() + 16).sum();
+            let body = it.body.as_ref().map_or(0, |text| text.len());
+            let texts = it.schema.len() + 3 * it.name.len() + body;
+            size_of::<Function>() + PLACE + texts + columns + 4 * it.parts.len()
+        });
+        let operators = self.operators.keys().map(|name| name.len() + PLACE);
+        relations
+            .chain(types)
+            .chain(functions)
+            .chain(operators)
+            .sum()
+    }
+
     /// The relation of this number.
     pub fn relation(&self, oid: u32) -> Option<&Relation> {
         self.relations.get(&oid)

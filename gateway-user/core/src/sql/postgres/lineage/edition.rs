@@ -31,6 +31,21 @@ impl Edition {
         self.changes.0.load(Ordering::Acquire) == self.count
     }
 
+    /// How often the database is known to have changed by now.
+    pub fn now(&self) -> u64 {
+        self.changes.0.load(Ordering::Acquire)
+    }
+
+    /// Whether what was read has all changes up to this count.
+    pub fn reaches(&self, count: u64) -> bool {
+        self.count >= count
+    }
+
+    /// How many changes are known of since.
+    pub fn behind(&self) -> u64 {
+        self.now().wrapping_sub(self.count)
+    }
+
     /// The database has changed: this and all others of it are old from now on.
     pub fn outdate(&self) {
         self.changes.0.fetch_add(1, Ordering::AcqRel);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pg_query::ParserOptions;
 
+use super::apart::Here;
 use super::catalog::Relation;
 use super::tracer::Tracer;
 use super::value::Fields;
@@ -88,7 +89,12 @@ impl Known {
 
 impl Masked {
     /// The trace of a text, from memory if it is there.
-    pub(super) fn remembered(self: &Arc<Self>, text: &[u8], session: &Session) -> Arc<Trace> {
+    pub(super) fn remembered(
+        self: &Arc<Self>,
+        text: &[u8],
+        session: &Session,
+        here: &Here,
+    ) -> Arc<Trace> {
         let Some(text) = readable(text, session) else {
             return Known::unknown().trace;
         };
@@ -99,7 +105,8 @@ impl Masked {
             Strings::Uncertain if text.contains('\\') => return Known::unknown().trace,
             Strings::Uncertain => ParserOptions::DEFAULT,
         };
-        let kept = session.strings == Strings::Standard && text.len() <= MAX_KEPT;
+        let is_usual = session.strings == Strings::Standard && here.is_empty();
+        let kept = is_usual && text.len() <= MAX_KEPT;
         let key = (Box::from(text), session.search_path.clone());
         if kept {
             let traces = self.memory.traces.lock();
@@ -109,7 +116,7 @@ impl Masked {
         }
         let mut texts = MAX_BEHIND;
         let trace = self
-            .settled(&key, options, &mut Vec::new(), &mut texts)
+            .settled(&key, (options, here), &mut Vec::new(), &mut texts)
             .trace;
         if kept {
             let traces = self.memory.traces.lock();
@@ -127,11 +134,11 @@ impl Masked {
     fn settled(
         self: &Arc<Self>,
         key: &Key,
-        options: ParserOptions,
+        (options, here): (ParserOptions, &Here),
         above: &mut Vec<Key>,
         texts: &mut usize,
     ) -> Known {
-        let (mut known, mut needed) = self.once(key, options);
+        let (mut known, mut needed) = self.once(key, options, here);
         // What is behind is the same each time, but for what could not be seen before.
         for _ in 0..MAX_LEVELS {
             let mut found = false;
@@ -142,7 +149,8 @@ impl Masked {
                     continue;
                 }
                 *texts -= 1;
-                let known = self.settled(&need, ParserOptions::DEFAULT, above, texts);
+                let plainly = (ParserOptions::DEFAULT, &Here::default());
+                let known = self.settled(&need, plainly, above, texts);
                 self.memory.keep_behind(need, Arc::new(known));
                 found = true;
             }
@@ -150,30 +158,36 @@ impl Masked {
             if !found {
                 break;
             }
-            (known, needed) = self.once(key, options);
+            (known, needed) = self.once(key, options, here);
         }
         known
     }
 
     /// Traces a text with what is known now, where the stack suffices.
-    fn once(self: &Arc<Self>, key: &Key, options: ParserOptions) -> (Known, Vec<Key>) {
+    fn once(self: &Arc<Self>, key: &Key, options: ParserOptions, here: &Here) -> (Known, Vec<Key>) {
         let traced = match shallow(key.0.as_bytes()) {
             true => {
-                let traced = catch_unwind(AssertUnwindSafe(|| self.traced(key, options)));
+                let traced = catch_unwind(AssertUnwindSafe(|| self.traced(key, options, here)));
                 traced.unwrap_or_default()
             }
             false => {
-                let (masked, key) = (Arc::clone(self), key.clone());
-                deep(move || masked.traced(&key, options))
+                let (masked, key, here) = (Arc::clone(self), key.clone(), here.clone());
+                deep(move || masked.traced(&key, options, &here))
             }
         };
         traced.unwrap_or_else(|| (Known::unknown(), Vec::new()))
     }
 
-    fn traced(&self, (text, path): &Key, options: ParserOptions) -> Option<(Known, Vec<Key>)> {
+    fn traced(
+        &self,
+        (text, path): &Key,
+        options: ParserOptions,
+        here: &Here,
+    ) -> Option<(Known, Vec<Key>)> {
         let options = options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING;
         let parsed = pg_query::parse(text, options).ok()?;
-        Some(Tracer::new(self, path).trace(&parsed.protobuf.stmts))
+        let tracer = Tracer::new(self, path).beside(here);
+        Some(tracer.trace(&parsed.protobuf.stmts))
     }
 
     /// The masks of a relation's columns, in their order: a column that is masked in a table is masked in

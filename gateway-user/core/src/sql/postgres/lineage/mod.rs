@@ -4,10 +4,11 @@
 //! it still may; `memory` what was traced before, `tracer` what the tracing of one text has at hand. `query`
 //! and `write` are the statements that are traced, with `filled` for what they write without saying so,
 //! `from` what stands in their `FROM`, `expression`, `choice` and `json` their expressions, with `telling`
-//! for what these ask of values; `scope` is what names mean in them, and `value` what is known of one value.
+//! for what these ask of values, `apart` for what needs no tracing; `scope` is what names mean in them, and `value` what is known of one value.
 //! `commands` are the statements that are no queries, and `routines` says what functions do with their
 //! arguments. What cannot be traced is `Unknown`, never clean.
 
+pub mod apart;
 pub mod catalog;
 mod choice;
 mod commands;
@@ -29,13 +30,15 @@ mod write;
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Session;
+use super::{SearchPath, Session};
 use crate::ids::MaskName;
 use crate::mask::{Mask, MaskKey, MaskSet};
 
 pub use self::commands::copy::formats as copy_formats;
 
+use self::apart::Here;
 use self::catalog::{Catalog, Column, Filling, RelationKind};
 use self::edition::Edition;
 use self::memory::Memory;
@@ -47,6 +50,8 @@ pub struct Masked {
     masks: Arc<MaskSet>,
     key: MaskKey,
     edition: Edition,
+    /// How many of the changes since were made by statements that were judged by this.
+    own: AtomicU64,
     memory: Memory,
 }
 
@@ -195,6 +200,7 @@ impl Masked {
             masks,
             key,
             edition,
+            own: AtomicU64::new(0),
             memory: Memory::default(),
         }
     }
@@ -204,9 +210,34 @@ impl Masked {
         self.edition.is_current()
     }
 
-    /// It is not: this and all others of the database are old from now on, in whatever session.
+    /// It is not, for a statement that was judged by this has changed it: this and all others of the
+    /// database are old from now on, in whatever session.
     pub fn outdate(&self) {
+        self.own.fetch_add(1, Ordering::AcqRel);
         self.edition.outdate();
+    }
+
+    /// Whether all that has changed since was changed by statements that were judged by this. None of them
+    /// has made anything masked show elsewhere, so what names nothing masked here still shows nothing.
+    pub fn is_close(&self) -> bool {
+        self.edition.behind() == self.own.load(Ordering::Acquire)
+    }
+
+    /// What a text does, if it names nothing that is masked or that the catalog does not have, in whatever
+    /// schema its names are looked for.
+    pub fn untouching(
+        self: &Arc<Self>,
+        text: &[u8],
+        session: &Session,
+        here: &Here,
+    ) -> Option<Arc<Trace>> {
+        let anywhere = Session {
+            search_path: SearchPath::Unknown,
+            ..session.clone()
+        };
+        let trace = self.trace_beside(text, &anywhere, here);
+        let spares = !trace.missing && trace.statements.iter().all(Statement::spares);
+        spares.then_some(trace)
     }
 
     /// In which state of the database its catalog was read.
@@ -252,11 +283,28 @@ impl Masked {
     ///
     /// The caller provides the stack that [`super::analyse`] needs.
     pub fn trace(self: &Arc<Self>, text: &[u8], session: &Session) -> Arc<Trace> {
-        self.remembered(text, session)
+        self.remembered(text, session, &Here::default())
+    }
+
+    /// The same where relations were made that the catalog cannot have yet.
+    pub fn trace_beside(
+        self: &Arc<Self>,
+        text: &[u8],
+        session: &Session,
+        here: &Here,
+    ) -> Arc<Trace> {
+        self.remembered(text, session, here)
     }
 }
 
 impl Statement {
+    /// Whether it has nothing to do with anything masked, and neither makes nor runs what has a name.
+    fn spares(&self) -> bool {
+        let none = self.probed.is_empty() && self.copied.is_empty() && !self.touches;
+        let is_clean = matches!(self.outputs, Outputs::Clean);
+        none && is_clean && self.makes.is_none() && self.runs.is_none()
+    }
+
     /// One of which nothing can be told.
     pub(super) fn unknown() -> Self {
         Self {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use pg_query::protobuf::{self, node::Node};
 
+use super::apart::Here;
 use super::catalog::{Catalog, Relation, RelationKind};
 use super::memory::Known;
 use super::scope::Scope;
@@ -40,9 +41,13 @@ pub(super) struct Tracer<'a> {
     pub(super) masked: &'a Masked,
     /// Where unqualified names are looked for.
     pub(super) path: &'a SearchPath,
+    /// What the transaction has made that is open.
+    pub(super) here: Here,
     steps: Cell<usize>,
     depth: Cell<u32>,
     missing: Cell<bool>,
+    /// Whether something was before the statement that is traced now.
+    missing_before: Cell<bool>,
     /// Whether `DEFAULT` was given for a value.
     pub(super) defaulted: Cell<bool>,
     effects: RefCell<Effects>,
@@ -64,12 +69,22 @@ impl<'a> Tracer<'a> {
         Self {
             masked,
             path,
+            here: Here::default(),
             steps: Cell::new(MAX_STEPS),
             depth: Cell::new(0),
             missing: Cell::new(false),
+            missing_before: Cell::new(false),
             defaulted: Cell::new(false),
             effects: RefCell::default(),
             needed: RefCell::default(),
+        }
+    }
+
+    /// The same in a transaction that has made these.
+    pub(super) fn beside(self, here: &Here) -> Self {
+        Self {
+            here: here.clone(),
+            ..self
         }
     }
 
@@ -81,11 +96,14 @@ impl<'a> Tracer<'a> {
         let mut rows = Vec::new();
         let mut made = Vec::new();
         for raw in statements {
+            self.begin();
             let (statement, fields) = match raw.stmt.as_deref() {
                 Some(node) if is_query(node) => self.traced(node),
                 Some(node) => (super::commands::command(node, &self), Fields::unknown()),
                 None => (Statement::unknown(), Fields::unknown()),
             };
+            let apart = raw.stmt.as_deref().filter(|_| !statement.spares());
+            let statement = apart.and_then(|it| self.apart(it)).unwrap_or(statement);
             made.push(statement);
             rows.push(fields);
         }
@@ -214,6 +232,16 @@ impl<'a> Tracer<'a> {
     /// Notes that something is named which the catalog does not have.
     pub(super) fn missing(&self) {
         self.missing.set(true);
+    }
+
+    /// A statement of the text begins.
+    fn begin(&self) {
+        self.missing_before.set(self.missing.get());
+    }
+
+    /// What the statement names that is traced now is not missing after all.
+    pub(super) fn found(&self) {
+        self.missing.set(self.missing_before.get());
     }
 
     /// What a statement that is run does: a query or a command.

@@ -4,7 +4,7 @@ use pg_query::protobuf::{self, node::Node};
 
 use super::named::{Named, is_none, told};
 use super::opaque;
-use crate::sql::postgres::lineage::routines::{self, Call, returned, union};
+use crate::sql::postgres::lineage::routines::{self, Call, Rows, returned, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Columns, Masks, Outputs, Statement};
 use crate::sql::postgres::walk::{string, strings};
@@ -17,11 +17,21 @@ pub(super) fn create(create: &protobuf::CreateFunctionStmt, tracer: &Tracer) -> 
     let body = match &create.sql_body {
         Some(body) => inside(body, tracer),
         None => match written(&create.options) {
-            Some(text) => told(routines::text(tracer, text, name)),
+            Some(text) => told(routines::text(tracer, text, name, rows(create))),
             None => return opaque(),
         },
     };
     kept(union(around.all(), body))
+}
+
+/// Which rows the body of a function may read.
+fn rows(create: &protobuf::CreateFunctionStmt) -> Rows {
+    let returns = create.return_type.as_ref();
+    let names = returns.and_then(|it| strings(&it.names));
+    match names.as_deref() {
+        Some(["trigger"] | ["pg_catalog", "trigger"]) => Rows::OfTrigger,
+        _ => Rows::Known,
+    }
 }
 
 /// `DO`.
@@ -29,7 +39,7 @@ pub(super) fn block(block: &protobuf::DoStmt, tracer: &Tracer) -> Statement {
     let Some(text) = written(&block.args) else {
         return opaque();
     };
-    let call = routines::text(tracer, text, None);
+    let call = routines::text(tracer, text, None, Rows::Known);
     ran(call, Statement::default())
 }
 
@@ -88,7 +98,7 @@ fn written(options: &[protobuf::Node]) -> Option<&str> {
 }
 
 /// Code that is made, and tells of these columns.
-fn kept(copied: Masks) -> Statement {
+pub(super) fn kept(copied: Masks) -> Statement {
     Statement {
         touches: !is_none(&copied),
         copied,

@@ -1,7 +1,8 @@
 //! Statements that are no queries: `command`.
 //!
-//! `copy` is `COPY`, `explain` `EXPLAIN`; `code` what brings code along (functions, `DO`, `CALL`); `named` says
-//! what masked columns the relations show that a command names. Three things can be wrong with a command: that it keeps
+//! `copy` is `COPY`, `explain` `EXPLAIN`; `code` what brings code along (functions, `DO`, `CALL`); `made` what is
+//! made of functions (types, operators and the like); `named` says what masked columns the relations show that
+//! a command names. Three things can be wrong with a command: that it keeps
 //! what a query returns, that it changes the definition of something that shows masked columns (later
 //! statements would be traced by what it was), and that it makes something which nobody can look into. Then
 //! its masks are `copied`, and so are those of everything that is not listed here.
@@ -9,16 +10,16 @@
 mod code;
 pub(super) mod copy;
 mod explain;
+mod made;
 mod named;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use pg_query::protobuf::{
-    self, AlterTableType, ConstrType, DropBehavior, ObjectType, node::Node,
-};
+use pg_query::protobuf::{self, AlterTableType, DropBehavior, ObjectType, node::Node};
 
+pub(super) use self::named::names_apart;
 use self::named::{Named, is_none};
 use super::Named as Name;
 use super::filled::Write;
@@ -57,6 +58,7 @@ pub(super) fn command(node: &protobuf::Node, tracer: &Tracer) -> Statement {
         | Node::DeallocateStmt(_)
         | Node::ClosePortalStmt(_)
         | Node::CheckPointStmt(_) => Statement::default(),
+        _ if tells_names(command) => Statement::default(),
         _ if leaves_meanings(command) => Named::in_statement(tracer, node).touched(),
         _ => changes(command, node, tracer),
     }
@@ -134,6 +136,22 @@ fn keeps(query: Option<&protobuf::Node>, tracer: &Tracer) -> Statement {
     }
 }
 
+/// Commands that copy nothing, leave everything that is masked what it is, and of which the server tells names
+/// alone, such as of what else is dropped.
+fn tells_names(command: &Node) -> bool {
+    matches!(
+        command,
+        Node::DropStmt(_)
+            | Node::DropOwnedStmt(_)
+            | Node::DropSubscriptionStmt(_)
+            | Node::DropUserMappingStmt(_)
+            | Node::ReassignOwnedStmt(_)
+            | Node::GrantStmt(_)
+            | Node::GrantRoleStmt(_)
+            | Node::AlterDefaultPrivilegesStmt(_)
+    )
+}
+
 /// Commands that copy nothing and leave everything that is masked what it is.
 fn leaves_meanings(command: &Node) -> bool {
     match command {
@@ -147,24 +165,18 @@ fn leaves_meanings(command: &Node) -> bool {
                 ObjectType::ObjectSequence,
             ],
         ),
-        Node::DropStmt(_)
-        | Node::CommentStmt(_)
+        Node::CommentStmt(_)
         | Node::SecLabelStmt(_)
         | Node::VacuumStmt(_)
         | Node::LockStmt(_)
         | Node::ClusterStmt(_)
         | Node::ReindexStmt(_)
         | Node::RefreshMatViewStmt(_)
-        | Node::GrantStmt(_)
-        | Node::GrantRoleStmt(_)
-        | Node::AlterDefaultPrivilegesStmt(_)
         | Node::AlterOwnerStmt(_)
         | Node::CreateRoleStmt(_)
         | Node::AlterRoleStmt(_)
         | Node::AlterRoleSetStmt(_)
         | Node::DropRoleStmt(_)
-        | Node::DropOwnedStmt(_)
-        | Node::ReassignOwnedStmt(_)
         | Node::CreatedbStmt(_)
         | Node::AlterDatabaseStmt(_)
         | Node::AlterDatabaseSetStmt(_)
@@ -173,8 +185,6 @@ fn leaves_meanings(command: &Node) -> bool {
         | Node::CreateTableSpaceStmt(_)
         | Node::AlterTableSpaceOptionsStmt(_)
         | Node::DropTableSpaceStmt(_)
-        | Node::DropUserMappingStmt(_)
-        | Node::DropSubscriptionStmt(_)
         | Node::AlterEnumStmt(_)
         | Node::AlterStatsStmt(_) => true,
         _ => false,
@@ -182,11 +192,7 @@ fn leaves_meanings(command: &Node) -> bool {
 }
 
 /// `TRUNCATE`: what triggers do with the rows that go happens as well.
-fn emptied(
-    truncate: &protobuf::TruncateStmt,
-    node: &protobuf::Node,
-    tracer: &Tracer,
-) -> Statement {
+fn emptied(truncate: &protobuf::TruncateStmt, node: &protobuf::Node, tracer: &Tracer) -> Statement {
     let cascades = truncate.behavior == i32::from(DropBehavior::DropCascade);
     let write = match cascades {
         true => Write::TruncateCascade,
@@ -197,7 +203,10 @@ fn emptied(
             match &relation.node {
                 Some(Node::RangeVar(name)) => {
                     let found = tracer.relation(&name.schemaname, &name.relname);
-                    found.relations.iter().for_each(|it| tracer.fires(it, write));
+                    found
+                        .relations
+                        .iter()
+                        .for_each(|it| tracer.fires(it, write));
                 }
                 _ => tracer.lose(),
             }
@@ -212,6 +221,9 @@ fn emptied(
 
 /// Commands that make or change something.
 fn changes(command: &Node, node: &protobuf::Node, tracer: &Tracer) -> Statement {
+    if let Some(made) = made::made(command, node, tracer) {
+        return made;
+    }
     let plain = match command {
         Node::AlterTableStmt(alter) => !alter.cmds.iter().any(is_opaque),
         Node::RenameStmt(rename) if is(rename.rename_type, ObjectType::ObjectSchema) => {
@@ -219,8 +231,8 @@ fn changes(command: &Node, node: &protobuf::Node, tracer: &Tracer) -> Statement 
         }
         Node::RenameStmt(rename) => rename.relation.is_some() && !of_type(rename.rename_type),
         Node::AlterObjectSchemaStmt(alter) => alter.relation.is_some(),
-        Node::CreateDomainStmt(domain) => domain.constraints.iter().all(is_not_null),
         Node::CreateStmt(_)
+        | Node::CreateDomainStmt(_)
         | Node::IndexStmt(_)
         | Node::CreateTrigStmt(_)
         | Node::CreatePolicyStmt(_)
@@ -279,16 +291,6 @@ fn is_opaque(change: &protobuf::Node) -> bool {
 
 fn of_type(of: i32) -> bool {
     is_one_of(of, &[ObjectType::ObjectType, ObjectType::ObjectAttribute])
-}
-
-fn is_not_null(constraint: &protobuf::Node) -> bool {
-    let Some(Node::Constraint(constraint)) = &constraint.node else {
-        return false;
-    };
-    matches!(
-        ConstrType::try_from(constraint.contype),
-        Ok(ConstrType::ConstrNotnull | ConstrType::ConstrNull)
-    )
 }
 
 fn is(of: i32, object: ObjectType) -> bool {

@@ -3,6 +3,7 @@
 use pg_query::protobuf;
 
 use crate::facts::{Name, Schema};
+use crate::sql::postgres::lineage::filled::Write;
 use crate::sql::postgres::lineage::routines::{Call, call, operator, shown, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Masks, Statement};
@@ -37,19 +38,11 @@ impl Named {
             relations: Masks::Unknown,
             code: Masks::Unknown,
         };
-        let session = Session {
-            search_path: tracer.path.clone(),
-            ..Session::default()
-        };
-        let mut walker = Walker::new(&session, 1);
-        walker.watch();
-        walker.top(walk);
-        let seen = walker.take_seen().unwrap_or_default();
-        let Some(analysis) = walker.finish(1) else {
+        let Some((units, code)) = units(tracer, walk) else {
             return unknown;
         };
         let mut named = Self::default();
-        for unit in &analysis.units {
+        for unit in &units {
             named.relations = match unit.tables.known() {
                 Some(tables) => {
                     let masks = tables.iter().map(|name| of_relation(tracer, name));
@@ -65,15 +58,7 @@ impl Named {
                 None => Masks::Unknown,
             };
         }
-        let operators = seen.operators.iter();
-        let operators = operators.map(|name| operator(tracer, &[name.as_str()]));
-        // `t.f` may be the call `f(t)`.
-        let is_function = |name: &&String| !tracer.catalog().functions_named(name).is_empty();
-        let fields = seen.fields.iter().filter(is_function);
-        let fields = fields.map(|name| call(tracer, &[name.as_str()]));
-        named.code = operators
-            .chain(fields)
-            .fold(named.code, |code, call| union(code, told(call)));
+        named.code = union(named.code, code);
         named
     }
 
@@ -97,6 +82,83 @@ impl Named {
             ..self.touched()
         }
     }
+}
+
+/// What a walk comes by, and what the operators tell that are used on the way; none if that is too much.
+fn units(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Option<(Vec<Unit>, Masks)> {
+    let session = Session {
+        search_path: tracer.path.clone(),
+        ..Session::default()
+    };
+    let mut walker = Walker::new(&session, 1);
+    walker.watch();
+    walker.top(walk);
+    let seen = walker.take_seen().unwrap_or_default();
+    let analysis = walker.finish(1)?;
+    let operators = seen.operators.iter();
+    let operators = operators.map(|name| operator(tracer, &[name.as_str()]));
+    // `t.f` may be the call `f(t)`.
+    let is_function = |name: &&String| !tracer.catalog().functions_named(name).is_empty();
+    let fields = seen.fields.iter().filter(is_function);
+    let fields = fields.map(|name| call(tracer, &[name.as_str()]));
+    let calls = operators.chain(fields);
+    let code = calls.fold(Masks::default(), |code, call| union(code, told(call)));
+    Some((analysis.units, code))
+}
+
+/// Whether a statement names nothing that shows or tells anything masked, and nothing unknown but what the
+/// transaction has made. What it writes besides is in the tracer's effects.
+pub(in super::super) fn names_apart(tracer: &Tracer, node: &protobuf::Node) -> bool {
+    let Some((units, code)) = units(tracer, |walker| queries::statement(node, walker)) else {
+        return false;
+    };
+    is_none(&code)
+        && units.iter().all(|unit| {
+            let known = (
+                unit.tables.known(),
+                unit.writes.known(),
+                unit.functions.known(),
+            );
+            let (Some(tables), Some(writes), Some(functions)) = known else {
+                return false;
+            };
+            tables.iter().all(|name| shows_nothing(tracer, name))
+                && writes.iter().all(|name| keeps_apart(tracer, name))
+                && functions
+                    .iter()
+                    .all(|name| is_none(&told(of_function(tracer, name))))
+        })
+}
+
+/// Whether whatever is meant by a name shows nothing masked.
+fn shows_nothing(tracer: &Tracer, name: &Name) -> bool {
+    let mut meant = tracer.catalog().relations_named(&name.name).peekable();
+    match meant.peek() {
+        None => tracer.here.has(&name.name),
+        Some(_) => meant.all(|relation| {
+            let is_ruled = relation.has_rules && !relation.is_built_in();
+            !is_ruled && shown(tracer, relation).is_none()
+        }),
+    }
+}
+
+/// Whether writing what is meant by a name puts nothing masked anywhere by defaults. What triggers do is in
+/// the tracer's effects.
+fn keeps_apart(tracer: &Tracer, name: &Name) -> bool {
+    let mut meant = tracer.catalog().relations_named(&name.name).peekable();
+    if meant.peek().is_none() {
+        return tracer.here.has_table(&name.name);
+    }
+    meant.all(|relation| {
+        tracer.fires(relation, Write::Any);
+        let affected = tracer.affected(relation, Write::Any);
+        affected.is_some_and(|affected| {
+            affected.iter().all(|it| {
+                let mut columns = it.columns.iter();
+                shown(tracer, it).is_none() && columns.all(|it| !tracer.default(it).tainted())
+            })
+        })
+    })
 }
 
 /// Whether these are no masks.

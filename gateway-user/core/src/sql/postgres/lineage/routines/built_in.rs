@@ -98,7 +98,7 @@ pub(super) fn known(function: &Function) -> Option<Call> {
     let by_server = own
         && match function.language {
             // No other than a superuser makes one there, of what the server has.
-            Language::Internal => true,
+            Language::Internal => !function.is_aggregate || function.oid < FIRST_OWN,
             Language::Sql => function.oid < FIRST_OWN,
             Language::C | Language::Plpgsql | Language::Other => false,
         };

@@ -20,7 +20,7 @@ use pg_query::protobuf;
 
 use self::body::Body;
 use super::Masks;
-use super::catalog::{Function, Relation, RelationKind, Type, TypeKind, Volatility};
+use super::catalog::{Function, Language, Relation, RelationKind, Type, TypeKind, Volatility};
 use super::filled::Write;
 use super::tracer::Tracer;
 use crate::sql::postgres::SearchPath;
@@ -33,6 +33,18 @@ const WRITES: [&str; 5] = ["copy", "delete", "insert", "merge", "update"];
 
 /// Most functions that one call is followed through.
 const MAX_FUNCTIONS: usize = 200;
+
+/// The type that functions of triggers return.
+const TRIGGER: u32 = 2_279;
+
+/// What rows a body reads by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// Those of relations that the catalog has.
+    Known,
+    /// Those that a trigger is for, too: a name that no relation has is what `REFERENCING` calls them.
+    OfTrigger,
+}
 
 /// What a function does with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,9 +132,9 @@ pub(super) fn cast(tracer: &Tracer, ty: &protobuf::TypeName) -> Call {
 }
 
 /// What code does that is given as text: the body of a function that is made, or a `DO` block.
-pub(super) fn text(tracer: &Tracer, text: &str, itself: Option<&str>) -> Call {
+pub(super) fn text(tracer: &Tracer, text: &str, itself: Option<&str>, rows: Rows) -> Call {
     let mut way = Way::default();
-    let call = way.text(tracer, text, itself);
+    let call = way.text(tracer, text, itself, rows);
     call.and(way.end(tracer))
 }
 
@@ -143,7 +155,7 @@ pub(super) fn triggered<'a>(
         let Some(body) = &function.body else {
             return (Call::Unknown, true);
         };
-        call = call.and(way.text(tracer, body, Some(&function.name)));
+        call = call.and(way.text(tracer, body, Some(&function.name), Rows::OfTrigger));
         let words = body::read(body).map(|body| body.words).unwrap_or_default();
         let named = words
             .iter()
@@ -158,7 +170,7 @@ pub(super) fn triggered<'a>(
 /// The words of an expression or a query of the catalog's, and what it does; none if it cannot be read.
 pub(super) fn named_in(tracer: &Tracer, text: &str) -> Option<(BTreeSet<String>, Call)> {
     let words = body::read(text)?.words;
-    Some((words, self::text(tracer, text, None)))
+    Some((words, self::text(tracer, text, None, Rows::Known)))
 }
 
 /// The functions behind the operators of this name that are not built in.
@@ -211,6 +223,9 @@ impl<'a> Way<'a> {
     }
 
     fn function(&mut self, tracer: &Tracer<'a>, function: &'a Function) -> Call {
+        if is_constructor(tracer, function) {
+            return Call::Pure;
+        }
         if let Some(call) = built_in::known(function) {
             self.keeps |= call == Call::Keeps;
             return call;
@@ -232,7 +247,11 @@ impl<'a> Way<'a> {
         let Some(body) = &function.body else {
             return Call::Unknown;
         };
-        let call = self.text(tracer, body, Some(&function.name));
+        let rows = match function.returns {
+            TRIGGER => Rows::OfTrigger,
+            _ => Rows::Known,
+        };
+        let call = self.text(tracer, body, Some(&function.name), rows);
         match function.volatility {
             Volatility::Volatile => call.and(Call::Keeps),
             Volatility::Immutable | Volatility::Stable => call,
@@ -240,12 +259,14 @@ impl<'a> Way<'a> {
     }
 
     /// What a text does by itself. The functions in it wait.
-    fn text(&mut self, tracer: &Tracer<'a>, text: &str, itself: Option<&str>) -> Call {
+    fn text(&mut self, tracer: &Tracer<'a>, text: &str, itself: Option<&str>, rows: Rows) -> Call {
         let Some(body) = body::read(text) else {
             return Call::Unknown;
         };
         let catalog = tracer.catalog();
-        let is_there = |name: &String| catalog.relations_named(name).next().is_some();
+        let is_there = |name: &String| {
+            rows == Rows::OfTrigger || catalog.relations_named(name).next().is_some()
+        };
         let is_known = |name: &String| {
             Some(&**name) == itself
                 || is_there(name)
@@ -311,7 +332,12 @@ impl<'a> Way<'a> {
                         let Some(body) = &function.body else {
                             return Call::Unknown;
                         };
-                        call = call.and(self.text(tracer, body, Some(&function.name)));
+                        call = call.and(self.text(
+                            tracer,
+                            body,
+                            Some(&function.name),
+                            Rows::OfTrigger,
+                        ));
                     }
                     Some(_) | None => return Call::Unknown,
                 }
@@ -325,6 +351,17 @@ impl<'a> Way<'a> {
         }
         call
     }
+}
+
+/// Whether the server has made a function along with a type, to make values of that type: of a range or of several.
+fn is_constructor(tracer: &Tracer, function: &Function) -> bool {
+    let mut types = tracer.catalog().types_named(&function.name);
+    function.language == Language::Internal
+        && !function.is_aggregate
+        && types.any(|ty| {
+            let is_its = ty.oid == function.returns && ty.schema == function.schema;
+            is_its && ty.kind == TypeKind::Other
+        })
 }
 
 /// Whether a function or type without a schema, or with this one, may be in `schema`.
