@@ -1,7 +1,7 @@
 //! What is masked of what the server sends.
 //!
 //! Before a message is judged, its text is traced (`crate::sql::postgres::lineage`): which masks it touches
-//! are facts for policy, and what it returns is kept with it until its rows come. `rows` masks these by their `cell`s, `copied`, with `fields`,
+//! are facts for policy, and what it returns is kept with it until its rows come (`traced`). `rows` masks these by their `cell`s, `copied`, with `fields`,
 //! what `COPY … TO STDOUT` writes, `withheld` errors and notices; `screened` is about what is looked for in
 //! values wherever they come from, which needs no trace. INVARIANT: while masks apply, a row passes
 //! only if its columns are known, and each that is not clean was masked.
@@ -11,6 +11,7 @@ mod copied;
 mod fields;
 mod rows;
 mod screened;
+mod traced;
 mod withheld;
 
 use std::sync::Arc;
@@ -23,14 +24,16 @@ use super::resolve::refers_to_names;
 use super::script::{self, Script};
 use super::wire::server_name;
 use crate::facts::{Fact, FactSet};
-use crate::held::Touches;
 use crate::protocols::CodecError;
 use crate::sql::postgres::Session;
-use crate::sql::postgres::lineage::{Columns, Masked, Masks, Named, Outputs, Statement, Trace};
+use crate::sql::postgres::lineage::{Masked, Masks, Named, Statement, Trace};
 
 pub(super) use rows::Results;
 pub(super) use screened::{Copies, Looking};
+pub(super) use traced::{Made, Traced, Tracing, may_touch};
 pub(super) use withheld::notification;
+
+use traced::Known;
 
 use super::attributes as slot;
 
@@ -45,138 +48,6 @@ pub(super) enum Masking {
     Waiting(Option<Arc<Masked>>),
     /// This.
     On(Arc<Masked>),
-}
-
-/// What the statements of one message do with masked columns.
-#[derive(Clone, Debug)]
-pub(super) struct Traced {
-    masked: Arc<Masked>,
-    statements: Arc<[Known]>,
-}
-
-/// What is known of one statement.
-#[derive(Clone, Debug)]
-enum Known {
-    /// It is this one of a text.
-    Of(Arc<Trace>, usize),
-    /// It runs this.
-    Runs(Arc<Statement>),
-    /// Nothing.
-    Unknown,
-}
-
-/// What a name stands for that SQL has made.
-#[derive(Clone, Debug)]
-pub(super) struct Made {
-    masked: Arc<Masked>,
-    statement: Arc<Statement>,
-}
-
-/// What becomes of a message before it is judged.
-#[derive(Debug)]
-pub(super) enum Tracing {
-    /// Nothing is masked.
-    Off,
-    /// It has to wait until it is known what is masked.
-    Wait,
-    /// This is what it does.
-    Known(Traced),
-}
-
-impl Known {
-    fn statement(&self) -> Option<&Statement> {
-        match self {
-            Self::Of(trace, index) => trace.statements.get(*index),
-            Self::Runs(statement) => Some(statement),
-            Self::Unknown => None,
-        }
-    }
-}
-
-impl Traced {
-    fn statement(&self, index: usize) -> Option<&Statement> {
-        self.statements.get(index)?.statement()
-    }
-
-    /// Nothing is known of what it does.
-    fn unknown(masked: &Arc<Masked>) -> Self {
-        Self {
-            masked: Arc::clone(masked),
-            statements: Arc::new([Known::Unknown]),
-        }
-    }
-
-    /// What it makes under this name.
-    pub(super) fn made(&self, name: &Named) -> Option<Made> {
-        let statements = (0..self.statements.len()).rev();
-        let mut makes = statements.filter_map(|index| self.statement(index)?.makes.as_ref());
-        let made = makes.find(|made| made.name == *name)?;
-        Some(Made {
-            masked: Arc::clone(&self.masked),
-            statement: Arc::clone(&made.statement),
-        })
-    }
-
-    /// Whether the first statement returns nothing that is masked.
-    pub(super) fn is_clean(&self) -> bool {
-        let outputs = self.statement(0).map(|statement| &statement.outputs);
-        matches!(outputs, Some(Outputs::Clean))
-    }
-
-    /// Whether no statement returns anything that is masked.
-    pub(super) fn returns_nothing_masked(&self) -> bool {
-        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
-        statements.all(|it| it.is_some_and(|it| matches!(it.outputs, Outputs::Clean)))
-    }
-
-    /// Whether some statement may touch a relation of which something is masked.
-    pub(super) fn touches(&self) -> Touches {
-        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
-        match statements.all(|it| it.is_some_and(|statement| !statement.touches)) {
-            true => Touches::Nothing,
-            false => Touches::Perhaps,
-        }
-    }
-
-    /// Units with the facts about masks.
-    pub(super) fn facts(&self, units: &[FactSet]) -> Arc<[FactSet]> {
-        let unknown = unknown();
-        let statements: Vec<&Statement> = (0..self.statements.len())
-            .map(|index| self.statement(index).unwrap_or(&unknown))
-            .collect();
-        script::with_masks(units, &statements)
-    }
-}
-
-/// Whether something masked may be touched, also where that is not known.
-pub(super) fn may_touch(traced: Option<&Traced>) -> bool {
-    !matches!(traced.map(Traced::touches), Some(Touches::Nothing))
-}
-
-/// A statement of which nothing is known.
-fn unknown() -> Statement {
-    Statement {
-        outputs: Outputs::Unknown,
-        touches: true,
-        probed: Masks::Unknown,
-        copied: Masks::Unknown,
-        reads: Columns::Unknown,
-        writes: Columns::Unknown,
-        ..Statement::default()
-    }
-}
-
-impl Tracing {
-    pub(super) fn known(self) -> Option<Traced> {
-        match self {
-            Self::Known(traced) => Some(traced),
-            Self::Off | Self::Wait => None,
-        }
-    }
-
-    pub(super) fn waits(&self) -> bool {
-        matches!(self, Self::Wait)
-    }
 }
 
 impl PostgresCodec {

@@ -1,0 +1,140 @@
+//! `Traced`: what is known of a message's statements and what is masked.
+
+use std::sync::Arc;
+
+use crate::facts::FactSet;
+use crate::held::Touches;
+use crate::protocols::postgres::script;
+use crate::sql::postgres::lineage::{Columns, Masked, Masks, Named, Outputs, Statement, Trace};
+
+/// What the statements of one message do with masked columns.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Traced {
+    pub(super) masked: Arc<Masked>,
+    pub(super) statements: Arc<[Known]>,
+}
+
+/// What is known of one statement.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    /// It is this one of a text.
+    Of(Arc<Trace>, usize),
+    /// It runs this.
+    Runs(Arc<Statement>),
+    /// Nothing.
+    Unknown,
+}
+
+/// What a name stands for that SQL has made.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Made {
+    pub(super) masked: Arc<Masked>,
+    pub(super) statement: Arc<Statement>,
+}
+
+/// What becomes of a message before it is judged.
+#[derive(Debug)]
+pub(in super::super) enum Tracing {
+    /// Nothing is masked.
+    Off,
+    /// It has to wait until it is known what is masked.
+    Wait,
+    /// This is what it does.
+    Known(Traced),
+}
+
+impl Known {
+    pub(super) fn statement(&self) -> Option<&Statement> {
+        match self {
+            Self::Of(trace, index) => trace.statements.get(*index),
+            Self::Runs(statement) => Some(statement),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl Traced {
+    pub(super) fn statement(&self, index: usize) -> Option<&Statement> {
+        self.statements.get(index)?.statement()
+    }
+
+    /// Nothing is known of what it does.
+    pub(super) fn unknown(masked: &Arc<Masked>) -> Self {
+        Self {
+            masked: Arc::clone(masked),
+            statements: Arc::new([Known::Unknown]),
+        }
+    }
+
+    /// What it makes under this name.
+    pub(in super::super) fn made(&self, name: &Named) -> Option<Made> {
+        let statements = (0..self.statements.len()).rev();
+        let mut makes = statements.filter_map(|index| self.statement(index)?.makes.as_ref());
+        let made = makes.find(|made| made.name == *name)?;
+        Some(Made {
+            masked: Arc::clone(&self.masked),
+            statement: Arc::clone(&made.statement),
+        })
+    }
+
+    /// Whether the first statement returns nothing that is masked.
+    pub(in super::super) fn is_clean(&self) -> bool {
+        let outputs = self.statement(0).map(|statement| &statement.outputs);
+        matches!(outputs, Some(Outputs::Clean))
+    }
+
+    /// Whether no statement returns anything that is masked.
+    pub(in super::super) fn returns_nothing_masked(&self) -> bool {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        statements.all(|it| it.is_some_and(|it| matches!(it.outputs, Outputs::Clean)))
+    }
+
+    /// Whether some statement may touch a relation of which something is masked.
+    pub(in super::super) fn touches(&self) -> Touches {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        match statements.all(|it| it.is_some_and(|statement| !statement.touches)) {
+            true => Touches::Nothing,
+            false => Touches::Perhaps,
+        }
+    }
+
+    /// Units with the facts about masks.
+    pub(in super::super) fn facts(&self, units: &[FactSet]) -> Arc<[FactSet]> {
+        let unknown = unknown();
+        let statements: Vec<&Statement> = (0..self.statements.len())
+            .map(|index| self.statement(index).unwrap_or(&unknown))
+            .collect();
+        script::with_masks(units, &statements)
+    }
+}
+
+/// Whether something masked may be touched, also where that is not known.
+pub(in super::super) fn may_touch(traced: Option<&Traced>) -> bool {
+    !matches!(traced.map(Traced::touches), Some(Touches::Nothing))
+}
+
+/// A statement of which nothing is known.
+fn unknown() -> Statement {
+    Statement {
+        outputs: Outputs::Unknown,
+        touches: true,
+        probed: Masks::Unknown,
+        copied: Masks::Unknown,
+        reads: Columns::Unknown,
+        writes: Columns::Unknown,
+        ..Statement::default()
+    }
+}
+
+impl Tracing {
+    pub(in super::super) fn known(self) -> Option<Traced> {
+        match self {
+            Self::Known(traced) => Some(traced),
+            Self::Off | Self::Wait => None,
+        }
+    }
+
+    pub(in super::super) fn waits(&self) -> bool {
+        matches!(self, Self::Wait)
+    }
+}
