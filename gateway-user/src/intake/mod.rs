@@ -144,7 +144,8 @@ impl Intake {
         let spoken = unclear.as_ref().map(|unclear| unclear.protocol);
         let spoken = resource.map(|resource| resource.protocol).or(spoken);
         if resource.is_some_and(|resource| resource.protocol.shape == Shape::Terminated) {
-            return self.look_ups(stream, origin, subject).await;
+            // In boxes, here and below: a session needs no room for what becomes of others.
+            return Box::pin(self.look_ups(stream, origin, subject)).await;
         }
         let flow = flow(origin, resource, hosts, unclear.map(|unclear| unclear.why));
         let flow = Arc::new(flow);
@@ -161,8 +162,8 @@ impl Intake {
         if is_stream {
             match place {
                 Ok(_place) => {
-                    self.pass(stream, ahead, origin, &config, &subject, &flow)
-                        .await;
+                    let passing = self.pass(stream, ahead, origin, &config, &subject, &flow);
+                    Box::pin(passing).await;
                 }
                 Err(full) => {
                     self.note_full(&subject, &flow, full);
@@ -191,14 +192,14 @@ impl Intake {
         .counting_in(Arc::clone(&self.around.budgets))
         .masking_with(self.mask_key(&config, &subject, &flow));
         if let Some(freeze) = freeze {
-            self.turn_frozen(stream, session, &subject, &flow, &freeze)
-                .await;
+            let turning = self.turn_frozen(stream, session, &subject, &flow, &freeze);
+            Box::pin(turning).await;
             return Ok(());
         }
         let _place = match place {
             Ok(place) => place,
             Err(full) => {
-                self.turn_away(stream, session, &subject, &flow, full).await;
+                Box::pin(self.turn_away(stream, session, &subject, &flow, full)).await;
                 return Ok(());
             }
         };
@@ -220,8 +221,8 @@ impl Intake {
                 .await;
             }
             Err(error) => {
-                self.unrecorded(stream, session, &subject, &flow, &error.to_string())
-                    .await
+                let why = error.to_string();
+                Box::pin(self.unrecorded(stream, session, &subject, &flow, &why)).await;
             }
         }
         Ok(())

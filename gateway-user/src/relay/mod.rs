@@ -166,14 +166,14 @@ impl<'a> Relay<'a> {
                     // Who has to end does not wait for the peer.
                     tokio::select! {
                         how = guard.cancelled() => self.session.handle_stop(&how),
-                        () = self.dial() => {}
+                        // In boxes, here and below: idle sessions need no room for what happens once.
+                        () = Box::pin(self.dial()) => {}
                     }
                 }
                 Turn::Act(Action::StartTls(first)) => {
                     let guard = Arc::clone(&self.guard);
                     tokio::select! {
                         how = guard.cancelled() => self.session.handle_stop(&how),
-                        // In boxes, here and below: idle sessions need no room for what happens once.
                         () = Box::pin(self.start_tls(first)) => {}
                     }
                 }
@@ -200,9 +200,9 @@ impl<'a> Relay<'a> {
                 }
                 Turn::Act(Action::Prove(presented)) => Box::pin(self.prove(&presented)).await,
                 Turn::Act(Action::FindMasked { masks, database }) => {
-                    self.find_masked(masks, database).await;
+                    Box::pin(self.find_masked(masks, database)).await;
                 }
-                Turn::Act(Action::Ask(questions)) => self.ask(questions).await,
+                Turn::Act(Action::Ask(questions)) => Box::pin(self.ask(questions)).await,
                 Turn::Act(Action::Abort) => {
                     let guard = Arc::clone(&self.guard);
                     tokio::select! {
@@ -210,15 +210,15 @@ impl<'a> Relay<'a> {
                         () = Box::pin(self.abort()) => {}
                     }
                 }
-                Turn::Act(Action::Withdraw(why)) => self.withdraw(why).await,
-                Turn::Act(Action::Cancel(key)) => self.cancel(&key).await,
+                Turn::Act(Action::Withdraw(why)) => Box::pin(self.withdraw(why)).await,
+                Turn::Act(Action::Cancel(key)) => Box::pin(self.cancel(&key)).await,
                 Turn::Act(Action::IssueKey { issued, real }) => self.issue(issued, real),
-                Turn::Act(Action::FinishServer) => self.finish_server().await,
+                Turn::Act(Action::FinishServer) => Box::pin(self.finish_server()).await,
                 Turn::Act(Action::Close(end)) => break end,
             }
         };
         let wait = std::mem::replace(&mut self.wait, Wait::new(&self.around.approvals));
-        self.close(&end).await;
+        Box::pin(self.close(&end)).await;
         wait.end().await;
         end
     }
