@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::facts::FactSet;
 use crate::held::Touches;
 use crate::protocols::postgres::script;
-use crate::sql::postgres::lineage::{Columns, Masked, Masks, Named, Outputs, Statement, Trace};
+use crate::sql::postgres::lineage::{Masked, Named, Outputs, Statement, Trace};
 
 /// What the statements of one message do with masked columns.
 #[derive(Clone, Debug)]
@@ -100,7 +100,7 @@ impl Traced {
 
     /// Units with the facts about masks.
     pub(in super::super) fn facts(&self, units: &[FactSet]) -> Arc<[FactSet]> {
-        let unknown = unknown();
+        let unknown = Statement::unknown();
         let statements: Vec<&Statement> = (0..self.statements.len())
             .map(|index| self.statement(index).unwrap_or(&unknown))
             .collect();
@@ -111,19 +111,6 @@ impl Traced {
 /// Whether something masked may be touched, also where that is not known.
 pub(in super::super) fn may_touch(traced: Option<&Traced>) -> bool {
     !matches!(traced.map(Traced::touches), Some(Touches::Nothing))
-}
-
-/// A statement of which nothing is known.
-fn unknown() -> Statement {
-    Statement {
-        outputs: Outputs::Unknown,
-        touches: true,
-        probed: Masks::Unknown,
-        copied: Masks::Unknown,
-        reads: Columns::Unknown,
-        writes: Columns::Unknown,
-        ..Statement::default()
-    }
 }
 
 impl Tracing {

@@ -306,7 +306,7 @@ impl Statement {
     }
 
     /// One of which nothing can be told.
-    pub(super) fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         Self {
             outputs: Outputs::Unknown,
             touches: true,
