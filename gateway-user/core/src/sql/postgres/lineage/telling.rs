@@ -212,6 +212,8 @@ impl Tracer<'_> {
     /// The same of an operator.
     pub(super) fn operator_asks(&self, names: &[&str], sides: &[Value]) -> u32 {
         let name = names.last().copied().unwrap_or_default();
+        // Which of several operators of one name it is depends on types that are not always known here.
+        let built_in = self.catalog().operators_named(name).is_empty();
         let first = sides.first().map_or(0, |side| side.ty);
         // By the place of a side, and whether it is of a type that is no array, row or the like.
         let (fits, ty): (fn(usize, bool) -> bool, u32) = match name {
@@ -225,11 +227,11 @@ impl Tracer<'_> {
             _ => (|_, _| false, 0),
         };
         for (place, side) in sides.iter().enumerate() {
-            if !fits(place, self.is_single(side)) {
+            if !built_in || !fits(place, self.is_single(side)) {
                 self.probe(side);
             }
         }
-        ty
+        if built_in { ty } else { 0 }
     }
 
     /// The same of a cast.
