@@ -129,6 +129,9 @@ impl PostgresCodec {
             return Err(CodecError::Unsupported(why));
         }
         self.limiting.any = true;
+        // What was looked at of these rows is not of those that come next.
+        self.looking.until = None;
+        self.looking.memory.forget();
         self.stop(Why::Masks(why));
         Ok(Step::Discard(head.len))
     }

@@ -49,7 +49,7 @@ pub(in super::super) struct Looking {
     /// Room for rows, kept while nothing is found in them.
     pub(super) rows: BytesMut,
     /// Rows up to here wait for answers.
-    pub(super) until: Option<usize>,
+    pub(in super::super) until: Option<usize>,
     /// What is open is to be asked, and nobody was told yet.
     pub(in super::super) wants: bool,
     /// The frame that waits for its decision has a question for its columns in front.
