@@ -8,7 +8,9 @@ use crate::sql::postgres::lineage::apart::Here;
 pub fn may_define(units: &[FactSet]) -> bool {
     units.iter().any(|unit| match unit.fact(slot::KIND) {
         Fact::Text(kind) => {
-            matches!(&**kind, "ddl" | "code" | "admin") && !calls(unit) && !leaves_names(unit)
+            let defines = matches!(&**kind, "ddl" | "code" | "admin")
+                || is_one_of(unit, slot::OBJECT, &["owned"]);
+            defines && !calls(unit) && !leaves_names(unit)
         }
         _ => true,
     })

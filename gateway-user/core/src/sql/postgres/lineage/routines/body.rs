@@ -114,8 +114,9 @@ impl Body {
         }
         let runs = after.is_some_and(|after| after.is_constant || after.is("language"));
         self.open |= match &*item.text {
-            // Runs what is put together elsewhere, or takes rows of what was opened by somebody else.
-            "execute" | "fetch" | "copy" | "import" | "load" => true,
+            // Runs what is put together elsewhere, or takes rows of what was opened by somebody else; or gives names
+            // another meaning, which no text of the session tells of.
+            "execute" | "fetch" | "copy" | "import" | "load" | "drop" | "alter" => true,
             "do" => runs,
             _ => false,
         };
