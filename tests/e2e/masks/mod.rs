@@ -9,6 +9,7 @@ mod answer;
 mod guarded;
 mod judge;
 mod needles;
+mod observed;
 mod table;
 mod world;
 

@@ -315,3 +315,50 @@ SELECT email FROM customers
 SET client_min_messages = debug5
 SET log_error_verbosity = verbose
 SELECT email::int FROM customers
+-- an operator that takes the server's name: refused, oracle (own)
+--   shows: 22012
+CREATE TYPE asked AS ENUM ('a')
+CREATE FUNCTION asks(text, asked) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN 1 / ($1 NOT LIKE '%quokka%')::int; END$$
+CREATE OPERATOR || (FUNCTION = asks, LEFTARG = text, RIGHTARG = asked)
+SELECT email || 'a'::asked FROM customers
+-- an operator that takes the server's name and is NULL for some: refused, oracle (own)
+--   shows: 22023
+CREATE TYPE asked AS ENUM ('a')
+CREATE FUNCTION asks(text, asked) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN IF $1 LIKE '%quokka%' THEN RETURN NULL; END IF; RETURN 'x'; END$$
+CREATE OPERATOR || (FUNCTION = asks, LEFTARG = text, RIGHTARG = asked)
+SELECT json_build_object(email || 'a'::asked, 1) FROM customers
+-- a function that is replaced under a cursor: closed (own)
+CREATE TABLE kept (it text)
+CREATE FUNCTION keeps(text) RETURNS text LANGUAGE plpgsql AS $$BEGIN RETURN $1; END$$
+BEGIN
+DECLARE under CURSOR FOR SELECT keeps(email) FROM customers
+CREATE OR REPLACE FUNCTION keeps(text) RETURNS text LANGUAGE plpgsql AS $$BEGIN INSERT INTO kept VALUES ($1); RETURN $1; END$$
+FETCH ALL FROM under
+COMMIT
+SELECT it FROM kept
+-- a decoy that a function drops: closed (own)
+CREATE SCHEMA decoy
+CREATE TABLE decoy.customers (id int, email text)
+CREATE FUNCTION drops() RETURNS void LANGUAGE plpgsql AS $$BEGIN DROP SCHEMA decoy CASCADE; END$$
+SET search_path = decoy, public
+SELECT 1 FROM customers
+SELECT drops()
+SELECT lower(email) FROM customers
+-- a decoy that a function renames: closed (own)
+CREATE SCHEMA decoy
+CREATE TABLE decoy.customers (id int, email text)
+CREATE FUNCTION renames() RETURNS void LANGUAGE plpgsql AS $$BEGIN ALTER TABLE decoy.customers RENAME TO others; END$$
+SET search_path = decoy, public
+SELECT 1 FROM customers
+SELECT renames()
+SELECT lower(email) FROM customers
+-- a decoy that is dropped with all that somebody owns: closed (own)
+CREATE ROLE owner_of_:database
+GRANT owner_of_:database TO CURRENT_USER
+CREATE SCHEMA decoy
+CREATE TABLE decoy.customers (id int, email text)
+ALTER TABLE decoy.customers OWNER TO owner_of_:database
+SET search_path = decoy, public
+SELECT 1 FROM customers
+DROP OWNED BY owner_of_:database
+SELECT lower(email) FROM customers

@@ -162,6 +162,8 @@ pub(super) struct PostgresCodec {
     /// Part of it may have given names that were known another meaning: what they mean is not known until
     /// it is over.
     pub(super) renames: bool,
+    /// Part of it may have something masked shown under another name, or was judged by other masks.
+    pub(super) strays: bool,
 }
 
 impl PostgresCodec {
@@ -219,6 +221,7 @@ impl PostgresCodec {
             defines: false,
             defined: false,
             renames: false,
+            strays: false,
         }
     }
 
@@ -272,7 +275,9 @@ impl PostgresCodec {
         let may_define = script::may_define(units);
         self.defines |= may_define;
         self.renames |= script::may_rename(units);
-        script::note_made(units, &mut self.here);
+        if !self.strays {
+            script::note_made(units, &mut self.here);
+        }
         if may_define && self.path_wants_temporary {
             self.path_changes();
         }

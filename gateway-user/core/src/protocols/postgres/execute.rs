@@ -44,12 +44,13 @@ impl PostgresCodec {
                 if bound.traced.is_none() && self.awaits_masks() {
                     return Ok(None);
                 }
-                if self.has_moved(bound.moment.as_ref()) {
+                if self.is_overtaken(&bound) || self.has_moved(bound.moment.as_ref()) {
                     return Ok(Some(self.ask_again(head, frame, portal, bound)));
                 }
+                let traced = self.traced_when_bound(&bound);
+                self.note_strays(traced.as_ref());
                 self.expect_of(&bound.prepared);
                 (self.executed, self.sent_since_ready) = (true, true);
-                let traced = self.traced_when_bound(&bound);
                 let asks = self.asks_fields(traced.as_ref());
                 if asks {
                     self.pipeline.push(Pending::Fields);

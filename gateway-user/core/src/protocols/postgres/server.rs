@@ -379,6 +379,7 @@ impl PostgresCodec {
             self.defines &= !self.pipeline.is_settled();
             self.renames &= self.defines || self.defined;
         }
+        self.strays &= self.defines || self.defined || !self.pipeline.is_settled();
         if self.pipeline.is_settled() {
             self.reading_changes = false;
             self.sent_since_ready = false;

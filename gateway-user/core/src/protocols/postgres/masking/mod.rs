@@ -24,8 +24,10 @@ use super::resolve::refers_to_names;
 use super::script::{self, Script};
 use super::wire::server_name;
 use crate::facts::{Fact, FactSet};
+use crate::held::Touches;
 use crate::protocols::CodecError;
 use crate::sql::postgres::Session;
+use crate::sql::postgres::lineage::apart::Here;
 use crate::sql::postgres::lineage::{Masked, Masks, Named, Statement, Trace};
 
 pub(super) use rows::Results;
@@ -312,11 +314,8 @@ impl PostgresCodec {
     /// What the cursor returns that SQL has declared, as long as its name is known to be that.
     fn runs_cursor(&self, name: &[u8], masked: &Arc<Masked>) -> Known {
         match self.cursors.known(name) {
-            // It was planned when it was declared, whatever names mean by now.
-            Some(_) => match self.made_cursors.known(name) {
-                Some(made) if made.masked.masks() == masked.masks() => Known::Runs(made.statement),
-                _ => Known::Unknown,
-            },
+            // It was planned when it was declared, but the functions that it calls may be others by now.
+            Some(_) => runs(self.made_cursors.known(name).as_ref(), masked),
             None => Known::Unknown,
         }
     }
@@ -334,10 +333,31 @@ impl PostgresCodec {
     /// What a portal returns by what was known when it was bound.
     pub(super) fn traced_when_bound(&self, bound: &Bound) -> Option<Traced> {
         match &self.masking {
+            _ if self.is_overtaken(bound) => bound.traced.as_ref().map(Traced::forgotten),
             _ if bound.traced.is_some() => bound.traced.clone(),
             // Masks have come since.
             Masking::On(masked) | Masking::Waiting(Some(masked)) => Some(Traced::unknown(masked)),
             Masking::Off | Masking::Waiting(None) => None,
+        }
+    }
+
+    /// Whether what a portal calls may have become something else since it was bound, and it touches
+    /// something masked.
+    pub(super) fn is_overtaken(&self, bound: &Bound) -> bool {
+        let touches = |traced: &Traced| traced.touches() != Touches::Nothing;
+        self.renames && bound.traced.as_ref().is_some_and(touches)
+    }
+
+    /// Something is let pass. What may have something masked shown under another name, which is refused
+    /// unless the resource is only observed, leaves nothing certain of what has been made since.
+    pub(super) fn note_strays(&mut self, traced: Option<&Traced>) {
+        let keeps = match (&self.masking, traced) {
+            (Masking::On(masked), Some(traced)) => traced.keeps(masked),
+            _ => false,
+        };
+        self.strays |= !keeps;
+        if self.strays {
+            self.here = Here::default();
         }
     }
 
@@ -365,7 +385,10 @@ impl PostgresCodec {
     /// Something ran that may have changed what names mean in this database.
     pub(super) fn definitions_changed(&mut self) {
         if let Masking::On(masked) | Masking::Waiting(Some(masked)) = &self.masking {
-            masked.outdate();
+            match self.strays {
+                true => masked.edition().outdate(),
+                false => masked.outdate(),
+            }
         }
     }
 
@@ -392,8 +415,11 @@ fn is_new_enough(masked: &Masked, asked_at: Option<u64>) -> bool {
 
 /// What was made under a name does, unless that was found out by what is too old by now.
 fn runs(made: Option<&Made>, masked: &Arc<Masked>) -> Known {
+    // A catalog is read again now and then although nothing is known to have changed.
+    let is_as_it_was =
+        |then: &Masked| then.edition().is_same(masked.edition()) && then.masks() == masked.masks();
     match made {
-        Some(made) if Arc::ptr_eq(&made.masked, masked) => Known::Runs(Arc::clone(&made.statement)),
+        Some(made) if is_as_it_was(&made.masked) => Known::Runs(Arc::clone(&made.statement)),
         _ => Known::Unknown,
     }
 }

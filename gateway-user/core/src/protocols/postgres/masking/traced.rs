@@ -66,6 +66,18 @@ impl Traced {
         }
     }
 
+    /// The same message, of which nothing is known any more.
+    pub(super) fn forgotten(&self) -> Self {
+        Self::unknown(&self.masked)
+    }
+
+    /// Whether it was judged by this, and puts nothing masked elsewhere than into its result.
+    pub(super) fn keeps(&self, masked: &Arc<Masked>) -> bool {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        Arc::ptr_eq(&self.masked, masked)
+            && statements.all(|it| it.is_some_and(|it| it.copied.is_empty()))
+    }
+
     /// What it makes under this name.
     pub(in super::super) fn made(&self, name: &Named) -> Option<Made> {
         let statements = (0..self.statements.len()).rev();

@@ -213,8 +213,9 @@ impl Masked {
     /// It is not, for a statement that was judged by this has changed it: this and all others of the
     /// database are old from now on, in whatever session.
     pub fn outdate(&self) {
-        self.own.fetch_add(1, Ordering::AcqRel);
+        // In this order, so that somebody else's change never looks like one of these.
         self.edition.outdate();
+        self.own.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Whether all that has changed since was changed by statements that were judged by this. None of them
