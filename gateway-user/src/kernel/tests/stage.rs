@@ -104,8 +104,13 @@ impl Stage {
     /// Likewise, but it says nothing of its own accord.
     pub(super) fn start_holding(&self) -> Arc<Kernel> {
         let kernel = Arc::new(Kernel::start(&self.options).unwrap());
-        *self.pulse.lock().unwrap() = Some(Pulse::start(&kernel));
+        self.revive(&kernel);
         kernel
+    }
+
+    /// Has the daemon's heart beat again.
+    pub(super) fn revive(&self, kernel: &Arc<Kernel>) {
+        *self.pulse.lock().unwrap() = Some(Pulse::start(kernel));
     }
 
     /// Stops the daemon's heart.
