@@ -11,6 +11,8 @@ use gateway_tests::programs::{root, target};
 
 /// How many lines of a failed step's log are shown; the rest is in the file.
 const SHOWN: usize = 60;
+/// How many lines are shown of what a test that failed says.
+const TOLD: usize = 15;
 
 /// Runs `work` as the step `name`: prints `name … ok (12 s)`.
 pub(crate) fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
@@ -47,13 +49,37 @@ pub(crate) fn quietly(name: &str, command: &mut Command) -> Result<()> {
     }
     let text = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())?;
     let lines: Vec<&str> = text.lines().collect();
-    for line in lines.iter().skip(lines.len().saturating_sub(SHOWN)) {
+    let told = told(&lines);
+    let shown = match told.is_empty() {
+        true => &lines[lines.len().saturating_sub(SHOWN)..],
+        false => &told[..],
+    };
+    for line in shown {
         println!("    {line}");
     }
     bail!(
         "{name} ended with {status}; the whole log is {}",
         path.display()
     )
+}
+
+/// What tests that failed say in a log of `cargo test`: the beginning of each one's own output.
+fn told<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let starts = |line: &str| line.starts_with("---- ") && line.ends_with(" ----");
+    let mut told = Vec::new();
+    let mut left = 0;
+    for line in lines {
+        if starts(line) {
+            left = TOLD;
+        } else if *line == "failures:" {
+            left = 0;
+        }
+        if left > 0 && !line.is_empty() {
+            told.push(*line);
+            left -= 1;
+        }
+    }
+    told
 }
 
 /// `cargo` as it was called, in the repository's root.
@@ -80,4 +106,26 @@ fn log(name: &str) -> Result<PathBuf> {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     Ok(folder.join(format!("{file}.log")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_that_failed_are_told_of_wherever_they_are_in_the_log() {
+        let log = "running 2 tests\ntest a ... ok\ntest b ... FAILED\n\nfailures:\n\n\
+                   ---- b stdout ----\n\nthread 'b' panicked at b.rs:1:1:\nwhy\n\n\nfailures:\n    b\n\n\
+                   test result: FAILED.\n\nrunning 0 tests\n";
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(
+            told(&lines),
+            [
+                "---- b stdout ----",
+                "thread 'b' panicked at b.rs:1:1:",
+                "why"
+            ]
+        );
+        assert!(told(&["error[E0308]: mismatched types"]).is_empty());
+    }
 }
