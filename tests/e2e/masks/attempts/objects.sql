@@ -323,6 +323,7 @@ CREATE OPERATOR || (FUNCTION = asks, LEFTARG = text, RIGHTARG = asked)
 SELECT email || 'a'::asked FROM customers
 -- an operator that takes the server's name and is NULL for some: refused, oracle (own)
 --   shows: 22023
+--   shows: 22004
 CREATE TYPE asked AS ENUM ('a')
 CREATE FUNCTION asks(text, asked) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN IF $1 LIKE '%quokka%' THEN RETURN NULL; END IF; RETURN 'x'; END$$
 CREATE OPERATOR || (FUNCTION = asks, LEFTARG = text, RIGHTARG = asked)
