@@ -1,5 +1,5 @@
 //! The attempts by the gateway, with masks on all that is secret: where predicates over masked columns are
-//! refused, where they pass, and by somebody who is excepted.
+//! refused, where they pass, where definitions may not be changed either, and by somebody who is excepted.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use gateway_tests::sandbox::Sandbox;
 
 use super::judge::{told, wrong};
 
-use super::table::{Outcome, Row, rows};
+use super::table::{Mode, Outcome, Row, rows};
 use super::world::{answers, server, unguarded, version, with_databases};
 use crate::credentials::secret;
 use crate::stage::gateway;
@@ -42,8 +42,11 @@ const MASKS: [(&str, &str, &str); 7] = [
     ("tags", r#""public.customers.tags""#, "kind = \"full\""),
 ];
 
+/// The heading of what shows a value only where definitions may be changed.
+const REDEFINED: &str = "Definitions that are changed: ";
+
 /// A gateway with the masks for all in the group `agents` but those in `dbas`.
-fn guarded(sandbox: &Sandbox, in_predicate: &str) -> Gateway {
+fn guarded(sandbox: &Sandbox, in_predicate: &str, redefined: &str) -> Gateway {
     let file = secret(sandbox, "password", "unused\n");
     let addresses = format!("127.0.0.1:{}", server().port());
     let more = "upstream = { tls = \"disable\" }\ncredential = \"masks\"";
@@ -58,7 +61,7 @@ fn guarded(sandbox: &Sandbox, in_predicate: &str) -> Gateway {
         policy = policy.piece(&format!(
             "[[mask]]\nname = {name:?}\nresource = \"shop\"\ngroup = \"agents\"\n\
              except_group = \"dbas\"\ncolumn = [{columns}]\n{kind}\n\
-             masked_in_predicate = {in_predicate:?}"
+             masked_in_predicate = {in_predicate:?}\nmasked_redefined = {redefined:?}"
         ));
     }
     gateway(&policy.allow_all())
@@ -68,7 +71,7 @@ fn guarded(sandbox: &Sandbox, in_predicate: &str) -> Gateway {
 fn all_end_as_the_table_says(in_predicate: &str, column: usize) {
     let sandbox = Sandbox::new("masks-password").unwrap();
     let rows = rows();
-    let gateway = guarded(&sandbox, in_predicate);
+    let gateway = guarded(&sandbox, in_predicate, "allow");
     let through = with_databases(&rows, in_predicate);
     let by_gateway = answers(&through, |client| gateway.agent(client).unwrap());
     let mut wrongs = Vec::new();
@@ -99,10 +102,32 @@ fn no_attempt_shows_a_value_where_predicates_pass() {
     all_end_as_the_table_says("allow", 1);
 }
 
+/// What changes definitions is tried in a database of its own.
+#[test]
+fn no_attempt_shows_a_value_where_definitions_are_kept() {
+    let sandbox = Sandbox::new("masks-password").unwrap();
+    let mut rows = rows();
+    rows.retain(|row| row.is_own && row.is_known_to(version()));
+    for row in &mut rows {
+        row.modes.retain(|mode| *mode == Mode::Simple);
+    }
+    let gateway = guarded(&sandbox, "deny", "deny");
+    let attempts = with_databases(&rows, "kept");
+    let answers = answers(&attempts, |client| gateway.agent(client).unwrap());
+    for (attempt, answer) in attempts.iter().zip(&answers) {
+        let Row { name, outcomes, .. } = attempt.row;
+        let is_open = outcomes[0] == Outcome::Open && !name.starts_with(REDEFINED);
+        let told = told(attempt.row, answer).filter(|_| !is_open);
+        assert_eq!(told, None, "{name}: {}", answer.shown());
+    }
+    let refused = answers.iter().filter(|answer| answer.is_refused());
+    assert!(refused.count() > 50, "{}", answers.len());
+}
+
 #[test]
 fn who_is_excepted_sees_the_values() {
     let sandbox = Sandbox::new("masks-password").unwrap();
-    let gateway = guarded(&sandbox, "deny");
+    let gateway = guarded(&sandbox, "deny", "deny");
     let mut rows = rows();
     rows.retain(|row| row.name.starts_with("Values as they are: "));
     let attempts = with_databases(&rows, "dba");

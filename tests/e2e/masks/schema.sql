@@ -37,6 +37,7 @@ INSERT INTO visits VALUES (1, 1, 'needle-quokka@burrow.example', '2024-02-03'),
     (2, 2, 'needle-wombat@warren.example', '2025-02-03');
 
 CREATE VIEW people AS SELECT id, name, email FROM customers;
+CREATE MATERIALIZED VIEW posted AS SELECT email FROM people;
 CREATE VIEW renamed AS SELECT id AS number, email AS nothing_special FROM people;
 CREATE VIEW made AS SELECT id, upper(email) || '!' AS loud, name FROM customers;
 CREATE VIEW per_customer AS

@@ -58,13 +58,14 @@ impl Row {
     }
 }
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     include_str!("attempts/texts.sql"),
     include_str!("attempts/queries.sql"),
     include_str!("attempts/functions.sql"),
     include_str!("attempts/asked.sql"),
     include_str!("attempts/copies.sql"),
     include_str!("attempts/objects.sql"),
+    include_str!("attempts/redefined.sql"),
     include_str!("attempts/errors.sql"),
     include_str!("attempts/wire.sql"),
     include_str!("attempts/newer.sql"),

@@ -187,6 +187,10 @@ fn only_of_columns(spec: &MaskSpec, diagnostics: &mut Vec<Diagnostic>) {
             "masked_in_predicate",
             spec.masked_in_predicate.as_ref().map(Spanned::span),
         ),
+        (
+            "masked_redefined",
+            spec.masked_redefined.as_ref().map(Spanned::span),
+        ),
         ("reason", spec.reason.as_ref().map(Spanned::span)),
         ("seen_by", spec.seen_by.as_ref().map(Spanned::span)),
         ("approvers", spec.approvers.as_ref().map(Spanned::span)),

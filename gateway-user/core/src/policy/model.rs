@@ -99,6 +99,8 @@ pub struct MaskSpec {
     pub otherwise: Option<Spanned<String>>,
     /// What becomes of statements that compare or sort by values; left out, `deny`.
     pub masked_in_predicate: Option<Spanned<String>>,
+    /// What becomes of statements that change what names in the database mean; left out, `deny`.
+    pub masked_redefined: Option<Spanned<String>>,
     /// Why; told by a refusal, and to approvers.
     pub reason: Option<Spanned<String>>,
     /// Who sees the values in what waits for an approval: names of [[approvers]]; left out, nobody.

@@ -363,3 +363,19 @@ SET search_path = decoy, public
 SELECT 1 FROM customers
 DROP OWNED BY owner_of_:database
 SELECT lower(email) FROM customers
+-- a decoy, and a path that a default leads away from it: closed (own)
+CREATE SCHEMA decoy
+CREATE TABLE decoy.customers (id int, name text, email text, ssn text)
+CREATE TABLE decoy.led (id int, path text DEFAULT set_config('search_path', 'public', false))
+SET search_path = decoy, public
+INSERT INTO led (id) VALUES (1)
+SELECT reverse(email) FROM customers
+-- a function, and a path that a default leads to it: closed (own)
+CREATE SCHEMA decoy
+CREATE TABLE decoy.loot (it text)
+CREATE FUNCTION decoy.trap(t text) RETURNS text LANGUAGE sql AS 'INSERT INTO decoy.loot VALUES (t) RETURNING it'
+CREATE FUNCTION trap(t anyelement) RETURNS int LANGUAGE sql AS 'SELECT 1'
+CREATE TABLE led (id int, path text DEFAULT set_config('search_path', 'decoy, public', false))
+INSERT INTO led (id) VALUES (1)
+SELECT trap(email) FROM public.customers
+SELECT it FROM decoy.loot

@@ -13,7 +13,7 @@ use crate::facts::{Name, Schema};
 use crate::glob::Glob;
 use crate::ids::{MaskName, RuleName};
 use crate::mask::{Bucket, Kind, Mask, MaskSet, Otherwise, Partial};
-use crate::policy::masks::{in_predicates, of_copies};
+use crate::policy::masks::{in_predicates, of_copies, of_redefinitions};
 use crate::policy::model::Effect;
 
 /// The fact that tells the tables of a statement.
@@ -51,7 +51,7 @@ pub struct MaskRule {
     pub rule: RuleName,
     /// What it does where it holds.
     pub action: Effect,
-    /// What it is for: `copied` values, or values `in_predicate`.
+    /// What it is for: `copied` values, values `in_predicate`, or names that are `redefined`.
     pub of: &'static str,
 }
 
@@ -118,6 +118,7 @@ fn rules(mask: &Mask, units: &[UnitExplanation]) -> Vec<MaskRule> {
     let names = [
         (of_copies(mask.name.as_str()), "copied"),
         (in_predicates(mask.name.as_str()), "in_predicate"),
+        (of_redefinitions(mask.name.as_str()), "redefined"),
     ];
     let considered = units.first().map(|unit| unit.rules.as_slice());
     let considered = considered.unwrap_or_default();

@@ -31,8 +31,12 @@ fn check(rules: &str, workload: &str, (probed, copied): (Masks, Masks), expected
         copied,
         ..Statement::default()
     };
+    check_statement(rules, workload, &statement, expected);
+}
+
+fn check_statement(rules: &str, workload: &str, statement: &Statement, expected: &str) {
     let script = Script::read(b"SELECT 1", &Session::default());
-    let units = with_masks(&script.units, &[&statement]);
+    let units = with_masks(&script.units, &[statement]);
     let decision = decide(&engine(rules), workload, "orders-db", Stage::Action(units));
     assert_eq!(told(&decision), expected);
 }
@@ -75,6 +79,33 @@ fn predicates_may_pass_or_wait() {
     let engine = engine(&wait);
     let start = decide(&engine, "writer", "orders-db", Stage::Connect);
     assert!(matches!(start.verdict, Verdict::Deny(_)));
+}
+
+#[test]
+fn definitions_stay_what_they_are_unless_it_is_said() {
+    let statement = Statement {
+        redefined: known(&["emails"]),
+        ..Statement::default()
+    };
+    let check = |more: &str, expected: &str| {
+        check_statement(
+            &format!("{EMAILS}\n{more}"),
+            "planner",
+            &statement,
+            expected,
+        );
+    };
+    let denied = "deny mask emails redefined: it may change what names in the database mean, and mask emails could not be kept then: personal data";
+    check("", denied);
+    check("masked_in_predicate = 'allow'", denied);
+    check("masked_redefined = 'deny'", denied);
+    check("masked_redefined = 'allow'", "allow reads");
+    let waits = "masked_redefined = 'approve'\napprovers = ['owners']";
+    check(waits, "hold mask emails redefined");
+    check(
+        &format!("{waits}\nmasked_in_predicate = 'allow'"),
+        "hold mask emails redefined",
+    );
 }
 
 #[test]
@@ -143,6 +174,8 @@ fn masks_that_are_wrong_do_not_load() {
             full("masked_in_predicate = 'ask'"),
             full("masked_in_predicate = 'approve'"),
             full("masked_in_predicate = 'approve'\napprovers = ['nobody']"),
+            full("masked_redefined = 'ask'"),
+            full("masked_redefined = 'approve'"),
             full("approvers = ['owners']"),
             full("resource = 'order-db'"),
             full("group = 'agent'"),

@@ -52,28 +52,30 @@ pub const STATEMENTS: usize = 19;
 pub const MASKED_IN_PREDICATE: usize = 20;
 /// Slot of `sql.masked_copied`.
 pub const MASKED_COPIED: usize = 21;
+/// Slot of `sql.masked_redefined`.
+pub const MASKED_REDEFINED: usize = 22;
 /// Slot of `sql.column_read`.
-pub const COLUMN_READ: usize = 22;
+pub const COLUMN_READ: usize = 23;
 /// Slot of `sql.column_write`.
-pub const COLUMN_WRITE: usize = 23;
+pub const COLUMN_WRITE: usize = 24;
 /// Slot of `sql.limit_rows`.
-pub const LIMIT_ROWS: usize = 24;
+pub const LIMIT_ROWS: usize = 25;
 /// Slot of `sql.side_effects`.
-pub const SIDE_EFFECTS: usize = 25;
+pub const SIDE_EFFECTS: usize = 26;
 /// Slot of `sql.risk`.
-pub const RISK: usize = 26;
+pub const RISK: usize = 27;
 /// Slot of `sql.dynamic`.
-pub const DYNAMIC: usize = 27;
+pub const DYNAMIC: usize = 28;
 /// Slot of `sql.language`.
-pub const LANGUAGE: usize = 28;
+pub const LANGUAGE: usize = 29;
 /// Slot of `sql.transaction`.
-pub const TRANSACTION: usize = 29;
+pub const TRANSACTION: usize = 30;
 /// Slot of `session.rows`.
-pub const SESSION_ROWS: usize = 30;
+pub const SESSION_ROWS: usize = 31;
 /// Slot of `session.rows_affected`.
-pub const SESSION_ROWS_AFFECTED: usize = 31;
+pub const SESSION_ROWS_AFFECTED: usize = 32;
 /// Slot of `session.bytes`.
-pub const SESSION_BYTES: usize = 32;
+pub const SESSION_BYTES: usize = 33;
 
 const fn connection(name: &'static str, doc: &'static str) -> Attribute {
     Attribute {
@@ -239,6 +241,11 @@ pub const ATTRIBUTES: &[Attribute] = &[
         "masks of columns whose values the message would put elsewhere than into its result",
     ),
     traced(
+        "sql.masked_redefined",
+        Usual::Empty,
+        "masks that may not hold any more once the message has run, because it changes what names in the database mean",
+    ),
+    traced(
         "sql.column_read",
         Usual::Unknown,
         "columns that the message reads, as `schema.table.column`; unknown unless masks apply to the session",
@@ -328,6 +335,7 @@ mod tests {
             (STATEMENTS, "statements"),
             (MASKED_IN_PREDICATE, "masked_in_predicate"),
             (MASKED_COPIED, "masked_copied"),
+            (MASKED_REDEFINED, "masked_redefined"),
             (COLUMN_READ, "column_read"),
             (COLUMN_WRITE, "column_write"),
             (LIMIT_ROWS, "limit_rows"),

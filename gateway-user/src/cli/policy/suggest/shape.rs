@@ -54,7 +54,7 @@ enum Part {
 
 /// Facts of which a rule asks nothing: they tell how something is done, or cannot be foreseen, or masks
 /// have rules of their own about them.
-const OPEN: [&str; 13] = [
+const OPEN: [&str; 14] = [
     "sql.parsed",
     "sql.application_name",
     "sql.limit",
@@ -63,6 +63,7 @@ const OPEN: [&str; 13] = [
     "sql.statements",
     "sql.masked_in_predicate",
     "sql.masked_copied",
+    "sql.masked_redefined",
     "sql.column_read",
     "sql.column_write",
     "sql.limit_rows",

@@ -35,6 +35,7 @@ pub fn with_masks(units: &[FactSet], statements: &[&Statement]) -> Arc<[FactSet]
     let facts = [
         (slot::MASKED_IN_PREDICATE, masks(|it| &it.probed)),
         (slot::MASKED_COPIED, masks(|it| &it.copied)),
+        (slot::MASKED_REDEFINED, masks(|it| &it.redefined)),
         (slot::COLUMN_READ, columns(|it| &it.reads)),
         (slot::COLUMN_WRITE, columns(|it| &it.writes)),
     ];
@@ -112,6 +113,7 @@ mod tests {
         for unit in script.units.iter().chain([&unknown(false)]) {
             assert_eq!(*unit.fact(slot::MASKED_IN_PREDICATE), texts(&[]));
             assert_eq!(*unit.fact(slot::MASKED_COPIED), texts(&[]));
+            assert_eq!(*unit.fact(slot::MASKED_REDEFINED), texts(&[]));
             assert_eq!(*unit.fact(slot::COLUMN_READ), Fact::Unknown);
             assert_eq!(*unit.fact(slot::COLUMN_WRITE), Fact::Unknown);
         }

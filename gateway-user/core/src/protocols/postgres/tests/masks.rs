@@ -17,6 +17,7 @@ action = "allow"
 name = "emails"
 column = ["public.customers.email"]
 kind = "full"
+masked_redefined = "allow"
 "#;
 
 /// Ready for statements, with a database in which there is nothing.

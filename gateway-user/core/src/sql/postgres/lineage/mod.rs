@@ -78,6 +78,8 @@ pub struct Statement {
     /// Masks of columns whose values it would put elsewhere than into what it returns: other columns,
     /// settings, files, functions that keep them; and changes of the definition of what is masked.
     pub copied: Masks,
+    /// Masks that may not hold any more once it has run, because names may mean something else then.
+    pub redefined: Masks,
     /// Columns that it reads, as `schema.table.column`.
     pub reads: Columns,
     /// Columns that it writes.
@@ -313,6 +315,7 @@ impl Statement {
             touches: true,
             probed: Masks::Unknown,
             copied: Masks::Unknown,
+            redefined: Masks::Unknown,
             reads: Columns::Unknown,
             writes: Columns::Unknown,
             ..Self::default()

@@ -10,7 +10,9 @@ use pg_query::protobuf::{self, node::Node};
 
 use super::apart::Here;
 use super::catalog::{Catalog, Relation, RelationKind};
+use super::commands::{command, redefined};
 use super::memory::Known;
+use super::routines::shown;
 use super::scope::Scope;
 use super::value::{Effects, Field, Fields, Value};
 use super::{Masked, Masks, Output, Statement, Trace};
@@ -99,12 +101,18 @@ impl<'a> Tracer<'a> {
             self.begin();
             let (statement, fields) = match raw.stmt.as_deref() {
                 Some(node) if is_query(node) => self.traced(node),
-                Some(node) => (super::commands::command(node, &self), Fields::unknown()),
+                Some(node) => (command(node, &self), Fields::unknown()),
                 None => (Statement::unknown(), Fields::unknown()),
             };
             let apart = raw.stmt.as_deref().filter(|_| !statement.spares());
             let statement = apart.and_then(|it| self.apart(it)).unwrap_or(statement);
-            made.push(statement);
+            made.push(match raw.stmt.as_deref() {
+                Some(node) => Statement {
+                    redefined: redefined(node, &self),
+                    ..statement
+                },
+                None => statement,
+            });
             rows.push(fields);
         }
         if self.spent() {
@@ -249,7 +257,7 @@ impl<'a> Tracer<'a> {
         if is_query(node) {
             self.query(node)
         } else {
-            super::commands::command(node, self)
+            command(node, self)
         }
     }
 
@@ -269,7 +277,8 @@ impl<'a> Tracer<'a> {
     }
 
     /// The relations that a name may mean; an empty schema means none is written. Notes what is
-    /// missing.
+    /// missing. The search path may have become another one where no text tells of it (in a function or a
+    /// trigger, by a right that somebody else takes away), so what shows something masked is always among them.
     pub(super) fn relation(&self, schema: &str, name: &str) -> Found<'a> {
         let named: Vec<_> = self.catalog().relations_named(name).collect();
         self.steps(named.len());
@@ -296,6 +305,14 @@ impl<'a> Tracer<'a> {
             });
             certain = found.is_some();
             relations.extend(found);
+            if named.len() > relations.len() {
+                let others = named.into_iter().filter(|relation| {
+                    let is_there = relations.iter().any(|there| there.oid == relation.oid);
+                    !is_there && shown(self, relation).is_some()
+                });
+                let others: Vec<_> = others.collect();
+                relations.extend(others);
+            }
         } else {
             relations = named;
         }

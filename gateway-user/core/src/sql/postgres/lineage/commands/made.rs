@@ -160,7 +160,7 @@ fn of_the_servers<'n>(
 }
 
 /// Whether whatever function of this name is meant is the server's own and only computes a value.
-fn is_harmless(name: &[&str], tracer: &Tracer) -> bool {
+pub(super) fn is_harmless(name: &[&str], tracer: &Tracer) -> bool {
     let last = name.last().copied().unwrap_or_default();
     let mut functions = tracer.catalog().functions_named(last).iter();
     let own = functions.all(|function| function.oid < FIRST_OWN);

@@ -1,7 +1,7 @@
 //! Statements that are no queries: `command`.
 //!
 //! `copy` is `COPY`, `explain` `EXPLAIN`; `code` what brings code along (functions, `DO`, `CALL`); `made` what is
-//! made of functions (types, operators and the like); `named` says what masked columns the relations show that
+//! made of functions (types, operators and the like); `redefined` says whether names may mean something else afterwards; `named` says what masked columns the relations show that
 //! a command names. Three things can be wrong with a command: that it keeps
 //! what a query returns, that it changes the definition of something that shows masked columns (later
 //! statements would be traced by what it was), and that it makes something which nobody can look into. Then
@@ -12,6 +12,7 @@ pub(super) mod copy;
 mod explain;
 mod made;
 mod named;
+mod redefined;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use pg_query::protobuf::{self, AlterTableType, DropBehavior, ObjectType, node::N
 
 pub(super) use self::named::names_apart;
 use self::named::{Named, is_none};
+pub(super) use self::redefined::redefined;
 use super::Named as Name;
 use super::filled::Write;
 use super::routines::{returned, shown, union};

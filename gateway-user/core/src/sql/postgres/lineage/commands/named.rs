@@ -8,7 +8,7 @@ use crate::sql::postgres::lineage::routines::{Call, call, operator, shown, union
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Masks, Statement};
 use crate::sql::postgres::unit::Unit;
-use crate::sql::postgres::walk::{Walk, Walker};
+use crate::sql::postgres::walk::{Seen, Walk, Walker};
 use crate::sql::postgres::{Session, queries};
 
 /// What a part of a statement names.
@@ -84,8 +84,8 @@ impl Named {
     }
 }
 
-/// What a walk comes by, and what the operators tell that are used on the way; none if that is too much.
-fn units(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Option<(Vec<Unit>, Masks)> {
+/// What a walk comes by; none if that is too much.
+pub(super) fn walked(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Option<(Vec<Unit>, Seen)> {
     let session = Session {
         search_path: tracer.path.clone(),
         ..Session::default()
@@ -94,7 +94,12 @@ fn units(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Option<(Vec<Unit>, 
     walker.watch();
     walker.top(walk);
     let seen = walker.take_seen().unwrap_or_default();
-    let analysis = walker.finish(1)?;
+    Some((walker.finish(1)?.units, seen))
+}
+
+/// What a walk comes by, and what the operators tell that are used on the way; none if that is too much.
+fn units(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Option<(Vec<Unit>, Masks)> {
+    let (units, seen) = walked(tracer, walk)?;
     let operators = seen.operators.iter();
     let operators = operators.map(|name| operator(tracer, &[name.as_str()]));
     // `t.f` may be the call `f(t)`.
@@ -103,7 +108,7 @@ fn units(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Option<(Vec<Unit>, 
     let fields = fields.map(|name| call(tracer, &[name.as_str()]));
     let calls = operators.chain(fields);
     let code = calls.fold(Masks::default(), |code, call| union(code, told(call)));
-    Some((analysis.units, code))
+    Some((units, code))
 }
 
 /// Whether a statement names nothing that shows or tells anything masked, and nothing unknown but what the

@@ -23,7 +23,6 @@ use super::Masks;
 use super::catalog::{Function, Language, Relation, RelationKind, Type, TypeKind, Volatility};
 use super::filled::Write;
 use super::tracer::Tracer;
-use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::walk::strings;
 
 pub(super) use self::reach::{returned, shown, union};
@@ -81,7 +80,7 @@ pub(super) fn call(tracer: &Tracer, name: &[&str]) -> Call {
     };
     let named = tracer.catalog().functions_named(name).iter();
     let meant: Vec<_> = named
-        .filter(|function| may_be_in(tracer, schema, &function.schema))
+        .filter(|function| may_be_in(schema, &function.schema))
         .collect();
     if meant.is_empty() {
         // `date(x)` is a cast where no function has this name.
@@ -102,7 +101,7 @@ pub(super) fn in_path<'a>(tracer: &Tracer<'a>, name: &[&str]) -> impl Iterator<I
         [] => (None, ""),
     };
     let named = tracer.catalog().functions_named(name).iter();
-    let meant = named.filter(move |function| may_be_in(tracer, schema, &function.schema));
+    let meant = named.filter(move |function| may_be_in(schema, &function.schema));
     meant.map(|function| &*function.schema)
 }
 
@@ -171,6 +170,13 @@ pub(super) fn triggered<'a>(
 pub(super) fn named_in(tracer: &Tracer, text: &str) -> Option<(BTreeSet<String>, Call)> {
     let words = body::read(text)?.words;
     Some((words, self::text(tracer, text, None, Rows::Known)))
+}
+
+/// Whether a body may make something that has a name, or change who may see what; or cannot be read.
+pub(super) fn creates(text: &str) -> bool {
+    const CREATE: [&str; 4] = ["create", "grant", "reassign", "revoke"];
+    let body = body::read(text);
+    body.is_none_or(|body| CREATE.iter().any(|word| body.words.contains(*word)))
 }
 
 /// The functions behind the operators of this name that are not built in.
@@ -364,15 +370,10 @@ fn is_constructor(tracer: &Tracer, function: &Function) -> bool {
         })
 }
 
-/// Whether a function or type without a schema, or with this one, may be in `schema`.
-fn may_be_in(tracer: &Tracer, written: Option<&str>, schema: &str) -> bool {
-    match (written, tracer.path) {
-        (Some(written), _) => written == schema,
-        (None, SearchPath::Known(path)) => {
-            schema == "pg_catalog" || path.iter().any(|known| **known == *schema)
-        }
-        (None, SearchPath::Unknown) => true,
-    }
+/// Whether a function or type without a schema, or with this one, may be in `schema`. Without one it may be in
+/// any: nobody tells when the search path changes where no text says so.
+fn may_be_in(written: Option<&str>, schema: &str) -> bool {
+    written.is_none_or(|written| written == schema)
 }
 
 fn types_named<'a>(tracer: &Tracer<'a>, schema: Option<&str>, name: &str) -> Vec<&'a Type> {
@@ -381,7 +382,7 @@ fn types_named<'a>(tracer: &Tracer<'a>, schema: Option<&str>, name: &str) -> Vec
         .filter(|ty| {
             // A session's own types come before all others.
             let own = schema.is_none() && ty.schema.starts_with("pg_temp");
-            own || may_be_in(tracer, schema, &ty.schema)
+            own || may_be_in(schema, &ty.schema)
         })
         .collect()
 }

@@ -1,0 +1,228 @@
+//! `redefined`: whether a statement may change what names mean, so that masks no longer hold.
+//!
+//! Masks are kept by what the catalog said when a statement was judged. Who may change what a name stands
+//! for, a function does or a path leads to has more ways to have a masked value shown under another name
+//! than can be judged one by one: in another session between the judging and the running, by what a trigger
+//! calls at the end of a transaction, by what a view was made of before. So each statement counts that is
+//! not listed here as one that leaves all names what they are: most do nothing with definitions, and some
+//! make only what is new, plain, and called nothing that is there.
+
+use pg_query::protobuf::{self, DropBehavior, ObjectType, node::Node};
+
+use super::named::walked;
+use super::{is_one_of, made};
+use crate::sql::postgres::lineage::Masks;
+use crate::sql::postgres::lineage::catalog::{FIRST_OWN, TypeKind};
+use crate::sql::postgres::lineage::routines::{creates, shown};
+use crate::sql::postgres::lineage::tracer::Tracer;
+use crate::sql::postgres::queries;
+use crate::sql::postgres::walk::string;
+
+/// Types that stand for a number and a sequence.
+const SERIAL: [&str; 6] = [
+    "bigserial",
+    "serial",
+    "serial2",
+    "serial4",
+    "serial8",
+    "smallserial",
+];
+
+/// A function of the server that defaults call, and that counts something.
+const OF_DEFAULTS: &str = "nextval";
+
+/// All masks of the session if a statement may change what names mean, else none.
+pub(in super::super) fn redefined(node: &protobuf::Node, tracer: &Tracer) -> Masks {
+    if leaves_names(node, tracer) {
+        return Masks::default();
+    }
+    let masks = tracer.masked.masks().masks().iter();
+    Masks::Known(masks.map(|mask| mask.name.clone()).collect())
+}
+
+fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
+    let Some(command) = &node.node else {
+        return false;
+    };
+    match command {
+        Node::SelectStmt(select) => match &select.into_clause {
+            Some(into) => into
+                .rel
+                .as_ref()
+                .is_some_and(|it| is_new(&it.relname, tracer)),
+            None => true,
+        },
+        Node::ExplainStmt(explain) => {
+            let query = explain.query.as_deref();
+            query.is_some_and(|query| leaves_names(query, tracer))
+        }
+        Node::CreateTableAsStmt(create) => {
+            let into = create.into.as_ref().and_then(|into| into.rel.as_ref());
+            into.is_some_and(|it| is_new(&it.relname, tracer))
+        }
+        Node::ViewStmt(view) => {
+            let name = view.view.as_ref();
+            !view.replace && name.is_some_and(|it| is_new(&it.relname, tracer))
+        }
+        Node::CreateStmt(create) => is_plain(create, tracer) && calls_the_servers(node, tracer),
+        Node::CreateSeqStmt(create) => {
+            let name = create.sequence.as_ref();
+            name.is_some_and(|it| is_new(&it.relname, tracer))
+        }
+        Node::IndexStmt(index) => {
+            let is_new = index.idxname.is_empty() || is_new(&index.idxname, tracer);
+            is_new && calls_the_servers(node, tracer)
+        }
+        Node::DropStmt(drop) => hides_nothing(drop, tracer),
+        Node::GrantStmt(grant) => is_one_of(
+            grant.objtype,
+            &[
+                ObjectType::ObjectTable,
+                ObjectType::ObjectColumn,
+                ObjectType::ObjectSequence,
+                ObjectType::ObjectDatabase,
+                ObjectType::ObjectLargeobject,
+                ObjectType::ObjectTablespace,
+            ],
+        ),
+        Node::DoStmt(block) => !makes_something(block),
+        _ => has_no_definitions(command),
+    }
+}
+
+/// Statements that change data, the session, or what has no name in the database.
+fn has_no_definitions(command: &Node) -> bool {
+    matches!(
+        command,
+        Node::InsertStmt(_)
+            | Node::UpdateStmt(_)
+            | Node::DeleteStmt(_)
+            | Node::MergeStmt(_)
+            | Node::CopyStmt(_)
+            | Node::TruncateStmt(_)
+            | Node::CallStmt(_)
+            | Node::PrepareStmt(_)
+            | Node::ExecuteStmt(_)
+            | Node::DeallocateStmt(_)
+            | Node::DeclareCursorStmt(_)
+            | Node::FetchStmt(_)
+            | Node::ClosePortalStmt(_)
+            | Node::VariableSetStmt(_)
+            | Node::VariableShowStmt(_)
+            | Node::TransactionStmt(_)
+            | Node::ConstraintsSetStmt(_)
+            | Node::DiscardStmt(_)
+            | Node::ListenStmt(_)
+            | Node::UnlistenStmt(_)
+            | Node::NotifyStmt(_)
+            | Node::LockStmt(_)
+            | Node::CheckPointStmt(_)
+            | Node::CommentStmt(_)
+            | Node::SecLabelStmt(_)
+            | Node::VacuumStmt(_)
+            | Node::ClusterStmt(_)
+            | Node::ReindexStmt(_)
+            | Node::RefreshMatViewStmt(_)
+            | Node::AlterStatsStmt(_)
+            | Node::AlterRoleSetStmt(_)
+            | Node::CreatedbStmt(_)
+            | Node::AlterDatabaseStmt(_)
+            | Node::AlterDatabaseSetStmt(_)
+            | Node::AlterDatabaseRefreshCollStmt(_)
+            | Node::DropdbStmt(_)
+            | Node::CreateTableSpaceStmt(_)
+            | Node::AlterTableSpaceOptionsStmt(_)
+            | Node::DropTableSpaceStmt(_)
+    )
+}
+
+/// Whether nothing has this name, in whatever schema: what is made under it hides nothing.
+fn is_new(name: &str, tracer: &Tracer) -> bool {
+    let catalog = tracer.catalog();
+    catalog.relations_named(name).next().is_none()
+        && catalog.types_named(name).next().is_none()
+        && catalog.functions_named(name).is_empty()
+}
+
+/// Whether a table is new, and of columns of its own.
+fn is_plain(create: &protobuf::CreateStmt, tracer: &Tracer) -> bool {
+    let name = create.relation.as_ref();
+    let is_own =
+        |it: &protobuf::Node| matches!(it.node, Some(Node::ColumnDef(_) | Node::Constraint(_)));
+    name.is_some_and(|it| is_new(&it.relname, tracer))
+        && create.inh_relations.is_empty()
+        && create.partbound.is_none()
+        && create.of_typename.is_none()
+        && create.table_elts.iter().all(is_own)
+}
+
+/// Whether all that a statement names is the server's own and does nothing but compute a value: what defaults,
+/// constraints, indexes and types call later is not seen again.
+fn calls_the_servers(node: &protobuf::Node, tracer: &Tracer) -> bool {
+    let catalog = tracer.catalog();
+    let Some((units, seen)) = walked(tracer, |walker| queries::statement(node, walker)) else {
+        return false;
+    };
+    let is_harmless = |name: &str| name == OF_DEFAULTS || made::is_harmless(&[name], tracer);
+    let of_units = units.iter().all(|unit| match unit.functions.known() {
+        Some(functions) => functions.iter().all(|it| is_harmless(&it.name)),
+        None => false,
+    });
+    let is_column = |name: &String| catalog.functions_named(name).is_empty();
+    let mut operators = seen.operators.iter();
+    let mut types = seen.types.iter();
+    of_units
+        && operators.all(|it| catalog.operators_named(it).is_empty())
+        && seen.fields.iter().all(is_column)
+        && types.all(|it| does_nothing(it, tracer))
+}
+
+/// Whether values of the types of this name call nothing that anybody has made.
+fn does_nothing(ty: &str, tracer: &Tracer) -> bool {
+    let mut types = tracer.catalog().types_named(ty).peekable();
+    match types.peek() {
+        None => SERIAL.contains(&ty),
+        Some(_) => types.all(|ty| match ty.kind {
+            TypeKind::Enum => true,
+            TypeKind::Domain(..) | TypeKind::Composite(_) => false,
+            TypeKind::Base | TypeKind::Array(_) | TypeKind::Other => ty.oid < FIRST_OWN,
+        }),
+    }
+}
+
+/// Whether what is dropped shows nothing masked and is the only thing of its name, and nothing goes with it.
+fn hides_nothing(drop: &protobuf::DropStmt, tracer: &Tracer) -> bool {
+    const RELATIONS: [ObjectType; 5] = [
+        ObjectType::ObjectTable,
+        ObjectType::ObjectView,
+        ObjectType::ObjectMatview,
+        ObjectType::ObjectIndex,
+        ObjectType::ObjectSequence,
+    ];
+    let is_single = |object: &protobuf::Node| {
+        let Some(Node::List(list)) = &object.node else {
+            return false;
+        };
+        let Some(name) = list.items.last().and_then(string) else {
+            return false;
+        };
+        let mut named = tracer.catalog().relations_named(name);
+        let shows_nothing = named.next().is_none_or(|it| shown(tracer, it).is_none());
+        shows_nothing && named.next().is_none()
+    };
+    is_one_of(drop.remove_type, &RELATIONS)
+        && drop.behavior != i32::from(DropBehavior::DropCascade)
+        && drop.objects.iter().all(is_single)
+}
+
+/// Whether a block may make or change something that has a name.
+fn makes_something(block: &protobuf::DoStmt) -> bool {
+    let texts = block.args.iter().map(|option| match &option.node {
+        Some(Node::DefElem(option)) if option.defname == "as" => {
+            option.arg.as_deref().and_then(string)
+        }
+        Some(Node::DefElem(_)) => Some(""),
+        _ => None,
+    });
+    texts.into_iter().any(|text| text.is_none_or(creates))
+}
