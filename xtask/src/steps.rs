@@ -51,8 +51,8 @@ pub(crate) fn quietly(name: &str, command: &mut Command) -> Result<()> {
     let lines: Vec<&str> = text.lines().collect();
     let told = told(&lines);
     let shown = match told.is_empty() {
-        true => &lines[lines.len().saturating_sub(SHOWN)..],
-        false => &told[..],
+        true => lines.into_iter().rev().take(SHOWN).rev().collect(),
+        false => told,
     };
     for line in shown {
         println!("    {line}");

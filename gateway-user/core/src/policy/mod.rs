@@ -1,7 +1,7 @@
 //! Policy: from rules to decisions. `model` is the source, `compile` makes a `table` of it for each
 //! resource, with the patterns of `pattern`, the conditions of `when`, the times of `during`, what `claims` are
 //! wanted of tokens and what `demand` says of approvers, and says by `diagnostic` what is wrong, with `entry` for what all entries of the file have; `review` finds rules that never
-//! take effect; `masks` reads `[[mask]]`, `detectors` what they look for. `engine` decides on what an `actor` does: a `case` with the rules that `index` finds has
+//! take effect; `masks` reads `[[mask]]` with `mask_rules`, `detectors` what they look for. `engine` decides on what an `actor` does: a `case` with the rules that `index` finds has
 //! an `outcome`, and `decision` is what comes out, with `hold` where people decide; `budget` weighs what was used already, `limit` says how much one statement may bring, `bar` knows before
 //! there is a session that none could begin. Nothing here fails at run time: a policy that loads decides
 //! everything. `explain` says why, with patterns in the words of `notation`, for facts from a connection
@@ -27,6 +27,7 @@ mod detectors;
 mod during;
 mod entry;
 mod index;
+mod mask_rules;
 mod masks;
 mod matching;
 mod notation;

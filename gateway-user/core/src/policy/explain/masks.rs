@@ -13,7 +13,7 @@ use crate::facts::{Name, Schema};
 use crate::glob::Glob;
 use crate::ids::{MaskName, RuleName};
 use crate::mask::{Bucket, Kind, Mask, MaskSet, Otherwise, Partial};
-use crate::policy::masks::{in_predicates, of_copies, of_redefinitions};
+use crate::policy::mask_rules::{in_predicates, of_copies, of_redefinitions};
 use crate::policy::model::Effect;
 
 /// The fact that tells the tables of a statement.
