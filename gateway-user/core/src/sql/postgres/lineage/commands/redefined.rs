@@ -12,7 +12,7 @@ use pg_query::protobuf::{self, DropBehavior, ObjectType, node::Node};
 use super::named::walked;
 use super::{is_one_of, made};
 use crate::sql::postgres::lineage::Masks;
-use crate::sql::postgres::lineage::catalog::{FIRST_OWN, TypeKind};
+use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Type, TypeKind};
 use crate::sql::postgres::lineage::routines::{creates, shown};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::queries;
@@ -46,10 +46,7 @@ fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
     };
     match command {
         Node::SelectStmt(select) => match &select.into_clause {
-            Some(into) => into
-                .rel
-                .as_ref()
-                .is_some_and(|it| is_new(&it.relname, tracer)),
+            Some(into) => hides_nothing(into.rel.as_ref(), false, tracer),
             None => true,
         },
         Node::ExplainStmt(explain) => {
@@ -57,23 +54,21 @@ fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
             query.is_some_and(|query| leaves_names(query, tracer))
         }
         Node::CreateTableAsStmt(create) => {
-            let into = create.into.as_ref().and_then(|into| into.rel.as_ref());
-            into.is_some_and(|it| is_new(&it.relname, tracer))
+            let name = create.into.as_ref().and_then(|into| into.rel.as_ref());
+            hides_nothing(name, create.if_not_exists, tracer)
         }
-        Node::ViewStmt(view) => {
-            let name = view.view.as_ref();
-            !view.replace && name.is_some_and(|it| is_new(&it.relname, tracer))
-        }
+        Node::ViewStmt(view) => !view.replace && hides_nothing(view.view.as_ref(), false, tracer),
         Node::CreateStmt(create) => is_plain(create, tracer) && calls_the_servers(node, tracer),
         Node::CreateSeqStmt(create) => {
-            let name = create.sequence.as_ref();
-            name.is_some_and(|it| is_new(&it.relname, tracer))
+            hides_nothing(create.sequence.as_ref(), create.if_not_exists, tracer)
         }
         Node::IndexStmt(index) => {
-            let is_new = index.idxname.is_empty() || is_new(&index.idxname, tracer);
+            let name = &*index.idxname;
+            let is_new = name.is_empty() || may_be_made(name, index.if_not_exists, tracer);
             is_new && calls_the_servers(node, tracer)
         }
-        Node::DropStmt(drop) => hides_nothing(drop, tracer),
+        Node::CreateSchemaStmt(create) => create.schema_elts.is_empty(),
+        Node::DropStmt(drop) => reveals_nothing(drop, tracer),
         Node::GrantStmt(grant) => is_one_of(
             grant.objtype,
             &[
@@ -136,20 +131,31 @@ fn has_no_definitions(command: &Node) -> bool {
     )
 }
 
-/// Whether nothing has this name, in whatever schema: what is made under it hides nothing.
-fn is_new(name: &str, tracer: &Tracer) -> bool {
+/// Whether something that is made under a name hides nothing that is there.
+fn hides_nothing(name: Option<&protobuf::RangeVar>, is_optional: bool, tracer: &Tracer) -> bool {
+    name.is_some_and(|name| {
+        // What is temporary comes before all else, and goes without a word.
+        let is_temporary = name.relpersistence == "t" || name.schemaname.starts_with("pg_temp");
+        may_be_made(&name.relname, is_optional && !is_temporary, tracer)
+    })
+}
+
+/// Whether nothing has this name, in whatever schema; or relations alone, where it is only made if there is none
+/// (`IF NOT EXISTS`). A relation hides none that shows something masked: such are always looked at too.
+fn may_be_made(name: &str, is_optional: bool, tracer: &Tracer) -> bool {
     let catalog = tracer.catalog();
-    catalog.relations_named(name).next().is_none()
-        && catalog.types_named(name).next().is_none()
+    let is_row = |ty: &Type| matches!(ty.kind, TypeKind::Composite(_));
+    let is_there = catalog.relations_named(name).next().is_some();
+    (is_optional || !is_there)
+        && catalog.types_named(name).all(|ty| is_there && is_row(ty))
         && catalog.functions_named(name).is_empty()
 }
 
-/// Whether a table is new, and of columns of its own.
+/// Whether a table hides nothing, and is of columns of its own.
 fn is_plain(create: &protobuf::CreateStmt, tracer: &Tracer) -> bool {
-    let name = create.relation.as_ref();
     let is_own =
         |it: &protobuf::Node| matches!(it.node, Some(Node::ColumnDef(_) | Node::Constraint(_)));
-    name.is_some_and(|it| is_new(&it.relname, tracer))
+    hides_nothing(create.relation.as_ref(), create.if_not_exists, tracer)
         && create.inh_relations.is_empty()
         && create.partbound.is_none()
         && create.of_typename.is_none()
@@ -191,7 +197,7 @@ fn does_nothing(ty: &str, tracer: &Tracer) -> bool {
 }
 
 /// Whether what is dropped shows nothing masked and is the only thing of its name, and nothing goes with it.
-fn hides_nothing(drop: &protobuf::DropStmt, tracer: &Tracer) -> bool {
+fn reveals_nothing(drop: &protobuf::DropStmt, tracer: &Tracer) -> bool {
     const RELATIONS: [ObjectType; 5] = [
         ObjectType::ObjectTable,
         ObjectType::ObjectView,
