@@ -317,10 +317,12 @@ kind = "null"
   emails: columns public.customers.email hr.*; kind partial, email; otherwise null
     may have such columns here: hr.pay
     rule mask emails denies what copies its values
+    rule mask emails redefined denies what changes what names in the database mean
   cards: types jsonb; kind partial, first 0 and last 4, in JSON at $.card[*]; otherwise refuse
     may have such columns here: hr.pay, public.orders
     rule mask cards denies what copies its values
     rule mask cards in predicates denies what compares or sorts by them
+    rule mask cards redefined denies what changes what names in the database mean
   Of columns that more than one means, the first counts. Which results have such columns, through views,
   partitions and functions too, is known by the database's catalog, which is not asked here.
 

@@ -45,6 +45,7 @@ pub(super) fn print(out: &mut impl Write, answer: &Answer<'_>) -> io::Result<()>
             };
             let what = match rule.of {
                 "copied" => "what copies its values",
+                "redefined" => "what changes what names in the database mean",
                 _ => "what compares or sorts by them",
             };
             writeln!(out, "    rule {} {does} {what}", line(rule.rule.as_str()))?;
