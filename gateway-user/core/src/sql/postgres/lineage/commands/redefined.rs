@@ -12,7 +12,7 @@ use pg_query::protobuf::{self, DropBehavior, ObjectType, node::Node};
 use super::named::walked;
 use super::{is_one_of, made};
 use crate::sql::postgres::lineage::Masks;
-use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Type, TypeKind};
+use crate::sql::postgres::lineage::catalog::{FIRST_OWN, RelationKind, Type, TypeKind};
 use crate::sql::postgres::lineage::routines::{creates, shown};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::queries;
@@ -45,10 +45,28 @@ fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
         return false;
     };
     match command {
-        Node::SelectStmt(select) => match &select.into_clause {
-            Some(into) => hides_nothing(into.rel.as_ref(), false, tracer),
-            None => true,
-        },
+        Node::SelectStmt(select) => {
+            let makes = select.into_clause.as_ref();
+            makes.is_none_or(|into| hides_nothing(into.rel.as_ref(), false, tracer))
+                && leaves_names_in(select.with_clause.as_ref(), tracer)
+        }
+        Node::InsertStmt(insert) => {
+            is_no_catalog(insert.relation.as_ref(), tracer)
+                && leaves_names_in(insert.with_clause.as_ref(), tracer)
+        }
+        Node::UpdateStmt(update) => {
+            is_no_catalog(update.relation.as_ref(), tracer)
+                && leaves_names_in(update.with_clause.as_ref(), tracer)
+        }
+        Node::DeleteStmt(delete) => {
+            is_no_catalog(delete.relation.as_ref(), tracer)
+                && leaves_names_in(delete.with_clause.as_ref(), tracer)
+        }
+        Node::MergeStmt(merge) => {
+            is_no_catalog(merge.relation.as_ref(), tracer)
+                && leaves_names_in(merge.with_clause.as_ref(), tracer)
+        }
+        Node::CopyStmt(copy) if copy.is_from => is_no_catalog(copy.relation.as_ref(), tracer),
         Node::ExplainStmt(explain) => {
             let query = explain.query.as_deref();
             query.is_some_and(|query| leaves_names(query, tracer))
@@ -89,11 +107,7 @@ fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
 fn has_no_definitions(command: &Node) -> bool {
     matches!(
         command,
-        Node::InsertStmt(_)
-            | Node::UpdateStmt(_)
-            | Node::DeleteStmt(_)
-            | Node::MergeStmt(_)
-            | Node::CopyStmt(_)
+        Node::CopyStmt(_)
             | Node::TruncateStmt(_)
             | Node::CallStmt(_)
             | Node::PrepareStmt(_)
@@ -129,6 +143,26 @@ fn has_no_definitions(command: &Node) -> bool {
             | Node::AlterTableSpaceOptionsStmt(_)
             | Node::DropTableSpaceStmt(_)
     )
+}
+
+/// The same of the statements in a `WITH`.
+fn leaves_names_in(with: Option<&protobuf::WithClause>, tracer: &Tracer) -> bool {
+    let mut queries = with.into_iter().flat_map(|with| &with.ctes);
+    queries.all(|query| match &query.node {
+        Some(Node::CommonTableExpr(query)) => {
+            let query = query.ctequery.as_deref();
+            query.is_some_and(|query| leaves_names(query, tracer))
+        }
+        _ => false,
+    })
+}
+
+/// Whether rows that are written are none of the server's catalog, which some roles may write.
+fn is_no_catalog(name: Option<&protobuf::RangeVar>, tracer: &Tracer) -> bool {
+    name.is_none_or(|name| {
+        let mut named = tracer.catalog().relations_named(&name.relname);
+        !named.any(|it| &*it.schema == "pg_catalog" && it.kind == RelationKind::Table)
+    })
 }
 
 /// Whether something that is made under a name hides nothing that is there.
