@@ -31,7 +31,7 @@ fn nothing_gets_out_while_daemons_come_and_go() {
     let to_far = Storm::start(&world, ["198.18.200.1", "7", "2001:db8:c8::1", "7"]);
 
     let start = Instant::now();
-    let (mut cycles, mut longest, mut without) = (0, Duration::ZERO, Duration::ZERO);
+    let (mut cycles, mut longest, mut without) = (0_u64, Duration::ZERO, Duration::ZERO);
     let mut since = start;
     for cycle in 0..setting("GATEWAY_CHAOS_CYCLES", CYCLES) {
         if start.elapsed() > most {
@@ -68,9 +68,11 @@ fn nothing_gets_out_while_daemons_come_and_go() {
         start.elapsed()
     );
     assert!(near["connected"] > 0, "{near:?}");
-    // Connects are held while the daemon is away for a moment, and refused when it stays away.
+    // Connects are held while the daemon is away for a moment, and refused when it stays away. A SYN
+    // that is on its way already when the daemon is killed is answered by the kernel with a reset.
     if longest < HELD {
-        assert!(!near.contains_key("ECONNREFUSED"), "{longest:?}: {near:?}");
+        let refused = near.get("ECONNREFUSED").copied().unwrap_or_default();
+        assert!(refused <= cycles, "{longest:?}: {near:?}");
     }
     // And go on as soon as it is back.
     if without < PATIENCE {
