@@ -96,3 +96,10 @@ BEGIN
 UPDATE customers SET ssn = CASE WHEN ssn = '987-65' || '-4320' THEN NULL ELSE ssn END
 SELECT 'bingo' FROM customers WHERE id = 1 AND ssn IS NULL
 ROLLBACK
+-- the greater of two arrays: refused, masked
+SELECT greatest(ARRAY[email], ARRAY['needle-p', 'x']) FROM customers WHERE id = 1
+-- the greatest of arrays: refused, masked
+SELECT max(a) FROM (SELECT ARRAY[email] AS a FROM customers WHERE id = 1 UNION ALL SELECT ARRAY['needle-p', 'x']) s
+-- the greater of two rows: refused, oracle
+--   shows: 42804
+SELECT greatest(ROW(email, 1), ROW('needle-quokka@' || 'burrow.example', 'x')) FROM customers WHERE id = 1

@@ -60,6 +60,10 @@ impl Tracer<'_> {
             Node::CoalesceExpr(expression) => self.one_of(&expression.args, scope),
             Node::MinMaxExpr(expression) => {
                 let args = self.one_of(&expression.args, scope);
+                // Which of several arrays or rows it is shows by their sizes.
+                if !self.is_single(&args) {
+                    self.probe(&args);
+                }
                 let ty = args.ty;
                 Value {
                     ty,

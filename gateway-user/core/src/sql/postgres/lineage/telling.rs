@@ -25,6 +25,8 @@ const XML: u32 = 142;
 const FLOAT8: u32 = 701;
 const BPCHAR: u32 = 1_042;
 const VARCHAR: u32 = 1_043;
+const BIT: u32 = 1_560;
+const VARBIT: u32 = 1_562;
 const NUMERIC: u32 = 1_700;
 const JSONB: u32 = 3_802;
 
@@ -62,7 +64,8 @@ enum May {
     Cut,
     /// The only one.
     Only,
-    /// The first, if it is no array: those of other sizes do not go together.
+    /// The first, if it is no array or row: those of other sizes do not go together, and which of several it is
+    /// shows by its size.
     Single,
     /// The first, if it is an integer: other sums may be too large.
     Whole,
@@ -122,9 +125,9 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("length", May::Only, INT4),
     ("lower", May::All, UNSAID),
     ("ltrim", May::All, UNSAID),
-    ("max", May::First, 0),
+    ("max", May::Single, 0),
     ("md5", May::All, TEXT),
-    ("min", May::First, 0),
+    ("min", May::Single, 0),
     ("nth_value", May::First, 0),
     ("num_nonnulls", May::All, INT4),
     ("num_nulls", May::All, INT4),
@@ -278,15 +281,16 @@ impl Tracer<'_> {
             .unwrap_or(0)
     }
 
-    /// Whether a value is of a type that is no array, row or the like.
-    fn is_single(&self, value: &Value) -> bool {
+    /// Whether a value is of a type that is no array, row or the like: masked fully, all values are the same.
+    pub(super) fn is_single(&self, value: &Value) -> bool {
         let kind = |ty: u32| self.catalog().ty(ty).map(|ty| ty.kind);
         let ty = match kind(value.ty) {
             Some(TypeKind::Domain(base, _)) => base,
             _ => value.ty,
         };
         match kind(ty) {
-            Some(TypeKind::Base) => ty < FIRST_OWN,
+            // Of bits there are as many as before.
+            Some(TypeKind::Base) => ty < FIRST_OWN && !matches!(ty, BIT | VARBIT),
             Some(TypeKind::Enum) => true,
             _ => false,
         }
