@@ -22,7 +22,11 @@ const MASKS: [(&str, &str, &str); 7] = [
         r#""public.customers.email", "public.visits.email", "public.members.email""#,
         "kind = \"partial\"\nkeep = \"email\"",
     ),
-    ("ssn", r#""public.customers.ssn""#, "kind = \"full\""),
+    (
+        "ssn",
+        r#""public.customers.ssn", "public.accounts.code", "public.accounts.large", "public.accounts.small""#,
+        "kind = \"full\"",
+    ),
     ("card", r#""public.customers.card""#, "kind = \"hash\""),
     (
         "born",

@@ -125,4 +125,7 @@ BEGIN NEW.stamped := now(); NEW.name := lower(NEW.name); RETURN NEW; END $$;
 CREATE TRIGGER stamped BEFORE INSERT OR UPDATE ON clubs FOR EACH ROW EXECUTE FUNCTION stamped();
 CREATE TABLE opt_outs (who text REFERENCES customers (email));
 INSERT INTO opt_outs VALUES ('needle-quokka@burrow.example');
+-- Columns that not every value fits into.
+CREATE TABLE accounts (id int PRIMARY KEY, code varchar(11) UNIQUE CHECK (code <> ''), large int8, small int4);
+INSERT INTO accounts VALUES (1, '98765-43-20', 4929123456789012, 1), (2, '98765-98-76', 2, 2);
 ANALYZE;

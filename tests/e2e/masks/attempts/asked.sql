@@ -103,3 +103,23 @@ SELECT max(a) FROM (SELECT ARRAY[email] AS a FROM customers WHERE id = 1 UNION A
 -- the greater of two rows: refused, oracle
 --   shows: 42804
 SELECT greatest(ROW(email, 1), ROW('needle-quokka@' || 'burrow.example', 'x')) FROM customers WHERE id = 1
+-- a text that is too long where it is put back: refused, oracle
+--   shows: 22001
+BEGIN
+UPDATE accounts SET code = ltrim(code, '8') || '1' WHERE id = 1
+ROLLBACK
+-- a text that may not be where it is put back: refused, oracle
+--   shows: 23514
+BEGIN
+UPDATE accounts SET code = ltrim(left(code, 1), '9') WHERE id = 1
+ROLLBACK
+-- texts of which there is only to be one: refused, oracle
+--   shows: 23505
+BEGIN
+UPDATE accounts SET code = left(code, 5)
+ROLLBACK
+-- a number that is too large for another column: refused, oracle
+--   shows: 22003
+BEGIN
+UPDATE accounts SET small = large WHERE id = 1
+ROLLBACK

@@ -84,6 +84,10 @@ ROLLBACK
 BEGIN
 UPDATE customers SET email = 'anna@new.example' WHERE id = 2
 ROLLBACK
+-- UPDATE of a masked column by itself: true
+BEGIN
+UPDATE accounts SET code = code, large = large WHERE id = 1
+ROLLBACK
 -- UPDATE that returns other columns: true
 BEGIN
 UPDATE orders SET total = total + 1 WHERE id = 1 RETURNING id, total

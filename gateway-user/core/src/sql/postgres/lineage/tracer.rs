@@ -376,10 +376,15 @@ impl<'a> Tracer<'a> {
                 }
             };
             let source = format!("{}.{}.{}", relation.schema, relation.name, column.name);
+            let source: Arc<str> = source.into();
             Field {
                 name: Some((*column.name).into()),
-                value,
-                source: Some(source.into()),
+                value: Value {
+                    // Behind a view there is one.
+                    source: value.source.clone().or_else(|| Some(Arc::clone(&source))),
+                    ..value
+                },
+                source: Some(source),
             }
         });
         Fields {

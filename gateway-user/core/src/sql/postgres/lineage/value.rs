@@ -21,6 +21,8 @@ pub(super) struct Value {
     pub(super) ty: u32,
     /// Of a row, its columns.
     pub(super) fields: Option<Fields>,
+    /// The column of the catalog whose value it is as it is.
+    pub(super) source: Option<Arc<str>>,
 }
 
 /// A column of a row.
@@ -68,6 +70,7 @@ impl Value {
             masks: Masks::default(),
             ty: 0,
             fields: None,
+            source: None,
         }
     }
 
@@ -152,6 +155,7 @@ impl Value {
             masks,
             ty,
             fields,
+            source: self.source.clone().filter(|_| self.source == other.source),
         }
     }
 

@@ -360,6 +360,10 @@ impl Tracer<'_> {
         };
         if !same {
             self.copy(&value.masks);
+        } else if value.source.is_none() || field.is_some_and(|it| it.value.source != value.source)
+        {
+            // It may be too long, not fit a constraint, or be there already.
+            self.probe(value);
         }
         // It may come back.
         let list = fields.list.iter().map(|field| Field {

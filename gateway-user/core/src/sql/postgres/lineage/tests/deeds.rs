@@ -89,4 +89,9 @@ fn what_only_changes_a_value_asks_nothing() {
 fn what_is_made_of_a_value_is_not_put_back_in_its_place() {
     check("UPDATE customers SET email = lower(email)", ("", "emails"));
     check("UPDATE customers SET email = email", ("", ""));
+    check("UPDATE v_contacts SET mail = mail", ("", ""));
+    check(
+        "INSERT INTO parts_1 (secret) SELECT ssn FROM customers",
+        ("ssns", ""),
+    );
 }
