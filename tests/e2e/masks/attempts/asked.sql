@@ -123,3 +123,19 @@ ROLLBACK
 BEGIN
 UPDATE accounts SET small = large WHERE id = 1
 ROLLBACK
+-- many guesses at once by the name of the constraint: refused, oracle
+--   shows: INSERT 0 1
+BEGIN
+INSERT INTO customers (id, name, email) VALUES (91, 'x', 'needle-quokka@' || 'burrow.example'), (92, 'x', 'b')
+ ON CONFLICT ON CONSTRAINT customers_email_key DO NOTHING
+ROLLBACK
+-- many guesses at once in a block: refused
+--   shows: bingo
+BEGIN
+DO $$ DECLARE g text; BEGIN
+    FOREACH g IN ARRAY ARRAY['needle-quokka@' || 'burrow.example', 'b'] LOOP BEGIN
+        INSERT INTO customers (id, name, email) VALUES (91, 'x', g);
+    EXCEPTION WHEN unique_violation THEN INSERT INTO notes (body) VALUES ('bin' || 'go'); END; END LOOP;
+ END $$
+SELECT body FROM notes
+ROLLBACK

@@ -127,7 +127,9 @@ impl Tracer<'_> {
             }
         }
         self.probe_maybe(conflict.where_clause.as_deref(), &level);
-        if conflict.infer.is_none() {
+        // Of a constraint that is named it is not known which columns it is of.
+        let named = |infer: &protobuf::InferClause| !infer.conname.is_empty();
+        if conflict.infer.as_ref().is_none_or(|it| named(it)) {
             self.meets(relation, put, before);
         }
         self.set(&conflict.target_list, &mut target.fields, before, &level);

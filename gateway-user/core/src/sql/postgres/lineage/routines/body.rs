@@ -32,6 +32,8 @@ pub(super) struct Body {
     pub(super) read: BTreeSet<String>,
     /// Words that name nothing but a relation into which rows are put, with none of what is there coming back.
     pub(super) filled: BTreeSet<String>,
+    /// Whether it may go on after an error, or do something many times.
+    pub(super) repeats: bool,
     /// Operators.
     pub(super) operators: BTreeSet<String>,
     /// Whether it may do more than what is written in it.
@@ -85,6 +87,7 @@ pub(super) fn read(text: &str) -> Option<Body> {
     body.surely_called.retain(|name| !ctes.contains(name));
     body.open |= defines_code(&items);
     body.filled = filled(&items);
+    body.repeats = repeats(&items);
     Some(body)
 }
 
@@ -215,6 +218,15 @@ fn filled(items: &[Item]) -> BTreeSet<String> {
     }
     names.retain(|name| !others.contains(name));
     names
+}
+
+/// Whether there is a loop, or an error is caught.
+fn repeats(items: &[Item]) -> bool {
+    let catches = |pair: &[Item]| match pair {
+        [exception, when] => exception.is("exception") && when.is("when"),
+        _ => true,
+    };
+    items.iter().any(|item| item.is("loop")) || items.windows(2).any(catches)
 }
 
 /// Names of common table expressions.
@@ -363,6 +375,24 @@ mod tests {
             ("SELECT a INTO t FROM u", ""),
         ] {
             assert_eq!(read(text).unwrap().filled, set(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_done_again_is_found() {
+        for (text, expected) in [
+            ("BEGIN INSERT INTO t VALUES (1); END", false),
+            (
+                "BEGIN RAISE EXCEPTION 'x' USING detail = 'loop'; END",
+                false,
+            ),
+            ("BEGIN FOR i IN 1..3 LOOP NULL; END LOOP; END", true),
+            (
+                "BEGIN NULL; EXCEPTION WHEN unique_violation THEN NULL; END",
+                true,
+            ),
+        ] {
+            assert_eq!(read(text).unwrap().repeats, expected, "{text}");
         }
     }
 

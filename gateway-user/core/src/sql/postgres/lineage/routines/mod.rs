@@ -203,6 +203,10 @@ struct Way<'a> {
     seen: BTreeSet<u32>,
     /// Whether something is written or kept on the way.
     keeps: bool,
+    /// Whether something may be done many times, each of which may fail.
+    repeats: bool,
+    /// What is masked in relations into which rows are put.
+    met: Masks,
 }
 
 impl<'a> Way<'a> {
@@ -220,6 +224,10 @@ impl<'a> Way<'a> {
             if call == Call::Unknown {
                 break;
             }
+        }
+        // Whether rows that are put somewhere are there already is told for as many as there are.
+        if self.repeats && !self.met.is_empty() {
+            call = call.and(Call::Reads(std::mem::take(&mut self.met)));
         }
         // What it reads and what it keeps may be the same.
         if let (Call::Reads(masks), true) = (&call, self.keeps) {
@@ -289,6 +297,7 @@ impl<'a> Way<'a> {
     fn names(&mut self, tracer: &Tracer<'a>, body: &Body) -> Call {
         let catalog = tracer.catalog();
         let mut call = Call::Pure;
+        self.repeats |= body.repeats;
         let writes = WRITES.iter().any(|word| body.words.contains(*word));
         self.keeps |= writes;
         let fires = writes || body.words.contains("truncate");
@@ -297,9 +306,10 @@ impl<'a> Way<'a> {
                 return Call::Unknown;
             }
             for relation in catalog.relations_named(word) {
-                let masks = shown(tracer, relation);
-                if let Some(masks) = masks.filter(|_| !body.filled.contains(word)) {
-                    call = call.and(Call::Reads(masks));
+                match shown(tracer, relation) {
+                    Some(masks) if body.filled.contains(word) => self.met.add(&masks),
+                    Some(masks) => call = call.and(Call::Reads(masks)),
+                    None => {}
                 }
                 if fires && !relation.is_built_in() {
                     call = call.and(self.written(tracer, relation));

@@ -149,6 +149,20 @@ const FUNCTIONS: &[Row] = &[
         Volatile,
         "BEGIN NEW.at := now(); RETURN NEW; END",
     ),
+    (
+        "public",
+        "joins_in",
+        Sql,
+        Volatile,
+        "INSERT INTO vault.people VALUES ($1)",
+    ),
+    (
+        "public",
+        "guesses",
+        Plpgsql,
+        Volatile,
+        "BEGIN PERFORM joins_in('a'); EXCEPTION WHEN unique_violation THEN NULL; END",
+    ),
     ("app", "random", Sql, Stable, "SELECT sample()"),
     ("app", "bare", Sql, Stable, ""),
 ];
@@ -308,6 +322,11 @@ fn functions_are_judged() {
         ("of_cursor", UNKNOWN),
         ("stamp", Call::Keeps),
         ("not_there", UNKNOWN),
+        ("joins_in", Call::Keeps),
+        (
+            "guesses",
+            Call::Reads(Masks::Known(vec![MaskName::new("emails")])),
+        ),
     ] {
         let tracer = Tracer::new(&database, &path);
         assert_eq!(call(&tracer, &[name]), expected, "{name}");

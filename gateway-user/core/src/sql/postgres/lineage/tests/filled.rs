@@ -266,6 +266,10 @@ fn many_guesses_at_once_are_asked() {
     let put = "INSERT INTO m_made (email) VALUES ('a'), ('b') ON CONFLICT";
     assert_eq!(probes(&format!("{put} DO NOTHING")), "emails");
     assert_eq!(probes(&format!("{put} (email) DO NOTHING")), "emails");
+    assert_eq!(
+        probes(&format!("{put} ON CONSTRAINT a DO NOTHING")),
+        "emails"
+    );
     let put = "INSERT INTO m_stamps (id, email) VALUES ('a', 'b') ON CONFLICT DO NOTHING";
     assert_eq!(probes(put), "", "no key has it");
     assert_eq!(probes("INSERT INTO m_made (email) VALUES ('a')"), "");
