@@ -52,6 +52,7 @@ CREATE FUNCTION spelled(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE r text := ''; BEGIN
     FOR i IN 1..coalesce(length(t), 0) LOOP r := r || substr(t, i, 1) || ' '; END LOOP; RETURN r;
 END $$;
+CREATE FUNCTION same(anynonarray) RETURNS anynonarray LANGUAGE sql IMMUTABLE AS 'SELECT $1';
 CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
 CREATE FUNCTION email_of(int) RETURNS text LANGUAGE sql STABLE AS 'SELECT email FROM customers WHERE id = $1';
 CREATE FUNCTION email_standard(i int) RETURNS text STABLE RETURN (SELECT email FROM customers WHERE id = i);

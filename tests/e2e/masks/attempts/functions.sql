@@ -24,6 +24,8 @@ SELECT what FROM listed()
 SELECT * FROM named() AS n (a text, b text)
 -- output parameters: refused, masked
 SELECT * FROM one_of(1)
+-- a row among other functions: refused, masked
+SELECT t.b, t.e FROM customers c, ROWS FROM (same(c), generate_series(1, 2)) WITH ORDINALITY AS t (a, b, e)
 -- an output parameter: refused, masked
 SELECT (one_of(1)).what
 -- a composite result: refused, masked

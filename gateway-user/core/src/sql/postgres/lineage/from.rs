@@ -12,6 +12,15 @@ use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 use crate::sql::postgres::walk::strings;
 
+/// Pseudo-types that rows are of too.
+const ROWS: [&str; 5] = [
+    "anycompatible",
+    "anycompatiblenonarray",
+    "anyelement",
+    "anynonarray",
+    "record",
+];
+
 impl Tracer<'_> {
     /// What a `FROM` brings into sight.
     pub(super) fn from(&self, nodes: &[protobuf::Node], outer: &Scope) -> Vec<Item> {
@@ -221,11 +230,8 @@ impl Tracer<'_> {
                     );
                 }
                 TypeKind::Domain(base, _) => ty = self.catalog().ty(base)?,
-                TypeKind::Other
-                    if matches!(&*ty.name, "record" | "anyelement" | "anycompatible") =>
-                {
-                    return function.columns.first().map(|name| vec![&**name]);
-                }
+                // Any of these may be a row, whose columns it returns then.
+                TypeKind::Other if ROWS.contains(&&*ty.name) => return None,
                 _ if function.columns.is_empty() => return Some(Vec::new()),
                 _ => return function.columns.first().map(|name| vec![&**name]),
             }
