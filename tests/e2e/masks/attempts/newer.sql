@@ -32,6 +32,21 @@ SELECT JSON_OBJECTAGG(id: email) FROM customers
 -- whether it is a document: masked (since 16)
 --   shows: bingo=false
 SELECT 'bingo=' || (email IS JSON)::text FROM customers
+-- whether it is a document, or too deep for one: refused, oracle (since 16)
+--   shows: 54001
+SELECT (ltrim(left(email, 1), 'n') || repeat('[', 1000000)) IS JSON FROM customers WHERE id = 1
+-- an array of the standard, of what is read as a document: refused, oracle (since 16)
+--   shows: 22P02
+SELECT JSON_ARRAY('[' || left(email, 1) || ']' FORMAT JSON) FROM customers WHERE id = 1
+-- a document of the standard, of what is read as one: refused, oracle (since 16)
+--   shows: 22P02
+SELECT JSON_OBJECT('e': '[' || left(email, 1) || ']' FORMAT JSON) FROM customers WHERE id = 1
+-- an array of a query, of what is read as a document: refused, oracle (since 16)
+--   shows: 22P02
+SELECT JSON_ARRAY(SELECT '[' || left(email, 1) || ']' FROM customers WHERE id = 1 FORMAT JSON)
+-- an array by an aggregate, of what is read as a document: refused, oracle (since 16)
+--   shows: 22P02
+SELECT JSON_ARRAYAGG('[' || left(email, 1) || ']' FORMAT JSON) FROM customers WHERE id = 1
 -- a time later: refused, masked (since 16)
 SELECT date_add(born::timestamptz, '0 days') FROM customers
 -- XML with its lines moved: refused, masked (since 16)
@@ -130,6 +145,9 @@ SELECT 'bingo' FROM customers WHERE JSON_EXISTS(profile, '$.contact.email ? (@ s
 SELECT JSON_SCALAR(email), JSON_SCALAR(card) FROM customers
 -- a document as a text: masked (since 17)
 SELECT JSON_SERIALIZE(to_json(email)) FROM customers
+-- a text as a document as a text: refused, oracle (since 17)
+--   shows: 22P02
+SELECT JSON_SERIALIZE('[' || left(email, 1) || ']') FROM customers WHERE id = 1
 -- a document as bytes: refused, masked (since 17)
 SELECT JSON_SERIALIZE(to_json(email) RETURNING bytea) FROM customers
 -- a text as a document: refused, closed

@@ -1,8 +1,10 @@
 //! JSON and XML in expressions and in `FROM`: whatever they are given, a value is computed from it.
 
-use pg_query::protobuf::{self, XmlExprOp, node::Node};
+use pg_query::protobuf::{self, JsonFormatType, XmlExprOp, node::Node};
 
+use super::Output;
 use super::scope::Scope;
+use super::telling::{is_json, is_text};
 use super::tracer::Tracer;
 use super::value::{Field, Value};
 
@@ -26,11 +28,22 @@ impl Tracer<'_> {
             Node::JsonValueExpr(value) => self.json_value(Some(value), scope),
             Node::JsonArgument(argument) => self.json_value(argument.val.as_deref(), scope),
             Node::JsonKeyValue(pair) => self.pair(Some(pair), scope),
-            Node::JsonIsPredicate(test) => one(test.expr.as_deref()),
+            Node::JsonIsPredicate(test) => {
+                let value = self.maybe(test.expr.as_deref(), scope);
+                // What is nested too deeply fails, and is no document if it begins otherwise.
+                let is_made = matches!(value.output, Output::Full);
+                if !(is_json(value.ty) || (is_text(value.ty) && !is_made)) {
+                    self.probe(&value);
+                }
+                Value::mixed([&value])
+            }
             Node::JsonParseExpr(parse) => self.asked(self.json_value(parse.expr.as_deref(), scope)),
             Node::JsonScalarExpr(scalar) => one(scalar.expr.as_deref()),
             Node::JsonSerializeExpr(serialize) => {
                 let value = self.json_value(serialize.expr.as_deref(), scope);
+                if !is_json(value.ty) {
+                    self.probe(&value);
+                }
                 self.written_as(serialize.output.as_ref(), value)
             }
             Node::JsonObjectConstructor(object) => {
@@ -45,6 +58,9 @@ impl Tracer<'_> {
                     let probed = effects.probed.clone();
                     self.join(effects);
                     let value = Value::row(fields).computed(&probed);
+                    if is_read(array.format.as_ref()) {
+                        self.probe(&value);
+                    }
                     self.written_as(array.output.as_ref(), value)
                 }
                 None => self.lost(),
@@ -90,8 +106,15 @@ impl Tracer<'_> {
         let Some(value) = value else {
             return self.lost();
         };
-        let parts = [&value.raw_expr, &value.formatted_expr];
-        self.values(parts.into_iter().filter_map(Option::as_deref), scope)
+        let raw = self.maybe(value.raw_expr.as_deref(), scope);
+        let formatted = self.maybe(value.formatted_expr.as_deref(), scope);
+        if is_read(value.format.as_ref()) {
+            self.probe(&raw);
+        }
+        Value {
+            ty: raw.ty,
+            ..Value::mixed([&raw, &formatted])
+        }
     }
 
     fn pair(&self, pair: Option<&protobuf::JsonKeyValue>, scope: &Scope) -> Value {
@@ -185,4 +208,13 @@ impl Tracer<'_> {
             .map(|name| Field::new(name, value.clone()))
             .collect()
     }
+}
+
+/// Whether a text is read as a document, which it may not be.
+fn is_read(format: Option<&protobuf::JsonFormat>) -> bool {
+    let format = format.and_then(|format| JsonFormatType::try_from(format.format_type).ok());
+    matches!(
+        format,
+        Some(JsonFormatType::JsFormatJson | JsonFormatType::JsFormatJsonb)
+    )
 }

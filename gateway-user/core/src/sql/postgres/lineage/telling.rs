@@ -303,11 +303,11 @@ impl Tracer<'_> {
     }
 }
 
-fn is_text(ty: u32) -> bool {
+pub(super) fn is_text(ty: u32) -> bool {
     TEXTS.iter().any(|(_, known)| *known == ty)
 }
 
-fn is_json(ty: u32) -> bool {
+pub(super) fn is_json(ty: u32) -> bool {
     matches!(ty, JSON | JSONB)
 }
 

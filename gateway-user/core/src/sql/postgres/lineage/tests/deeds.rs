@@ -58,6 +58,13 @@ fn what_may_fail_or_be_nothing_by_a_value_asks_it() {
         "JSON_VALUE(email, '$.a')",
         "JSON_OBJECT(email: 1)",
         "xmlparse(document email)",
+        "JSON_ARRAY(email FORMAT JSON)",
+        "JSON_OBJECT('a': email FORMAT JSON)",
+        "JSON_ARRAY(SELECT email FORMAT JSON)",
+        "JSON_ARRAYAGG(email FORMAT JSON)",
+        "JSON_OBJECTAGG('a': email FORMAT JSON)",
+        "JSON_SERIALIZE(email)",
+        "('[' || email) IS JSON",
         "extract(year FROM email::date)",
     ] {
         let made = statement(&masked(), &format!("SELECT {asks} FROM customers"));
@@ -76,6 +83,7 @@ fn what_only_changes_a_value_asks_nothing() {
         "row_to_json(customers), to_jsonb(customers), ROW(email, 1), ARRAY[email]",
         "profile -> 'a' ->> 'b', profile #>> '{a,b}', to_jsonb(email)",
         "substr(email, 1, 3), substring(email from 2 for 4), split_part(email, '@', 2)",
+        "email IS JSON, JSON_SERIALIZE(profile -> 'a'), JSON_ARRAY(email), JSON_ARRAYAGG(email)",
         "JSON_OBJECT('a': email), json_build_object('a', email), json_object_agg(id, email)",
         "xmlelement(name a, email), NOT (email IS NULL), lag(email) OVER (ORDER BY id)",
         "email IS NULL OR id > 3, id / 2, name LIKE 'a', array_agg(email)",
