@@ -134,10 +134,13 @@ SELECT concat_ws(',', name, email, ssn) FROM customers
 SELECT format('%s %L %I', email, ssn, email) FROM customers
 -- quoted: masked
 SELECT quote_literal(email), quote_nullable(ssn), quote_ident(email) FROM customers
--- to_char of a number: masked
+-- to_char of a number: refused, masked
 SELECT to_char(card, '9999999999999999') FROM customers
+-- to_char of a number that is too large: refused, oracle
+--   shows: 22003
+SELECT to_char(length(email)::int8, '9V999999999999999999') FROM customers WHERE id = 1
 -- to_char of a date: masked
-SELECT to_char(born, 'DD/MM/YYYY') FROM customers
+SELECT to_char(born, 'DD/MM/YYYY'), to_char(date_trunc('day', born), 'DD/MM/YYYY') FROM customers
 -- parts of a date: refused, masked
 --   shows: 7.7.1977
 SELECT date_part('day', born) || '.' || date_part('month', born) || '.' || extract(year FROM born) FROM customers

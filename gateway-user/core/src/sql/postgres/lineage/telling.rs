@@ -25,6 +25,11 @@ const XML: u32 = 142;
 const FLOAT8: u32 = 701;
 const BPCHAR: u32 = 1_042;
 const VARCHAR: u32 = 1_043;
+const DATE: u32 = 1_082;
+const TIME: u32 = 1_083;
+const TIMESTAMP: u32 = 1_114;
+const TIMESTAMPTZ: u32 = 1_184;
+const INTERVAL: u32 = 1_186;
 const BIT: u32 = 1_560;
 const VARBIT: u32 = 1_562;
 const NUMERIC: u32 = 1_700;
@@ -69,6 +74,8 @@ enum May {
     Single,
     /// The first, if it is an integer: other sums may be too large.
     Whole,
+    /// The first, if it is a time: not every number fits into every pattern.
+    Time,
 }
 
 /// Functions of the server, which arguments may be masked, and the type of what they return, 0 for that of
@@ -95,7 +102,7 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("concat_ws", May::All, TEXT),
     ("count", May::First, INT8),
     ("date_part", May::Second, UNSAID),
-    ("date_trunc", May::Second, UNSAID),
+    ("date_trunc", May::Second, OF_SECOND),
     ("encode", May::First, TEXT),
     ("every", May::First, UNSAID),
     ("extract", May::Second, UNSAID),
@@ -149,13 +156,16 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("substring", May::Cut, UNSAID),
     ("sum", May::Whole, UNSAID),
     ("text", May::First, TEXT),
-    ("to_char", May::First, TEXT),
+    ("to_char", May::Time, TEXT),
     ("to_json", May::First, JSON),
     ("to_jsonb", May::First, JSONB),
     ("upper", May::All, UNSAID),
     ("xmlagg", May::First, UNSAID),
     ("xmltext", May::Only, XML),
 ];
+
+/// The type of a result is that of the second argument, which is a time. Of a date it is another.
+const OF_SECOND: u32 = u32::MAX - 1;
 
 /// The type of a result is that of the first argument if that is a text, and not known otherwise.
 const UNSAID: u32 = u32::MAX;
@@ -173,6 +183,7 @@ impl May {
             Self::Only => args.len() == 1,
             Self::Single => place == 0 && scalar,
             Self::Whole => place == 0 && whole,
+            Self::Time => place == 0 && is_time(args),
         }
     }
 }
@@ -208,6 +219,10 @@ impl Tracer<'_> {
             0 => first,
             UNSAID if TEXTS.iter().any(|(_, ty)| *ty == first) => TEXT,
             UNSAID => 0,
+            OF_SECOND => match args.get(1).map_or(0, |arg| arg.ty) {
+                DATE => TIMESTAMPTZ,
+                ty => ty,
+            },
             ty => ty,
         }
     }
@@ -313,6 +328,11 @@ pub(super) fn is_json(ty: u32) -> bool {
 
 fn is_whole(value: &Value) -> bool {
     matches!(value.ty, INT2 | INT4 | INT8)
+}
+
+fn is_time(args: &[Value]) -> bool {
+    let ty = args.first().map_or(0, |arg| arg.ty);
+    matches!(ty, DATE | TIME | TIMESTAMP | TIMESTAMPTZ | INTERVAL)
 }
 
 fn is_number(node: &protobuf::Node) -> bool {

@@ -64,6 +64,7 @@ fn what_may_fail_or_be_nothing_by_a_value_asks_it() {
         "JSON_ARRAYAGG(email FORMAT JSON)",
         "JSON_OBJECTAGG('a': email FORMAT JSON)",
         "JSON_SERIALIZE(email)",
+        "to_char(length(email), '9V9')",
         "('[' || email) IS JSON",
         "extract(year FROM email::date)",
     ] {
