@@ -75,7 +75,11 @@ impl Tracer<'_> {
             Node::List(list) => self.values(&list.items, scope),
             Node::NamedArgExpr(argument) => self.maybe(argument.arg.as_deref(), scope),
             Node::ResTarget(target) => self.maybe(target.val.as_deref(), scope),
-            Node::CollateClause(clause) => self.maybe(clause.arg.as_deref(), scope),
+            Node::CollateClause(clause) => {
+                let value = self.maybe(clause.arg.as_deref(), scope);
+                self.collation_asks(&value, clause);
+                value
+            }
             Node::TypeCast(cast) => self.cast(cast, scope),
             Node::FuncCall(function) => self.function(function, scope),
             Node::SubLink(link) => self.subquery(link, scope),

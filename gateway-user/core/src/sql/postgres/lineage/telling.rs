@@ -13,6 +13,7 @@ use super::catalog::{FIRST_OWN, TypeKind};
 use super::routines::in_path;
 use super::tracer::Tracer;
 use super::value::Value;
+use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::walk::strings;
 
 const NAME: u32 = 19;
@@ -50,6 +51,9 @@ const WIDER: [(u32, &[u32]); 3] = [
     (INT8, &[NUMERIC, FLOAT8]),
 ];
 
+/// Collations of every server by which texts are equal only if they are the same.
+const COLLATIONS: [&str; 4] = ["C", "POSIX", "default", "ucs_basic"];
+
 /// Which arguments of a function may be masked values.
 #[derive(Clone, Copy, Debug)]
 enum May {
@@ -57,8 +61,8 @@ enum May {
     All,
     /// The first.
     First,
-    /// The first two.
-    Two,
+    /// Any, if the others are written out: where texts are looked for by a collation that has equal ones, it fails.
+    Beside,
     /// The second.
     Second,
     /// The first and the third.
@@ -140,7 +144,7 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("num_nulls", May::All, INT4),
     ("octet_length", May::Only, INT4),
     ("pg_typeof", May::All, UNSAID),
-    ("position", May::All, INT4),
+    ("position", May::Beside, INT4),
     ("quote_ident", May::All, TEXT),
     ("quote_literal", May::All, TEXT),
     ("quote_nullable", May::All, TEXT),
@@ -148,10 +152,10 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("right", May::All, TEXT),
     ("row_to_json", May::First, JSON),
     ("rtrim", May::All, UNSAID),
-    ("split_part", May::Two, TEXT),
+    ("split_part", May::Beside, TEXT),
     ("starts_with", May::All, UNSAID),
     ("string_agg", May::All, UNSAID),
-    ("strpos", May::All, INT4),
+    ("strpos", May::Beside, INT4),
     ("substr", May::Cut, UNSAID),
     ("substring", May::Cut, UNSAID),
     ("sum", May::Whole, UNSAID),
@@ -171,18 +175,18 @@ const OF_SECOND: u32 = u32::MAX - 1;
 const UNSAID: u32 = u32::MAX;
 
 impl May {
-    fn at(self, place: usize, args: &[Value], numbers: bool, scalar: bool, whole: bool) -> bool {
+    fn at(self, place: usize, args: &[Value], numbers: bool, scalar: bool, beside: bool) -> bool {
         match self {
             Self::All => true,
             Self::First => place == 0,
-            Self::Two => place < 2,
+            Self::Beside => place < 2 && beside,
             Self::Second => place == 1,
             Self::Ends => place == 0 || place == 2,
             Self::Values => place % 2 == 1,
             Self::Cut => place == 0 && numbers,
             Self::Only => args.len() == 1,
             Self::Single => place == 0 && scalar,
-            Self::Whole => place == 0 && whole,
+            Self::Whole => place == 0 && args.first().is_some_and(is_whole),
             Self::Time => place == 0 && is_time(args),
         }
     }
@@ -209,7 +213,12 @@ impl Tracer<'_> {
         let is_named = |node: &protobuf::Node| matches!(node.node, Some(Node::NamedArgExpr(_)));
         let in_order = !nodes.iter().any(is_named);
         for (place, arg) in args.iter().enumerate() {
-            let fits = may.at(place, args, numbers, self.is_single(arg), is_whole(arg));
+            let mut others = nodes.iter().zip(args).enumerate();
+            let beside = nodes.len() == args.len()
+                && others.all(|(other, (node, arg))| {
+                    other == place || matches!(node.node, Some(Node::AConst(_))) || is_whole(arg)
+                });
+            let fits = may.at(place, args, numbers, self.is_single(arg), beside);
             if !(fits && in_order) {
                 self.probe(arg);
             }
@@ -274,6 +283,28 @@ impl Tracer<'_> {
         let wider = WIDER.iter().find(|(from, _)| *from == value.ty);
         let wider = wider.is_some_and(|(_, to)| to.contains(&number)) && to.typmods.is_empty();
         if !(single && built_in && (to_text || wider)) {
+            self.probe(value);
+        }
+    }
+
+    /// The same of another collation.
+    pub(super) fn collation_asks(&self, value: &Value, to: &protobuf::CollateClause) {
+        let is_first = |path: &SearchPath| match path {
+            SearchPath::Known(path) => {
+                let mut places = path.iter();
+                matches!(
+                    places.position(|schema| **schema == *"pg_catalog"),
+                    None | Some(0)
+                )
+            }
+            SearchPath::Unknown => false,
+        };
+        let differs = match strings(&to.collname).as_deref() {
+            Some(["pg_catalog", _]) => true,
+            Some([name]) => COLLATIONS.contains(name) && is_first(self.path),
+            _ => false,
+        };
+        if !differs {
             self.probe(value);
         }
     }
