@@ -139,3 +139,24 @@ DO $$ DECLARE g text; BEGIN
  END $$
 SELECT body FROM notes
 ROLLBACK
+-- a number beside a number of less room: refused, oracle
+--   shows: 22003
+SELECT coalesce(card, 1::oid) FROM customers WHERE id = 1
+-- a number beside a number of less room, as rows: refused, oracle
+--   shows: 22003
+SELECT card FROM customers WHERE id = 1 UNION ALL SELECT 1::oid
+-- a number beside a number of less room, in lists: refused, oracle
+--   shows: 22003
+VALUES (1::oid), ((SELECT card FROM customers WHERE id = 1))
+-- a number beside a number of less room, in an array: refused, oracle
+--   shows: 22003
+SELECT ARRAY[card, 1::oid] FROM customers WHERE id = 1
+-- a number beside a number of less room, before the first row: refused, oracle
+--   shows: 22003
+SELECT lag(card, 1, 1::oid) OVER (ORDER BY id) FROM customers
+-- an array beside a longer one: refused, oracle
+--   shows: 2202E
+SELECT ARRAY[tags, ARRAY['a', 'b', 'c']] FROM customers WHERE id = 1
+-- arrays of rows: refused, oracle
+--   shows: 2202E
+SELECT ARRAY(SELECT tags FROM customers WHERE id < 3)

@@ -10,6 +10,8 @@ SELECT CASE WHEN email LIKE '%quokka%' THEN 'bingo' END FROM customers
 SELECT CASE ssn WHEN '987-65' || '-4320' THEN 'bingo' END FROM customers
 -- COALESCE: masked
 SELECT coalesce(NULL, email, 'x') FROM customers
+-- COALESCE and CASE with numbers and dates: masked
+SELECT coalesce(card, 0), coalesce(born, '2000-01-01', current_date), CASE WHEN id > 0 THEN card ELSE -1 END FROM customers
 -- NULLIF: refused, masked
 SELECT nullif(email, 'x') FROM customers
 -- NULLIF as a question: refused, masked

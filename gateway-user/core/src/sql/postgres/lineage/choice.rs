@@ -21,7 +21,7 @@ impl Tracer<'_> {
     pub(super) fn one_of(&self, nodes: &[protobuf::Node], scope: &Scope) -> Value {
         let values: Vec<Value> = nodes.iter().map(|node| self.value(node, scope)).collect();
         Value {
-            ty: self.common_type(nodes.iter().zip(&values)),
+            ty: self.join_types(&values),
             ..Value::mixed(&values)
         }
     }
@@ -45,7 +45,7 @@ impl Tracer<'_> {
         };
         let result = Value::mixed(&results);
         Value {
-            ty: self.common_type(nodes.into_iter().zip(&results)),
+            ty: self.join_types(&results),
             ..Value::mixed([&asked, &result])
         }
     }

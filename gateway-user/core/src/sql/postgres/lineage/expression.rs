@@ -4,6 +4,7 @@
 
 use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 
+use super::joint;
 use super::routines::{Call, call, cast, in_path, operator};
 use super::scope::{Scope, select};
 use super::tracer::Tracer;
@@ -42,9 +43,9 @@ impl Tracer<'_> {
         };
         match node {
             Node::ColumnRef(column) => self.reference(&column.fields, scope),
+            Node::AConst(constant) => Value::of(joint::constant(constant)),
+            Node::SqlvalueFunction(function) => Value::of(joint::current(function)),
             Node::ParamRef(_)
-            | Node::AConst(_)
-            | Node::SqlvalueFunction(_)
             | Node::MergeSupportFunc(_)
             | Node::GroupingFunc(_)
             | Node::CurrentOfExpr(_) => Value::clean(),
@@ -71,7 +72,12 @@ impl Tracer<'_> {
                 }
             }
             Node::RowExpr(row) => self.row(self.row_fields(&row.args, scope)),
-            Node::AArrayExpr(array) => self.values(&array.elements, scope),
+            Node::AArrayExpr(array) => {
+                let elements = array.elements.iter().map(|node| self.value(node, scope));
+                let elements: Vec<Value> = elements.collect();
+                self.join_elements(&elements);
+                Value::mixed(&elements)
+            }
             Node::List(list) => self.values(&list.items, scope),
             Node::NamedArgExpr(argument) => self.maybe(argument.arg.as_deref(), scope),
             Node::ResTarget(target) => self.maybe(target.val.as_deref(), scope),
@@ -345,7 +351,10 @@ impl Tracer<'_> {
                     _ => Value::row(fields),
                 }
             }
-            Ok(SubLinkType::ArraySublink) => Value::row(fields).computed(&probed),
+            Ok(SubLinkType::ArraySublink) => {
+                self.join_elements(fields.list.iter().map(|field| &field.value));
+                Value::row(fields).computed(&probed)
+            }
             Ok(SubLinkType::AnySublink | SubLinkType::AllSublink) => {
                 let names = strings(&link.oper_name);
                 self.probe(&test);

@@ -4,7 +4,7 @@
 //! it still may; `memory` what was traced before, `tracer` what the tracing of one text has at hand. `query`
 //! and `write` are the statements that are traced, with `filled` for what they write without saying so,
 //! `from` what stands in their `FROM`, `expression`, `choice` and `json` their expressions, with `telling`
-//! for what these ask of values, `apart` for what needs no tracing; `scope` is what names mean in them, and `value` what is known of one value.
+//! for what these ask of values and `joint` for what becomes of their types, `apart` for what needs no tracing; `scope` is what names mean in them, and `value` what is known of one value.
 //! `commands` are the statements that are no queries, and `routines` says what functions do with their
 //! arguments. What cannot be traced is `Unknown`, never clean.
 
@@ -16,6 +16,7 @@ pub mod edition;
 mod expression;
 mod filled;
 mod from;
+mod joint;
 mod json;
 mod memory;
 mod query;

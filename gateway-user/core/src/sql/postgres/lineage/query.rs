@@ -53,6 +53,7 @@ impl Tracer<'_> {
         let (Some(left), Some(right)) = (arm(left), arm(right)) else {
             return self.lost_rows();
         };
+        self.join_columns(&left, &right);
         let fields = left.either(&right);
         let plain = select.op == i32::from(SetOperation::SetopUnion) && select.all;
         if !plain {
@@ -76,7 +77,10 @@ impl Tracer<'_> {
             let row = Fields::of(list.items.iter().enumerate().map(named).collect());
             rows = Some(match rows {
                 None => row,
-                Some(rows) => rows.either(&row),
+                Some(rows) => {
+                    self.join_columns(&rows, &row);
+                    rows.either(&row)
+                }
             });
         }
         rows.unwrap_or_else(Fields::unknown)

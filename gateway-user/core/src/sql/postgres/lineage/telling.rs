@@ -16,25 +16,25 @@ use super::value::Value;
 use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::walk::strings;
 
-const NAME: u32 = 19;
-const INT8: u32 = 20;
+pub(super) const NAME: u32 = 19;
+pub(super) const INT8: u32 = 20;
 const INT2: u32 = 21;
-const INT4: u32 = 23;
-const TEXT: u32 = 25;
-const JSON: u32 = 114;
-const XML: u32 = 142;
-const FLOAT8: u32 = 701;
-const BPCHAR: u32 = 1_042;
-const VARCHAR: u32 = 1_043;
-const DATE: u32 = 1_082;
+pub(super) const INT4: u32 = 23;
+pub(super) const TEXT: u32 = 25;
+pub(super) const JSON: u32 = 114;
+pub(super) const XML: u32 = 142;
+pub(super) const FLOAT8: u32 = 701;
+pub(super) const BPCHAR: u32 = 1_042;
+pub(super) const VARCHAR: u32 = 1_043;
+pub(super) const DATE: u32 = 1_082;
 const TIME: u32 = 1_083;
-const TIMESTAMP: u32 = 1_114;
-const TIMESTAMPTZ: u32 = 1_184;
-const INTERVAL: u32 = 1_186;
+pub(super) const TIMESTAMP: u32 = 1_114;
+pub(super) const TIMESTAMPTZ: u32 = 1_184;
+pub(super) const INTERVAL: u32 = 1_186;
 const BIT: u32 = 1_560;
 const VARBIT: u32 = 1_562;
-const NUMERIC: u32 = 1_700;
-const JSONB: u32 = 3_802;
+pub(super) const NUMERIC: u32 = 1_700;
+pub(super) const JSONB: u32 = 3_802;
 
 /// Types to which every value can be brought, by their names.
 const TEXTS: [(&str, u32); 4] = [
@@ -223,6 +223,9 @@ impl Tracer<'_> {
                 self.probe(arg);
             }
         }
+        if let (May::Ends, [first, _, otherwise, ..]) = (may, args) {
+            self.join_types([first, otherwise]);
+        }
         let first = args.first().map_or(0, |arg| arg.ty);
         match *returns {
             0 => first,
@@ -280,8 +283,7 @@ impl Tracer<'_> {
             "float8" => FLOAT8,
             _ => 0,
         };
-        let wider = WIDER.iter().find(|(from, _)| *from == value.ty);
-        let wider = wider.is_some_and(|(_, to)| to.contains(&number)) && to.typmods.is_empty();
+        let wider = wider(value.ty, number) && to.typmods.is_empty();
         if !(single && built_in && (to_text || wider)) {
             self.probe(value);
         }
@@ -307,24 +309,6 @@ impl Tracer<'_> {
         if !differs {
             self.probe(value);
         }
-    }
-
-    /// The type of one of these, if it is the same for all but for constants that are written in quotes.
-    pub(super) fn common_type<'v>(
-        &self,
-        parts: impl IntoIterator<Item = (&'v protobuf::Node, &'v Value)>,
-    ) -> u32 {
-        let quoted = |node: &protobuf::Node| match &node.node {
-            Some(Node::AConst(constant)) => {
-                constant.isnull || matches!(constant.val, Some(Val::Sval(_)))
-            }
-            _ => false,
-        };
-        let parts = parts.into_iter().filter(|(node, _)| !quoted(node));
-        let types = parts.map(|(_, value)| value.ty);
-        types
-            .reduce(|one, other| if one == other { one } else { 0 })
-            .unwrap_or(0)
     }
 
     /// Whether a value is of a type that is no array, row or the like: masked fully, all values are the same.
@@ -364,6 +348,12 @@ fn is_whole(value: &Value) -> bool {
 fn is_time(args: &[Value]) -> bool {
     let ty = args.first().map_or(0, |arg| arg.ty);
     matches!(ty, DATE | TIME | TIMESTAMP | TIMESTAMPTZ | INTERVAL)
+}
+
+/// Whether every number of a type is one of another.
+pub(super) fn wider(from: u32, to: u32) -> bool {
+    let mut known = WIDER.iter();
+    known.any(|(it, others)| *it == from && others.contains(&to))
 }
 
 fn is_number(node: &protobuf::Node) -> bool {

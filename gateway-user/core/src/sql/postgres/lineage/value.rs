@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::joint;
 use super::{Columns, Masks, Output, Outputs, Statement};
 use crate::mask::Mask;
 
@@ -74,6 +75,14 @@ impl Value {
         }
     }
 
+    /// One of this type that depends on no masked column.
+    pub(super) fn of(ty: u32) -> Self {
+        Self {
+            ty,
+            ..Self::clean()
+        }
+    }
+
     /// Anything.
     pub(super) fn unknown() -> Self {
         Self::made_of(Masks::Unknown)
@@ -135,7 +144,7 @@ impl Value {
 
     /// One or the other.
     pub(super) fn either(&self, other: &Self) -> Self {
-        let ty = if self.ty == other.ty { self.ty } else { 0 };
+        let ty = joint::common(self.ty, other.ty);
         let fields = match (&self.fields, &other.fields) {
             (None, None) => None,
             (Some(one), Some(other)) => Some(one.either(other)),

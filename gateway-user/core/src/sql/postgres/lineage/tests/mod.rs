@@ -149,6 +149,7 @@ fn types() -> Vec<Type> {
     vec![
         ty(INT4, "int4"),
         ty(TEXT, "text"),
+        ty(26, "oid"),
         ty(1_043, "varchar"),
         ty(1_700, "numeric"),
         ty(JSONB, "jsonb"),
