@@ -7,6 +7,7 @@ use pg_query::protobuf::{self, JoinType, node::Node};
 use super::catalog::{Function, TypeKind};
 use super::expression::{concatenated, name_of};
 use super::filled::Write;
+use super::joint;
 use super::scope::{Item, Scope, merged};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -342,6 +343,8 @@ impl Tracer<'_> {
             self.probe(&here.value);
             self.probe(&there.value);
             let value = match JoinType::try_from(join.jointype) {
+                // Of different types it is neither as it is.
+                _ if !joint::same(here.value.ty, there.value.ty) => here.value.either(&there.value),
                 Ok(JoinType::JoinInner | JoinType::JoinLeft) => here.value,
                 Ok(JoinType::JoinRight) => there.value,
                 _ => here.value.either(&there.value),

@@ -118,6 +118,12 @@ pub(super) fn common(one: u32, other: u32) -> u32 {
     }
 }
 
+/// Whether values of both are written alike.
+pub(super) fn same(one: u32, other: u32) -> bool {
+    let is_plain = |ty| matches!(ty, TEXT | VARCHAR);
+    one == other || (is_plain(one) && is_plain(other))
+}
+
 /// Whether every value of a type is one of what it becomes beside another.
 fn fits(ty: u32, other: u32) -> bool {
     let same = ty == other && ty != 0;

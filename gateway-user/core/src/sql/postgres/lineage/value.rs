@@ -154,7 +154,10 @@ impl Value {
         masks.add(&other.masks);
         let output = match (&self.output, &other.output) {
             (Output::Clean, Output::Clean) => Output::Clean,
-            (Output::Copy(one), Output::Copy(other)) if Arc::ptr_eq(one, other) => {
+            // Brought to another type, it would be masked in another place.
+            (Output::Copy(one), Output::Copy(known))
+                if Arc::ptr_eq(one, known) && joint::same(self.ty, other.ty) =>
+            {
                 Output::Copy(Arc::clone(one))
             }
             _ => Output::Full,

@@ -4,6 +4,7 @@ use pg_query::protobuf::{self, node::Node};
 
 use super::catalog::RelationKind;
 use super::filled::Write;
+use super::joint;
 use super::scope::{Item, Scope};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -354,9 +355,13 @@ impl Tracer<'_> {
         if !value.tainted() {
             return;
         }
-        let same = match field.as_ref().map(|field| &field.value.output) {
-            Some(Output::Copy(mask)) => {
-                value.masks == Masks::Known(vec![mask.name.clone()]) && stays_hidden(mask, value)
+        let same = match field
+            .as_ref()
+            .map(|field| (&field.value.output, field.value.ty))
+        {
+            Some((Output::Copy(mask), ty)) => {
+                value.masks == Masks::Known(vec![mask.name.clone()])
+                    && stays_hidden(mask, value, ty)
             }
             _ => false,
         };
@@ -434,10 +439,10 @@ impl Tracer<'_> {
     }
 }
 
-/// Whether a mask hides what it hid when this is put into a column of it. What is made of a value may show
-/// more: other letters come first, other members are where none is masked.
-fn stays_hidden(mask: &Mask, value: &Value) -> bool {
+/// Whether a mask hides what it hid when this is put into a column of it and of this type. What is made of a value
+/// may show more: other letters come first, other members are where none is masked.
+fn stays_hidden(mask: &Mask, value: &Value, ty: u32) -> bool {
     let is_whole = mask.json.is_empty() && mask.within.is_none();
     let hides_all = matches!(mask.kind, Kind::Full | Kind::Null) && is_whole;
-    hides_all || matches!(value.output, Output::Copy(_))
+    hides_all || (matches!(value.output, Output::Copy(_)) && joint::same(value.ty, ty))
 }

@@ -1,6 +1,6 @@
 //! What is done with values beside returning them.
 
-use super::{masked, names, statement};
+use super::{masked, names, statement, written};
 
 /// What it probes and copies.
 fn check(text: &str, expected: (&str, &str)) {
@@ -121,4 +121,16 @@ fn what_is_made_of_a_value_is_not_put_back_in_its_place() {
         "INSERT INTO parts_1 (secret) SELECT ssn FROM customers",
         ("ssns", ""),
     );
+}
+
+#[test]
+fn what_is_brought_to_another_type_is_made() {
+    for text in [
+        "SELECT a FROM events UNION ALL SELECT b FROM events",
+        "SELECT a FROM events x JOIN (SELECT b AS a FROM events) y USING (a)",
+    ] {
+        let outputs = statement(&masked(), text).outputs;
+        assert_eq!(written(&outputs), "#", "{text}");
+    }
+    check("UPDATE events SET b = a", ("", "times"));
 }

@@ -126,6 +126,8 @@ fn catalog() -> Catalog {
                 &[("id", INT4), ("customer_id", INT4), ("note", TEXT)],
             )
         },
+        // A `timestamp` and a `timestamptz`.
+        table(20_010, "events", &[("a", 1_114), ("b", 1_184)]),
         Relation {
             schema: "pg_catalog".into(),
             ..relation(
@@ -205,6 +207,7 @@ fn masked() -> Arc<Masked> {
     let masks = vec![
         mask("emails", &["public.customers.email"]),
         mask("ssns", &["public.customers.ssn", "public.parts_1.secret"]),
+        mask("times", &["public.events.*"]),
     ];
     Arc::new(Masked::new(
         Arc::new(catalog()),
