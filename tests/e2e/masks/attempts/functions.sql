@@ -243,3 +243,7 @@ BEGIN
 COPY notes (body) FROM PROGRAM 'grep -a -h -o -r "needle-[a-z]*" base | sort -u'
 SELECT body FROM notes
 ROLLBACK
+-- a function called like a part of newer grammars: refused (own)
+CREATE FUNCTION public.json_scalar(t text) RETURNS json LANGUAGE sql AS 'INSERT INTO notes (body) VALUES (t); SELECT to_json(t)'
+SELECT json_scalar(email) FROM customers
+SELECT body FROM notes

@@ -45,10 +45,7 @@ impl Tracer<'_> {
             Node::ColumnRef(column) => self.reference(&column.fields, scope),
             Node::AConst(constant) => Value::of(joint::constant(constant)),
             Node::SqlvalueFunction(function) => Value::of(joint::current(function)),
-            Node::ParamRef(_)
-            | Node::MergeSupportFunc(_)
-            | Node::GroupingFunc(_)
-            | Node::CurrentOfExpr(_) => Value::clean(),
+            Node::ParamRef(_) | Node::GroupingFunc(_) | Node::CurrentOfExpr(_) => Value::clean(),
             Node::SetToDefault(_) => {
                 self.defaulted.set(true);
                 Value::clean()

@@ -1,8 +1,9 @@
 //! JSON and XML in expressions and in `FROM`: whatever they are given, a value is computed from it.
 
-use pg_query::protobuf::{self, JsonFormatType, XmlExprOp, node::Node};
+use pg_query::protobuf::{self, JsonExprOp, JsonFormatType, XmlExprOp, node::Node};
 
 use super::Output;
+use super::routines::is_made;
 use super::scope::Scope;
 use super::telling::{is_json, is_text};
 use super::tracer::Tracer;
@@ -15,6 +16,10 @@ impl Tracer<'_> {
     pub(super) fn json(&self, node: &Node, scope: &Scope) -> Value {
         let all = |nodes: &[protobuf::Node]| self.values(nodes, scope);
         let one = |node: Part| self.values(node, scope);
+        if called(node).is_some_and(|name| is_made(self, name)) {
+            self.lose();
+            return Value::unknown();
+        }
         match node {
             Node::XmlExpr(xml) => {
                 let value = Value::mixed([&all(&xml.named_args), &all(&xml.args)]);
@@ -83,6 +88,7 @@ impl Tracer<'_> {
                 parts.extend(behaviors.map(|behavior| self.behavior(behavior.as_deref(), scope)));
                 self.asked(Value::mixed(&parts))
             }
+            Node::MergeSupportFunc(_) => Value::clean(),
             Node::JsonBehavior(behavior) => self.behavior(Some(behavior), scope),
             _ => self.lost(),
         }
@@ -208,6 +214,26 @@ impl Tracer<'_> {
             .map(|name| Field::new(name, value.clone()))
             .collect()
     }
+}
+
+/// By what name a server that does not know such an expression calls a function.
+fn called(node: &Node) -> Option<&'static str> {
+    Some(match node {
+        Node::JsonParseExpr(_) => "json",
+        Node::JsonScalarExpr(_) => "json_scalar",
+        Node::JsonSerializeExpr(_) => "json_serialize",
+        Node::JsonObjectConstructor(_) => "json_object",
+        Node::JsonArrayConstructor(_) | Node::JsonArrayQueryConstructor(_) => "json_array",
+        Node::JsonObjectAgg(_) => "json_objectagg",
+        Node::JsonArrayAgg(_) => "json_arrayagg",
+        Node::JsonFuncExpr(function) => match JsonExprOp::try_from(function.op) {
+            Ok(JsonExprOp::JsonExistsOp) => "json_exists",
+            Ok(JsonExprOp::JsonQueryOp) => "json_query",
+            _ => "json_value",
+        },
+        Node::MergeSupportFunc(_) => "merge_action",
+        _ => return None,
+    })
 }
 
 /// Whether a text is read as a document, which it may not be.

@@ -105,6 +105,11 @@ pub(super) fn in_path<'a>(tracer: &Tracer<'a>, name: &[&str]) -> impl Iterator<I
     meant.map(|function| &*function.schema)
 }
 
+/// Whether a function of this name was made which a name without a schema may mean.
+pub(super) fn is_made(tracer: &Tracer, name: &str) -> bool {
+    in_path(tracer, &[name]).any(|schema| schema != "pg_catalog")
+}
+
 /// What the operator of this name does.
 pub(super) fn operator(tracer: &Tracer, name: &[&str]) -> Call {
     match name.last() {
