@@ -72,6 +72,10 @@ DECLARE c refcursor := 'opened'; BEGIN OPEN c FOR SELECT id, email FROM customer
 CREATE FUNCTION notice(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'seen %', $1; RETURN 1; END $$;
 CREATE FUNCTION fail(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'seen %', $1; END $$;
 CREATE FUNCTION keep(t text) RETURNS int LANGUAGE sql AS 'INSERT INTO notes (body) VALUES (t) RETURNING id';
+-- A type that keeps what becomes one of its values.
+CREATE FUNCTION noted(t text) RETURNS bool LANGUAGE sql AS 'INSERT INTO notes (body) VALUES (t); SELECT true';
+CREATE DOMAIN keeper AS text CHECK (noted(VALUE));
+CREATE TYPE keepers AS (email keeper);
 CREATE PROCEDURE tell(i int, INOUT what text) LANGUAGE plpgsql AS $$
 BEGIN SELECT email INTO what FROM customers WHERE id = i; END $$;
 CREATE AGGREGATE joined(text) (SFUNC = textcat, STYPE = text, INITCOND = '');

@@ -308,6 +308,21 @@ BEGIN
 SELECT write_letter(1)
 SELECT address FROM letters
 ROLLBACK
+-- a type that keeps, as of a record's column: refused
+BEGIN
+SELECT count(r.email) FROM customers c, jsonb_to_record(to_jsonb(c)) AS r (email keeper)
+SELECT body FROM notes
+ROLLBACK
+-- a type that keeps, in a row that is filled: refused
+BEGIN
+SELECT count(jsonb_populate_record(NULL::keepers, to_jsonb(c))) FROM customers c
+SELECT body FROM notes
+ROLLBACK
+-- a type that keeps, in a table of XML: refused
+BEGIN
+SELECT count(x.e) FROM customers c, XMLTABLE('/a' PASSING xmlelement(name a, c.email) COLUMNS e keeper PATH '.') x
+SELECT body FROM notes
+ROLLBACK
 -- a trigger that copies: refused
 BEGIN
 UPDATE members SET name = 'x'

@@ -11,6 +11,21 @@ SELECT message FROM pg_input_error_info((SELECT email FROM customers WHERE id = 
 -- whether it is an input: refused, masked (since 16)
 --   shows: bingo=true
 SELECT 'bingo=' || pg_input_is_valid(replace(email, 'needle-quokka@burrow.example', '1'), 'int4')::text FROM customers
+-- whether it is of a type that keeps: refused (since 16)
+BEGIN
+SELECT count(pg_input_is_valid(email, 'keeper')) FROM customers
+SELECT body FROM notes
+ROLLBACK
+-- a value of a document as a type that keeps: refused (since 17)
+BEGIN
+SELECT count(JSON_VALUE(profile, '$.contact.email' RETURNING keeper)) FROM customers
+SELECT body FROM notes
+ROLLBACK
+-- a table of a document with a type that keeps: refused (since 17)
+BEGIN
+SELECT count(t.e) FROM customers, JSON_TABLE(profile, '$.contact' COLUMNS (e keeper PATH '$.email')) t
+SELECT body FROM notes
+ROLLBACK
 -- an array in another order: refused (since 16)
 SELECT array_shuffle(tags) FROM customers
 -- a sample of an array: refused (since 16)

@@ -5,7 +5,7 @@
 use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 
 use super::joint;
-use super::routines::{Call, call, cast, in_path, operator};
+use super::routines::{Call, call, cast, in_path, operator, typed};
 use super::scope::{Scope, select};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -244,7 +244,7 @@ impl Tracer<'_> {
             args.iter().for_each(|arg| self.probe(arg));
         }
         let ty = self.asks(&names, &function.args, &args);
-        let does = call(self, &names);
+        let does = call(self, &names).and(typed(self, &names, &function.args));
         if does == Call::Unknown && self.runs_code(&names) {
             // What it runs may ask and copy anything.
             self.probe_masks(&Masks::Unknown);

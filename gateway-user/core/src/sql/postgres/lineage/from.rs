@@ -180,13 +180,16 @@ impl Tracer<'_> {
             Fields::of(names.iter().map(named).collect())
         };
         if !definitions.is_empty() {
-            let names = definitions.iter().map(|definition| match &definition.node {
-                Some(Node::ColumnDef(column)) => Some(column.colname.as_str()),
+            let columns = definitions.iter().map(|definition| match &definition.node {
+                Some(Node::ColumnDef(column)) => {
+                    let value = self.made_as(column.type_name.as_ref(), Value::mixed([value]));
+                    Some(Field::new(&column.colname, value))
+                }
                 _ => None,
             });
-            return names
+            return columns
                 .collect::<Option<Vec<_>>>()
-                .map_or_else(|| self.lost_rows(), |names| list(&names));
+                .map_or_else(|| self.lost_rows(), Fields::of);
         }
         let Some(Node::FuncCall(function)) = &node.node else {
             return Fields::unknown();

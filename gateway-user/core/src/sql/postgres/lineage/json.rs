@@ -3,7 +3,7 @@
 use pg_query::protobuf::{self, JsonExprOp, JsonFormatType, XmlExprOp, node::Node};
 
 use super::Output;
-use super::routines::is_made;
+use super::routines::{cast, is_made};
 use super::scope::Scope;
 use super::telling::{is_json, is_text};
 use super::tracer::Tracer;
@@ -29,7 +29,10 @@ impl Tracer<'_> {
                     _ => self.asked(value),
                 }
             }
-            Node::XmlSerialize(xml) => self.asked(one(xml.expr.as_deref())),
+            Node::XmlSerialize(xml) => {
+                let value = self.asked(one(xml.expr.as_deref()));
+                self.made_as(xml.type_name.as_ref(), value)
+            }
             Node::JsonValueExpr(value) => self.json_value(Some(value), scope),
             Node::JsonArgument(argument) => self.json_value(argument.val.as_deref(), scope),
             Node::JsonKeyValue(pair) => self.pair(Some(pair), scope),
@@ -86,7 +89,8 @@ impl Tracer<'_> {
                     all(&function.passing),
                 ];
                 parts.extend(behaviors.map(|behavior| self.behavior(behavior.as_deref(), scope)));
-                self.asked(Value::mixed(&parts))
+                let value = self.asked(Value::mixed(&parts));
+                self.written_as(function.output.as_ref(), value)
             }
             Node::MergeSupportFunc(_) => Value::clean(),
             Node::JsonBehavior(behavior) => self.behavior(Some(behavior), scope),
@@ -103,7 +107,15 @@ impl Tracer<'_> {
     /// One that is written as a type: it may not fit.
     fn written_as(&self, output: Option<&protobuf::JsonOutput>, value: Value) -> Value {
         match output {
-            Some(_) => self.asked(value),
+            Some(output) => self.made_as(output.type_name.as_ref(), self.asked(value)),
+            None => value,
+        }
+    }
+
+    /// One that is made a value of a type, in another way than by a cast: what that type checks counts as much.
+    pub(super) fn made_as(&self, to: Option<&protobuf::TypeName>, value: Value) -> Value {
+        match to {
+            Some(to) => self.apply(&cast(self, to), &[value]),
             None => value,
         }
     }
@@ -175,7 +187,7 @@ impl Tracer<'_> {
             };
             parts.push(self.values(column.colexpr.as_deref(), scope));
             parts.push(self.values(column.coldefexpr.as_deref(), scope));
-            names.push(column.colname.as_str());
+            names.push((column.colname.as_str(), column.type_name.as_ref()));
         }
         self.table_of(&parts, &names)
     }
@@ -199,19 +211,23 @@ impl Tracer<'_> {
             columns.extend(column.columns.iter().rev());
             // One that has columns has no name of its own.
             if column.columns.is_empty() {
-                names.push(column.name.as_str());
+                names.push((column.name.as_str(), column.type_name.as_ref()));
             }
         }
         self.table_of(&parts, &names)
     }
 
     /// What it is given decides which rows there are, too.
-    fn table_of(&self, parts: &[Value], names: &[&str]) -> Vec<Field> {
+    fn table_of(
+        &self,
+        parts: &[Value],
+        names: &[(&str, Option<&protobuf::TypeName>)],
+    ) -> Vec<Field> {
         let value = Value::mixed(parts);
         self.probe(&value);
         names
             .iter()
-            .map(|name| Field::new(name, value.clone()))
+            .map(|(name, ty)| Field::new(name, self.made_as(*ty, value.clone())))
             .collect()
     }
 }

@@ -116,6 +116,8 @@ pub(super) fn known(function: &Function) -> Option<Call> {
     match function.language {
         // What its parts do counts.
         _ if function.is_aggregate && !function.parts.is_empty() => None,
+        // By an operator too: the type that it fills may check anything.
+        Language::C if name == "populate_record" => Some(Call::Keeps),
         Language::C => {
             let harmless =
                 function.volatility == Volatility::Immutable || OF_EXTENSIONS.contains(&name);

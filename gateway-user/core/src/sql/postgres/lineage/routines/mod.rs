@@ -16,7 +16,7 @@ pub(super) mod tests;
 
 use std::collections::BTreeSet;
 
-use pg_query::protobuf;
+use pg_query::protobuf::{self, a_const::Val, node::Node};
 
 use self::body::Body;
 use super::Masks;
@@ -91,6 +91,31 @@ pub(super) fn call(tracer: &Tracer, name: &[&str]) -> Call {
         return worst_cast(types, tracer);
     }
     follow(tracer, meant)
+}
+
+/// What happens when a function of the server makes a value of a type that it is told by another: what that type
+/// checks.
+pub(super) fn typed(tracer: &Tracer, name: &[&str], args: &[protobuf::Node]) -> Call {
+    let name = name.last().copied().unwrap_or_default();
+    let fills = name.contains("populate_record");
+    let reads = name.starts_with("pg_input_");
+    let is_input = name.ends_with("_in") && !is_made(tracer, name);
+    if !(fills || reads || is_input) {
+        return Call::Pure;
+    }
+    let node = |place: usize| args.get(place).and_then(|arg| arg.node.as_ref());
+    let call = match (node(0), node(1)) {
+        (Some(Node::TypeCast(to)), _) if fills => to.type_name.as_ref().map(|to| cast(tracer, to)),
+        (_, Some(Node::AConst(to))) if reads => match &to.val {
+            Some(Val::Sval(to)) => {
+                let types = types_named(tracer, None, &to.sval);
+                (!types.is_empty()).then(|| worst_cast(types, tracer))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    call.unwrap_or(Call::Keeps)
 }
 
 /// The schemas of the functions that a name may mean.

@@ -164,6 +164,11 @@ const FUNCTIONS: &[Row] = &[
         Volatile,
         "BEGIN PERFORM joins_in('a'); EXCEPTION WHEN unique_violation THEN NULL; END",
     ),
+    ("pg_catalog", "jsonb_to_record", Internal, Immutable, ""),
+    ("pg_catalog", "jsonb_populate_record", Internal, Stable, ""),
+    ("pg_catalog", "pg_input_is_valid", Internal, Stable, ""),
+    ("pg_catalog", "record_in", Internal, Stable, ""),
+    ("pg_catalog", "to_jsonb", Internal, Stable, ""),
     ("app", "random", Sql, Stable, "SELECT sample()"),
     ("app", "bare", Sql, Stable, ""),
 ];
@@ -399,6 +404,35 @@ fn a_function_may_be_called_like_a_part_of_the_grammar() {
     let copied = |made: &str| statement(&format!("SELECT {made} FROM vault.people")).copied;
     assert_eq!(copied("JSON_SCALAR(email)"), Masks::Unknown);
     assert!(copied("JSON_ARRAY(email)").is_empty());
+}
+
+#[test]
+fn what_a_type_checks_is_done_wherever_a_value_is_made_of_it() {
+    for (made, place) in [
+        ("jsonb_to_record(to_jsonb(p)) AS r (a TYPE)", "FROM"),
+        (
+            "XMLTABLE('/a' PASSING email COLUMNS e TYPE PATH '.') x",
+            "FROM",
+        ),
+        ("JSON_TABLE(email, '$' COLUMNS (e TYPE PATH '$')) x", "FROM"),
+        ("XMLSERIALIZE(CONTENT email AS TYPE)", "SELECT"),
+        ("JSON_VALUE(email, '$' RETURNING TYPE)", "SELECT"),
+        ("JSON_OBJECT('a': email RETURNING TYPE)", "SELECT"),
+        ("jsonb_populate_record(NULL::TYPE, email)", "SELECT"),
+        ("pg_input_is_valid(email, 'TYPE')", "SELECT"),
+    ] {
+        let copies = |ty: &str| {
+            let made = made.replace("TYPE", ty);
+            let text = match place {
+                "FROM" => format!("SELECT 1 FROM vault.people p, {made}"),
+                _ => format!("SELECT {made} FROM vault.people p"),
+            };
+            !statement(&text).copied.is_empty()
+        };
+        assert!(copies("checked") && !copies("plain"), "{made}");
+    }
+    let any = "SELECT record_in(email, 1, 1), jsonb_populate_record(x, email) FROM vault.people";
+    assert!(!statement(any).copied.is_empty());
 }
 
 #[test]
