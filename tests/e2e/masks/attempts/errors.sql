@@ -156,3 +156,15 @@ DO $$BEGIN PERFORM email::int FROM customers; EXCEPTION WHEN others THEN RAISE N
 BEGIN
 INSERT INTO parcels (id, customer, address) VALUES (1, 2, '')
 ROLLBACK
+-- an error that names it as a constraint: closed (own)
+CREATE FUNCTION raises(t text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RAISE 'x' USING CONSTRAINT = t, TABLE = t; END$$
+SELECT raises(email) FROM customers
+-- a notice that names it as a column: closed (own)
+CREATE FUNCTION raises(t text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'x' USING COLUMN = t, SCHEMA = t, DATATYPE = t; RETURN 1; END$$
+SELECT raises(email) FROM customers
+-- an error whose code it is: closed (own)
+--   shows: NEEDL
+CREATE FUNCTION raises(t text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$BEGIN RAISE 'x' USING ERRCODE = upper(left(t, 5)); END$$
+SELECT raises(email) FROM customers
+-- a server-side block that names it: closed
+DO $$BEGIN RAISE 'x' USING CONSTRAINT = (SELECT email FROM customers WHERE id = 1); END$$

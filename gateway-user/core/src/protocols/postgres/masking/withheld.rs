@@ -25,6 +25,24 @@ const NAME_THINGS: [&[u8]; 9] = [
 /// Errors of these classes that are about what a command names, never about values: without a place.
 const OF_COMMANDS: [&[u8]; 5] = [b"42501", b"42P03", b"42P05", b"42P07", b"42710"];
 
+/// The codes that the server itself has, of 15 to 18: a class on each line, and what is behind it. `errcodes.txt` of
+/// its source has them.
+const CODES: &str = include_str!("sqlstates.txt");
+
+/// Files of the server's source that name a constraint, and what it is of, as the catalog has them.
+const NAME_CONSTRAINTS: [&[u8]; 7] = [
+    b"domains.c",
+    b"execExprInterp.c",
+    b"execIndexing.c",
+    b"execMain.c",
+    b"execPartition.c",
+    b"nbtinsert.c",
+    b"ri_triggers.c",
+];
+
+/// What takes the place of a code that is none of the server's: `raise_exception`.
+const RAISED: &[u8] = b"P0001";
+
 impl PostgresCodec {
     /// An error or notice without what may tell masked values; none where it passes as it is.
     pub(in super::super) fn withheld(&mut self, tag: u8, fields: Cursor<'_>) -> Option<Bytes> {
@@ -53,6 +71,9 @@ fn withheld(tag: u8, fields: Cursor<'_>, may_tell: bool) -> Option<Bytes> {
     let class = find(b'C').and_then(|code| code.get(..2));
     // Code of somebody's raised it, such as a trigger's: that may tell anything, whatever was asked for.
     let by_code = find(b'W').is_some();
+    // `RAISE … USING` gives any text as a name, and five letters of one as a code.
+    let is_chosen = may_tell && by_code;
+    let names_constraint = find(b'F').is_some_and(|file| NAME_CONSTRAINTS.contains(&file));
     let may_tell = may_tell || by_code;
     if !may_tell && class != Some(b"23") {
         return None;
@@ -72,6 +93,8 @@ fn withheld(tag: u8, fields: Cursor<'_>, may_tell: bool) -> Option<Bytes> {
             }
             b'H' if may_tell && (by_code || !names_only || class != Some(b"42")) => continue,
             b'D' | b'W' | b'q' => continue,
+            b's' | b't' | b'c' | b'd' | b'n' if is_chosen && !names_constraint => continue,
+            b'C' if is_chosen && !is_of_server(text) => RAISED,
             _ => text,
         };
         body.push(kind);
@@ -80,6 +103,17 @@ fn withheld(tag: u8, fields: Cursor<'_>, may_tell: bool) -> Option<Bytes> {
     }
     body.push(0);
     Some(reply::message(tag, &body))
+}
+
+/// Whether it is a code that the server itself has.
+fn is_of_server(code: &[u8]) -> bool {
+    let code = str::from_utf8(code).ok();
+    let Some((class, rest)) = code.and_then(|code| code.split_at_checked(2)) else {
+        return false;
+    };
+    let mut classes = CODES.lines().filter_map(|line| line.split_once(' '));
+    let codes = classes.find_map(|(known, codes)| (known == class).then_some(codes));
+    codes.is_some_and(|codes| codes.split(' ').any(|known| known == rest))
 }
 
 fn read(mut fields: Cursor<'_>) -> Vec<(u8, &[u8])> {
@@ -159,6 +193,57 @@ mod tests {
             (b'W', "PL/pgSQL function f() line 1 at RAISE"),
         ];
         check(true, &raised, Some(&[(b'C', "23505"), (b'M', WITHHELD)]));
+    }
+
+    #[test]
+    fn what_code_raises_names_nothing() {
+        let raised = [
+            (b'C', "23505"),
+            (b's', "alice@x"),
+            (b't', "alice@x"),
+            (b'c', "alice@x"),
+            (b'd', "alice@x"),
+            (b'n', "alice@x"),
+            (b'W', "PL/pgSQL function f() line 1 at RAISE"),
+            (b'F', "pl_exec.c"),
+        ];
+        check(true, &raised, Some(&[(b'C', "23505"), (b'F', "pl_exec.c")]));
+        // What the server finds while code runs has names of the catalog's.
+        let unique = [
+            (b'C', "23505"),
+            (b't', "customers"),
+            (b'n', "k"),
+            (b'W', "SQL statement \"INSERT …\""),
+            (b'F', "nbtinsert.c"),
+        ];
+        let kept = [
+            (b'C', "23505"),
+            (b't', "customers"),
+            (b'n', "k"),
+            (b'F', "nbtinsert.c"),
+        ];
+        check(true, &unique, Some(&kept));
+    }
+
+    #[test]
+    fn what_code_raises_has_codes_of_the_server() {
+        let raised = |code| {
+            [
+                (b'C', code),
+                (b'W', "PL/pgSQL function f() line 1 at RAISE"),
+            ]
+        };
+        for (may_tell, said, told) in [
+            (true, "NEEDL", "P0001"),
+            (true, "P0", "P0001"),
+            (true, "PT404", "P0001"),
+            (false, "PT404", "PT404"),
+            (true, "P0001", "P0001"),
+            (true, "23P01", "23P01"),
+            (true, "XX002", "XX002"),
+        ] {
+            check(may_tell, &raised(said), Some(&[(b'C', told)]));
+        }
     }
 
     #[test]
