@@ -40,6 +40,12 @@ WITH c AS (SELECT * FROM customers) SELECT name FROM c ORDER BY id
 SELECT id, row_number() OVER (ORDER BY id), lag(name) OVER (ORDER BY id) FROM customers ORDER BY id
 -- a lateral join: true
 SELECT c.name, l.total FROM customers c, LATERAL (SELECT total FROM orders o WHERE o.customer = c.id ORDER BY id LIMIT 1) l ORDER BY c.id
+-- arrays taken apart: true
+SELECT x, n FROM unnest(ARRAY[3, 1]) WITH ORDINALITY AS t(x, n) WHERE x > 0 ORDER BY x
+-- arrays taken apart and joined: true
+SELECT o.id, x || 'y' FROM orders o JOIN unnest('{2,3}'::int[], '{a,b}'::text[]) AS x(id, x) ON x.id = o.id ORDER BY x.x
+-- a text taken apart: true
+SELECT x || '!' FROM unnest(string_to_array('a,b', ',')) AS x WHERE x <> 'a'
 -- recursion: true
 WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT n FROM r
 -- a union of other columns: true

@@ -482,3 +482,5 @@ WITH RECURSIVE r (i, e) AS (SELECT id, email FROM ONLY customers WHERE id = 1 UN
 -- how much is copied: refused, oracle
 --   shows: COPY 1
 COPY (SELECT id FROM customers WHERE email LIKE '%quokka%') TO STDOUT
+-- a name that rows in an array do not have: masked
+SELECT (SELECT email FROM unnest(ARRAY[ROW(1, 'a')::contact]) email) FROM customers

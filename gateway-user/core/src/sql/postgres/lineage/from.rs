@@ -159,7 +159,14 @@ impl Tracer<'_> {
                 _ => &range.coldeflist,
             };
             name = name.or_else(|| name_of(node));
-            parts.push(self.function_columns(node, definitions, &value, only));
+            let called = only.map(|alias| &*alias.aliasname);
+            let unnested = match &**definitions {
+                [] => self.unnested(node, &value, called, scope),
+                _ => None,
+            };
+            parts.push(
+                unnested.unwrap_or_else(|| self.function_columns(node, definitions, &value, only)),
+            );
         }
         if range.ordinality {
             parts.push(Fields::of(vec![Field::new("ordinality", Value::clean())]));

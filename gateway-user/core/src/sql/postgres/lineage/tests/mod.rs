@@ -4,6 +4,7 @@ mod deeds;
 mod filled;
 mod laws;
 mod statements;
+mod unnested;
 mod wrapped;
 
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use crate::sql::postgres::Session;
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
 const JSONB: u32 = 3802;
+const TEXTS: u32 = 1_009;
+const ANYELEMENT: u32 = 2_283;
 
 fn mask(name: &str, columns: &[&str]) -> Arc<Mask> {
     Arc::new(Mask {
@@ -155,6 +158,19 @@ fn types() -> Vec<Type> {
         ty(1_043, "varchar"),
         ty(1_700, "numeric"),
         ty(JSONB, "jsonb"),
+        Type {
+            kind: TypeKind::Other,
+            ..ty(ANYELEMENT, "anyelement")
+        },
+        Type {
+            kind: TypeKind::Array(TEXT),
+            ..ty(TEXTS, "_text")
+        },
+        Type {
+            kind: TypeKind::Composite(20_001),
+            schema: "public".into(),
+            ..ty(20_010, "orders")
+        },
     ]
 }
 
@@ -169,9 +185,13 @@ fn functions() -> Vec<Function> {
             _ => Volatility::Immutable,
         },
         is_aggregate: matches!(*name, "count" | "max" | "string_agg"),
-        returns_set: *name == "generate_series",
+        returns_set: matches!(*name, "generate_series" | "unnest"),
         columns: [].into(),
-        returns: TEXT,
+        returns: match *name {
+            "string_to_array" => TEXTS,
+            "unnest" => ANYELEMENT,
+            _ => TEXT,
+        },
         parts: [].into(),
         body: None,
     };
@@ -194,10 +214,12 @@ fn functions() -> Vec<Function> {
         "set_config",
         "split_part",
         "string_agg",
+        "string_to_array",
         "substr",
         "substring",
         "sum",
         "to_jsonb",
+        "unnest",
         "upper",
     ];
     functions.iter().zip(1000..).map(function).collect()
