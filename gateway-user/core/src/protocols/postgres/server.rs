@@ -27,6 +27,9 @@ pub(super) const ERROR_GATHER: usize = 64 << 10;
 impl PostgresCodec {
     /// Reads one message.
     pub(super) fn server_ready(&mut self, input: &[u8]) -> Result<Option<Step>, CodecError> {
+        if let Some(step) = self.goes_on_long(input)? {
+            return Ok(step);
+        }
         let Some(head) = wire::server_head(input)? else {
             return Ok(None);
         };

@@ -13,7 +13,7 @@ use super::super::value::Format;
 use super::super::wire::{self, Head};
 use super::cell::{By, Cell, Hidden, Put};
 use super::fields::{csv_field, end_of_text, escaped, quoted, unescaped};
-use super::rows::{TOO_LONG, put_length, put_masked};
+use super::rows::{TOO_LONG, not_too_long, put_length, put_masked};
 use crate::cursor::Cursor;
 use crate::protocols::{CodecError, GATHER_LIMIT, Step};
 use crate::sql::postgres::lineage::{CopyFormat, CopyKind, Outputs};
@@ -109,9 +109,6 @@ impl PostgresCodec {
         let is_end = data == [0xff, 0xff];
         // What waited for answers is counted already.
         let counted = self.looking.until.take().is_some();
-        if !counted && self.is_beyond(head, u64::from(!is_end)) {
-            return Ok(Some(Some(Step::Discard(head.len))));
-        }
         let copying = self.results().and_then(|it| it.copying.take());
         let mut copying = copying.ok_or(OTHERWISE)?;
         let mut out = std::mem::take(&mut self.looking.rows);
@@ -130,13 +127,22 @@ impl PostgresCodec {
         if let Some(results) = self.results() {
             results.copying = Some(copying);
         }
+        // How long values were before they were masked decides nothing.
+        let masked = not_too_long(Head {
+            len: out.len(),
+            ..head
+        })?;
+        if !counted && self.is_beyond(masked, u64::from(!is_end)) {
+            self.looking.memory.forget();
+            return Ok(Some(Some(Step::Discard(head.len))));
+        }
         if asks {
             self.looking.until = Some(0);
             return Ok(Some(None));
         }
         self.looking.memory.forget();
         self.note_found();
-        self.data(head);
+        self.data(masked);
         if !changed {
             self.looking.rows = out;
             return Ok(Some(Some(Step::Pass(head.len))));

@@ -1,7 +1,7 @@
 //! What is masked of what the server sends.
 //!
 //! Before a message is judged, its text is traced (`crate::sql::postgres::lineage`): which masks it touches
-//! are facts for policy, and what it returns is kept with it until its rows come (`traced`). `rows` masks these by their `cell`s, `copied`, with `fields`,
+//! are facts for policy, and what it returns is kept with it until its rows come (`traced`). `rows`, with `long`, masks these by their `cell`s, `copied`, with `fields`,
 //! what `COPY … TO STDOUT` writes, `withheld` errors and notices; `screened` is about what is looked for in
 //! values wherever they come from, which needs no trace. INVARIANT: while masks apply, a row passes
 //! only if its columns are known, and each that is not clean was masked.
@@ -9,6 +9,7 @@
 mod cell;
 mod copied;
 mod fields;
+mod long;
 mod rows;
 mod screened;
 mod traced;

@@ -189,7 +189,7 @@ impl PostgresCodec {
         };
         let (masked, screen) = (results.masked(), results.screen.clone());
         if head.len > GATHER_LIMIT {
-            return Err(TOO_LONG);
+            return self.begin_long(head, input, columns).map(Some);
         }
         if input.len() < head.len {
             return Ok(Some(None));
@@ -205,19 +205,27 @@ impl PostgresCodec {
             let Some(row) = input.get(taken..taken + head.len) else {
                 break;
             };
-            if !counted && self.is_beyond(head, 1) {
-                if taken > 0 {
-                    break;
-                }
-                self.looking.rows = out;
-                return Ok(Some(Some(Step::Discard(head.len))));
-            }
             let mut by = By {
                 masked: masked.as_deref(),
                 ..Self::by(&mut self.looking, screen.as_deref())
             };
             let whole = out.len();
-            match mask_row(row, &columns, &mut by, &mut out) {
+            let made = mask_row(row, &columns, &mut by, &mut out);
+            // How long values were before they were masked decides nothing.
+            let masked = Head {
+                len: out.len() - whole,
+                ..head
+            };
+            match made.and_then(|other| not_too_long(masked).map(|_| other)) {
+                Ok(_) if !counted && self.is_beyond(masked, 1) => {
+                    if taken > 0 {
+                        out.truncate(whole);
+                        break;
+                    }
+                    self.looking.memory.forget();
+                    self.looking.rows = out;
+                    return Ok(Some(Some(Step::Discard(head.len))));
+                }
                 Ok(other) => changed |= other,
                 // Those before it have been masked, and come first.
                 Err(CodecError::Unsupported(_)) if taken > 0 => {
@@ -241,7 +249,7 @@ impl PostgresCodec {
         self.looking.until = None;
         self.looking.memory.forget();
         self.note_found();
-        self.count_rows(input.get(..taken).unwrap_or_default())?;
+        self.count_rows(&out)?;
         if changed {
             return Ok(Some(Some(Step::Replace(taken, out.freeze()))));
         }
@@ -249,7 +257,7 @@ impl PostgresCodec {
         Ok(Some(Some(Step::Pass(taken))))
     }
 
-    /// Counts whole rows that are passed on.
+    /// Counts whole rows that are passed on, as they are then.
     fn count_rows(&mut self, mut rows: &[u8]) -> Result<(), CodecError> {
         while let Some(head) = wire::server_head(rows)? {
             self.data(head);
@@ -262,7 +270,15 @@ impl PostgresCodec {
 pub(super) const TOO_LONG: CodecError = CodecError::Unsupported(
     "a row of more than 1 MiB cannot be masked: ask for fewer or smaller columns",
 );
-const INVALID: CodecError = CodecError::Server("sent an invalid row");
+pub(super) const INVALID: CodecError = CodecError::Server("sent an invalid row");
+
+/// A row that is masked by now, if it is not too long.
+pub(super) fn not_too_long(masked: Head) -> Result<Head, CodecError> {
+    match masked.len > GATHER_LIMIT {
+        true => Err(TOO_LONG),
+        false => Ok(masked),
+    }
+}
 
 /// Appends a `DataRow` with its columns masked; says whether any of them is another now. What is not masked
 /// is copied in runs.
@@ -326,6 +342,14 @@ pub(super) fn put_masked(
         put_length(out, at, at + 4);
     }
     Ok(put != Put::Same)
+}
+
+/// Appends a value that stays, in the same way.
+pub(super) fn put_rest(value: &[u8], out: &mut BytesMut) {
+    let at = out.len();
+    out.put_u32(0);
+    out.put_slice(value);
+    put_length(out, at, at + 4);
 }
 
 /// Writes at `at` how many bytes there are from `from` on.

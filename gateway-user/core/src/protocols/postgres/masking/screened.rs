@@ -17,6 +17,7 @@ use super::super::value::Format;
 use super::super::value::screened::{Screened, screen};
 use super::super::wire::{self, Head};
 use super::cell::By;
+use super::long::Long;
 use super::{Results, Traced};
 use crate::cursor::Cursor;
 use crate::mask::MaskKey;
@@ -48,6 +49,8 @@ pub(in super::super) struct Looking {
     pub(super) scratch: [BytesMut; 2],
     /// Room for rows, kept while nothing is found in them.
     pub(super) rows: BytesMut,
+    /// The row that comes now, if it is too long to be held.
+    pub(super) long: Option<Box<Long>>,
     /// Rows up to here wait for answers.
     pub(in super::super) until: Option<usize>,
     /// What is open is to be asked, and nobody was told yet.

@@ -68,3 +68,66 @@ fn a_transaction_that_renames_can_be_ended() {
         assert_eq!(say(&mut talk, statement, status), said, "{statement}");
     }
 }
+
+/// A row of these values.
+fn row(values: &[&[u8]]) -> Vec<u8> {
+    let count = u16::try_from(values.len()).unwrap();
+    let mut body = count.to_be_bytes().to_vec();
+    for value in values {
+        body.extend(u32::try_from(value.len()).unwrap().to_be_bytes());
+        body.extend_from_slice(value);
+    }
+    let length = u32::try_from(body.len() + 4).unwrap();
+    [b"D", &length.to_be_bytes()[..], &body].concat()
+}
+
+/// What the client gets where the server sends this row of a value that is masked fully, of this type, and one
+/// that is as it is; and how many bytes are counted.
+fn gets(ty: u8, masked: &[u8], clean: usize) -> (Vec<u8>, u64) {
+    let mut talk = self::masked();
+    talk.client(&client::query("SELECT email, 1 FROM customers"));
+    find(&mut talk);
+    assert_eq!(talk.sent(), "Q");
+    let column = |ty| [&b"a\0\0\0\0\0\0\0"[..], &[0, 0, 0, ty], &[0xff; 6], &[0; 2]].concat();
+    let columns = [&b"\0\x02"[..], &column(ty), &column(25)].concat();
+    let length = u32::try_from(columns.len() + 4).unwrap();
+    talk.server(&[b"T", &length.to_be_bytes()[..], &columns].concat());
+    talk.clear();
+    let row = row(&[masked, &vec![b'x'; clean]]);
+    let mut told = Vec::new();
+    for part in row.chunks(100_000) {
+        talk.server(part);
+        told.extend(talk.session.outbox().to_client().split());
+    }
+    if told.is_empty() {
+        talk.session.handle_aborted(Ok(()), NOW);
+        talk.server(&[server::error("57014"), server::ready(b'I')].concat());
+        assert_eq!(talk.heard(), "E/0A000 Z/I");
+    } else {
+        talk.server(&[server::complete("SELECT 1"), server::ready(b'I')].concat());
+        assert_eq!(talk.heard(), "C Z/I");
+    }
+    (told, talk.outcomes()[0].bytes_out)
+}
+
+#[test]
+fn how_long_a_masked_value_is_decides_nothing() {
+    const LIMIT: usize = 1 << 20;
+    const TEXT: u8 = 25;
+    // What is around the values: the head of the row, how many there are, and how long each of them is.
+    const AROUND: usize = 5 + 2 + 4 + 4;
+    let stars = |clean: usize| row(&[b"****", &vec![b'x'; clean]]);
+    for clean in [1, LIMIT - AROUND - 5, LIMIT - AROUND - 4] {
+        for length in [0, 1, 4, 5, 9, LIMIT, 3 * LIMIT] {
+            let (told, counted) = gets(TEXT, &vec![b'm'; length], clean);
+            assert!(told == stars(clean), "{length} and {clean}");
+            assert_eq!(counted, u64::try_from(told.len() - 5).unwrap());
+        }
+    }
+    for clean in [LIMIT - AROUND - 3, LIMIT - AROUND, 2 * LIMIT] {
+        for length in [0, 1, 4, LIMIT] {
+            let (told, _) = gets(TEXT, &vec![b'm'; length], clean);
+            assert!(told.is_empty(), "{length} and {clean}");
+        }
+    }
+}

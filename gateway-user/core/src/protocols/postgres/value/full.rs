@@ -20,6 +20,11 @@ pub(super) fn write(
     Ok(())
 }
 
+/// Whether it is the same for all values.
+pub(super) fn is_constant(scalar: Scalar) -> bool {
+    scalar != Scalar::Bit
+}
+
 /// As the server writes it, with ISO dates.
 fn text(scalar: Scalar) -> &'static str {
     match scalar {

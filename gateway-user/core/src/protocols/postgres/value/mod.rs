@@ -96,6 +96,15 @@ pub fn mask(
     }
 }
 
+/// Whether all values of a type become the same where nothing is left of them.
+pub fn is_constant(ty: u32, catalog: &Catalog) -> bool {
+    match class::of(ty, catalog) {
+        Some(Class::Scalar(scalar)) => full::is_constant(scalar),
+        Some(Class::Array(_) | Class::Composite(_)) => false,
+        None => true,
+    }
+}
+
 /// Why a value has no other in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Not {
