@@ -160,3 +160,17 @@ SELECT ARRAY[tags, ARRAY['a', 'b', 'c']] FROM customers WHERE id = 1
 -- arrays of rows: refused, oracle
 --   shows: 2202E
 SELECT ARRAY(SELECT tags FROM customers WHERE id < 3)
+-- a character that the encoding lacks: refused, oracle
+--   shows: 22P05
+SET client_encoding = 'LATIN1'
+SELECT split_part(U&'m\20ACm', left(email, 1), 1) FROM customers WHERE id = 1
+-- an array in another encoding: refused, masked
+--   shows: xyz
+SET client_encoding = 'LATIN1'
+SELECT ARRAY[split_part('n' || chr(233) || 'xyz', left(email, 1), 2)] FROM customers WHERE id = 1
+-- another encoding set with it: refused, oracle
+--   shows: 22P05
+SELECT set_config('client_encoding', 'LATIN1', false), split_part(U&'m\20AC', left(email, 1), 1) FROM customers
+-- another encoding in a block before it: refused (simple)
+--   shows: 22P05
+DO $$BEGIN PERFORM set_config('client_encoding', 'LATIN1', false); END$$; SELECT split_part(U&'m\20AC', left(email, 1), 1) FROM customers

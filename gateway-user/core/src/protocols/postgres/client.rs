@@ -174,7 +174,7 @@ impl PostgresCodec {
             return Ok(None);
         }
         let traced = tracing.known();
-        let units = Self::with_masks(units, traced.as_ref());
+        let units = self.with_masks(units, traced.as_ref());
         self.looking.copies = self.copies(whole.then_some(text), &self.session());
         let text = Some(Bytes::copy_from_slice(text));
         self.asked = Some(Asked::Query(script, Arc::clone(&units), traced));
@@ -215,7 +215,7 @@ impl PostgresCodec {
         }
         let traced = tracing.known();
         let touches = may_touch(traced.as_ref());
-        let units = Self::with_masks(units, traced.as_ref());
+        let units = self.with_masks(units, traced.as_ref());
         let units = named(units, name);
         let text = Bytes::copy_from_slice(text);
         let again = Arc::new(Again::of(&session, &script));
@@ -270,7 +270,7 @@ impl PostgresCodec {
             return Ok(None);
         }
         let traced = tracing.known();
-        let units = Self::with_masks(Arc::clone(&prepared.units), traced.as_ref());
+        let units = self.with_masks(Arc::clone(&prepared.units), traced.as_ref());
         let of = prepared.ask;
         self.asked = Some(Asked::Bind(server_name(portal).into(), prepared, traced));
         Ok(Some(self.ask(
@@ -358,7 +358,7 @@ impl PostgresCodec {
             return Ok(None);
         }
         let traced = tracing.known();
-        let units = Self::with_masks(units, traced.as_ref());
+        let units = self.with_masks(units, traced.as_ref());
         self.asked = Some(Asked::Call(Arc::clone(&units), traced));
         Ok(Some(self.ask(
             head,

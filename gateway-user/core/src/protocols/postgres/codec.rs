@@ -119,6 +119,8 @@ pub(super) struct PostgresCodec {
     /// Something was sent since the server last said that it was ready for more, which is when it
     /// reports settings.
     pub(super) sent_since_ready: bool,
+    /// The client's encoding was at some time one that may not have all characters of the server's.
+    pub(super) was_narrow: bool,
     pub(super) client_encrypted: bool,
     /// What the channel to the client can be bound to.
     pub(super) client_end_point: Option<Vec<u8>>,
@@ -199,6 +201,7 @@ impl PostgresCodec {
             reading_changes: false,
             reading_may_revert: false,
             sent_since_ready: false,
+            was_narrow: false,
             client_encrypted: false,
             client_end_point: None,
             placeholder: None,

@@ -44,7 +44,8 @@ impl PostgresCodec {
                 if bound.traced.is_none() && self.awaits_masks() {
                     return Ok(None);
                 }
-                if self.is_overtaken(&bound) || self.has_moved(bound.moment.as_ref()) {
+                let moves = self.has_moved(bound.moment.as_ref());
+                if moves || self.is_overtaken(&bound) || self.is_narrowed(&bound) {
                     return Ok(Some(self.ask_again(head, frame, portal, bound)));
                 }
                 let traced = self.traced_when_bound(&bound);
@@ -77,7 +78,7 @@ impl PostgresCodec {
     /// rules look at that.
     fn ask_again(&mut self, head: Head, frame: &[u8], portal: &[u8], bound: Arc<Bound>) -> Step {
         let traced = self.traced_when_bound(&bound);
-        let units = Self::with_masks(Arc::clone(&bound.prepared.units), traced.as_ref());
+        let units = self.with_masks(Arc::clone(&bound.prepared.units), traced.as_ref());
         let asks = self.asks_fields(traced.as_ref());
         let (of, agreed) = (Some(bound.ask), bound.agreed);
         self.asked = Some(Asked::Again(bound, traced));
@@ -111,7 +112,7 @@ impl PostgresCodec {
             return None;
         }
         let traced = tracing.known();
-        let units = Self::with_masks(units, traced.as_ref());
+        let units = self.with_masks(units, traced.as_ref());
         let asks = self.asks_fields(traced.as_ref());
         self.asked = Some(Asked::Execute(script, Arc::clone(&units), traced));
         let request = Request {

@@ -324,6 +324,7 @@ impl PostgresCodec {
             }
             b"client_encoding" => {
                 let plain = matches!(value, b"UTF8" | b"SQL_ASCII");
+                self.was_narrow |= !plain;
                 self.session.encoding = if plain {
                     Encoding::Utf8
                 } else {

@@ -27,9 +27,9 @@ use super::wire::server_name;
 use crate::facts::{Fact, FactSet};
 use crate::held::Touches;
 use crate::protocols::CodecError;
-use crate::sql::postgres::Session;
 use crate::sql::postgres::lineage::apart::Here;
 use crate::sql::postgres::lineage::{Masked, Masks, Named, Statement, Trace};
+use crate::sql::postgres::{Encoding, Session};
 
 pub(super) use rows::Results;
 pub(super) use screened::{Copies, Looking};
@@ -363,11 +363,34 @@ impl PostgresCodec {
     }
 
     /// Units with the facts about masks, where something is masked.
-    pub(super) fn with_masks(units: Arc<[FactSet]>, traced: Option<&Traced>) -> Arc<[FactSet]> {
+    pub(super) fn with_masks(
+        &self,
+        units: Arc<[FactSet]>,
+        traced: Option<&Traced>,
+    ) -> Arc<[FactSet]> {
         match traced {
-            Some(traced) => traced.facts(&units),
+            Some(traced) => traced.facts(&units, self.narrows(&units)),
             None => units,
         }
+    }
+
+    /// Whether what these units return may be brought into an encoding that lacks characters, which fails
+    /// for some values and not for others.
+    fn narrows(&self, units: &[FactSet]) -> bool {
+        let is_narrow = self.session.encoding != Encoding::Utf8 || self.reading_changes;
+        // It comes back where a change of it is taken back, by what is under way or what stands before.
+        let is_one = |unit: &FactSet| *unit.fact(slot::STATEMENTS) == Fact::Number(1);
+        let with_others = !units.iter().all(is_one);
+        let may_come_back = self.was_narrow && (with_others || self.sent_since_ready);
+        let changes =
+            script::unsettled(units).reading || with_others && script::may_run_code(units);
+        is_narrow || may_come_back || changes
+    }
+
+    /// The same of a portal that returns what is computed from masked columns.
+    pub(super) fn is_narrowed(&self, bound: &Bound) -> bool {
+        let mut traced = bound.traced.iter();
+        traced.any(Traced::computes) && self.narrows(&bound.prepared.units)
     }
 
     /// SQL has made what these effects name: what that returns is remembered.

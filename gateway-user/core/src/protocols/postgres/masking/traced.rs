@@ -1,11 +1,12 @@
 //! `Traced`: what is known of a message's statements and what is masked.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::facts::FactSet;
 use crate::held::Touches;
 use crate::protocols::postgres::script;
-use crate::sql::postgres::lineage::{Masked, Named, Outputs, Statement, Trace};
+use crate::sql::postgres::lineage::{Masked, Masks, Named, Outputs, Statement, Trace};
 
 /// What the statements of one message do with masked columns.
 #[derive(Clone, Debug)]
@@ -110,12 +111,28 @@ impl Traced {
         }
     }
 
-    /// Units with the facts about masks.
-    pub(in super::super) fn facts(&self, units: &[FactSet]) -> Arc<[FactSet]> {
+    /// Whether some statement returns what is computed from masked columns.
+    pub(in super::super) fn computes(&self) -> bool {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        statements.any(|it| it.is_none_or(Statement::computes))
+    }
+
+    /// Units with the facts about masks; `narrows` says whether what they return may be brought into an
+    /// encoding that lacks characters: then what is computed asks.
+    pub(in super::super) fn facts(&self, units: &[FactSet], narrows: bool) -> Arc<[FactSet]> {
         let unknown = Statement::unknown();
-        let statements: Vec<&Statement> = (0..self.statements.len())
-            .map(|index| self.statement(index).unwrap_or(&unknown))
+        let known = |index| self.statement(index).unwrap_or(&unknown);
+        let statements = (0..self.statements.len()).map(known);
+        let statements: Vec<Cow<'_, Statement>> = statements
+            .map(|statement| match narrows && statement.computes() {
+                true => Cow::Owned(Statement {
+                    probed: Masks::Unknown,
+                    ..statement.clone()
+                }),
+                false => Cow::Borrowed(statement),
+            })
             .collect();
+        let statements: Vec<&Statement> = statements.iter().map(|it| &**it).collect();
         script::with_masks(units, &statements)
     }
 }

@@ -69,6 +69,54 @@ fn a_transaction_that_renames_can_be_ended() {
     }
 }
 
+#[test]
+fn what_is_computed_asks_where_it_may_be_brought_into_another_encoding() {
+    const COMPUTED: &str = "SELECT email FROM customers";
+    const REFUSED: &str = "E/42501 Z/I";
+    let encoding = |talk: &mut Talk, name| {
+        talk.server(&server::status("client_encoding", name));
+        talk.heard();
+    };
+    let mut talk = masked();
+    assert_eq!(say(&mut talk, COMPUTED, b'I'), "");
+    for text in [
+        "SET client_encoding = 'LATIN1'; SELECT email FROM customers",
+        "SELECT set_config('client_encoding', 'LATIN1', false), email FROM customers",
+        "DO $$BEGIN PERFORM set_config('client_encoding', 'LATIN1', false); END$$; SELECT email FROM customers",
+    ] {
+        assert_eq!(say(&mut talk, text, b'I'), REFUSED, "{text}");
+    }
+    let other = "SET statement_timeout = 0; SELECT email FROM customers";
+    assert_eq!(say(&mut talk, other, b'I'), "");
+    encoding(&mut talk, "LATIN1");
+    assert_eq!(say(&mut talk, COMPUTED, b'I'), REFUSED);
+    assert_eq!(say(&mut talk, "SELECT 1", b'I'), "");
+    encoding(&mut talk, "UTF8");
+    assert_eq!(say(&mut talk, COMPUTED, b'I'), "");
+    let rolled_back = "ROLLBACK; SELECT email FROM customers";
+    assert_eq!(say(&mut talk, rolled_back, b'I'), REFUSED);
+    encoding(&mut talk, "SQL_ASCII");
+    assert_eq!(say(&mut talk, COMPUTED, b'I'), "");
+}
+
+#[test]
+fn a_portal_is_asked_for_again_where_the_encoding_has_changed_since() {
+    let mut talk = masked();
+    talk.client(&client::query("BEGIN"));
+    talk.server(&[server::complete("BEGIN"), server::ready(b'T')].concat());
+    let parse = client::parse("a", "SELECT email FROM customers");
+    for message in [parse, client::bind("a", "a"), client::sync()] {
+        talk.client(&message);
+        find(&mut talk);
+    }
+    assert_eq!(talk.sent(), "Q P B S");
+    talk.server(&[server::parsed(), server::bound(), server::ready(b'T')].concat());
+    talk.server(&server::status("client_encoding", "LATIN1"));
+    let asked = talk.asked().len();
+    talk.client(&client::execute("a"));
+    assert_eq!(talk.asked()[asked..], ["Execute deny"]);
+}
+
 /// A row of these values.
 fn row(values: &[&[u8]]) -> Vec<u8> {
     let count = u16::try_from(values.len()).unwrap();

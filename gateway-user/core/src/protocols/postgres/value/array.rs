@@ -5,7 +5,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Not, Parts, take_i32, take_u32, utf8};
+use super::{Not, Parts, is_space, next_byte, readable, split_at_any, take_i32, take_u32};
 
 /// `MAXDIM`
 const MAX_DIMENSIONS: usize = 6;
@@ -18,32 +18,28 @@ pub(super) fn text(
     depth: usize,
     out: &mut BytesMut,
 ) -> Result<(), Not> {
-    // In another encoding a part of a character may look like one of these.
-    let text = utf8(value)?;
-    let mut rest = text;
-    if text.starts_with('[') {
-        let (bounds, after) = text.split_once('=').ok_or(Not::Malformed)?;
-        if !bounds
-            .chars()
-            .all(|c| c.is_ascii_digit() || "[]:-".contains(c))
-        {
+    let mut rest = readable(value, parts)?;
+    if rest.starts_with(b"[") {
+        let (bounds, after) = split_at_any(rest, [b'='; 2])?;
+        let known = |byte: &u8| byte.is_ascii_digit() || b"[]:-".contains(byte);
+        if !bounds.iter().all(known) {
             return Err(Not::Malformed);
         }
-        out.extend_from_slice(bounds.as_bytes());
+        out.extend_from_slice(bounds);
+        (_, rest) = next_byte(after)?;
         out.put_u8(b'=');
-        rest = after;
     }
     let mut open = 0_usize;
     loop {
         // Here an array or an element begins.
-        if let Some(after) = rest.strip_prefix('{') {
+        if let Some(after) = rest.strip_prefix(b"{") {
             open += 1;
             if open > MAX_DIMENSIONS {
                 return Err(Not::Malformed);
             }
             out.put_u8(b'{');
             rest = after;
-            if !rest.starts_with('}') {
+            if !rest.starts_with(b"}") {
                 continue;
             }
         } else if open == 0 {
@@ -52,7 +48,7 @@ pub(super) fn text(
             let (found, after) = next_element(rest)?;
             rest = after;
             let masked = match found {
-                Some(found) => parts.part(found.as_bytes(), element, depth)?,
+                Some(found) => parts.part(&found, element, depth)?,
                 None => None,
             };
             match masked {
@@ -61,7 +57,7 @@ pub(super) fn text(
             }
         }
         // Here it ends.
-        while let Some(after) = rest.strip_prefix('}') {
+        while let Some(after) = rest.strip_prefix(b"}") {
             open = open.checked_sub(1).ok_or(Not::Malformed)?;
             out.put_u8(b'}');
             rest = after;
@@ -73,38 +69,37 @@ pub(super) fn text(
                 Err(Not::Malformed)
             };
         }
-        rest = rest.strip_prefix(',').ok_or(Not::Malformed)?;
+        rest = rest.strip_prefix(b",").ok_or(Not::Malformed)?;
         out.put_u8(b',');
     }
 }
 
 /// The element that `rest` begins with, and what is behind it. Nothing is NULL.
-fn next_element(rest: &str) -> Result<(Option<String>, &str), Not> {
-    let Some(quoted) = rest.strip_prefix('"') else {
-        let end = rest.find([',', '}']).ok_or(Not::Malformed)?;
-        let (plain, after) = rest.split_at_checked(end).ok_or(Not::Malformed)?;
-        let odd = |c: char| matches!(c, '{' | '"' | '\\') || is_space(c);
-        if plain.is_empty() || plain.contains(odd) {
+fn next_element(rest: &[u8]) -> Result<(Option<Vec<u8>>, &[u8]), Not> {
+    let Some(mut rest) = rest.strip_prefix(b"\"") else {
+        let (plain, after) = split_at_any(rest, [b',', b'}'])?;
+        let odd = |byte: &u8| matches!(byte, b'{' | b'"' | b'\\') || is_space(*byte);
+        if plain.is_empty() || plain.iter().any(odd) {
             return Err(Not::Malformed);
         }
-        let is_null = plain.eq_ignore_ascii_case("NULL");
-        return Ok(((!is_null).then(|| plain.to_owned()), after));
+        let is_null = plain.eq_ignore_ascii_case(b"NULL");
+        return Ok(((!is_null).then(|| plain.to_vec()), after));
     };
-    let mut element = String::new();
-    let mut chars = quoted.chars();
+    let mut element = Vec::new();
     loop {
-        match chars.next().ok_or(Not::Malformed)? {
-            '"' => return Ok((Some(element), chars.as_str())),
-            '\\' => element.push(chars.next().ok_or(Not::Malformed)?),
-            c => element.push(c),
+        let mut byte;
+        (byte, rest) = next_byte(rest)?;
+        match byte {
+            b'"' => return Ok((Some(element), rest)),
+            b'\\' => (byte, rest) = next_byte(rest)?,
+            _ => {}
         }
+        element.push(byte);
     }
 }
 
 fn quote(element: &[u8], out: &mut BytesMut) {
-    let odd = |byte: &u8| {
-        matches!(byte, b'"' | b'\\' | b'{' | b'}' | b',') || is_space(char::from(*byte))
-    };
+    let odd = |byte: &u8| matches!(byte, b'"' | b'\\' | b'{' | b'}' | b',') || is_space(*byte);
     let quotes =
         element.is_empty() || element.eq_ignore_ascii_case(b"NULL") || element.iter().any(odd);
     if !quotes {
@@ -119,11 +114,6 @@ fn quote(element: &[u8], out: &mut BytesMut) {
         out.put_u8(*byte);
     }
     out.put_u8(b'"');
-}
-
-/// `array_isspace`
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }
 
 /// Masks dimensions, whether there are NULLs, the type, then length and first index of each dimension, and

@@ -116,6 +116,11 @@ enum Not {
 
 /// What becomes of the parts of a value.
 trait Parts {
+    /// Whether they become the same whatever they are, so that it matters only where each of them ends.
+    fn are_constant(&self) -> bool {
+        false
+    }
+
     /// One, in the format of the value; nothing is NULL.
     fn part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not>;
 
@@ -186,6 +191,10 @@ impl Masking<'_> {
 }
 
 impl Parts for Masking<'_> {
+    fn are_constant(&self) -> bool {
+        *self.kind == Kind::Full && self.paths.is_none()
+    }
+
     fn part(&mut self, value: &[u8], ty: u32, depth: usize) -> Result<Option<BytesMut>, Not> {
         let mut part = BytesMut::new();
         match self.value(value, ty, depth, &mut part) {
@@ -213,6 +222,35 @@ fn take_u32(rest: &mut &[u8]) -> Result<u32, Not> {
 /// All of a value of fixed length.
 fn exactly<const N: usize>(value: &[u8]) -> Result<[u8; N], Not> {
     value.try_into().map_err(|_| Not::Malformed)
+}
+
+/// A value that is taken apart, as bytes. In another encoding than UTF-8 a part of a character may look like
+/// what separates parts: then more or fewer of them are found, which is seen, and they are masked for what they are
+/// not.
+fn readable<'v>(value: &'v [u8], parts: &impl Parts) -> Result<&'v [u8], Not> {
+    match parts.are_constant() {
+        true => Ok(value),
+        false => utf8(value).map(str::as_bytes),
+    }
+}
+
+/// What is before and what is from the first of these on.
+fn split_at_any(bytes: &[u8], ends: [u8; 2]) -> Result<(&[u8], &[u8]), Not> {
+    let end = bytes.iter().position(|byte| ends.contains(byte));
+    bytes
+        .split_at_checked(end.ok_or(Not::Malformed)?)
+        .ok_or(Not::Malformed)
+}
+
+/// The first byte, and what is behind it.
+fn next_byte(bytes: &[u8]) -> Result<(u8, &[u8]), Not> {
+    let (first, after) = bytes.split_first().ok_or(Not::Malformed)?;
+    Ok((*first, after))
+}
+
+/// `array_isspace`, and what `record_out` takes for a space.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0xb | 0xc)
 }
 
 fn utf8(value: &[u8]) -> Result<&str, Not> {

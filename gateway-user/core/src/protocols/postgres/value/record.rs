@@ -4,7 +4,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use super::{Not, Parts, take_i32, take_u32, utf8};
+use super::{Not, Parts, is_space, next_byte, readable, split_at_any, take_i32, take_u32};
 use crate::sql::postgres::lineage::catalog::Column;
 
 /// What the fields of a row are.
@@ -34,26 +34,27 @@ pub(super) fn text(
     depth: usize,
     out: &mut BytesMut,
 ) -> Result<(), Not> {
-    let mut rest = utf8(value)?.strip_prefix('(').ok_or(Not::Malformed)?;
+    let text = readable(value, parts)?;
+    let mut rest = text.strip_prefix(b"(").ok_or(Not::Malformed)?;
     out.put_u8(b'(');
     for at in 0.. {
-        let Some(ty) = types.at(at, !rest.starts_with(')') || at == 0) else {
+        let Some(ty) = types.at(at, !rest.starts_with(b")") || at == 0) else {
             break;
         };
         if at > 0 {
-            rest = rest.strip_prefix(',').ok_or(Not::Malformed)?;
+            rest = rest.strip_prefix(b",").ok_or(Not::Malformed)?;
             out.put_u8(b',');
         }
         let (found, after) = next_field(rest)?;
         rest = after;
         if let Some(found) = found
-            && let Some(masked) = parts.part(found.as_bytes(), ty, depth)?
+            && let Some(masked) = parts.part(&found, ty, depth)?
         {
             quote(&masked, out);
         }
     }
     out.put_u8(b')');
-    if rest == ")" {
+    if rest == b")" {
         Ok(())
     } else {
         Err(Not::Malformed)
@@ -61,37 +62,31 @@ pub(super) fn text(
 }
 
 /// The field that `rest` begins with, and what is behind it. Nothing is NULL.
-fn next_field(rest: &str) -> Result<(Option<String>, &str), Not> {
-    let Some(quoted) = rest.strip_prefix('"') else {
-        let end = rest.find([',', ')']).ok_or(Not::Malformed)?;
-        let (plain, after) = rest.split_at_checked(end).ok_or(Not::Malformed)?;
-        let odd = |c: char| matches!(c, '(' | '"' | '\\') || is_space(c);
-        if plain.contains(odd) {
+fn next_field(rest: &[u8]) -> Result<(Option<Vec<u8>>, &[u8]), Not> {
+    let Some(mut rest) = rest.strip_prefix(b"\"") else {
+        let (plain, after) = split_at_any(rest, [b',', b')'])?;
+        let odd = |byte: &u8| matches!(byte, b'(' | b'"' | b'\\') || is_space(*byte);
+        if plain.iter().any(odd) {
             return Err(Not::Malformed);
         }
-        return Ok(((!plain.is_empty()).then(|| plain.to_owned()), after));
+        return Ok(((!plain.is_empty()).then(|| plain.to_vec()), after));
     };
-    let mut field = String::new();
-    let mut chars = quoted.chars();
+    let mut field = Vec::new();
     loop {
-        match chars.next().ok_or(Not::Malformed)? {
-            '"' => match chars.as_str().strip_prefix('"') {
-                Some(after) => {
-                    field.push('"');
-                    chars = after.chars();
-                }
-                None => return Ok((Some(field), chars.as_str())),
-            },
-            '\\' => field.push(chars.next().ok_or(Not::Malformed)?),
-            c => field.push(c),
+        let mut byte;
+        (byte, rest) = next_byte(rest)?;
+        match (byte, rest.strip_prefix(b"\"")) {
+            (b'"', None) => return Ok((Some(field), rest)),
+            (b'"', Some(after)) => rest = after,
+            (b'\\', _) => (byte, rest) = next_byte(rest)?,
+            _ => {}
         }
+        field.push(byte);
     }
 }
 
 fn quote(field: &[u8], out: &mut BytesMut) {
-    let odd = |byte: &u8| {
-        matches!(byte, b'"' | b'\\' | b'(' | b')' | b',') || is_space(char::from(*byte))
-    };
+    let odd = |byte: &u8| matches!(byte, b'"' | b'\\' | b'(' | b')' | b',') || is_space(*byte);
     if !field.is_empty() && !field.iter().any(odd) {
         out.extend_from_slice(field);
         return;
@@ -104,10 +99,6 @@ fn quote(field: &[u8], out: &mut BytesMut) {
         out.put_u8(*byte);
     }
     out.put_u8(b'"');
-}
-
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
 }
 
 /// Masks the number of fields, and each with its type and length.

@@ -310,6 +310,15 @@ impl Statement {
         none && is_clean && self.makes.is_none() && self.runs.is_none()
     }
 
+    /// Whether it returns what is made of masked columns, and is none of them.
+    pub(crate) fn computes(&self) -> bool {
+        match &self.outputs {
+            Outputs::Clean => false,
+            Outputs::Columns(columns) => columns.iter().any(|it| matches!(it, Output::Full)),
+            Outputs::Unknown => true,
+        }
+    }
+
     /// One of which nothing can be told.
     pub(crate) fn unknown() -> Self {
         Self {
