@@ -13,6 +13,7 @@ use super::super::value::Format;
 use super::super::wire::{self, Head};
 use super::cell::{By, Cell, Hidden, Put};
 use super::fields::{csv_field, end_of_text, escaped, quoted, unescaped};
+use super::long::Written;
 use super::rows::{TOO_LONG, not_too_long, put_length, put_masked};
 use crate::cursor::Cursor;
 use crate::protocols::{CodecError, GATHER_LIMIT, Step};
@@ -100,7 +101,7 @@ impl PostgresCodec {
             };
         }
         if head.len > GATHER_LIMIT {
-            return Err(TOO_LONG);
+            return self.begin_long_copy(head, input).map(Some);
         }
         let Some(message) = input.get(..head.len) else {
             return Ok(Some(None));
@@ -152,7 +153,46 @@ impl PostgresCodec {
     }
 }
 
+impl PostgresCodec {
+    /// Begins with a copied row that is too long to be held. `None` if more input is needed.
+    fn begin_long_copy(&mut self, head: Head, input: &[u8]) -> Result<Option<Step>, CodecError> {
+        let copying = self.results().and_then(|it| it.copying.as_mut());
+        let copying = copying.ok_or(OTHERWISE)?;
+        let data = input.get(wire::HEAD..).unwrap_or_default();
+        let Some((before, written)) = copying.begin_long(data)? else {
+            return Ok(None);
+        };
+        let columns = Arc::clone(&copying.columns);
+        let begin = input.get(..wire::HEAD + before).ok_or(INVALID)?;
+        Ok(Some(self.begin_long(head, begin, columns, written)))
+    }
+}
+
 impl Copying {
+    /// Begins with a row that is too long to be held: what comes before its values, and how they are written.
+    /// `None` if more input is needed.
+    fn begin_long(&mut self, data: &[u8]) -> Result<Option<(usize, Written)>, CodecError> {
+        let is_first = std::mem::take(&mut self.begins);
+        if self.format.kind != CopyKind::Binary {
+            return match is_first && self.format.header {
+                true => Err(TOO_LONG),
+                false => Ok(Some((0, Written::Fields(self.format.clone(), None)))),
+            };
+        }
+        let header = if is_first { SIGNATURE.len() + 8 } else { 0 };
+        let Some(begin) = data.get(..header + 2) else {
+            self.begins = is_first;
+            return Ok(None);
+        };
+        let mut cursor = Cursor::new(begin);
+        let signature = cursor.bytes(header).ok_or(INVALID)?;
+        let is_known = !is_first || signature == [SIGNATURE, &[0; 8]].concat();
+        if !is_known || cursor.u16().map(usize::from) != Some(self.columns.len()) {
+            return Err(INVALID);
+        }
+        Ok(Some((header + 2, Written::Values)))
+    }
+
     /// Appends a row masked; says whether it is another now.
     fn row(
         &mut self,
@@ -194,16 +234,7 @@ impl Copying {
                 continue;
             }
             let value = unescaped(field).ok_or(INVALID)?;
-            let mut hidden = std::mem::take(&mut by.scratch[1]);
-            hidden.clear();
-            let put = cell.mask(&value, by, &mut hidden)?;
-            match put {
-                Put::Same => out.put_slice(field),
-                Put::Null => out.put_slice(&self.format.null),
-                Put::Written => escaped(&hidden, self.format.delimiter, out),
-            }
-            changed |= put != Put::Same;
-            by.scratch[1] = hidden;
+            changed |= put_field(&self.format, cell, field, &value, by, out)?;
         }
         // A row of no columns is an empty line.
         match rest {
@@ -234,16 +265,7 @@ impl Copying {
                 out.put_slice(field);
                 continue;
             }
-            let mut hidden = std::mem::take(&mut by.scratch[1]);
-            hidden.clear();
-            let put = cell.mask(&value, by, &mut hidden)?;
-            match put {
-                Put::Same => out.put_slice(field),
-                Put::Null => out.put_slice(&format.null),
-                Put::Written => quoted(&hidden, format, out),
-            }
-            changed |= put != Put::Same;
-            by.scratch[1] = hidden;
+            changed |= put_field(format, cell, field, &value, by, out)?;
         }
         match rest {
             None => Ok(changed),
@@ -293,6 +315,29 @@ impl Copying {
         }
         Ok(changed)
     }
+}
+
+/// Appends a value of the text format or CSV, which is written as `field`, masked; says whether it is another
+/// now.
+pub(super) fn put_field(
+    format: &CopyFormat,
+    cell: &Cell,
+    field: &[u8],
+    value: &[u8],
+    by: &mut By<'_>,
+    out: &mut BytesMut,
+) -> Result<bool, CodecError> {
+    let mut hidden = std::mem::take(&mut by.scratch[1]);
+    hidden.clear();
+    let put = cell.mask(value, by, &mut hidden)?;
+    match (put, format.kind) {
+        (Put::Same, _) => out.put_slice(field),
+        (Put::Null, _) => out.put_slice(&format.null),
+        (Put::Written, CopyKind::Csv) => quoted(&hidden, format, out),
+        (Put::Written, _) => escaped(&hidden, format.delimiter, out),
+    }
+    by.scratch[1] = hidden;
+    Ok(put != Put::Same)
 }
 
 #[cfg(test)]

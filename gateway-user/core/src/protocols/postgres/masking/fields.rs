@@ -79,22 +79,39 @@ pub(super) fn csv_field(row: &[u8], format: &CopyFormat) -> Option<(usize, Vec<u
         let end = end.unwrap_or(row.len());
         return Some((end, row.get(..end)?.to_vec()));
     }
-    let (mut value, mut at) = (Vec::new(), 1);
-    loop {
-        let byte = *row.get(at)?;
-        let next = row.get(at + 1).copied();
-        let escapes = next.is_some_and(|next| next == format.quote || next == format.escape);
-        if byte == format.escape && escapes && (byte != format.quote || next == Some(format.quote))
-        {
-            value.push(next?);
-            at += 2;
-        } else if byte == format.quote {
-            return Some((at + 1, value));
-        } else {
-            value.push(byte);
-            at += 1;
+    let mut value = Vec::new();
+    let (end, _) = quoted_value(row, 1, format, |byte| value.push(byte));
+    Some((end?, value))
+}
+
+/// Where a value in quotes ends, its quotes with it, of which the bytes from `at` on are here; and from where on it
+/// goes on where its end is not here.
+pub(super) fn quoted_value(
+    bytes: &[u8],
+    mut at: usize,
+    format: &CopyFormat,
+    mut put: impl FnMut(u8),
+) -> (Option<usize>, usize) {
+    while let Some(byte) = bytes.get(at).copied() {
+        let next = bytes.get(at + 1).copied();
+        let escapes = next.filter(|next| *next == format.quote || *next == format.escape);
+        match escapes {
+            Some(next)
+                if byte == format.escape && (byte != format.quote || next == format.quote) =>
+            {
+                put(next);
+                at += 2;
+            }
+            // What comes next may tell something else.
+            None if next.is_none() && byte == format.escape && byte != format.quote => break,
+            _ if byte == format.quote => return (Some(at + 1), at),
+            _ => {
+                put(byte);
+                at += 1;
+            }
         }
     }
+    (None, at)
 }
 
 #[cfg(test)]

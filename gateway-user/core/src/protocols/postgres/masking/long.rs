@@ -6,30 +6,60 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 
 use super::super::codec::PostgresCodec;
 use super::super::value::is_constant;
 use super::super::wire::{self, Head};
 use super::cell::{By, Cell, Hidden};
+use super::copied::put_field;
+use super::fields::{csv_field, end_of_text, quoted_value, unescaped};
 use super::rows::{INVALID, TOO_LONG, put_length, put_masked, put_rest};
 use crate::protocols::{CodecError, GATHER_LIMIT, Step};
+use crate::sql::postgres::lineage::{CopyFormat, CopyKind};
 
 /// A row of which the beginning has come.
 #[derive(Debug)]
 pub(in super::super) struct Long {
+    tag: u8,
     /// What has come of it, masked.
     out: BytesMut,
     columns: Arc<[Cell]>,
+    written: Written,
     /// Which of its columns comes next.
     at: usize,
     /// So many bytes have not come yet.
     left: usize,
 }
 
+/// How values are written in a row.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// Each with its length before it.
+    Values,
+    /// As `COPY` has it in text or CSV; and in what of a value that goes by the row is.
+    Fields(CopyFormat, Option<Within>),
+}
+
+/// Where in a value the row is that goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Within {
+    Quotes,
+    NoQuotes,
+}
+
+/// How far a row has come.
+#[derive(Clone, Copy, Debug)]
+struct Went {
+    /// So many bytes.
+    bytes: usize,
+    /// Whether a value is over.
+    is_over: bool,
+}
+
 impl PostgresCodec {
     /// Begins with a row that is too long to be held. `None` if more input is needed.
-    pub(super) fn begin_long(
+    pub(super) fn begin_long_row(
         &mut self,
         head: Head,
         input: &[u8],
@@ -39,20 +69,30 @@ impl PostgresCodec {
         let Some(begin) = input.first_chunk::<BEGIN>() else {
             return Ok(None);
         };
-        if begin
-            .last_chunk()
-            .map(|count| u16::from_be_bytes(*count).into())
-            != Some(columns.len())
-        {
+        let count = begin.last_chunk().map(|count| u16::from_be_bytes(*count));
+        if count.map(usize::from) != Some(columns.len()) {
             return Err(INVALID);
         }
+        Ok(Some(self.begin_long(head, begin, columns, Written::Values)))
+    }
+
+    /// Begins with a row; `begin` is what comes before its values.
+    pub(super) fn begin_long(
+        &mut self,
+        head: Head,
+        begin: &[u8],
+        columns: Arc<[Cell]>,
+        written: Written,
+    ) -> Step {
         self.looking.long = Some(Box::new(Long {
-            out: BytesMut::from(&begin[..]),
+            tag: head.tag,
+            out: BytesMut::from(begin),
             columns,
+            written,
             at: 0,
-            left: head.len.saturating_sub(BEGIN),
+            left: head.len.saturating_sub(begin.len()),
         }));
-        Ok(Some(Step::Discard(BEGIN)))
+        Step::Discard(begin.len())
     }
 
     /// Goes on with a row that is too long to be held. `None` if none is under way, `Some(None)` if more input
@@ -76,18 +116,19 @@ impl PostgresCodec {
                 self.looking.long = Some(long);
                 Ok(Some(None))
             }
-            Ok(Some(taken)) => {
-                long.left -= taken;
-                long.at += 1;
+            Ok(Some(went)) => {
+                long.left -= went.bytes;
+                long.at += usize::from(went.is_over);
                 if long.at < long.columns.len() {
                     self.looking.long = Some(long);
-                    return Ok(Some(Some(Step::Discard(taken))));
+                    return Ok(Some(Some(Step::Discard(went.bytes))));
                 }
-                self.end_long(*long, taken).map(|step| Some(Some(step)))
+                self.end_long(*long, went.bytes)
+                    .map(|step| Some(Some(step)))
             }
             Err(CodecError::Unsupported(why)) => {
                 let rest = Head {
-                    tag: b'D',
+                    tag: long.tag,
                     len: long.left,
                 };
                 self.stop_unmasked(rest, why).map(|step| Some(Some(step)))
@@ -96,58 +137,23 @@ impl PostgresCodec {
         }
     }
 
-    /// Masks the next value; says how many bytes it had, with its length. `None` if more input is needed.
-    fn next_long(&mut self, long: &mut Long, input: &[u8]) -> Result<Option<usize>, CodecError> {
+    /// Masks the next value. `None` if more input is needed.
+    fn next_long(&mut self, long: &mut Long, input: &[u8]) -> Result<Option<Went>, CodecError> {
         let results = self.expected()?.ok_or(INVALID)?;
         let (masked, screen) = (results.masked(), results.screen.clone());
-        let cell = long.columns.get(long.at).ok_or(INVALID)?;
-        let Some(length) = input.first_chunk() else {
-            return Ok(None);
-        };
-        let length = u32::from_be_bytes(*length);
-        if length == u32::MAX {
-            long.out.extend_from_slice(&length.to_be_bytes());
-            return Ok(Some(4));
-        }
-        let length = usize::try_from(length).map_err(|_| INVALID)?;
-        let taken = length.checked_add(4).filter(|taken| *taken <= long.left);
-        let taken = taken.ok_or(INVALID)?;
         let mut by = By {
             masked: masked.as_deref(),
             ..Self::by(&mut self.looking, screen.as_deref())
         };
-        let is_same = match (&cell.hidden, &masked) {
-            (Hidden::No, _) if length > GATHER_LIMIT => return Err(TOO_LONG),
-            (Hidden::No, _) => false,
-            (Hidden::Whole, Some(masked)) => is_constant(cell.ty, masked.catalog()),
-            _ => false,
+        let went = match long.written {
+            Written::Values => long.value(input, &mut by)?,
+            Written::Fields(..) => long.field(input, &mut by)?,
         };
-        // Nothing is left of a value that is too long to be held.
-        let value = match is_same || length > GATHER_LIMIT {
-            true => &[][..],
-            false => match input.get(4..taken) {
-                Some(value) => value,
-                None => return Ok(None),
-            },
-        };
-        match &cell.hidden {
-            Hidden::No if by.screen.is_none() => put_rest(value, &mut long.out),
-            Hidden::By(_) if length > GATHER_LIMIT => {
-                let cell = Cell {
-                    hidden: Hidden::Whole,
-                    ..*cell
-                };
-                put_masked(&cell, value, &mut by, &mut long.out)?;
-            }
-            _ => {
-                put_masked(cell, value, &mut by, &mut long.out)?;
-            }
-        }
         // What has to be asked for is held until the answer comes.
         if long.out.len() > GATHER_LIMIT || self.looking.must_ask() {
             return Err(TOO_LONG);
         }
-        Ok(Some(taken))
+        Ok(went)
     }
 
     /// All of it has come, with the last so many bytes.
@@ -155,10 +161,13 @@ impl PostgresCodec {
         if long.left != 0 {
             return Err(INVALID);
         }
+        if matches!(long.written, Written::Fields(..)) {
+            long.out.put_u8(b'\n');
+        }
         self.looking.memory.forget();
         put_length(&mut long.out, 1, 1);
         let head = Head {
-            tag: b'D',
+            tag: long.tag,
             len: long.out.len(),
         };
         if self.is_beyond(head, 1) {
@@ -167,5 +176,138 @@ impl PostgresCodec {
         self.note_found();
         self.data(head);
         Ok(Step::Replace(taken, long.out.freeze()))
+    }
+}
+
+impl Long {
+    /// Masks the next value that has its length before it.
+    fn value(&mut self, input: &[u8], by: &mut By<'_>) -> Result<Option<Went>, CodecError> {
+        let columns = Arc::clone(&self.columns);
+        let cell = columns.get(self.at).ok_or(INVALID)?;
+        let Some(length) = input.first_chunk() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes(*length);
+        if length == u32::MAX {
+            self.out.put_u32(length);
+            return Ok(Some(Went {
+                bytes: 4,
+                is_over: true,
+            }));
+        }
+        let length = usize::try_from(length).map_err(|_| INVALID)?;
+        let bytes = length.checked_add(4).filter(|bytes| *bytes <= self.left);
+        let bytes = bytes.ok_or(INVALID)?;
+        let went = Went {
+            bytes,
+            is_over: true,
+        };
+        let is_long = length > GATHER_LIMIT;
+        let is_same = match (&cell.hidden, by.masked) {
+            (Hidden::Whole, Some(masked)) => is_constant(cell.ty, masked.catalog()),
+            _ => false,
+        };
+        if is_long || is_same {
+            put_masked(&whole(cell)?, &[], by, &mut self.out)?;
+            return Ok(Some(went));
+        }
+        let Some(value) = input.get(4..bytes) else {
+            return Ok(None);
+        };
+        match cell.is_looked_at(by) {
+            true => put_masked(cell, value, by, &mut self.out).map(|_other| Some(went)),
+            false => {
+                put_rest(value, &mut self.out);
+                Ok(Some(went))
+            }
+        }
+    }
+
+    /// Masks the next value of the text format or CSV, or goes on with one that goes by.
+    fn field(&mut self, input: &[u8], by: &mut By<'_>) -> Result<Option<Went>, CodecError> {
+        let Written::Fields(format, within) = &mut self.written else {
+            return Err(INVALID);
+        };
+        let here = input.get(..self.left).unwrap_or(input);
+        let is_end = here.len() == self.left;
+        let row = match is_end {
+            true => here.strip_suffix(b"\n").ok_or(INVALID)?,
+            false => here,
+        };
+        let begins = within.is_none();
+        let is_quoted = match within {
+            None => format.kind == CopyKind::Csv && row.first() == Some(&format.quote),
+            Some(within) => *within == Within::Quotes,
+        };
+        let (end, goes_on) = match (format.kind, is_quoted) {
+            (CopyKind::Csv, true) => quoted_value(row, usize::from(begins), format, |_| {}),
+            (CopyKind::Csv, false) => {
+                let end = row.iter().position(|byte| *byte == format.delimiter);
+                (end.or(Some(row.len())), row.len())
+            }
+            _ => {
+                let escapes = row.iter().rev().take_while(|byte| **byte == b'\\');
+                let end = end_of_text(row, format.delimiter);
+                (Some(end), row.len() - escapes.count() % 2)
+            }
+        };
+        let cell = self.columns.get(self.at).ok_or(INVALID)?;
+        let delimiter = (begins && self.at > 0).then_some(format.delimiter);
+        let Some(end) = end.filter(|end| is_end || *end < row.len()) else {
+            if is_end {
+                return Err(INVALID);
+            }
+            if begins && here.len() <= GATHER_LIMIT || goes_on == 0 {
+                return Ok(None);
+            }
+            if begins {
+                self.out.extend(delimiter);
+                put_field(format, &whole(cell)?, &[], &[], by, &mut self.out)?;
+                *within = Some(match is_quoted {
+                    true => Within::Quotes,
+                    false => Within::NoQuotes,
+                });
+            }
+            return Ok(Some(Went {
+                bytes: goes_on,
+                is_over: false,
+            }));
+        };
+        let bytes = match row.get(end) {
+            None => self.left,
+            Some(byte) if *byte == format.delimiter => end + 1,
+            Some(_) => return Err(INVALID),
+        };
+        *within = None;
+        if begins {
+            let field = row.get(..end).ok_or(INVALID)?;
+            self.out.extend(delimiter);
+            // A quoted value is never NULL.
+            if !cell.is_looked_at(by) || *field == *format.null {
+                self.out.put_slice(field);
+            } else {
+                let value = match format.kind {
+                    CopyKind::Csv => csv_field(field, format).map(|(_, value)| value),
+                    _ => unescaped(field),
+                };
+                let value = value.ok_or(INVALID)?;
+                put_field(format, cell, field, &value, by, &mut self.out)?;
+            }
+        }
+        Ok(Some(Went {
+            bytes,
+            is_over: true,
+        }))
+    }
+}
+
+/// The column of a value that is too long to be held: nothing is left of it, if it is masked at all.
+fn whole(cell: &Cell) -> Result<Cell, CodecError> {
+    match cell.hidden {
+        Hidden::No => Err(TOO_LONG),
+        Hidden::By(_) | Hidden::Whole => Ok(Cell {
+            hidden: Hidden::Whole,
+            ..*cell
+        }),
     }
 }

@@ -189,7 +189,7 @@ impl PostgresCodec {
         };
         let (masked, screen) = (results.masked(), results.screen.clone());
         if head.len > GATHER_LIMIT {
-            return self.begin_long(head, input, columns).map(Some);
+            return self.begin_long_row(head, input, columns).map(Some);
         }
         if input.len() < head.len {
             return Ok(Some(None));

@@ -129,19 +129,20 @@ fn row(values: &[&[u8]]) -> Vec<u8> {
     [b"D", &length.to_be_bytes()[..], &body].concat()
 }
 
-/// What the client gets where the server sends this row of a value that is masked fully, of this type, and one
-/// that is as it is; and how many bytes are counted.
-fn gets(ty: u8, masked: &[u8], clean: usize) -> (Vec<u8>, u64) {
+/// A message of a server.
+fn message(tag: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap();
+    [&[tag], &length.to_be_bytes()[..], body].concat()
+}
+
+/// What the client gets of a row that the server sends in answer to a statement, and how many bytes are counted.
+fn gets(statement: &str, described: &[u8], row: &[u8]) -> (Vec<u8>, u64) {
     let mut talk = self::masked();
-    talk.client(&client::query("SELECT email, 1 FROM customers"));
+    talk.client(&client::query(statement));
     find(&mut talk);
     assert_eq!(talk.sent(), "Q");
-    let column = |ty| [&b"a\0\0\0\0\0\0\0"[..], &[0, 0, 0, ty], &[0xff; 6], &[0; 2]].concat();
-    let columns = [&b"\0\x02"[..], &column(ty), &column(25)].concat();
-    let length = u32::try_from(columns.len() + 4).unwrap();
-    talk.server(&[b"T", &length.to_be_bytes()[..], &columns].concat());
+    talk.server(described);
     talk.clear();
-    let row = row(&[masked, &vec![b'x'; clean]]);
     let mut told = Vec::new();
     for part in row.chunks(100_000) {
         talk.server(part);
@@ -158,24 +159,102 @@ fn gets(ty: u8, masked: &[u8], clean: usize) -> (Vec<u8>, u64) {
     (told, talk.outcomes()[0].bytes_out)
 }
 
+const LIMIT: usize = 1 << 20;
+
 #[test]
 fn how_long_a_masked_value_is_decides_nothing() {
-    const LIMIT: usize = 1 << 20;
-    const TEXT: u8 = 25;
+    let column = [&b"a\0\0\0\0\0\0\0"[..], &[0, 0, 0, 25], &[0xff; 6], &[0; 2]].concat();
+    let described = message(b'T', &[&b"\0\x02"[..], &column, &column].concat());
+    let gets = |length, clean| {
+        let row = row(&[&vec![b'm'; length], &vec![b'x'; clean]]);
+        self::gets("SELECT email, 1 FROM customers", &described, &row)
+    };
     // What is around the values: the head of the row, how many there are, and how long each of them is.
     const AROUND: usize = 5 + 2 + 4 + 4;
-    let stars = |clean: usize| row(&[b"****", &vec![b'x'; clean]]);
     for clean in [1, LIMIT - AROUND - 5, LIMIT - AROUND - 4] {
         for length in [0, 1, 4, 5, 9, LIMIT, 3 * LIMIT] {
-            let (told, counted) = gets(TEXT, &vec![b'm'; length], clean);
-            assert!(told == stars(clean), "{length} and {clean}");
+            let (told, counted) = gets(length, clean);
+            assert!(
+                told == row(&[b"****", &vec![b'x'; clean]]),
+                "{length} and {clean}"
+            );
             assert_eq!(counted, u64::try_from(told.len() - 5).unwrap());
         }
     }
     for clean in [LIMIT - AROUND - 3, LIMIT - AROUND, 2 * LIMIT] {
         for length in [0, 1, 4, LIMIT] {
-            let (told, _) = gets(TEXT, &vec![b'm'; length], clean);
+            let (told, _) = gets(length, clean);
             assert!(told.is_empty(), "{length} and {clean}");
+        }
+    }
+}
+
+#[test]
+fn how_long_a_masked_value_is_that_is_copied_decides_nothing() {
+    // Of what type it is, is not told: it becomes NULL.
+    let file = [b"PGCOPY\n\xff\r\n\0", &[0; 8][..]].concat();
+    let number = |number: usize| u32::try_from(number).unwrap().to_be_bytes();
+    type Row<'a> = &'a dyn Fn(usize, usize) -> Vec<u8>;
+    // In each format the row as the server writes it, and as the client gets it.
+    let ways: [(&str, u8, Row<'_>, Row<'_>); 3] = [
+        (
+            "",
+            0,
+            &|length, clean| {
+                [
+                    br"\\a\t".repeat(length / 5),
+                    b"\t".to_vec(),
+                    vec![b'x'; clean],
+                    b"\n".to_vec(),
+                ]
+                .concat()
+            },
+            &|_, clean| [b"\\N\t".to_vec(), vec![b'x'; clean], b"\n".to_vec()].concat(),
+        ),
+        (
+            "(FORMAT csv)",
+            0,
+            &|length, clean| {
+                [
+                    b"\"",
+                    &b"\"\"a,m".repeat(length / 5)[..],
+                    b"\",",
+                    &vec![b'x'; clean],
+                    b"\n",
+                ]
+                .concat()
+            },
+            &|_, clean| [b",".to_vec(), vec![b'x'; clean], b"\n".to_vec()].concat(),
+        ),
+        (
+            "(FORMAT binary)",
+            1,
+            &|length, clean| {
+                let masked = [&number(length)[..], &vec![b'm'; length]].concat();
+                let clean = [&number(clean)[..], &vec![b'x'; clean]].concat();
+                [&file[..], b"\0\x02", &masked, &clean].concat()
+            },
+            &|_, clean| {
+                let clean = [&number(clean)[..], &vec![b'x'; clean]].concat();
+                [&file[..], b"\0\x02\xff\xff\xff\xff", &clean].concat()
+            },
+        ),
+    ];
+    for (format, binary, row, masked) in ways {
+        let statement = format!("COPY (SELECT email, 1 FROM customers) TO STDOUT {format}");
+        let described = message(b'H', &[binary, 0, 2, 0, binary, 0, binary]);
+        for clean in [1, LIMIT - 100, LIMIT] {
+            for length in [5, LIMIT - 40, LIMIT + 4, 2 * LIMIT + 3] {
+                let (told, counted) =
+                    gets(&statement, &described, &message(b'd', &row(length, clean)));
+                let expected = message(b'd', &masked(length, clean));
+                if clean < LIMIT {
+                    assert!(told == expected, "{format} {length} {clean} {}", told.len());
+                    assert_eq!(counted, u64::try_from(told.len() - 5).unwrap());
+                } else {
+                    assert!(told.is_empty(), "{format} {length} {clean}");
+                }
+            }
         }
     }
 }
