@@ -10,6 +10,7 @@ use bytes::{BufMut as _, BytesMut};
 
 use super::super::codec::PostgresCodec;
 use super::super::value::is_constant;
+use super::super::value::shorter::Shorter;
 use super::super::wire::{self, Head};
 use super::cell::{By, Cell, Hidden};
 use super::copied::put_field;
@@ -26,6 +27,8 @@ pub(in super::super) struct Long {
     out: BytesMut,
     columns: Arc<[Cell]>,
     written: Written,
+    /// What is kept of a value that goes by, and how many bytes of it have not come yet.
+    shorter: Option<(Shorter, usize)>,
     /// Which of its columns comes next.
     at: usize,
     /// So many bytes have not come yet.
@@ -89,6 +92,7 @@ impl PostgresCodec {
             out: BytesMut::from(begin),
             columns,
             written,
+            shorter: None,
             at: 0,
             left: head.len.saturating_sub(begin.len()),
         }));
@@ -184,6 +188,29 @@ impl Long {
     fn value(&mut self, input: &[u8], by: &mut By<'_>) -> Result<Option<Went>, CodecError> {
         let columns = Arc::clone(&self.columns);
         let cell = columns.get(self.at).ok_or(INVALID)?;
+        if let Some((shorter, left)) = &mut self.shorter {
+            let here = input.get(..*left).unwrap_or(input);
+            // What has more parts than can be held of becomes NULL: how many there are is no secret.
+            if shorter.kept().len() <= GATHER_LIMIT {
+                shorter.feed(here);
+            }
+            *left -= here.len();
+            let is_over = *left == 0;
+            if is_over {
+                let kept = shorter.kept();
+                let kept = if kept.len() <= GATHER_LIMIT {
+                    kept
+                } else {
+                    &[]
+                };
+                put_masked(cell, kept, by, &mut self.out)?;
+                self.shorter = None;
+            }
+            return Ok(Some(Went {
+                bytes: here.len(),
+                is_over,
+            }));
+        }
         let Some(length) = input.first_chunk() else {
             return Ok(None);
         };
@@ -207,6 +234,15 @@ impl Long {
             (Hidden::Whole, Some(masked)) => is_constant(cell.ty, masked.catalog()),
             _ => false,
         };
+        if let (Hidden::Whole, Some(masked), true) = (&cell.hidden, by.masked, is_long)
+            && let Some(shorter) = Shorter::of(cell.ty, cell.format, masked.catalog())
+        {
+            self.shorter = Some((shorter, length));
+            return Ok(Some(Went {
+                bytes: 4,
+                is_over: false,
+            }));
+        }
         if is_long || is_same {
             put_masked(&whole(cell)?, &[], by, &mut self.out)?;
             return Ok(Some(went));

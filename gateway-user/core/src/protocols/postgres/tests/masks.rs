@@ -6,7 +6,7 @@ use super::talk::{NOW, Talk, client, engine, server};
 use crate::secret::Secret;
 use crate::session::outbox::Action;
 use crate::sql::postgres::lineage::Masked;
-use crate::sql::postgres::lineage::catalog::Catalog;
+use crate::sql::postgres::lineage::catalog::{Catalog, Type, TypeKind};
 use crate::sql::postgres::lineage::edition::Edition;
 
 const RULES: &str = r#"
@@ -20,6 +20,9 @@ kind = "full"
 masked_redefined = "allow"
 "#;
 
+/// The number of the type of arrays of texts.
+const TEXTS: u16 = 1009;
+
 /// Ready for statements, with a database in which there is nothing.
 fn masked() -> Talk {
     let mut talk = Talk::ready(engine(RULES));
@@ -31,7 +34,14 @@ fn masked() -> Talk {
 fn find(talk: &mut Talk) {
     for action in std::mem::take(&mut talk.actions) {
         if let Action::FindMasked { masks, .. } = action {
-            let (catalog, key) = (Arc::new(Catalog::default()), Secret::new([7; 32]));
+            let texts = Type {
+                oid: TEXTS.into(),
+                schema: "pg_catalog".into(),
+                name: "_text".into(),
+                kind: TypeKind::Array(25),
+            };
+            let catalog = Catalog::new(Vec::new(), vec![texts], Vec::new(), Vec::new());
+            let (catalog, key) = (Arc::new(catalog), Secret::new([7; 32]));
             let masked = Masked::new(catalog, masks, key, Edition::default());
             talk.session.handle_masked(Ok(Arc::new(masked)), NOW);
             talk.client(&[]);
@@ -161,10 +171,38 @@ fn gets(statement: &str, described: &[u8], row: &[u8]) -> (Vec<u8>, u64) {
 
 const LIMIT: usize = 1 << 20;
 
+/// A column of a result, of this type, in text.
+fn column(ty: u16) -> Vec<u8> {
+    let [high, low] = ty.to_be_bytes();
+    [
+        &b"a\0\0\0\0\0\0\0"[..],
+        &[0, 0, high, low],
+        &[0xff; 6],
+        &[0; 2],
+    ]
+    .concat()
+}
+
+#[test]
+fn how_long_a_masked_array_is_decides_nothing() {
+    let described = message(
+        b'T',
+        &[&b"\0\x02"[..], &column(TEXTS), &column(25)].concat(),
+    );
+    for length in [1, LIMIT - 40, LIMIT - 2, LIMIT - 1, 3 * LIMIT] {
+        let array = [b"{", &vec![b'm'; length][..], b",NULL}"].concat();
+        let (told, _) = gets(
+            "SELECT email, 1 FROM customers",
+            &described,
+            &row(&[&array, b"x"]),
+        );
+        assert!(told == row(&[b"{****,NULL}", b"x"]), "{length}");
+    }
+}
+
 #[test]
 fn how_long_a_masked_value_is_decides_nothing() {
-    let column = [&b"a\0\0\0\0\0\0\0"[..], &[0, 0, 0, 25], &[0xff; 6], &[0; 2]].concat();
-    let described = message(b'T', &[&b"\0\x02"[..], &column, &column].concat());
+    let described = message(b'T', &[&b"\0\x02"[..], &column(25), &column(25)].concat());
     let gets = |length, clean| {
         let row = row(&[&vec![b'm'; length], &vec![b'x'; clean]]);
         self::gets("SELECT email, 1 FROM customers", &described, &row)

@@ -2,7 +2,7 @@
 //!
 //! `class` says what a type is, `scalar` what each kind of mask makes of it, with `full` for what nothing
 //! is left of, `number` and `date` for how those are read and written; `array` and `record` go through
-//! what values are made of, and `screened` looks for something in them. What is masked is a value of the same type in the same format again.
+//! what values are made of, `shorter` leaves of these what tells that, and `screened` looks for something in them. What is masked is a value of the same type in the same format again.
 //! A value that is not as its type is written becomes NULL: nothing passes by being odd.
 
 mod array;
@@ -13,6 +13,7 @@ mod number;
 mod record;
 mod scalar;
 pub mod screened;
+pub mod shorter;
 
 use bytes::{BufMut as _, BytesMut};
 

@@ -1,5 +1,6 @@
 //! Arrays and rows, as `array_out`, `array_send`, `record_out` and `record_send` write them.
 
+use super::super::shorter::Shorter;
 use super::*;
 
 fn full(value: &str, ty: u32) -> Result<String, Done> {
@@ -105,6 +106,75 @@ fn parts_in_another_encoding_are_masked_where_nothing_is_left_of_them() {
         let made = by(Kind::Hash, value, ty, Format::Text);
         assert_eq!(made, Err(Done::Null));
     }
+}
+
+/// What is kept of a value that comes in two pieces, wherever it is cut.
+#[track_caller]
+fn shorter(value: &[u8], ty: u32, format: Format) -> Vec<u8> {
+    let mut all = Vec::new();
+    for cut in 0..value.len() {
+        let (one, other) = value.split_at(cut);
+        let mut shorter = Shorter::of(ty, format, &catalog()).unwrap();
+        shorter.feed(one);
+        shorter.feed(other);
+        all.push(shorter.kept().to_vec());
+    }
+    all.dedup();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+#[test]
+fn what_is_kept_of_long_parts_is_masked_as_they_are() {
+    let long = |text: &str| text.repeat(50);
+    let texts = [
+        (1009, format!("[3:4]={{{},NULL}}", long("nul"))),
+        (
+            1009,
+            format!("{{\"{}\",\"\",\"{}\"}}", long("\\\""), long("\\\\,}{")),
+        ),
+        (
+            1009,
+            format!("{{{{({},é}},{{b,\"{} ü\"}}}}", long("(:="), long("y")),
+        ),
+        (ADDRESS, format!("(\"{} \"\"\",5,)", long("\"\""))),
+        (ADDRESS, format!("({{{},,sad)", long("{"))),
+        (ADDRESS, format!("(\"{},\",\"\",)", long("\\\\\"\"a"))),
+    ];
+    for (ty, value) in texts {
+        let kept = shorter(value.as_bytes(), ty, Format::Text);
+        assert!(kept.len() < 80, "{kept:?}");
+        let masked = run(&kept, ty, Format::Text, How::Full);
+        assert_eq!(
+            masked,
+            run(value.as_bytes(), ty, Format::Text, How::Full),
+            "{value}"
+        );
+        assert!(masked.is_ok(), "{value}");
+    }
+    let number = |number: u32| number.to_be_bytes();
+    let part = [&number(100)[..], &[b'x'; 100]].concat();
+    let array = [1, 1, 25, 3, 1].map(number).concat();
+    let array = [&array[..], &part, &number(u32::MAX), &part].concat();
+    let row = [number(3), number(25)].concat();
+    let row = [
+        &row[..],
+        &part,
+        &number(23),
+        &number(4),
+        &number(5),
+        &number(MOOD),
+        &number(u32::MAX),
+    ]
+    .concat();
+    for (ty, value) in [(1009, array), (ADDRESS, row)] {
+        let kept = shorter(&value, ty, Format::Binary);
+        assert!(kept.len() < 80, "{kept:?}");
+        let masked = run(&kept, ty, Format::Binary, How::Full);
+        assert_eq!(masked, run(&value, ty, Format::Binary, How::Full));
+        assert!(masked.is_ok(), "{ty}");
+    }
+    assert!(Shorter::of(ADDRESSES, Format::Text, &catalog()).is_none());
 }
 
 #[test]
