@@ -11,7 +11,7 @@ SELECT CASE ssn WHEN '987-65' || '-4320' THEN 'bingo' END FROM customers
 -- COALESCE: masked
 SELECT coalesce(NULL, email, 'x') FROM customers
 -- COALESCE and CASE with numbers and dates: masked
-SELECT coalesce(card, 0), coalesce(born, '2000-01-01', current_date), CASE WHEN id > 0 THEN card ELSE -1 END FROM customers
+SELECT coalesce(card, 0), coalesce(tags[1], name), coalesce(born, '2000-01-01', current_date), CASE WHEN id > 0 THEN card ELSE -1 END FROM customers
 -- NULLIF: refused, masked
 SELECT nullif(email, 'x') FROM customers
 -- NULLIF as a question: refused, masked
@@ -53,6 +53,8 @@ SELECT min(email), max(ssn) FROM customers
 SELECT max(born) FROM customers
 -- sum of one: masked
 SELECT sum(card) FROM customers WHERE id = 1
+-- sum of none: masked
+SELECT coalesce(sum(card), 0), max(date_trunc('month', born)), max(tags[1]) FROM customers WHERE id = 1
 -- average of one: masked
 SELECT avg(card) FROM customers WHERE id = 1
 -- string_agg: masked

@@ -2,6 +2,7 @@
 
 use pg_query::protobuf::{self, node::Node};
 
+use super::joint;
 use super::routines::operator;
 use super::scope::Scope;
 use super::tracer::Tracer;
@@ -14,7 +15,7 @@ impl Tracer<'_> {
         if expression.args.len() > 1 {
             self.probe(&value);
         }
-        value
+        joint::truth(&value)
     }
 
     /// One of these, or what is made of all of them.

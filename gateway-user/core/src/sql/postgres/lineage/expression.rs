@@ -7,6 +7,7 @@ use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 use super::joint;
 use super::routines::{Call, call, cast, in_path, operator, typed};
 use super::scope::{Scope, select};
+use super::telling::BOOL;
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 use super::{Masks, Output};
@@ -52,7 +53,7 @@ impl Tracer<'_> {
             }
             Node::AExpr(expression) => self.operation(expression, scope),
             Node::BoolExpr(expression) => self.logic(expression, scope),
-            Node::BooleanTest(test) => Value::mixed([&self.maybe(test.arg.as_deref(), scope)]),
+            Node::BooleanTest(test) => joint::truth(&self.maybe(test.arg.as_deref(), scope)),
             Node::NullTest(test) => self.null_test(test, scope),
             Node::CaseExpr(case) => self.case(case, scope),
             Node::CoalesceExpr(expression) => self.one_of(&expression.args, scope),
@@ -177,10 +178,9 @@ impl Tracer<'_> {
             return self.lost();
         };
         let value = self.value(arg, scope);
-        if plain(arg, &value) {
-            Value::clean()
-        } else {
-            Value::mixed([&value])
+        match plain(arg, &value) {
+            true => Value::of(BOOL),
+            false => joint::truth(&value),
         }
     }
 
@@ -378,7 +378,10 @@ impl Tracer<'_> {
                     let upper = self.maybe(indices.uidx.as_deref(), scope);
                     self.probe(&lower);
                     self.probe(&upper);
-                    Value::mixed([&value, &lower, &upper])
+                    Value {
+                        ty: self.element(value.ty, indices),
+                        ..Value::mixed([&value, &lower, &upper])
+                    }
                 }
                 // All of it: the row that it is.
                 Some(Node::AStar(_)) => value,

@@ -5,14 +5,14 @@
 
 use pg_query::protobuf::{self, SqlValueFunctionOp, a_const::Val};
 
+use super::catalog::TypeKind;
 use super::telling::{
-    BPCHAR, DATE, FLOAT8, INT4, INT8, INTERVAL, JSON, JSONB, NAME, NUMERIC, TEXT, TIMESTAMP,
+    BOOL, BPCHAR, DATE, FLOAT8, INT4, INT8, INTERVAL, JSON, JSONB, NAME, NUMERIC, TEXT, TIMESTAMP,
     TIMESTAMPTZ, VARCHAR, XML, is_text, wider,
 };
 use super::tracer::Tracer;
 use super::value::{Fields, Value};
 
-const BOOL: u32 = 16;
 const BYTEA: u32 = 17;
 const TIMETZ: u32 = 1_266;
 const UUID: u32 = 2_950;
@@ -70,6 +70,15 @@ impl Tracer<'_> {
         }
     }
 
+    /// The type of a part of an array, 0 if it is not known.
+    pub(super) fn element(&self, array: u32, indices: &protobuf::AIndices) -> u32 {
+        match self.catalog().ty(array).map(|ty| ty.kind) {
+            Some(TypeKind::Array(_)) if indices.is_slice => array,
+            Some(TypeKind::Array(of)) => of,
+            _ => 0,
+        }
+    }
+
     /// The same of the elements of an array, which are of the same size if they are arrays.
     pub(super) fn join_elements<'v>(&self, values: impl IntoIterator<Item = &'v Value>) {
         let values: Vec<&Value> = values.into_iter().collect();
@@ -79,6 +88,14 @@ impl Tracer<'_> {
                 self.probe(value);
             }
         }
+    }
+}
+
+/// Whether something is so.
+pub(super) fn truth(of: &Value) -> Value {
+    Value {
+        ty: BOOL,
+        ..Value::mixed([of])
     }
 }
 

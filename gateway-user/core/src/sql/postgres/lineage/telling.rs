@@ -16,6 +16,7 @@ use super::value::Value;
 use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::walk::strings;
 
+pub(super) const BOOL: u32 = 16;
 pub(super) const NAME: u32 = 19;
 pub(super) const INT8: u32 = 20;
 const INT2: u32 = 21;
@@ -96,8 +97,8 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("array_upper", May::First, INT4),
     ("avg", May::Whole, NUMERIC),
     ("bit_length", May::Only, INT4),
-    ("bool_and", May::First, UNSAID),
-    ("bool_or", May::First, UNSAID),
+    ("bool_and", May::First, BOOL),
+    ("bool_or", May::First, BOOL),
     ("btrim", May::All, UNSAID),
     ("cardinality", May::First, INT4),
     ("char_length", May::Only, INT4),
@@ -105,11 +106,11 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("concat", May::All, TEXT),
     ("concat_ws", May::All, TEXT),
     ("count", May::First, INT8),
-    ("date_part", May::Second, UNSAID),
+    ("date_part", May::Second, FLOAT8),
     ("date_trunc", May::Second, OF_SECOND),
     ("encode", May::First, TEXT),
-    ("every", May::First, UNSAID),
-    ("extract", May::Second, UNSAID),
+    ("every", May::First, BOOL),
+    ("extract", May::Second, NUMERIC),
     ("first_value", May::First, 0),
     ("initcap", May::All, TEXT),
     ("json_agg", May::First, JSON),
@@ -153,23 +154,26 @@ const FUNCTIONS: &[(&str, May, u32)] = &[
     ("row_to_json", May::First, JSON),
     ("rtrim", May::All, UNSAID),
     ("split_part", May::Beside, TEXT),
-    ("starts_with", May::All, UNSAID),
+    ("starts_with", May::All, BOOL),
     ("string_agg", May::All, UNSAID),
     ("strpos", May::Beside, INT4),
     ("substr", May::Cut, UNSAID),
     ("substring", May::Cut, UNSAID),
-    ("sum", May::Whole, UNSAID),
+    ("sum", May::Whole, SUMMED),
     ("text", May::First, TEXT),
     ("to_char", May::Time, TEXT),
     ("to_json", May::First, JSON),
     ("to_jsonb", May::First, JSONB),
     ("upper", May::All, UNSAID),
-    ("xmlagg", May::First, UNSAID),
+    ("xmlagg", May::First, XML),
     ("xmltext", May::Only, XML),
 ];
 
 /// The type of a result is that of the second argument, which is a time. Of a date it is another.
 const OF_SECOND: u32 = u32::MAX - 1;
+
+/// The type of a result is that of a sum of the first argument.
+const SUMMED: u32 = u32::MAX - 2;
 
 /// The type of a result is that of the first argument if that is a text, and not known otherwise.
 const UNSAID: u32 = u32::MAX;
@@ -231,6 +235,11 @@ impl Tracer<'_> {
             0 => first,
             UNSAID if TEXTS.iter().any(|(_, ty)| *ty == first) => TEXT,
             UNSAID => 0,
+            SUMMED => match first {
+                INT2 | INT4 => INT8,
+                INT8 => NUMERIC,
+                _ => 0,
+            },
             OF_SECOND => match args.get(1).map_or(0, |arg| arg.ty) {
                 DATE => TIMESTAMPTZ,
                 ty => ty,

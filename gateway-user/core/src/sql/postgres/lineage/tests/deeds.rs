@@ -98,6 +98,8 @@ fn what_only_changes_a_value_asks_nothing() {
         "substr(email, 1, 3), substring(email from 2 for 4), split_part(email, '@', 2)",
         "split_part(email, '@', id), position('@' in email), strpos('a', email)",
         "coalesce(length(email), 0), coalesce(length(email), id, 1.5), coalesce(email, name, $1)",
+        "coalesce(sum(length(email)), 0), coalesce(avg(length(email)), 0.5)",
+        "CASE WHEN id > 1 THEN email IS NULL ELSE false END, ARRAY[NOT (upper(email) IS NULL), true]",
         "CASE WHEN id > 1 THEN length(email) ELSE -1 END, greatest(email, name::varchar, 'x')",
         "lag(email, 1, 'x') OVER (), ARRAY(SELECT email), ARRAY[email, name, 'x'], ARRAY[customers]",
         "(SELECT email UNION ALL SELECT 'x' UNION ALL SELECT NULL), (VALUES (1), (length(email)))",

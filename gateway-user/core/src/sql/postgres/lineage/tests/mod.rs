@@ -154,6 +154,7 @@ fn types() -> Vec<Type> {
     vec![
         ty(INT4, "int4"),
         ty(TEXT, "text"),
+        ty(16, "bool"),
         ty(26, "oid"),
         ty(1_043, "varchar"),
         ty(1_700, "numeric"),
