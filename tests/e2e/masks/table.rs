@@ -58,7 +58,7 @@ impl Row {
     }
 }
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     include_str!("attempts/texts.sql"),
     include_str!("attempts/queries.sql"),
     include_str!("attempts/functions.sql"),
@@ -66,6 +66,7 @@ const FILES: [&str; 11] = [
     include_str!("attempts/copies.sql"),
     include_str!("attempts/objects.sql"),
     include_str!("attempts/redefined.sql"),
+    include_str!("attempts/changes.sql"),
     include_str!("attempts/errors.sql"),
     include_str!("attempts/wire.sql"),
     include_str!("attempts/newer.sql"),

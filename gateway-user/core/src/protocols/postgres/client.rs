@@ -50,6 +50,8 @@ impl PostgresCodec {
         let step = self.client_message(input);
         if !matches!(step, Ok(None)) {
             self.latest = None;
+            // What was asked for to judge it is of no use to what comes after it.
+            self.asked_at = None;
         }
         step
     }

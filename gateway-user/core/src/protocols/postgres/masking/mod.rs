@@ -123,7 +123,6 @@ impl PostgresCodec {
         let Some(masked) = self.masked_now() else {
             return Tracing::Wait;
         };
-        self.asked_at = None;
         // Whoever has renamed something in a transaction has to be able to end it.
         let mut certain = |text: &&[u8]| {
             !self.renames || script::heeds_no_names(&self.script_again(text, session, again).units)
