@@ -69,6 +69,8 @@ CREATE FUNCTION fill(i int) RETURNS contact LANGUAGE sql STABLE AS
     'SELECT id, email FROM customers WHERE id = i';
 CREATE FUNCTION opened() RETURNS refcursor LANGUAGE plpgsql AS $$
 DECLARE c refcursor := 'opened'; BEGIN OPEN c FOR SELECT id, email FROM customers; RETURN c; END $$;
+CREATE FUNCTION tidy(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN trim(t); END $$;
+CREATE VIEW tidied AS SELECT tidy(email) AS e FROM customers;
 CREATE FUNCTION notice(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'seen %', $1; RETURN 1; END $$;
 CREATE FUNCTION fail(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'seen %', $1; END $$;
 CREATE FUNCTION keep(t text) RETURNS int LANGUAGE sql AS 'INSERT INTO notes (body) VALUES (t) RETURNING id';

@@ -1,5 +1,14 @@
 -- # Names that outlive what they stood for
 
+-- a function that is replaced under a portal: closed (own, simple)
+BEGIN
+\parse s SELECT e FROM tidied
+\bind pp s
+\sync
+CREATE OR REPLACE FUNCTION tidy(t text) RETURNS text LANGUAGE plpgsql AS $$BEGIN INSERT INTO notes (body) VALUES ($1); RETURN $1; END$$
+FETCH ALL FROM pp
+COMMIT
+SELECT body FROM notes
 -- a decoy that is dropped once the catalog was asked for: closed (own, simple)
 CREATE SCHEMA decoy
 CREATE TABLE decoy.customers (id int, name text, email text, ssn varchar)

@@ -271,6 +271,7 @@ impl PostgresCodec {
                     .portals
                     .resolve(name, self.pipeline.portal(server_name(name)))
                 {
+                    Resolved::Known(bound) if self.is_overtaken(&bound) => return Known::Unknown,
                     Resolved::Known(bound) if !refers_to_names(&bound.prepared.script) => {
                         let traced = bound.traced.as_ref();
                         let known = traced.and_then(|traced| traced.statements.first());
