@@ -26,3 +26,14 @@ CREATE TABLE zz (i int)
 \sync
 COMMIT
 SELECT lower(email), reverse(ssn) FROM customers
+-- a decoy that is dropped in two phases: closed (own)
+CREATE SCHEMA decoy
+CREATE TABLE decoy.customers (id int, name text, email text, ssn varchar)
+SET search_path = decoy, public
+SELECT lower(email) FROM customers
+BEGIN
+DROP TABLE decoy.customers
+PREPARE TRANSACTION 'drops_:database'
+SELECT lower(email) FROM public.customers LIMIT 0
+COMMIT PREPARED 'drops_:database'
+SELECT lower(email), reverse(ssn) FROM customers

@@ -4,12 +4,16 @@ use super::slot;
 use crate::facts::{Fact, FactSet};
 use crate::sql::postgres::lineage::apart::Here;
 
+/// What was prepared before may be anything.
+const TWO_PHASED: [&str; 2] = ["commit_prepared", "rollback_prepared"];
+
 /// Whether running these units may change what names mean in the database.
 pub fn may_define(units: &[FactSet]) -> bool {
     units.iter().any(|unit| match unit.fact(slot::KIND) {
         Fact::Text(kind) => {
             let defines = matches!(&**kind, "ddl" | "code" | "admin")
-                || is_one_of(unit, slot::OBJECT, &["owned"]);
+                || is_one_of(unit, slot::OBJECT, &["owned"])
+                || is_one_of(unit, slot::VERB, &TWO_PHASED);
             defines && !calls(unit) && !leaves_names(unit)
         }
         _ => true,
