@@ -69,6 +69,12 @@ CREATE FUNCTION fill(i int) RETURNS contact LANGUAGE sql STABLE AS
     'SELECT id, email FROM customers WHERE id = i';
 CREATE FUNCTION opened() RETURNS refcursor LANGUAGE plpgsql AS $$
 DECLARE c refcursor := 'opened'; BEGIN OPEN c FOR SELECT id, email FROM customers; RETURN c; END $$;
+CREATE FUNCTION opened_lower() RETURNS refcursor LANGUAGE plpgsql AS $$
+DECLARE c refcursor := 'opened'; BEGIN OPEN c FOR SELECT id, lower(email) FROM customers; RETURN c; END $$;
+CREATE FUNCTION reopened() RETURNS refcursor LANGUAGE plpgsql AS $$
+DECLARE c refcursor := 'opened'; BEGIN CLOSE c; OPEN c FOR SELECT id, lower(email) FROM customers; RETURN c; END $$;
+CREATE FUNCTION prepares() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN DEALLOCATE prepared; PREPARE prepared AS SELECT id, lower(email) FROM customers; END $$;
 CREATE FUNCTION tidy(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN trim(t); END $$;
 CREATE VIEW tidied AS SELECT tidy(email) AS e FROM customers;
 CREATE FUNCTION notice(text) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'seen %', $1; RETURN 1; END $$;

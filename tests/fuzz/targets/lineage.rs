@@ -187,6 +187,7 @@ fn catalog() -> Catalog {
         schema: "pg_catalog".into(),
         name: name.into(),
         kind: TypeKind::Base,
+        default: None,
     };
     let types = [(23, "int4"), (25, "text"), (3802, "jsonb")].map(ty);
     let function = |(name, oid): (&str, u32)| Function {

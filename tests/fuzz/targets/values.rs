@@ -51,6 +51,7 @@ fn catalog() -> Catalog {
         schema: "s".into(),
         name: name.into(),
         kind,
+        default: None,
     };
     let columns = [25, 23, 20_003, 1009].iter().zip(1..);
     let row = Relation {

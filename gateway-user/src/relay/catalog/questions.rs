@@ -116,7 +116,7 @@ pub(super) const PARENTS: &str = "\
 pub(super) const TYPES: &str = "\
     SELECT t.oid, n.nspname, t.typname, t.typtype, e.oid IS NOT NULL, t.typelem, t.typrelid, \
     t.typbasetype, t.typnotnull OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS c \
-    WHERE c.contypid = t.oid) \
+    WHERE c.contypid = t.oid), pg_catalog.pg_get_expr(t.typdefaultbin, 0) \
     FROM pg_catalog.pg_type AS t \
     JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace \
     LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND e.typarray = t.oid";

@@ -108,6 +108,8 @@ pub(super) struct PostgresCodec {
     pub(super) session: Session,
     /// The search path may have changed since the server was asked for it last.
     pub(super) path_stale: bool,
+    /// And masks go by none until then.
+    pub(super) path_doubted: bool,
     /// A temporary schema comes first in the search path once there is one: the path is not known
     /// before.
     pub(super) path_wants_temporary: bool,
@@ -164,6 +166,8 @@ pub(super) struct PostgresCodec {
     /// Part of it may have given names that were known another meaning: what they mean is not known until
     /// it is over.
     pub(super) renames: bool,
+    /// Part of it may have what is called and written by a name be something else.
+    pub(super) diverts: bool,
     /// Part of it may have something masked shown under another name, or was judged by other masks.
     pub(super) strays: bool,
 }
@@ -197,6 +201,7 @@ impl PostgresCodec {
                 encoding: Encoding::Uncertain,
             },
             path_stale: true,
+            path_doubted: false,
             path_wants_temporary: false,
             reading_changes: false,
             reading_may_revert: false,
@@ -224,6 +229,7 @@ impl PostgresCodec {
             defines: false,
             defined: false,
             renames: false,
+            diverts: false,
             strays: false,
         }
     }
@@ -277,16 +283,13 @@ impl PostgresCodec {
         }
         let may_define = script::may_define(units);
         self.defines |= may_define;
-        self.renames |= script::may_rename(units);
-        if !self.strays {
-            script::note_made(units, &mut self.here);
-        }
+        self.renames |= self.may_rename(units);
         if may_define && self.path_wants_temporary {
             self.path_changes();
         }
     }
 
-    fn expect_other_reading(&mut self) {
+    pub(super) fn expect_other_reading(&mut self) {
         self.reading_changes = true;
         self.reading_may_revert = true;
     }
@@ -423,6 +426,10 @@ impl Codec for PostgresCodec {
     }
 
     fn expect_masks(&mut self) {
+        if matches!((&self.phase, &self.masking), (Phase::Ready, Masking::Off)) {
+            // What ran while nothing was masked was not looked at.
+            self.path_may_move();
+        }
         self.ask_masks();
     }
 

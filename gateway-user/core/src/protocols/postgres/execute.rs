@@ -49,7 +49,7 @@ impl PostgresCodec {
                     return Ok(Some(self.ask_again(head, frame, portal, bound)));
                 }
                 let traced = self.traced_when_bound(&bound);
-                self.note_strays(traced.as_ref());
+                self.note_passed(&bound.prepared.units, traced.as_ref());
                 self.expect_of(&bound.prepared);
                 (self.executed, self.sent_since_ready) = (true, true);
                 let asks = self.asks_fields(traced.as_ref());

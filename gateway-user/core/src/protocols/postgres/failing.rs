@@ -37,7 +37,7 @@ impl PostgresCodec {
     /// What the server does now has failed with this error, of which `pass` is told.
     pub(super) fn failed(&mut self, head: Head, error: ServerError, pass: Step) -> Step {
         (self.copy_in, self.copy_out) = (false, false);
-        let mut failed = None;
+        let (mut failed, mut opens) = (None, false);
         let answer = match self.pipeline.head() {
             None | Some(Pending::Sync) => {
                 self.reports.push_back(Report::Server(error));
@@ -60,6 +60,7 @@ impl PostgresCodec {
                 if let Pending::Execute(_, Some(script)) = pending {
                     failed = Some(Arc::clone(script));
                 }
+                opens = pending.tally().is_some_and(|tally| tally.opens());
                 let outcome = pending.outcome().map(|outcome| Outcome {
                     error: Some(error),
                     ..outcome
@@ -68,6 +69,7 @@ impl PostgresCodec {
                 pass
             }
         };
+        self.forget_cursors(opens);
         if let Some(script) = failed {
             self.give_up(&script);
         }

@@ -20,7 +20,7 @@ impl PostgresCodec {
                 Pending::Startup(ask)
             }
             Some(Asked::Query(script, units, traced)) => {
-                self.note_strays(traced.as_ref());
+                self.note_passed(&units, traced.as_ref());
                 self.expect_changes(&script, &units);
                 let copies = std::mem::take(&mut self.looking.copies);
                 let results = self.results_of(traced, copies);
@@ -46,7 +46,7 @@ impl PostgresCodec {
                 }),
             ),
             Some(Asked::Execute(script, units, traced)) => {
-                self.note_strays(traced.as_ref());
+                self.note_passed(&units, traced.as_ref());
                 match &script {
                     Some(script) => self.expect_changes(script, &units),
                     None => self.expect_unsettled(&units),
@@ -61,7 +61,7 @@ impl PostgresCodec {
             }
             Some(Asked::Again(bound, traced)) => {
                 let script = Arc::clone(&bound.prepared.script);
-                self.note_strays(traced.as_ref());
+                self.note_passed(&bound.prepared.units, traced.as_ref());
                 self.expect_of(&bound.prepared);
                 self.executed = true;
                 if self.looking.fields {
@@ -71,7 +71,7 @@ impl PostgresCodec {
                 Pending::Execute(tally, Some(script))
             }
             Some(Asked::Call(units, traced)) => {
-                self.note_strays(traced.as_ref());
+                self.note_passed(&units, traced.as_ref());
                 self.expect_unsettled(&units);
                 let results = self.results_of(traced, Copies::default());
                 Pending::Call(Tally::of(ask, results).limited(counted))

@@ -169,7 +169,7 @@ impl PostgresCodec {
             self.session.search_path = answer.path();
         }
         // A setting that was reported meanwhile is older than the answer.
-        self.path_stale = false;
+        (self.path_stale, self.path_doubted) = (false, false);
         self.status = status;
         self.reports.push_back(Report::Found(self.found()));
         if matches!(self.phase, Phase::Authenticating) {

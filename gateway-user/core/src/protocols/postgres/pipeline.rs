@@ -195,6 +195,11 @@ impl Pending {
     /// Whether running it may change what a name means to the server.
     fn defines_names(&self) -> bool {
         match self {
+            Self::Query(tally, _) | Self::Call(tally) | Self::Execute(tally, _)
+                if tally.opens() =>
+            {
+                true
+            }
             Self::Query(_, script) | Self::Execute(_, Some(script)) => {
                 script.effects.iter().any(defines_name)
             }

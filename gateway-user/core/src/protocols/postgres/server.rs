@@ -340,6 +340,7 @@ impl PostgresCodec {
         if matches!(self.pipeline.head(), Some(Pending::Execute(..)))
             && let Some(Pending::Execute(tally, _)) = self.pipeline.pop()
         {
+            self.forget_cursors(tally.opens());
             self.reports.push_back(Report::Outcome(tally.outcome));
         }
     }
@@ -359,6 +360,7 @@ impl PostgresCodec {
             }
             Some(Pending::Startup(_)) => self.phase = Phase::Ready,
             Some(Pending::Query(tally, script)) => {
+                self.forget_cursors(tally.opens());
                 if tally.outcome.error.is_some() {
                     self.give_up(&script);
                 } else {
@@ -369,7 +371,10 @@ impl PostgresCodec {
                 self.statements.forget(b"");
                 self.reports.push_back(Report::Outcome(tally.outcome));
             }
-            Some(Pending::Call(tally)) => self.reports.push_back(Report::Outcome(tally.outcome)),
+            Some(Pending::Call(tally)) => {
+                self.forget_cursors(tally.opens());
+                self.reports.push_back(Report::Outcome(tally.outcome));
+            }
             Some(Pending::Sync) => {}
             _ => {
                 return Err(CodecError::Server(
@@ -383,6 +388,7 @@ impl PostgresCodec {
             self.defines &= !self.pipeline.is_settled();
             self.renames &= self.defines || self.defined;
         }
+        self.diverts &= self.defines || self.defined || !self.pipeline.is_settled();
         self.strays &= self.defines || self.defined || !self.pipeline.is_settled();
         if self.pipeline.is_settled() {
             self.reading_changes = false;

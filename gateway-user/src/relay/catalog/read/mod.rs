@@ -160,6 +160,7 @@ impl Found {
         let (kind, is_array) = (row.text()?, row.truth()?);
         let (element, relation, below) = (row.number()?, row.number()?, row.number()?);
         let has_constraints = row.truth()?;
+        let default = row.field()?;
         let kind = match &*kind {
             "b" if is_array => TypeKind::Array(element),
             "b" => TypeKind::Base,
@@ -173,6 +174,7 @@ impl Found {
             schema,
             name,
             kind,
+            default,
         });
         Some(())
     }

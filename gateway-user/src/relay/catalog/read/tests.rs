@@ -66,7 +66,9 @@ fn types_are_of_their_kinds() {
     let kind = |fields: [&str; 6]| {
         let mut found = Found::default();
         let head = ["7", "public", "it"];
-        found.ty(row(&[&head[..], &fields[..]].concat())).unwrap();
+        found
+            .ty(row(&[&head[..], &fields[..], &["NULL"]].concat()))
+            .unwrap();
         found.types.pop().unwrap().kind
     };
     assert_eq!(kind(["b", "f", "0", "0", "0", "f"]), TypeKind::Base);

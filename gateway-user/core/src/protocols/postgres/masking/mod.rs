@@ -1,12 +1,13 @@
 //! What is masked of what the server sends.
 //!
 //! Before a message is judged, its text is traced (`crate::sql::postgres::lineage`): which masks it touches
-//! are facts for policy, and what it returns is kept with it until its rows come (`traced`). `rows`, with `long`, masks these by their `cell`s, `copied`, with `fields`,
+//! are facts for policy, and what it returns is kept with it until its rows come (`traced`). `rows`, with `long`, masks these by their `cell`s, `changes` says what is known no more once something has run; `copied`, with `fields`,
 //! what `COPY … TO STDOUT` writes, `withheld` errors and notices; `screened` is about what is looked for in
 //! values wherever they come from, which needs no trace. INVARIANT: while masks apply, a row passes
 //! only if its columns are known, and each that is not clean was masked.
 
 mod cell;
+mod changes;
 mod copied;
 mod fields;
 mod long;
@@ -25,17 +26,16 @@ use super::resolve::refers_to_names;
 use super::script::{self, Script};
 use super::wire::server_name;
 use crate::facts::{Fact, FactSet};
-use crate::held::Touches;
 use crate::protocols::CodecError;
-use crate::sql::postgres::lineage::apart::Here;
-use crate::sql::postgres::lineage::{Masked, Masks, Named, Statement, Trace};
-use crate::sql::postgres::{Encoding, Session};
+use crate::sql::postgres::lineage::{Code, Masked, Masks, Named, Statement, Trace};
+use crate::sql::postgres::{Encoding, SearchPath, Session};
 
 pub(super) use rows::Results;
 pub(super) use screened::{Copies, Looking};
 pub(super) use traced::{Made, Traced, Tracing, may_touch};
 pub(super) use withheld::notification;
 
+use changes::is_new_enough;
 use traced::Known;
 
 use super::attributes as slot;
@@ -82,22 +82,6 @@ impl PostgresCodec {
         None
     }
 
-    /// What a text does that touches nothing masked: where names may have changed what they mean, that needs
-    /// no catalog that is newer than those changes.
-    fn untouching(&self, text: Option<&[u8]>, session: &Session) -> Option<Traced> {
-        let Masking::On(masked) = &self.masking else {
-            return None;
-        };
-        let is_known = masked.is_close() || is_new_enough(masked, self.asked_at);
-        let trace = masked.untouching(text.filter(|_| is_known)?, session, &self.here)?;
-        Some(Traced {
-            masked: Arc::clone(masked),
-            statements: (0..trace.statements.len())
-                .map(|index| Known::Of(Arc::clone(&trace), index))
-                .collect(),
-        })
-    }
-
     /// What a text does with masked columns; none of the text is known where it is not held whole.
     pub(super) fn trace(&mut self, text: Option<&[u8]>, session: &Session) -> Tracing {
         self.trace_again(text, session, None)
@@ -116,7 +100,7 @@ impl PostgresCodec {
             Masking::Waiting(_) => return Tracing::Wait,
         };
         if (old || self.renames)
-            && let Some(traced) = self.untouching(text, session)
+            && let Some(traced) = self.untouching(text, session, again)
         {
             return Tracing::Known(traced);
         }
@@ -131,9 +115,21 @@ impl PostgresCodec {
             return Tracing::Known(Traced::unknown(&masked));
         };
         // What the transaction has made is in no catalog, and goes with it.
+        let by = &self.doubting(session);
         let trace = match again.filter(|_| self.here.is_empty()) {
-            Some(again) => again.trace(session, &masked, || masked.trace(text, session)),
-            None => masked.trace_beside(text, session, &self.here),
+            Some(again) => again.trace(by, &masked, || masked.trace(text, by)),
+            None => masked.trace_beside(text, by, &self.here),
+        };
+        // Something in it may move the path for what comes after it in the same text.
+        let trace = match runs_between(&trace) && by.search_path != SearchPath::Unknown {
+            true => {
+                let anywhere = Session {
+                    search_path: SearchPath::Unknown,
+                    ..by.clone()
+                };
+                masked.trace_beside(text, &anywhere, &self.here)
+            }
+            false => trace,
         };
         if trace.missing && !self.missed {
             // What it names may be newer than what is known.
@@ -147,10 +143,10 @@ impl PostgresCodec {
             let script = self.script_again(text, session, again);
             let moves =
                 |effect: &script::Effect| matches!(effect, script::Effect::SearchPathChanged);
-            script::may_rename(&script.units) || script.effects.iter().any(moves)
+            self.may_rename(&script.units) || script.effects.iter().any(moves)
         };
         if changes {
-            let untouching = self.untouching(Some(text), session);
+            let untouching = self.untouching(Some(text), session, again);
             return Tracing::Known(untouching.unwrap_or_else(|| Traced::unknown(&masked)));
         }
         Tracing::Known(self.followed(&masked, &trace))
@@ -191,6 +187,7 @@ impl PostgresCodec {
         Tracing::Known(Traced {
             masked,
             statements: Arc::new([known]),
+            unsure: false,
         })
     }
 
@@ -206,6 +203,7 @@ impl PostgresCodec {
         Tracing::Known(Traced {
             masked,
             statements: Arc::new([known]),
+            unsure: false,
         })
     }
 
@@ -237,7 +235,9 @@ impl PostgresCodec {
             let before = trace.statements.get(..index).unwrap_or_default();
             let makes = before.iter().rev().filter_map(|it| it.makes.as_ref());
             let mut makes = makes.filter(|made| made.name == *name);
+            let opens = before.iter().any(|it| it.code == Code::Opens);
             let known = match makes.next() {
+                _ if opens && matches!(name, Named::Cursor(_)) => Known::Unknown,
                 Some(made) => Known::Runs(Arc::clone(&made.statement)),
                 None => self.named(name, masked),
             };
@@ -254,6 +254,7 @@ impl PostgresCodec {
         Traced {
             masked: Arc::clone(masked),
             statements: statements.collect(),
+            unsure: false,
         }
     }
 
@@ -291,10 +292,10 @@ impl PostgresCodec {
         let Some(text) = &prepared.text else {
             return self.runs_prepared(&prepared, masked);
         };
-        let session = Session {
+        let session = self.doubting(&Session {
             search_path: self.session().search_path,
             ..prepared.session.clone()
-        };
+        });
         let trace = || masked.trace(text, &session);
         let trace = prepared.again.trace(&session, masked, trace);
         match trace.statements.first() {
@@ -306,7 +307,8 @@ impl PostgresCodec {
 
     /// What the prepared statement does that SQL has made. The server reads it anew by another search path.
     fn runs_prepared(&self, prepared: &Prepared, masked: &Arc<Masked>) -> Known {
-        match prepared.session.search_path == self.session.search_path {
+        let is_by_path = prepared.session.search_path == self.session.search_path;
+        match is_by_path && !self.path_doubted {
             true => runs(prepared.made.as_ref(), masked),
             false => Known::Unknown,
         }
@@ -339,26 +341,6 @@ impl PostgresCodec {
             // Masks have come since.
             Masking::On(masked) | Masking::Waiting(Some(masked)) => Some(Traced::unknown(masked)),
             Masking::Off | Masking::Waiting(None) => None,
-        }
-    }
-
-    /// Whether what a portal calls may have become something else since it was bound, and it touches
-    /// something masked.
-    pub(super) fn is_overtaken(&self, bound: &Bound) -> bool {
-        let touches = |traced: &Traced| traced.touches() != Touches::Nothing;
-        self.renames && bound.traced.as_ref().is_some_and(touches)
-    }
-
-    /// Something is let pass. What may have something masked shown under another name, which is refused
-    /// unless the resource is only observed, leaves nothing certain of what has been made since.
-    pub(super) fn note_strays(&mut self, traced: Option<&Traced>) {
-        let keeps = match (&self.masking, traced) {
-            (Masking::On(masked), Some(traced)) => traced.keeps(masked),
-            _ => false,
-        };
-        self.strays |= !keeps;
-        if self.strays {
-            self.here = Here::default();
         }
     }
 
@@ -406,16 +388,6 @@ impl PostgresCodec {
         }
     }
 
-    /// Something ran that may have changed what names mean in this database.
-    pub(super) fn definitions_changed(&mut self) {
-        if let Masking::On(masked) | Masking::Waiting(Some(masked)) = &self.masking {
-            match self.strays {
-                true => masked.edition().outdate(),
-                false => masked.outdate(),
-            }
-        }
-    }
-
     /// What is known of the data that comes now; none where nothing is masked of it.
     fn expected(&mut self) -> Result<Option<&mut Results>, CodecError> {
         let masks = !matches!(self.masking, Masking::Off) || self.looking.screen.is_some();
@@ -432,9 +404,10 @@ impl PostgresCodec {
     }
 }
 
-/// Whether what is known of a database has all that had changed when it was asked for.
-fn is_new_enough(masked: &Masked, asked_at: Option<u64>) -> bool {
-    masked.is_current() || asked_at.is_some_and(|count| masked.edition().reaches(count))
+/// Whether something runs in a text that may change what comes after it in the text.
+fn runs_between(trace: &Trace) -> bool {
+    let (_, before) = trace.statements.split_last().unzip();
+    before.is_some_and(|before: &[Statement]| before.iter().any(|it| it.code >= Code::Sets))
 }
 
 /// What was made under a name does, unless that was found out by what is too old by now.

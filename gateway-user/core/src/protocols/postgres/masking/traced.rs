@@ -6,13 +6,16 @@ use std::sync::Arc;
 use crate::facts::FactSet;
 use crate::held::Touches;
 use crate::protocols::postgres::script;
-use crate::sql::postgres::lineage::{Masked, Masks, Named, Outputs, Statement, Trace};
+use crate::sql::postgres::lineage::apart::Fresh;
+use crate::sql::postgres::lineage::{Code, Masked, Masks, Named, Outputs, Statement, Trace};
 
 /// What the statements of one message do with masked columns.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Traced {
     pub(super) masked: Arc<Masked>,
     pub(super) statements: Arc<[Known]>,
+    /// It was told by what may have changed since: of what it runs nothing is known.
+    pub(super) unsure: bool,
 }
 
 /// What is known of one statement.
@@ -64,6 +67,7 @@ impl Traced {
         Self {
             masked: Arc::clone(masked),
             statements: Arc::new([Known::Unknown]),
+            unsure: false,
         }
     }
 
@@ -77,6 +81,25 @@ impl Traced {
         let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
         Arc::ptr_eq(&self.masked, masked)
             && statements.all(|it| it.is_some_and(|it| it.copied.is_empty()))
+    }
+
+    /// What code runs with it.
+    pub(in super::super) fn code(&self) -> Code {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        let known = statements.try_fold(Code::Servers, |code, it| Some(code.max(it?.code)));
+        known.filter(|_| !self.unsure).unwrap_or(Code::Opens)
+    }
+
+    /// The relations that it makes.
+    pub(super) fn fresh(&self) -> impl Iterator<Item = &Fresh> {
+        let statements = (0..self.statements.len()).filter_map(|index| self.statement(index));
+        statements.filter_map(|it| it.fresh.as_ref())
+    }
+
+    /// Whether names may mean something else after it.
+    pub(super) fn diverts(&self) -> bool {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        !statements.all(|it| it.is_some_and(|it| !it.diverts))
     }
 
     /// What it makes under this name.

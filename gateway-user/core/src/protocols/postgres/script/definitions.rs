@@ -2,7 +2,6 @@
 
 use super::slot;
 use crate::facts::{Fact, FactSet};
-use crate::sql::postgres::lineage::apart::Here;
 
 /// What was prepared before may be anything.
 const TWO_PHASED: [&str; 2] = ["commit_prepared", "rollback_prepared"];
@@ -76,15 +75,13 @@ pub fn heeds_no_names(units: &[FactSet]) -> bool {
 /// Whether running these units may make a name mean something else that was there before. Functions and what
 /// is made of them take the place of others by what they are given, under the same name.
 pub fn may_rename(units: &[FactSet]) -> bool {
-    const ADDED: [&str; 9] = [
+    const ADDED: [&str; 7] = [
         "index",
         "materialized_view",
         "policy",
-        "rule",
         "schema",
         "sequence",
         "table",
-        "trigger",
         "view",
     ];
     let adds = |unit: &FactSet| {
@@ -95,21 +92,10 @@ pub fn may_rename(units: &[FactSet]) -> bool {
         .any(|unit| may_define(std::slice::from_ref(unit)) && !adds(unit))
 }
 
-/// Notes which relations these units make.
-pub fn note_made(units: &[FactSet], here: &mut Here) {
-    for unit in units
-        .iter()
-        .filter(|it| is_one_of(it, slot::VERB, &["create"]))
-    {
-        let Fact::Names(names) = unit.fact(slot::WRITE) else {
-            continue;
-        };
-        if is_one_of(unit, slot::OBJECT, &["table"]) {
-            names.iter().for_each(|it| here.table(&it.name));
-        } else if is_one_of(unit, slot::OBJECT, &["materialized_view", "view"]) {
-            names.iter().for_each(|it| here.view(&it.name));
-        }
-    }
+/// Whether it makes a relation that has rows.
+pub fn makes_rows(unit: &FactSet) -> bool {
+    const ROWS: [&str; 4] = ["foreign_table", "materialized_view", "table", "view"];
+    is_one_of(unit, slot::VERB, &["create"]) && is_one_of(unit, slot::OBJECT, &ROWS)
 }
 
 fn is_one_of(unit: &FactSet, slot: usize, words: &[&str]) -> bool {

@@ -24,7 +24,7 @@ use crate::sql::postgres::{
 };
 
 pub use self::call::function_call;
-pub use self::definitions::{heeds_no_names, may_define, may_rename, may_run_code, note_made};
+pub use self::definitions::{heeds_no_names, makes_rows, may_define, may_rename, may_run_code};
 pub use self::masks::with_masks;
 pub use self::risk::RISKS;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::talk::{NOW, Talk, client, engine, server};
+use crate::protocols::postgres::path::QUESTION_AGAIN;
 use crate::secret::Secret;
 use crate::session::outbox::Action;
 use crate::sql::postgres::lineage::Masked;
@@ -39,6 +40,7 @@ fn find(talk: &mut Talk) {
                 schema: "pg_catalog".into(),
                 name: "_text".into(),
                 kind: TypeKind::Array(25),
+                default: None,
             };
             let catalog = Catalog::new(Vec::new(), vec![texts], Vec::new(), Vec::new());
             let (catalog, key) = (Arc::new(catalog), Secret::new([7; 32]));
@@ -53,7 +55,13 @@ fn find(talk: &mut Talk) {
 fn say(talk: &mut Talk, statement: &str, status: u8) -> String {
     talk.client(&client::query(statement));
     find(talk);
-    if talk.sent().is_empty() {
+    let mut sent = talk.session.outbox().to_server().split();
+    if sent == QUESTION_AGAIN {
+        talk.server(&server::path(&["public"]));
+        find(talk);
+        sent = talk.session.outbox().to_server().split();
+    }
+    if sent.is_empty() {
         return talk.heard();
     }
     talk.server(&[server::complete("OK"), server::ready(status)].concat());

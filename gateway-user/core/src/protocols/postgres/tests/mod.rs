@@ -1,6 +1,6 @@
 //! Conversations: what a client and a server say, and what has to come out on both sides.
 //!
-//! `talk` is the language they are written in; `budgets`, `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `proving`, `startup`, `names`, `masks`, `limits`, `moment` and `laws`
+//! `talk` is the language they are written in; `budgets`, `simple`, `extended`, `holds`, `interleavings` with `deeds`, `login`, `proving`, `startup`, `names`, `masks` and `settings`, `limits`, `moment` and `laws`
 //! hold them by topic.
 
 mod budgets;
@@ -16,6 +16,7 @@ mod moment;
 mod names;
 mod path;
 mod proving;
+mod settings;
 mod simple;
 mod startup;
 mod talk;

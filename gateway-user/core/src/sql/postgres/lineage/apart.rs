@@ -6,6 +6,7 @@
 //! has to be traced column by column.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pg_query::protobuf::{self, node::Node};
 
@@ -16,10 +17,21 @@ use super::{Columns, Made, Named, Statement};
 /// Most relations that are remembered; names beyond are not known, as before.
 const MAX_MADE: usize = 1_000;
 
+/// A relation that is made.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    /// Its name, without a schema.
+    pub name: Box<str>,
+    /// Whether what is written to it is in it and does nothing else, and nothing is in it that was not given.
+    pub is_plain: bool,
+}
+
 /// Relations that were made in the transaction that is open.
 #[derive(Clone, Debug, Default)]
 pub struct Here {
+    /// Plain ones.
     tables: BTreeSet<Box<str>>,
+    /// Others.
     views: BTreeSet<Box<str>>,
 }
 
@@ -29,25 +41,31 @@ impl Here {
         self.tables.is_empty() && self.views.is_empty()
     }
 
-    /// A table was made, of whatever schema.
-    pub fn table(&mut self, name: &str) {
-        if self.tables.len() < MAX_MADE {
-            self.tables.insert(name.into());
+    /// It was made, in whatever schema.
+    pub fn note(&mut self, fresh: &Fresh) {
+        if self.tables.len() + self.views.len() >= MAX_MADE {
+            return;
+        }
+        // One that is there already may not have been made again.
+        if fresh.is_plain && !self.views.contains(&fresh.name) {
+            self.tables.insert(fresh.name.clone());
+        } else {
+            self.tables.remove(&fresh.name);
+            self.views.insert(fresh.name.clone());
         }
     }
 
-    /// A view was made. What is written to it goes elsewhere.
-    pub fn view(&mut self, name: &str) {
-        if self.views.len() < MAX_MADE {
-            self.views.insert(name.into());
-        }
+    /// What is written to the tables may go elsewhere from now on.
+    pub fn divert(&mut self) {
+        self.views.append(&mut self.tables);
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.has_table(name) || self.views.contains(name)
     }
 
-    pub(super) fn has_table(&self, name: &str) -> bool {
+    /// Whether a table of this name was made, into which goes what is written to it.
+    pub fn has_table(&self, name: &str) -> bool {
         self.tables.contains(name)
     }
 }
@@ -60,9 +78,7 @@ impl Tracer<'_> {
         }
         let makes = match node.node.as_ref()? {
             Node::DeclareCursorStmt(declare) if declare.query.as_deref().is_some_and(is_query) => {
-                let name = Named::Cursor(declare.portalname.as_str().into());
-                let statement = std::sync::Arc::new(Statement::default());
-                Some(Made { name, statement })
+                Some(Named::Cursor(declare.portalname.as_str().into()))
             }
             Node::ExplainStmt(explain) if explain.query.as_deref().is_some_and(is_query) => None,
             Node::CreateTableAsStmt(create) if create.query.as_deref().is_some_and(is_query) => {
@@ -79,8 +95,15 @@ impl Tracer<'_> {
             return None;
         }
         self.found();
+        let code = effects.code;
+        let made = Statement {
+            code,
+            ..Statement::default()
+        };
+        let statement = Arc::new(made);
         Some(Statement {
-            makes,
+            makes: makes.map(|name| Made { name, statement }),
+            code,
             reads: Columns::Unknown,
             writes: Columns::Unknown,
             ..Statement::default()

@@ -127,6 +127,8 @@ pub struct Type {
     pub name: Box<str>,
     /// What it is.
     pub kind: TypeKind,
+    /// What a column of it has that is given nothing (`pg_get_expr`), where it says so itself.
+    pub default: Option<Box<str>>,
 }
 
 /// In what a function is written.
@@ -265,10 +267,10 @@ impl Catalog {
             let texts = it.schema.len() + 2 * it.name.len() + definition;
             size_of::<Relation>() + PLACE + texts + columns + 8 * numbers + references
         });
-        let types = self
-            .types
-            .values()
-            .map(|it| size_of::<Type>() + PLACE + it.schema.len() + 2 * it.name.len());
+        let types = self.types.values().map(|it| {
+            let default = it.default.as_ref().map_or(0, |text| text.len());
+            size_of::<Type>() + PLACE + it.schema.len() + 2 * it.name.len() + default
+        });
         let functions = self.functions.values().flatten().map(|it| {
             let columns: usize = it.columns.iter().map(|name| name.len() + 16).sum();
             let body = it.body.as_ref().map_or(0, |text| text.len());
@@ -318,6 +320,11 @@ impl Catalog {
     pub fn types_named(&self, name: &str) -> impl Iterator<Item = &Type> {
         let oids = self.types_by_name.get(name).into_iter().flatten();
         oids.filter_map(|oid| self.types.get(oid))
+    }
+
+    /// The types that have a default of their own, in no order.
+    pub fn types_that_fill(&self) -> impl Iterator<Item = &Type> {
+        self.types.values().filter(|ty| ty.default.is_some())
     }
 
     /// The function of this number.

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Masks;
-use super::catalog::{Column, Filling, Reference, Relation, RelationKind};
+use super::catalog::{Column, Filling, Reference, Relation, RelationKind, Type};
 use super::routines::{Call, named_in, triggered};
 use super::tracer::Tracer;
 use super::value::Value;
+use super::{Code, Masks};
 use crate::sql::postgres::SearchPath;
 
 /// Most relations that are written with one.
@@ -55,6 +55,19 @@ impl<'a> Tracer<'a> {
             Filling::Default(None) => return self.lost(),
             Filling::Default(Some(text)) => text,
         };
+        self.of_text(text)
+    }
+
+    /// Whether a type has a default that is made of something masked, or calls more than the server's functions.
+    pub(super) fn type_fills(&self, ty: &Type) -> bool {
+        let Some(text) = &ty.default else {
+            return false;
+        };
+        let (value, effects) = self.aside(|| self.of_text(text));
+        value.tainted() || effects.code != Code::Servers
+    }
+
+    fn of_text(&self, text: &str) -> Value {
         let Some(known) = self.known(&format!("SELECT {text}"), &SearchPath::of([])) else {
             return self.lost();
         };
@@ -66,6 +79,7 @@ impl<'a> Tracer<'a> {
         }
         self.effects().touches |= statement.touches;
         self.copy(&statement.copied);
+        self.runs(statement.code);
         fields.at(0)
     }
 
@@ -161,6 +175,9 @@ impl<'a> Tracer<'a> {
             }
         }
         let (call, elsewhere) = triggered(self, functions, &affected);
+        if call == Call::Unknown {
+            self.runs(Code::Opens);
+        }
         let masks = match call {
             Call::Unknown => Masks::Unknown,
             Call::Reads(masks) => masks,

@@ -99,6 +99,10 @@ impl Tracer<'_> {
     /// The item of what a statement writes, which triggers may do more with.
     pub(super) fn written(&self, relation: &protobuf::RangeVar, write: Write) -> Item {
         let found = self.relation(&relation.schemaname, &relation.relname);
+        if found.open && !self.here.has_table(&relation.relname) {
+            // It may have defaults and triggers.
+            self.lose();
+        }
         for relation in found.relations {
             self.fires(relation, write);
         }

@@ -40,7 +40,7 @@ use crate::mask::{Mask, MaskKey, MaskSet};
 
 pub use self::commands::copy::formats as copy_formats;
 
-use self::apart::Here;
+use self::apart::{Fresh, Here};
 use self::catalog::{Catalog, Column, Filling, RelationKind};
 use self::edition::Edition;
 use self::memory::Memory;
@@ -54,6 +54,8 @@ pub struct Masked {
     edition: Edition,
     /// How many of the changes since were made by statements that were judged by this.
     own: AtomicU64,
+    /// How many of these divert nothing.
+    plain: AtomicU64,
     memory: Memory,
 }
 
@@ -92,6 +94,26 @@ pub struct Statement {
     pub runs: Option<Named>,
     /// What `COPY … TO STDOUT` writes, if it is one.
     pub copy: Option<CopyFormat>,
+    /// What code runs along with it.
+    pub code: Code,
+    /// Whether names that were there may mean something else after it to what calls or writes.
+    pub diverts: bool,
+    /// The relation that it makes.
+    pub fresh: Option<Fresh>,
+}
+
+/// What code runs along with a statement; each is worse than those before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Code {
+    /// None but the server's own, which leaves the session as it is.
+    #[default]
+    Servers,
+    /// Somebody's, of which nothing in the session is changed.
+    Own,
+    /// It may change settings and rights, and so how later statements are read and what names mean in them.
+    Sets,
+    /// It may open and close cursors as well.
+    Opens,
 }
 
 /// Something that has a name in a session.
@@ -205,6 +227,7 @@ impl Masked {
             key,
             edition,
             own: AtomicU64::new(0),
+            plain: AtomicU64::new(0),
             memory: Memory::default(),
         }
     }
@@ -222,14 +245,26 @@ impl Masked {
         self.own.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// The same by a statement that diverts nothing.
+    pub fn outdate_plainly(&self) {
+        self.outdate();
+        self.plain.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Whether all that has changed since was changed by statements that were judged by this. None of them
     /// has made anything masked show elsewhere, so what names nothing masked here still shows nothing.
     pub fn is_close(&self) -> bool {
         self.edition.behind() == self.own.load(Ordering::Acquire)
     }
 
+    /// Whether none of that diverts anything either: what is called and written by what has a name here does
+    /// what it did.
+    pub fn is_plain(&self) -> bool {
+        self.edition.behind() == self.plain.load(Ordering::Acquire)
+    }
+
     /// What a text does, if it names nothing that is masked or that the catalog does not have, in whatever
-    /// schema its names are looked for.
+    /// schema its names are looked for, and runs nobody's code.
     pub fn untouching(
         self: &Arc<Self>,
         text: &[u8],
@@ -303,9 +338,11 @@ impl Masked {
 }
 
 impl Statement {
-    /// Whether it has nothing to do with anything masked, and neither makes nor runs what has a name.
-    fn spares(&self) -> bool {
+    /// Whether it has nothing to do with anything masked, runs nobody's code, and neither makes nor runs what has
+    /// a name.
+    pub fn spares(&self) -> bool {
         let none = self.probed.is_empty() && self.copied.is_empty() && !self.touches;
+        let none = none && self.code == Code::Servers;
         let is_clean = matches!(self.outputs, Outputs::Clean);
         none && is_clean && self.makes.is_none() && self.runs.is_none()
     }
@@ -329,6 +366,8 @@ impl Statement {
             redefined: Masks::Unknown,
             reads: Columns::Unknown,
             writes: Columns::Unknown,
+            code: Code::Opens,
+            diverts: true,
             ..Self::default()
         }
     }

@@ -10,12 +10,12 @@ use pg_query::protobuf::{self, node::Node};
 
 use super::apart::Here;
 use super::catalog::{Catalog, Relation, RelationKind};
-use super::commands::{command, redefined};
+use super::commands::{command, diverts, fresh, redefined};
 use super::memory::Known;
 use super::routines::shown;
 use super::scope::Scope;
 use super::value::{Effects, Field, Fields, Value};
-use super::{Masked, Masks, Output, Statement, Trace};
+use super::{Code, Masked, Masks, Output, Statement, Trace};
 use crate::mask::Mask;
 use crate::sql::postgres::SearchPath;
 
@@ -92,7 +92,7 @@ impl<'a> Tracer<'a> {
 
     /// What the statements of a text do, and which texts must be known to tell it better.
     pub(super) fn trace(
-        self,
+        mut self,
         statements: &[protobuf::RawStmt],
     ) -> (Known, Vec<(Box<str>, SearchPath)>) {
         let mut rows = Vec::new();
@@ -101,18 +101,24 @@ impl<'a> Tracer<'a> {
             self.begin();
             let (statement, fields) = match raw.stmt.as_deref() {
                 Some(node) if is_query(node) => self.traced(node),
-                Some(node) => (command(node, &self), Fields::unknown()),
+                Some(node) => (self.command(node), Fields::unknown()),
                 None => (Statement::unknown(), Fields::unknown()),
             };
             let apart = raw.stmt.as_deref().filter(|_| !statement.spares());
-            let statement = apart.and_then(|it| self.apart(it)).unwrap_or(statement);
-            made.push(match raw.stmt.as_deref() {
-                Some(node) => Statement {
-                    redefined: redefined(node, &self),
-                    ..statement
-                },
-                None => statement,
-            });
+            let mut statement = apart.and_then(|it| self.apart(it)).unwrap_or(statement);
+            let code = statement.code;
+            statement.fresh = raw.stmt.as_deref().and_then(|it| fresh(it, code, &self));
+            statement.diverts = raw
+                .stmt
+                .as_deref()
+                .is_none_or(|it| diverts(it, code, &self));
+            if let Some(node) = raw.stmt.as_deref() {
+                statement.redefined = redefined(node, &self);
+            }
+            if let Some(fresh) = &statement.fresh {
+                self.here.note(fresh);
+            }
+            made.push(statement);
             rows.push(fields);
         }
         if self.spent() {
@@ -199,6 +205,7 @@ impl<'a> Tracer<'a> {
     /// A value of which nothing can be told.
     pub(super) fn lost(&self) -> Value {
         self.touch();
+        self.runs(Code::Opens);
         Value::unknown()
     }
 
@@ -217,6 +224,12 @@ impl<'a> Tracer<'a> {
     /// Something masked is touched.
     pub(super) fn touch(&self) {
         self.effects().touches = true;
+    }
+
+    /// This runs too.
+    pub(super) fn runs(&self, code: Code) {
+        let mut effects = self.effects();
+        effects.code = effects.code.max(code);
     }
 
     /// Values with these masks are put elsewhere.
@@ -257,7 +270,15 @@ impl<'a> Tracer<'a> {
         if is_query(node) {
             self.query(node)
         } else {
-            command(node, self)
+            self.command(node)
+        }
+    }
+
+    fn command(&self, node: &protobuf::Node) -> Statement {
+        let (statement, effects) = self.aside(|| command(node, self));
+        Statement {
+            code: statement.code.max(effects.code),
+            ..statement
         }
     }
 
@@ -321,6 +342,10 @@ impl<'a> Tracer<'a> {
             self.missing();
             self.touch();
             self.effects().reads.add(None);
+            if !self.here.has_table(name) {
+                // It may be a view, with anything behind it.
+                self.runs(Code::Opens);
+            }
         }
         Found { relations, open }
     }
@@ -412,6 +437,7 @@ impl<'a> Tracer<'a> {
         let mut effects = self.effects();
         effects.touches |= statement.touches;
         effects.copied.add(&statement.copied);
+        effects.code = effects.code.max(statement.code);
         if known.trace.missing {
             self.missing();
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::joint;
-use super::{Columns, Masks, Output, Outputs, Statement};
+use super::{Code, Columns, Masks, Output, Outputs, Statement};
 use crate::mask::Mask;
 
 /// Most columns of a result that the server allows.
@@ -54,6 +54,7 @@ pub(super) struct Effects {
     pub(super) copied: Masks,
     pub(super) reads: Named,
     pub(super) writes: Named,
+    pub(super) code: Code,
 }
 
 /// A set of columns that grows.
@@ -386,6 +387,7 @@ impl Effects {
         self.copied.add(&other.copied);
         self.reads.join(other.reads);
         self.writes.join(other.writes);
+        self.code = self.code.max(other.code);
     }
 
     /// Nothing can be told any more.
@@ -395,6 +397,7 @@ impl Effects {
         self.copied = Masks::Unknown;
         self.reads.open = true;
         self.writes.open = true;
+        self.code = Code::Opens;
     }
 
     /// A statement that does this and returns `fields`.
@@ -406,6 +409,7 @@ impl Effects {
             copied: self.copied,
             reads: self.reads.columns(),
             writes: self.writes.columns(),
+            code: self.code,
             ..Statement::default()
         }
     }

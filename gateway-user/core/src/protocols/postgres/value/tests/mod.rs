@@ -29,6 +29,7 @@ fn catalog() -> Catalog {
         schema: "s".into(),
         name: name.into(),
         kind,
+        default: None,
     };
     let column = |number, name: &str, ty| Column {
         number,

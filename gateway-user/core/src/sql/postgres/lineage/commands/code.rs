@@ -6,7 +6,7 @@ use super::named::{Named, is_none, told};
 use super::opaque;
 use crate::sql::postgres::lineage::routines::{self, Call, Rows, returned, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
-use crate::sql::postgres::lineage::{Columns, Masks, Outputs, Statement};
+use crate::sql::postgres::lineage::{Code, Columns, Masks, Outputs, Statement};
 use crate::sql::postgres::walk::{string, strings};
 
 /// `CREATE FUNCTION`, `CREATE PROCEDURE`.
@@ -118,6 +118,7 @@ fn ran(call: Call, given: Statement) -> Statement {
         copied: union(given.copied.clone(), masks),
         reads: Columns::Unknown,
         writes: Columns::Unknown,
+        code: given.code.max(Code::Own),
         ..given
     }
 }

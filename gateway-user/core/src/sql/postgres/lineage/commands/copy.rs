@@ -149,6 +149,7 @@ fn from(copy: &protobuf::CopyStmt, node: &protobuf::Node, tracer: &Tracer) -> St
             false => Masks::Unknown,
         },
         writes: written(copy, tracer).map_or(Columns::Unknown, Columns::Known),
+        code: filled.code,
         ..Statement::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Statements that are no queries: `command`.
 //!
 //! `copy` is `COPY`, `explain` `EXPLAIN`; `code` what brings code along (functions, `DO`, `CALL`); `made` what is
-//! made of functions (types, operators and the like); `redefined` says whether names may mean something else afterwards; `named` says what masked columns the relations show that
+//! made of functions (types, operators and the like); `diverts` says whether what is called or written by names may be something else, `redefined` whether masks may not hold any more afterwards; `named` says what masked columns the relations show that
 //! a command names. Three things can be wrong with a command: that it keeps
 //! what a query returns, that it changes the definition of something that shows masked columns (later
 //! statements would be traced by what it was), and that it makes something which nobody can look into. Then
@@ -9,6 +9,7 @@
 
 mod code;
 pub(super) mod copy;
+mod diverts;
 mod explain;
 mod made;
 mod named;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use pg_query::protobuf::{self, AlterTableType, DropBehavior, ObjectType, node::Node};
 
+pub(super) use self::diverts::{diverts, fresh};
 pub(super) use self::named::names_apart;
 use self::named::{Named, is_none};
 pub(super) use self::redefined::redefined;
@@ -28,7 +30,7 @@ use super::filled::Write;
 use super::routines::{returned, shown, union};
 use super::tracer::Tracer;
 use super::value::Fields;
-use super::{Columns, Made, Masks, Outputs, Statement};
+use super::{Code, Made, Masks, Outputs, Statement};
 
 /// What a statement does that is no `SELECT`, `INSERT`, `UPDATE`, `DELETE` or `MERGE`.
 pub(super) fn command(node: &protobuf::Node, tracer: &Tracer) -> Statement {
@@ -223,6 +225,38 @@ fn emptied(truncate: &protobuf::TruncateStmt, node: &protobuf::Node, tracer: &Tr
 
 /// Commands that make or change something.
 fn changes(command: &Node, node: &protobuf::Node, tracer: &Tracer) -> Statement {
+    let (statement, effects) = tracer.aside(|| changed(command, node, tracer));
+    // Nobody follows what these call once they are there.
+    let is_unfollowed = matches!(
+        command,
+        Node::CreateStmt(_)
+            | Node::AlterTableStmt(_)
+            | Node::IndexStmt(_)
+            | Node::CreateStatsStmt(_)
+            | Node::CreatePolicyStmt(_)
+            | Node::AlterPolicyStmt(_)
+            | Node::CreateDomainStmt(_)
+            | Node::AlterDomainStmt(_)
+            | Node::CreateEventTrigStmt(_)
+    );
+    let unfollowed = match command {
+        // Its function is.
+        Node::CreateTrigStmt(create) => create.when_clause.as_deref().map(|when| {
+            let (_, effects) = tracer.aside(|| Named::in_parts(tracer, when));
+            effects.code
+        }),
+        _ => is_unfollowed.then_some(effects.code),
+    };
+    match unfollowed.is_some_and(|code| code >= Code::Sets) {
+        true => opaque(),
+        false => Statement {
+            code: statement.code.max(effects.code),
+            ..statement
+        },
+    }
+}
+
+fn changed(command: &Node, node: &protobuf::Node, tracer: &Tracer) -> Statement {
     if let Some(made) = made::made(command, node, tracer) {
         return made;
     }
@@ -249,21 +283,33 @@ fn changes(command: &Node, node: &protobuf::Node, tracer: &Tracer) -> Statement 
         | Node::AlterObjectDependsStmt(_) => true,
         _ => false,
     };
-    match plain {
+    match plain && !brings_values(command, tracer) {
         true => Named::in_statement(tracer, node).changed(),
         false => opaque(),
     }
 }
 
+/// Whether a change of a table fills a column with something masked, by what its type has as a default.
+fn brings_values(command: &Node, tracer: &Tracer) -> bool {
+    let Node::AlterTableStmt(alter) = command else {
+        return false;
+    };
+    alter.cmds.iter().any(|change| match &change.node {
+        Some(Node::AlterTableCmd(change)) => match change.def.as_deref() {
+            Some(protobuf::Node {
+                node: Some(Node::ColumnDef(column)),
+            }) => diverts::fills(column, tracer),
+            _ => false,
+        },
+        _ => true,
+    })
+}
+
 /// A command that makes something which nobody can look into.
 fn opaque() -> Statement {
     Statement {
-        outputs: Outputs::Unknown,
-        touches: true,
-        copied: Masks::Unknown,
-        reads: Columns::Unknown,
-        writes: Columns::Unknown,
-        ..Statement::default()
+        probed: Masks::default(),
+        ..Statement::unknown()
     }
 }
 

@@ -2,11 +2,12 @@
 
 use pg_query::protobuf;
 
+use super::fresh;
 use crate::facts::{Name, Schema};
 use crate::sql::postgres::lineage::filled::Write;
 use crate::sql::postgres::lineage::routines::{Call, call, operator, shown, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
-use crate::sql::postgres::lineage::{Masks, Statement};
+use crate::sql::postgres::lineage::{Code, Masks, Statement};
 use crate::sql::postgres::unit::Unit;
 use crate::sql::postgres::walk::{Seen, Walk, Walker};
 use crate::sql::postgres::{Session, queries};
@@ -114,6 +115,8 @@ fn units(tracer: &Tracer, walk: impl FnOnce(&mut Walker)) -> Option<(Vec<Unit>, 
 /// Whether a statement names nothing that shows or tells anything masked, and nothing unknown but what the
 /// transaction has made. What it writes besides is in the tracer's effects.
 pub(in super::super) fn names_apart(tracer: &Tracer, node: &protobuf::Node) -> bool {
+    let fresh = fresh(node, Code::Servers, tracer);
+    let makes = fresh.as_ref().map(|it| &*it.name);
     let Some((units, code)) = units(tracer, |walker| queries::statement(node, walker)) else {
         return false;
     };
@@ -127,19 +130,25 @@ pub(in super::super) fn names_apart(tracer: &Tracer, node: &protobuf::Node) -> b
             let (Some(tables), Some(writes), Some(functions)) = known else {
                 return false;
             };
-            tables.iter().all(|name| shows_nothing(tracer, name))
-                && writes.iter().all(|name| keeps_apart(tracer, name))
+            tables.iter().all(|name| shows_nothing(tracer, name, makes))
+                && writes.iter().all(|it| keeps_apart(tracer, it, makes))
                 && functions
                     .iter()
                     .all(|name| is_none(&told(of_function(tracer, name))))
         })
 }
 
-/// Whether whatever is meant by a name shows nothing masked.
-fn shows_nothing(tracer: &Tracer, name: &Name) -> bool {
+/// Whether whatever is meant by a name shows nothing masked, or is what is made.
+fn shows_nothing(tracer: &Tracer, name: &Name, makes: Option<&str>) -> bool {
     let mut meant = tracer.catalog().relations_named(&name.name).peekable();
     match meant.peek() {
-        None => tracer.here.has(&name.name),
+        None if makes == Some(&*name.name) => true,
+        None => {
+            if !tracer.here.has_table(&name.name) {
+                tracer.runs(Code::Opens);
+            }
+            tracer.here.has(&name.name)
+        }
         Some(_) => meant.all(|relation| {
             let is_ruled = relation.has_rules && !relation.is_built_in();
             !is_ruled && shown(tracer, relation).is_none()
@@ -147,12 +156,12 @@ fn shows_nothing(tracer: &Tracer, name: &Name) -> bool {
     }
 }
 
-/// Whether writing what is meant by a name puts nothing masked anywhere by defaults. What triggers do is in
-/// the tracer's effects.
-fn keeps_apart(tracer: &Tracer, name: &Name) -> bool {
+/// Whether writing what is meant by a name puts nothing masked anywhere by defaults, or is what makes it. What
+/// triggers do is in the tracer's effects.
+fn keeps_apart(tracer: &Tracer, name: &Name, makes: Option<&str>) -> bool {
     let mut meant = tracer.catalog().relations_named(&name.name).peekable();
     if meant.peek().is_none() {
-        return tracer.here.has_table(&name.name);
+        return tracer.here.has_table(&name.name) || makes == Some(&*name.name);
     }
     meant.all(|relation| {
         tracer.fires(relation, Write::Any);

@@ -8,7 +8,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::sql::postgres::lineage::Code;
 use crate::sql::postgres::words::{self, Sort};
+
+/// Words of what changes settings, roles or rights.
+const SETS: [&str; 5] = ["grant", "reassign", "reset", "revoke", "set"];
+
+/// Words of what opens or closes cursors.
+const OPENS: [&str; 5] = ["close", "cursor", "move", "open", "refcursor"];
 
 /// Longest name that the server does not shorten.
 const MAX_NAME: usize = 63;
@@ -92,6 +99,16 @@ pub(super) fn read(text: &str) -> Option<Body> {
 }
 
 impl Body {
+    /// What the text itself may do to the session. What it calls is not in this.
+    pub(super) fn code(&self) -> Code {
+        let has = |words: &[&str]| words.iter().any(|word| self.words.contains(*word));
+        match () {
+            () if self.open || has(&OPENS) => Code::Opens,
+            () if has(&SETS) => Code::Sets,
+            () => Code::Servers,
+        }
+    }
+
     fn note(&mut self, item: &Item, before: Option<&Item>, after: Option<&Item>) {
         if item.is_constant {
             return;
@@ -120,6 +137,8 @@ impl Body {
             // Runs what is put together elsewhere, or takes rows of what was opened by somebody else; or gives names
             // another meaning, which no text of the session tells of.
             "execute" | "fetch" | "copy" | "import" | "load" | "drop" | "alter" => true,
+            // Gives another meaning to what was prepared.
+            "prepare" | "deallocate" | "discard" => true,
             "do" => runs,
             _ => false,
         };
@@ -258,7 +277,12 @@ fn defines_code(items: &[Item]) -> bool {
         "unique",
         "sequence",
     ];
+    let makes = items.iter().any(|item| item.is("create"));
     let followed = |pair: &[Item]| match pair {
+        // A table brings along what is written with another.
+        [before, like] if like.is("like") => makes && (before.is("(") || before.is(",")),
+        [partition, of] if partition.is("partition") => makes && of.is("of"),
+        [_, inherits] if inherits.is("inherits") => makes,
         [create, what] => create.is("create") && !HARMLESS.iter().any(|word| what.is(word)),
         _ => true,
     };

@@ -19,10 +19,10 @@ use std::collections::BTreeSet;
 use pg_query::protobuf::{self, a_const::Val, node::Node};
 
 use self::body::Body;
-use super::Masks;
 use super::catalog::{Function, Language, Relation, RelationKind, Type, TypeKind, Volatility};
 use super::filled::Write;
 use super::tracer::Tracer;
+use super::{Code, Masks};
 use crate::sql::postgres::walk::strings;
 
 pub(super) use self::reach::{returned, shown, union};
@@ -164,7 +164,11 @@ pub(super) fn cast(tracer: &Tracer, ty: &protobuf::TypeName) -> Call {
 pub(super) fn text(tracer: &Tracer, text: &str, itself: Option<&str>, rows: Rows) -> Call {
     let mut way = Way::default();
     let call = way.text(tracer, text, itself, rows);
-    call.and(way.end(tracer))
+    let call = call.and(way.end(tracer));
+    if call == Call::Unknown {
+        tracer.runs(Code::Opens);
+    }
+    call
 }
 
 /// What the functions of triggers do with rows of these relations; and whether they name other relations, of
@@ -181,6 +185,7 @@ pub(super) fn triggered<'a>(
         if built_in::changes_rows(function) || !way.seen.insert(function.oid) {
             continue;
         }
+        tracer.runs(Code::Own);
         let Some(body) = &function.body else {
             return (Call::Unknown, true);
         };
@@ -259,6 +264,9 @@ impl<'a> Way<'a> {
         if self.repeats && !self.met.is_empty() {
             call = call.and(Call::Reads(std::mem::take(&mut self.met)));
         }
+        if call == Call::Unknown {
+            tracer.runs(Code::Opens);
+        }
         // What it reads and what it keeps may be the same.
         if let (Call::Reads(masks), true) = (&call, self.keeps) {
             tracer.copy(masks);
@@ -272,6 +280,9 @@ impl<'a> Way<'a> {
         }
         if let Some(call) = built_in::known(function) {
             self.keeps |= call == Call::Keeps;
+            if &*function.name == "set_config" {
+                tracer.runs(Code::Sets);
+            }
             return call;
         }
         if !function.parts.is_empty() {
@@ -291,6 +302,7 @@ impl<'a> Way<'a> {
         let Some(body) = &function.body else {
             return Call::Unknown;
         };
+        tracer.runs(Code::Own);
         let rows = match function.returns {
             TRIGGER => Rows::OfTrigger,
             _ => Rows::Known,
@@ -305,8 +317,10 @@ impl<'a> Way<'a> {
     /// What a text does by itself. The functions in it wait.
     fn text(&mut self, tracer: &Tracer<'a>, text: &str, itself: Option<&str>, rows: Rows) -> Call {
         let Some(body) = body::read(text) else {
+            tracer.runs(Code::Opens);
             return Call::Unknown;
         };
+        tracer.runs(body.code());
         let catalog = tracer.catalog();
         let is_there = |name: &String| {
             rows == Rows::OfTrigger || catalog.relations_named(name).next().is_some()
@@ -319,6 +333,7 @@ impl<'a> Way<'a> {
         };
         if body.open || !body.read.iter().all(is_there) || !body.surely_called.iter().all(is_known)
         {
+            tracer.runs(Code::Opens);
             return Call::Unknown;
         }
         self.names(tracer, &body)
@@ -347,6 +362,11 @@ impl<'a> Way<'a> {
             }
             let types = catalog.types_named(word);
             call = types.fold(call, |call, ty| call.and(to_type(tracer, ty, 0)));
+            // A column of such a type may be made.
+            let mut types = catalog.types_named(word);
+            if body.words.contains("create") && types.any(|ty| tracer.type_fills(ty)) {
+                return Call::Unknown;
+            }
         }
         for name in &body.called {
             self.waiting.extend(catalog.functions_named(name));
@@ -378,6 +398,7 @@ impl<'a> Way<'a> {
                         let Some(body) = &function.body else {
                             return Call::Unknown;
                         };
+                        tracer.runs(Code::Own);
                         call = call.and(self.text(
                             tracer,
                             body,
@@ -429,6 +450,7 @@ fn types_named<'a>(tracer: &Tracer<'a>, schema: Option<&str>, name: &str) -> Vec
 
 fn worst_cast(types: Vec<&Type>, tracer: &Tracer) -> Call {
     if types.is_empty() {
+        tracer.runs(Code::Opens);
         return Call::Unknown;
     }
     let calls = types.into_iter().map(|ty| to_type(tracer, ty, 0));
@@ -447,7 +469,10 @@ fn to_type(tracer: &Tracer, ty: &Type, depth: u32) -> Call {
         TypeKind::Base | TypeKind::Enum | TypeKind::Other => Call::Pure,
         TypeKind::Array(of) | TypeKind::Domain(of, false) => inner(of),
         // What a constraint calls is not in the catalog.
-        TypeKind::Domain(_, true) => Call::Keeps,
+        TypeKind::Domain(_, true) => {
+            tracer.runs(Code::Sets);
+            Call::Keeps
+        }
         TypeKind::Composite(relation) => match tracer.catalog().relation(relation) {
             Some(relation) => {
                 let columns = relation.columns.iter().map(|column| inner(column.ty));

@@ -223,6 +223,7 @@ fn ty(oid: u32, schema: &str, name: &str, kind: TypeKind) -> Type {
         schema: schema.into(),
         name: name.into(),
         kind,
+        default: None,
     }
 }
 

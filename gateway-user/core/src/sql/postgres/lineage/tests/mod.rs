@@ -1,5 +1,6 @@
 //! What statements do with masked columns: a small catalog, and a table of statements.
 
+mod code;
 mod deeds;
 mod filled;
 mod laws;
@@ -150,6 +151,7 @@ fn types() -> Vec<Type> {
         schema: "pg_catalog".into(),
         name: name.into(),
         kind: TypeKind::Base,
+        default: None,
     };
     vec![
         ty(INT4, "int4"),
