@@ -410,3 +410,17 @@ DECLARE c CURSOR WITH HOLD FOR SELECT id, name FROM customers ORDER BY id
 COMMIT
 FETCH 2 FROM c
 CLOSE c
+-- a prepared statement and a table of one's own: true
+PREPARE p AS SELECT 1
+CREATE TEMP TABLE fresh (i int)
+EXECUTE p
+DROP TABLE fresh
+EXECUTE p
+DEALLOCATE p
+-- a cursor and a table of one's own: true
+BEGIN
+DECLARE c CURSOR FOR SELECT id FROM orders ORDER BY id
+FETCH 1 FROM c
+CREATE TEMP TABLE fresh (i int)
+FETCH 1 FROM c
+ROLLBACK

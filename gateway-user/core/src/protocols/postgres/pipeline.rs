@@ -125,7 +125,8 @@ impl Prepared {
     /// About how many bytes of memory it takes.
     pub(super) fn bytes(&self) -> usize {
         let text = self.text.as_ref().map_or(0, Bytes::len);
-        text + self.types.len() * 4 + self.script.bytes() + script::bytes(&self.units)
+        let made = self.made.as_ref().map_or(0, Made::bytes);
+        text + made + self.types.len() * 4 + self.script.bytes() + script::bytes(&self.units)
     }
 }
 

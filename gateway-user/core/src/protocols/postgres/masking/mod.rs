@@ -305,21 +305,47 @@ impl PostgresCodec {
         }
     }
 
-    /// What the prepared statement does that SQL has made. The server reads it anew by another search path.
+    /// What the prepared statement does that SQL has made. The server reads it anew where names mean something
+    /// else by now.
     fn runs_prepared(&self, prepared: &Prepared, masked: &Arc<Masked>) -> Known {
+        let Some(made) = &prepared.made else {
+            return Known::Unknown;
+        };
         let is_by_path = prepared.session.search_path == self.session.search_path;
-        match is_by_path && !self.path_doubted {
-            true => runs(prepared.made.as_ref(), masked),
-            false => Known::Unknown,
+        if is_by_path && !self.path_doubted && is_as_it_was(made, masked) {
+            return Known::Runs(Arc::clone(&made.statement));
+        }
+        let Some(text) = &made.text else {
+            return Known::Unknown;
+        };
+        let session = self.doubting(&Session {
+            search_path: self.session.search_path.clone(),
+            ..Session::default()
+        });
+        let trace = masked.trace(text.as_bytes(), &session);
+        let mut statements = trace.statements.iter().rev();
+        let again = statements.find_map(|it| it.makes.as_ref().filter(|it| it.name == made.name));
+        match again {
+            Some(again) => Known::Runs(Arc::clone(&again.statement)),
+            None => Known::Unknown,
         }
     }
 
-    /// What the cursor returns that SQL has declared, as long as its name is known to be that.
+    /// What the cursor returns that SQL has declared, as long as its name is known to be that. It was planned when
+    /// it was declared, but the functions that it calls may be others by now.
     fn runs_cursor(&self, name: &[u8], masked: &Arc<Masked>) -> Known {
-        match self.cursors.known(name) {
-            // It was planned when it was declared, but the functions that it calls may be others by now.
-            Some(_) => runs(self.made_cursors.known(name).as_ref(), masked),
-            None => Known::Unknown,
+        let made = self
+            .cursors
+            .known(name)
+            .and_then(|_| self.made_cursors.known(name));
+        match made {
+            Some(made)
+                if is_as_it_was(&made, masked)
+                    || made.statement.spares() && made.masked.masks() == masked.masks() =>
+            {
+                Known::Runs(made.statement)
+            }
+            _ => Known::Unknown,
         }
     }
 
@@ -382,7 +408,10 @@ impl PostgresCodec {
                 continue;
             };
             match traced.and_then(|traced| traced.made(&Named::Cursor(cursor.clone()))) {
-                Some(made) => self.made_cursors.confirm(cursor.as_bytes(), made, 256),
+                Some(made) => {
+                    let bytes = made.bytes();
+                    self.made_cursors.confirm(cursor.as_bytes(), made, bytes);
+                }
                 None => self.made_cursors.forget(cursor.as_bytes()),
             }
         }
@@ -410,13 +439,9 @@ fn runs_between(trace: &Trace) -> bool {
     before.is_some_and(|before: &[Statement]| before.iter().any(|it| it.code >= Code::Sets))
 }
 
-/// What was made under a name does, unless that was found out by what is too old by now.
-fn runs(made: Option<&Made>, masked: &Arc<Masked>) -> Known {
-    // A catalog is read again now and then although nothing is known to have changed.
-    let is_as_it_was =
-        |then: &Masked| then.edition().is_same(masked.edition()) && then.masks() == masked.masks();
-    match made {
-        Some(made) if is_as_it_was(&made.masked) => Known::Runs(Arc::clone(&made.statement)),
-        _ => Known::Unknown,
-    }
+/// Whether what was made does what was found out when it was: a catalog is read again now and then although
+/// nothing is known to have changed.
+fn is_as_it_was(made: &Made, masked: &Masked) -> bool {
+    let then = &made.masked;
+    then.edition().is_same(masked.edition()) && then.masks() == masked.masks()
 }

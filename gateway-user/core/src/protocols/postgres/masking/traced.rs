@@ -32,7 +32,10 @@ pub(super) enum Known {
 /// What a name stands for that SQL has made.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Made {
+    pub(super) name: Named,
     pub(super) masked: Arc<Masked>,
+    /// The text that has made it, where it can be read again.
+    pub(super) text: Option<Box<str>>,
     pub(super) statement: Arc<Statement>,
 }
 
@@ -45,6 +48,13 @@ pub(in super::super) enum Tracing {
     Wait,
     /// This is what it does.
     Known(Traced),
+}
+
+impl Made {
+    /// About how many bytes of memory it takes.
+    pub(in super::super) fn bytes(&self) -> usize {
+        256 + self.text.as_ref().map_or(0, |text| text.len())
+    }
 }
 
 impl Known {
@@ -104,12 +114,19 @@ impl Traced {
 
     /// What it makes under this name.
     pub(in super::super) fn made(&self, name: &Named) -> Option<Made> {
-        let statements = (0..self.statements.len()).rev();
-        let mut makes = statements.filter_map(|index| self.statement(index)?.makes.as_ref());
-        let made = makes.find(|made| made.name == *name)?;
-        Some(Made {
-            masked: Arc::clone(&self.masked),
-            statement: Arc::clone(&made.statement),
+        let mut statements = self.statements.iter().rev();
+        statements.find_map(|known| {
+            let made = known.statement()?.makes.as_ref();
+            let made = made.filter(|made| made.name == *name)?;
+            Some(Made {
+                name: name.clone(),
+                masked: Arc::clone(&self.masked),
+                text: match known {
+                    Known::Of(trace, _) => trace.text.clone(),
+                    Known::Runs(_) | Known::Unknown => None,
+                },
+                statement: Arc::clone(&made.statement),
+            })
         })
     }
 

@@ -79,6 +79,7 @@ impl Known {
         let statements = [Statement::unknown()].into();
         Self {
             trace: Arc::new(Trace {
+                text: None,
                 statements,
                 missing: false,
             }),
@@ -184,10 +185,11 @@ impl Masked {
         options: ParserOptions,
         here: &Here,
     ) -> Option<(Known, Vec<Key>)> {
+        let kept = (options == ParserOptions::DEFAULT).then_some(&**text);
         let options = options | ParserOptions::DISABLE_ESCAPE_STRING_WARNING;
         let parsed = pg_query::parse(text, options).ok()?;
         let tracer = Tracer::new(self, path).beside(here);
-        Some(tracer.trace(&parsed.protobuf.stmts))
+        Some(tracer.trace(&parsed.protobuf.stmts, kept))
     }
 
     /// The masks of a relation's columns, in their order: a column that is masked in a table is masked in

@@ -66,6 +66,8 @@ pub struct Trace {
     pub statements: Box<[Statement]>,
     /// It names relations, types or functions that the catalog does not have: it may be older than they are.
     pub missing: bool,
+    /// The text, where it makes what has a name, and there is one way to read it.
+    pub text: Option<Box<str>>,
 }
 
 /// What one statement does with masked columns.

@@ -94,6 +94,7 @@ impl<'a> Tracer<'a> {
     pub(super) fn trace(
         mut self,
         statements: &[protobuf::RawStmt],
+        text: Option<&str>,
     ) -> (Known, Vec<(Box<str>, SearchPath)>) {
         let mut rows = Vec::new();
         let mut made = Vec::new();
@@ -127,7 +128,9 @@ impl<'a> Tracer<'a> {
             rows.iter_mut()
                 .for_each(|fields| *fields = Fields::unknown());
         }
+        let text = text.filter(|_| made.iter().any(|it| it.makes.is_some()));
         let trace = Arc::new(Trace {
+            text: text.map(Into::into),
             statements: made.into(),
             missing: self.missing.get(),
         });
