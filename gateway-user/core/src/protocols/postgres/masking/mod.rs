@@ -101,6 +101,8 @@ impl PostgresCodec {
         };
         if (old || self.renames)
             && let Some(traced) = self.untouching(text, session, again)
+            // What is not there any more is not redefined.
+            && (self.renames || !traced.redefines())
         {
             return Tracing::Known(traced);
         }

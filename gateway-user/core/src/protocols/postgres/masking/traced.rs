@@ -112,6 +112,12 @@ impl Traced {
         !statements.all(|it| it.is_some_and(|it| !it.diverts))
     }
 
+    /// Whether masks may not hold any more after it.
+    pub(super) fn redefines(&self) -> bool {
+        let mut statements = (0..self.statements.len()).map(|index| self.statement(index));
+        !statements.all(|it| it.is_some_and(|it| it.redefined.is_empty()))
+    }
+
     /// What it makes under this name.
     pub(in super::super) fn made(&self, name: &Named) -> Option<Made> {
         let mut statements = self.statements.iter().rev();
