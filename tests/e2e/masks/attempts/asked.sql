@@ -174,3 +174,5 @@ SELECT set_config('client_encoding', 'LATIN1', false), split_part(U&'m\20AC', le
 -- another encoding in a block before it: refused (simple)
 --   shows: 22P05
 DO $$BEGIN PERFORM set_config('client_encoding', 'LATIN1', false); END$$; SELECT split_part(U&'m\20AC', left(email, 1), 1) FROM customers
+-- the greatest of documents: refused, masked
+SELECT greatest(jsonb_build_object('a', email, 'b', 1), jsonb_build_object('a', 'needle-p', 'c', 1)) FROM customers WHERE id = 1

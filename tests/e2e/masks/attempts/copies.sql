@@ -368,3 +368,9 @@ CREATE TEMP TABLE t (i int, e text DEFAULT email_of(1))
 INSERT INTO t (i) VALUES (1) RETURNING e
 -- a rule that answers: closed (simple)
 INSERT INTO inbox VALUES (1, 'x')
+-- into a table from a later arm of a UNION: refused (own)
+SELECT 'x'::text AS email INTO stolen UNION ALL SELECT email FROM customers
+SELECT email FROM stolen
+-- into a table from an arm in brackets: refused (own)
+(SELECT 'x' AS email INTO stolen) UNION ALL VALUES ((SELECT email FROM customers WHERE id = 1))
+SELECT email FROM stolen

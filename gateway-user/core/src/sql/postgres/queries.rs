@@ -43,7 +43,7 @@ fn query(select: &protobuf::SelectStmt, walker: &mut Walker) {
 }
 
 /// The `INTO` of a query, which the grammar keeps in the first arm of a `UNION`.
-fn into(select: &protobuf::SelectStmt) -> Option<&protobuf::IntoClause> {
+pub(super) fn into(select: &protobuf::SelectStmt) -> Option<&protobuf::IntoClause> {
     let mut arm = select;
     loop {
         match (&arm.into_clause, &arm.larg) {

@@ -7,7 +7,7 @@ use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 use super::joint;
 use super::routines::{Call, call, cast, in_path, operator, typed};
 use super::scope::{Scope, select};
-use super::telling::BOOL;
+use super::telling::{BOOL, is_json};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 use super::{Masks, Output};
@@ -59,8 +59,8 @@ impl Tracer<'_> {
             Node::CoalesceExpr(expression) => self.one_of(&expression.args, scope),
             Node::MinMaxExpr(expression) => {
                 let args = self.one_of(&expression.args, scope);
-                // Which of several arrays or rows it is shows by their sizes.
-                if !self.is_single(&args) {
+                // Which of several arrays or rows it is shows by their sizes, and of documents by their members.
+                if !self.is_single(&args) || is_json(args.ty) {
                     self.probe(&args);
                 }
                 let ty = args.ty;

@@ -9,6 +9,7 @@ use super::expression::{concatenated, name_of};
 use super::scope::Scope;
 use super::tracer::Tracer;
 use super::value::{Field, Fields, MAX_OUTPUTS, Value};
+use crate::sql::postgres::queries::into;
 use crate::sql::postgres::walk::{string, strings};
 
 /// How often a recursive query is gone through until its columns no longer change.
@@ -39,7 +40,7 @@ impl Tracer<'_> {
             self.ordered(select, &rows, &Scope::within(&scope, Vec::new()));
             rows
         };
-        if select.into_clause.is_some() {
+        if into(select).is_some() {
             self.copy(&fields.masks());
         }
         fields

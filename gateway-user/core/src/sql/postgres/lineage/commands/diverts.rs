@@ -10,6 +10,7 @@ use crate::sql::postgres::lineage::Code;
 use crate::sql::postgres::lineage::apart::Fresh;
 use crate::sql::postgres::lineage::catalog::{Relation, RelationKind};
 use crate::sql::postgres::lineage::tracer::{Tracer, is_query};
+use crate::sql::postgres::queries::into;
 use crate::sql::postgres::walk::strings;
 
 /// Whether a statement does, that runs such code.
@@ -99,10 +100,7 @@ pub(in super::super) fn fresh(node: &protobuf::Node, code: Code, tracer: &Tracer
             let into = create.into.as_ref().and_then(|into| into.rel.as_ref());
             (into, is_table && !some_type_fills(tracer))
         }
-        Node::SelectStmt(select) => {
-            let into = select.into_clause.as_ref()?.rel.as_ref();
-            (into, !some_type_fills(tracer))
-        }
+        Node::SelectStmt(select) => (into(select)?.rel.as_ref(), !some_type_fills(tracer)),
         Node::ViewStmt(view) => (view.view.as_ref(), false),
         _ => return None,
     };
