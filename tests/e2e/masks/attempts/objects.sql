@@ -379,3 +379,11 @@ CREATE TABLE led (id int, path text DEFAULT set_config('search_path', 'decoy, pu
 INSERT INTO led (id) VALUES (1)
 SELECT trap(email) FROM public.customers
 SELECT it FROM decoy.loot
+-- a decoy into which values are put that stay in their column: closed (own)
+CREATE SCHEMA decoy
+SET search_path = decoy, public
+BEGIN
+CREATE TABLE IF NOT EXISTS decoy.visits (id int, customer int, email text, day date)
+INSERT INTO visits (id, email) SELECT id, email FROM public.visits
+COMMIT
+SELECT email FROM decoy.visits

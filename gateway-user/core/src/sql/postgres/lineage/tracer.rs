@@ -308,7 +308,6 @@ impl<'a> Tracer<'a> {
         self.steps(named.len());
         let temporary = |relation: &&Relation| relation.schema.starts_with("pg_temp");
         let mut relations: Vec<&Relation>;
-        let mut certain = false;
         if schema == "pg_temp" {
             relations = named.into_iter().filter(temporary).collect();
         } else if !schema.is_empty() {
@@ -327,7 +326,6 @@ impl<'a> Tracer<'a> {
                     .copied()
                     .find(|relation| *relation.schema == *schema)
             });
-            certain = found.is_some();
             relations.extend(found);
             if named.len() > relations.len() {
                 let others = named.into_iter().filter(|relation| {
@@ -340,7 +338,13 @@ impl<'a> Tracer<'a> {
         } else {
             relations = named;
         }
-        let open = relations.is_empty() || (schema.is_empty() && !certain && relations.is_empty());
+        // One that was made a moment ago may be in front of one that shows something masked.
+        let is_hidden = schema.is_empty()
+            && self.here.has(name)
+            && relations
+                .iter()
+                .any(|relation| shown(self, relation).is_some());
+        let open = relations.is_empty() || is_hidden;
         if open {
             self.missing();
             self.touch();

@@ -62,6 +62,7 @@ pub(super) fn command(node: &protobuf::Node, tracer: &Tracer) -> Statement {
         | Node::DeallocateStmt(_)
         | Node::ClosePortalStmt(_)
         | Node::CheckPointStmt(_) => Statement::default(),
+        Node::ClusterStmt(_) => sorted(node, tracer),
         _ if tells_names(command) => Statement::default(),
         _ if leaves_meanings(command) => Named::in_statement(tracer, node).touched(),
         _ => changes(command, node, tracer),
@@ -173,7 +174,6 @@ fn leaves_meanings(command: &Node) -> bool {
         | Node::SecLabelStmt(_)
         | Node::VacuumStmt(_)
         | Node::LockStmt(_)
-        | Node::ClusterStmt(_)
         | Node::ReindexStmt(_)
         | Node::RefreshMatViewStmt(_)
         | Node::AlterOwnerStmt(_)
@@ -192,6 +192,19 @@ fn leaves_meanings(command: &Node) -> bool {
         | Node::AlterEnumStmt(_)
         | Node::AlterStatsStmt(_) => true,
         _ => false,
+    }
+}
+
+/// `CLUSTER`: rows come in the order of an index afterwards. Without a name, all tables that were sorted before.
+fn sorted(node: &protobuf::Node, tracer: &Tracer) -> Statement {
+    let named = Named::in_statement(tracer, node);
+    let probed = match &node.node {
+        Some(Node::ClusterStmt(cluster)) if cluster.relation.is_some() => named.all(),
+        _ => Masks::Unknown,
+    };
+    Statement {
+        probed,
+        ..named.touched()
     }
 }
 

@@ -156,6 +156,23 @@ fn shows_nothing(tracer: &Tracer, name: &Name, makes: Option<&str>) -> bool {
     }
 }
 
+/// Whether writing to whatever a statement names, beside what it makes, does no more than that: nothing masked
+/// is in it or put there, and nobody's code is called.
+pub(super) fn all_apart(tracer: &Tracer, node: &protobuf::Node, makes: &str) -> bool {
+    let Some((units, _)) = walked(tracer, |walker| queries::statement(node, walker)) else {
+        return false;
+    };
+    let mut units = units.iter();
+    let (is_apart, effects) = tracer.aside(|| {
+        units.all(|unit| match unit.tables.known() {
+            Some(tables) => tables.iter().all(|it| keeps_apart(tracer, it, Some(makes))),
+            None => false,
+        })
+    });
+    let is_free = effects.code == Code::Servers && effects.copied.is_empty();
+    is_apart && is_free && !effects.touches
+}
+
 /// Whether writing what is meant by a name puts nothing masked anywhere by defaults, or is what makes it. What
 /// triggers do is in the tracer's effects.
 fn keeps_apart(tracer: &Tracer, name: &Name, makes: Option<&str>) -> bool {

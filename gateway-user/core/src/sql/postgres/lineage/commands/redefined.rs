@@ -9,13 +9,14 @@
 
 use pg_query::protobuf::{self, DropBehavior, ObjectType, node::Node};
 
-use super::named::walked;
+use super::named::{all_apart, walked};
 use super::{is_one_of, made};
+use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::lineage::Masks;
-use crate::sql::postgres::lineage::catalog::{FIRST_OWN, RelationKind, Type, TypeKind};
+use crate::sql::postgres::lineage::catalog::{FIRST_OWN, RelationKind, TypeKind};
 use crate::sql::postgres::lineage::routines::{creates, shown};
 use crate::sql::postgres::lineage::tracer::Tracer;
-use crate::sql::postgres::queries;
+use crate::sql::postgres::queries::{self, into};
 use crate::sql::postgres::walk::string;
 
 /// Types that stand for a number and a sequence.
@@ -46,8 +47,7 @@ fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
     };
     match command {
         Node::SelectStmt(select) => {
-            let makes = select.into_clause.as_ref();
-            makes.is_none_or(|into| hides_nothing(into.rel.as_ref(), false, tracer))
+            into(select).is_none_or(|into| hides_nothing(into.rel.as_ref(), false, tracer))
                 && leaves_names_in(select.with_clause.as_ref(), tracer)
         }
         Node::InsertStmt(insert) => {
@@ -73,17 +73,27 @@ fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
         }
         Node::CreateTableAsStmt(create) => {
             let name = create.into.as_ref().and_then(|into| into.rel.as_ref());
+            // What is only run now stays what it was judged to be.
+            let is_table = is_one_of(create.objtype, &[ObjectType::ObjectTable]);
             hides_nothing(name, create.if_not_exists, tracer)
+                && (is_table || calls_the_servers(node, tracer))
         }
-        Node::ViewStmt(view) => !view.replace && hides_nothing(view.view.as_ref(), false, tracer),
+        Node::ViewStmt(view) => {
+            !view.replace
+                && calls_the_servers(node, tracer)
+                && view.view.as_ref().is_some_and(|name| {
+                    hides_nothing(Some(name), false, tracer)
+                        && all_apart(tracer, node, &name.relname)
+                })
+        }
         Node::CreateStmt(create) => is_plain(create, tracer) && calls_the_servers(node, tracer),
         Node::CreateSeqStmt(create) => {
             hides_nothing(create.sequence.as_ref(), create.if_not_exists, tracer)
         }
         Node::IndexStmt(index) => {
             let name = &*index.idxname;
-            let is_new = name.is_empty() || may_be_made(name, index.if_not_exists, tracer);
-            is_new && calls_the_servers(node, tracer)
+            let is_new = name.is_empty() || is_new(name, tracer);
+            (is_new || index.if_not_exists) && calls_the_servers(node, tracer)
         }
         Node::CreateSchemaStmt(create) => create.schema_elts.is_empty(),
         Node::DropStmt(drop) => reveals_nothing(drop, tracer),
@@ -168,21 +178,28 @@ fn is_no_catalog(name: Option<&protobuf::RangeVar>, tracer: &Tracer) -> bool {
 /// Whether something that is made under a name hides nothing that is there.
 fn hides_nothing(name: Option<&protobuf::RangeVar>, is_optional: bool, tracer: &Tracer) -> bool {
     name.is_some_and(|name| {
-        // What is temporary comes before all else, and goes without a word.
-        let is_temporary = name.relpersistence == "t" || name.schemaname.starts_with("pg_temp");
-        may_be_made(&name.relname, is_optional && !is_temporary, tracer)
+        is_new(&name.relname, tracer) || (is_optional && is_there(name, tracer))
     })
 }
 
-/// Whether nothing has this name, in whatever schema; or relations alone, where it is only made if there is none
-/// (`IF NOT EXISTS`). A relation hides none that shows something masked: such are always looked at too.
-fn may_be_made(name: &str, is_optional: bool, tracer: &Tracer) -> bool {
+/// Whether nothing has this name, in whatever schema.
+fn is_new(name: &str, tracer: &Tracer) -> bool {
     let catalog = tracer.catalog();
-    let is_row = |ty: &Type| matches!(ty.kind, TypeKind::Composite(_));
-    let is_there = catalog.relations_named(name).next().is_some();
-    (is_optional || !is_there)
-        && catalog.types_named(name).all(|ty| is_there && is_row(ty))
+    catalog.relations_named(name).next().is_none()
+        && catalog.types_named(name).next().is_none()
         && catalog.functions_named(name).is_empty()
+}
+
+/// Whether there is a relation where it would be made, so that it is not (`IF NOT EXISTS`).
+fn is_there(name: &protobuf::RangeVar, tracer: &Tracer) -> bool {
+    let schema = match (&*name.schemaname, tracer.path) {
+        ("", SearchPath::Known(path)) => path.first().map(|schema| &**schema),
+        ("", SearchPath::Unknown) => None,
+        (schema, _) => Some(schema),
+    };
+    let is_kept = name.relpersistence != "t" && schema.is_some_and(|it| !it.starts_with("pg_temp"));
+    let mut named = tracer.catalog().relations_named(&name.relname);
+    is_kept && named.any(|relation| Some(&*relation.schema) == schema)
 }
 
 /// Whether a table hides nothing, and is of columns of its own.

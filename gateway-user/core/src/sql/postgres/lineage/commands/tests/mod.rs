@@ -5,6 +5,7 @@ mod redefined;
 use pg_query::protobuf;
 
 use super::command;
+use crate::ids::MaskName;
 use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::lineage::routines::tests::database;
 use crate::sql::postgres::lineage::tracer::Tracer;
@@ -123,6 +124,18 @@ fn commands_that_leave_what_is_masked_touch_it() {
         let owner = text.starts_with("ALTER");
         assert!(owner || statement.copied == Masks::default(), "{text}");
         assert!(statement.touches, "{text}");
+    }
+}
+
+#[test]
+fn sorting_a_table_compares_what_it_shows() {
+    let emails = Masks::Known(vec![MaskName::new("emails")]);
+    for (text, expected) in [
+        ("CLUSTER orders USING a", Masks::default()),
+        ("CLUSTER vault.people USING a", emails),
+        ("CLUSTER", Masks::Unknown),
+    ] {
+        assert_eq!(trace(text).probed, expected, "{text}");
     }
 }
 
@@ -299,7 +312,7 @@ fn what_is_copied_in_is_written() {
 
 #[test]
 fn masks_are_named() {
-    let emails = Masks::Known(vec![crate::ids::MaskName::new("emails")]);
+    let emails = Masks::Known(vec![MaskName::new("emails")]);
     for (text, expected) in [
         ("CREATE VIEW a AS SELECT email FROM vault.people", &emails),
         (
@@ -339,7 +352,7 @@ fn masks_are_named() {
 /// A plan that was run says how much memory it took, and so how long values are.
 #[test]
 fn what_a_plan_measures_is_asked() {
-    let emails = Masks::Known(vec![crate::ids::MaskName::new("emails")]);
+    let emails = Masks::Known(vec![MaskName::new("emails")]);
     let none = Masks::default();
     for (text, expected) in [
         ("EXPLAIN SELECT lower(email) FROM vault.people", &none),
