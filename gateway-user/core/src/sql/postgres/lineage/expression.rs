@@ -69,7 +69,7 @@ impl Tracer<'_> {
                     ..self.apply(&operator(self, &["<"]), &[args])
                 }
             }
-            Node::RowExpr(row) => self.row(self.row_fields(&row.args, scope)),
+            Node::RowExpr(row) => self.row(self.spread(&row.args, scope)),
             Node::AArrayExpr(array) => {
                 let elements = array.elements.iter().map(|node| self.value(node, scope));
                 let elements: Vec<Value> = elements.collect();
@@ -128,25 +128,6 @@ impl Tracer<'_> {
     pub(super) fn row(&self, fields: Fields) -> Value {
         self.read_all(&fields);
         Value::row(fields)
-    }
-
-    fn row_fields(&self, args: &[protobuf::Node], scope: &Scope) -> Fields {
-        let mut list = Vec::new();
-        for arg in args {
-            if let Some(Node::ColumnRef(column)) = &arg.node
-                && strings(&column.fields).is_none()
-            {
-                let fields = self.star(&column.fields, scope);
-                if fields.open {
-                    return fields;
-                }
-                list.extend(fields.list.iter().map(|field| field.value.clone()));
-            } else {
-                list.push(self.value(arg, scope));
-            }
-        }
-        let name = |(place, value): (usize, Value)| Field::new(&format!("f{}", place + 1), value);
-        Fields::of(list.into_iter().enumerate().map(name).collect())
     }
 
     fn operation(&self, expression: &protobuf::AExpr, scope: &Scope) -> Value {
@@ -329,6 +310,14 @@ impl Tracer<'_> {
             }
         }
         masks
+    }
+
+    /// The rows of a query that is a value, or several.
+    pub(super) fn subrows(&self, query: &protobuf::Node, scope: &Scope) -> Fields {
+        let (fields, effects) = self.aside(|| self.rows(query, scope));
+        let probed = effects.probed.clone();
+        self.join(effects);
+        fields.computed(&probed)
     }
 
     fn subquery(&self, link: &protobuf::SubLink, scope: &Scope) -> Value {

@@ -71,11 +71,14 @@ impl Tracer<'_> {
             let Some(Node::List(list)) = &list.node else {
                 return self.lost_rows();
             };
-            let named = |(place, value)| {
-                let name = format!("column{}", place + 1);
-                Field::new(&name, self.value(value, scope))
+            let row = self.spread(&list.items, scope);
+            if row.open {
+                return self.lost_rows();
+            }
+            let named = |(place, field): (usize, &Field)| {
+                Field::new(&format!("column{}", place + 1), field.value.clone())
             };
-            let row = Fields::of(list.items.iter().enumerate().map(named).collect());
+            let row = Fields::of(row.list.iter().enumerate().map(named).collect());
             rows = Some(match rows {
                 None => row,
                 Some(rows) => {
@@ -139,28 +142,8 @@ impl Tracer<'_> {
         let Some(node) = target.val.as_deref() else {
             return self.lost_rows();
         };
-        match &node.node {
-            Some(Node::ColumnRef(column)) if strings(&column.fields).is_none() => {
-                let fields = self.star(&column.fields, scope);
-                self.read_all(&fields);
-                return sourceless(&fields);
-            }
-            Some(Node::AIndirection(indirection))
-                if matches!(
-                    indirection
-                        .indirection
-                        .last()
-                        .and_then(|last| last.node.as_ref()),
-                    Some(Node::AStar(_))
-                ) =>
-            {
-                let value = self.value(node, scope);
-                return match value.fields {
-                    Some(fields) => sourceless(&fields),
-                    None => Fields::unknown(),
-                };
-            }
-            _ => {}
+        if let Some(fields) = self.starred(node, scope) {
+            return sourceless(&fields);
         }
         let written = (!target.name.is_empty()).then_some(target.name.as_str());
         Fields::of(vec![Field {
@@ -170,7 +153,45 @@ impl Tracer<'_> {
         }])
     }
 
-    /// What is grouped by: a column comes before an output of that name.
+    /// The columns that a `*` stands for; none if it is no such.
+    fn starred(&self, node: &protobuf::Node, scope: &Scope) -> Option<Fields> {
+        match &node.node {
+            Some(Node::ColumnRef(column)) if strings(&column.fields).is_none() => {
+                let fields = self.star(&column.fields, scope);
+                self.read_all(&fields);
+                Some(fields)
+            }
+            Some(Node::AIndirection(indirection)) => {
+                let last = indirection.indirection.last();
+                let is_star = matches!(last.and_then(|it| it.node.as_ref()), Some(Node::AStar(_)));
+                is_star.then(|| {
+                    let value = self.value(node, scope);
+                    value.fields.unwrap_or_else(Fields::unknown)
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Values that are listed, in `VALUES` and rows, where a `*` is as many as there are columns.
+    pub(super) fn spread(&self, nodes: &[protobuf::Node], scope: &Scope) -> Fields {
+        let mut list = Vec::new();
+        for node in nodes {
+            match self.starred(node, scope) {
+                Some(fields) if fields.open => return Fields::unknown(),
+                Some(fields) => list.extend(fields.list.iter().map(|it| it.value.clone())),
+                None => list.push(self.value(node, scope)),
+            }
+            if list.len() > MAX_OUTPUTS {
+                return self.lost_rows();
+            }
+        }
+        let name = |(place, value): (usize, Value)| Field::new(&format!("f{}", place + 1), value);
+        Fields::of(list.into_iter().enumerate().map(name).collect())
+    }
+
+    /// What is grouped by: a column of this level comes before an output of that name, and this before one of
+    /// the levels around.
     fn group(&self, node: &protobuf::Node, fields: &Fields, scope: &Scope) {
         match &node.node {
             Some(Node::GroupingSet(set)) => {
@@ -190,7 +211,7 @@ impl Tracer<'_> {
             }
             Some(Node::ColumnRef(column)) if column.fields.len() == 1 => {
                 let name = column.fields.first().and_then(string).unwrap_or_default();
-                let value = scope.column(self, name);
+                let value = scope.own_column(self, name);
                 let value = value.or_else(|| self.by_output(node, fields));
                 self.probe(&value.unwrap_or_else(|| self.value(node, scope)));
             }

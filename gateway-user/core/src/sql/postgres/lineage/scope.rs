@@ -86,16 +86,20 @@ impl<'s> Scope<'s> {
 
     /// The column of a name without a relation.
     pub(super) fn column(&self, tracer: &Tracer, name: &str) -> Option<Value> {
-        self.levels().find_map(|level| {
-            tracer.steps(level.items.len());
-            let bare = level.items.iter().filter(|item| item.bare);
-            let known = bare.clone().filter(|item| !item.fields.open);
-            let found = pick(known.filter_map(|item| item.fields.named(name)));
-            let open = || pick(bare.filter_map(|item| item.fields.named(name)));
-            let field = found.or_else(open)?;
-            tracer.read(&field);
-            Some(field.value)
-        })
+        self.levels()
+            .find_map(|level| level.own_column(tracer, name))
+    }
+
+    /// The same of this level alone.
+    pub(super) fn own_column(&self, tracer: &Tracer, name: &str) -> Option<Value> {
+        tracer.steps(self.items.len());
+        let bare = self.items.iter().filter(|item| item.bare);
+        let known = bare.clone().filter(|item| !item.fields.open);
+        let found = pick(known.filter_map(|item| item.fields.named(name)));
+        let open = || pick(bare.filter_map(|item| item.fields.named(name)));
+        let field = found.or_else(open)?;
+        tracer.read(&field);
+        Some(field.value)
     }
 
     /// The columns of the relation of this name in the next level that has one, or in all of them.

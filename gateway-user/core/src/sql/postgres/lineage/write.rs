@@ -133,7 +133,11 @@ impl Tracer<'_> {
         if conflict.infer.as_ref().is_none_or(|it| named(it)) {
             self.meets(relation, put, before);
         }
+        self.defaulted.set(false);
         self.set(&conflict.target_list, &mut target.fields, before, &level);
+        if self.defaulted.get() {
+            self.fill(relation, &[], &mut target.fields, before);
+        }
     }
 
     /// What is put meets all that is there: whether it does is told for any number of guesses at once.
@@ -258,8 +262,10 @@ impl Tracer<'_> {
             if when.values.is_empty() {
                 self.set(&when.target_list, &mut target.fields, &before, &scope);
             } else {
-                let values = when.values.iter().map(|value| self.value(value, &scope));
-                let values: Vec<Value> = values.collect();
+                let values = self.spread(&when.values, &scope);
+                if values.open {
+                    self.put_anywhere(&values.masks());
+                }
                 self.merge_insert(when, &values, &mut target.fields, &before);
             }
         }
@@ -277,11 +283,12 @@ impl Tracer<'_> {
     fn merge_insert(
         &self,
         when: &protobuf::MergeWhenClause,
-        values: &[Value],
+        values: &Fields,
         fields: &mut Fields,
         before: &Fields,
     ) {
-        for (place, value) in values.iter().enumerate() {
+        let values = values.list.iter().map(|field| &field.value);
+        for (place, value) in values.enumerate() {
             let name = match when.target_list.get(place).map(|target| &target.node) {
                 Some(Some(Node::ResTarget(column))) => Some(column.name.as_str()),
                 Some(_) => None,
@@ -336,14 +343,19 @@ impl Tracer<'_> {
         let Some(source) = part.source.as_deref() else {
             return self.lost();
         };
-        let row = self.value(source, scope);
+        let row = match &source.node {
+            Some(Node::SubLink(link)) => match link.subselect.as_deref() {
+                // Its columns, also where there is one alone, which may be a row by itself.
+                Some(query) => self.subrows(query, scope),
+                None => return self.lost(),
+            },
+            Some(Node::RowExpr(row)) => self.spread(&row.args, scope),
+            _ => return self.lost(),
+        };
         let place = usize::try_from(part.colno)
             .ok()
             .and_then(|place| place.checked_sub(1));
-        match (&row.fields, place) {
-            (Some(fields), Some(place)) => fields.at(place),
-            _ => Value::mixed([&row]),
-        }
+        place.map_or_else(|| self.lost(), |place| row.at(place))
     }
 
     /// Puts a value into a column, of which `before` tells how it is masked.
