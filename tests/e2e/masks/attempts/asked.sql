@@ -176,3 +176,6 @@ SELECT set_config('client_encoding', 'LATIN1', false), split_part(U&'m\20AC', le
 DO $$BEGIN PERFORM set_config('client_encoding', 'LATIN1', false); END$$; SELECT split_part(U&'m\20AC', left(email, 1), 1) FROM customers
 -- the greatest of documents: refused, masked
 SELECT greatest(jsonb_build_object('a', email, 'b', 1), jsonb_build_object('a', 'needle-p', 'c', 1)) FROM customers WHERE id = 1
+-- grouped by an output that is called as a column outside: refused, masked
+--   shows: 211
+SELECT (SELECT (11 + 100 * max(k))::text FROM (SELECT count(*) AS k, x AS note FROM (SELECT left(email, 8) x FROM customers WHERE id = 1 UNION ALL SELECT 'needle-q') u GROUP BY note) s) FROM orders o WHERE o.id = 1

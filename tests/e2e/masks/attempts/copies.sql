@@ -374,3 +374,18 @@ SELECT email FROM stolen
 -- into a table from an arm in brackets: refused (own)
 (SELECT 'x' AS email INTO stolen) UNION ALL VALUES ((SELECT email FROM customers WHERE id = 1))
 SELECT email FROM stolen
+-- a row into a single column: refused (own)
+UPDATE notes SET (body) = (SELECT c FROM customers c WHERE id = 1)
+SELECT body FROM notes
+-- a star of nothing in a row that is put: refused (own)
+UPDATE notes SET (id, body) = ROW((s).*, notes.id, c.email) FROM (SELECT) s, customers c WHERE c.id = 1
+SELECT body FROM notes
+-- a star of nothing in MERGE: refused (own)
+MERGE INTO customers c USING ((SELECT) s CROSS JOIN (SELECT * FROM customers WHERE id < 3) d) ON c.id = d.id + 900 WHEN NOT MATCHED THEN INSERT VALUES (s.*, d.id + 900, d.email)
+SELECT name FROM customers WHERE id > 900
+-- a star in VALUES that is put: refused (own)
+INSERT INTO notes (body) SELECT column3 FROM customers c, LATERAL (VALUES (c.*)) v
+SELECT body FROM notes
+-- a default where a row is there: refused (own)
+INSERT INTO posters VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET address = DEFAULT
+SELECT address FROM posters

@@ -486,3 +486,11 @@ WITH RECURSIVE r (i, e) AS (SELECT id, email FROM ONLY customers WHERE id = 1 UN
 COPY (SELECT id FROM customers WHERE email LIKE '%quokka%') TO STDOUT
 -- a name that rows in an array do not have: masked
 SELECT (SELECT email FROM unnest(ARRAY[ROW(1, 'a')::contact]) email) FROM customers
+-- a star in VALUES: masked
+SELECT column3, lower(column3) FROM customers c, LATERAL (VALUES (c.*)) v
+-- a star of a row in VALUES: masked
+SELECT x FROM customers c, LATERAL (VALUES ((c).*)) v (i, n, x)
+-- a star of nothing in VALUES: masked
+SELECT lower(a), upper(e) FROM (SELECT) s, customers c, LATERAL (VALUES (s.*, c.email, c.name)) v (a, e)
+-- a star in ROW: masked
+SELECT (ROW((c).*)).f3 FROM customers c
