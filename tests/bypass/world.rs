@@ -15,6 +15,7 @@ use gateway_tests::namespace;
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::sandbox::Sandbox;
 use gateway_tests::wait;
+use serde_json::Value;
 
 use crate::attacker::{Attacker, User, Way, attempts, program};
 use crate::network::{BESIDE4, BESIDE6, INTERFACE, Network, OWN4, OWN6};
@@ -210,6 +211,20 @@ impl World {
             Ok(is_one_of(outcome.whose, &self.refused()).then_some(()))
         });
         logged.is_ok()
+    }
+
+    /// Whether the daemon has refused more than its log has lines of.
+    pub(crate) fn leaves_untold(&self) -> bool {
+        let said = self.gateway.ask(["coverage", "--json"]).unwrap();
+        let coverage: Value = serde_json::from_str(&said).unwrap();
+        let workloads = coverage["workloads"].as_array().unwrap();
+        let counts = workloads.iter().map(|one| &one["refused"]["no_resource"]);
+        let refused: u64 = counts.filter_map(Value::as_u64).sum();
+        let log = self.gateway.enforcement().unwrap();
+        let told = log
+            .iter()
+            .filter(|line| line["event"] == "connection_refused");
+        refused > u64::try_from(told.count()).unwrap()
     }
 
     /// The destinations that the daemon has refused.
