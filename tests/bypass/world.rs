@@ -218,8 +218,14 @@ impl World {
         let said = self.gateway.ask(["coverage", "--json"]).unwrap();
         let coverage: Value = serde_json::from_str(&said).unwrap();
         let workloads = coverage["workloads"].as_array().unwrap();
-        let counts = workloads.iter().map(|one| &one["refused"]["no_resource"]);
-        let refused: u64 = counts.filter_map(Value::as_u64).sum();
+        // What the kernel programs refuse and drop is told by themselves.
+        let is_daemons =
+            |kind: &str| !kind.starts_with("refused_") && !kind.starts_with("dropped_");
+        let kinds = workloads
+            .iter()
+            .flat_map(|one| one["refused"].as_object().unwrap());
+        let counts = kinds.filter(|(kind, _)| is_daemons(kind));
+        let refused: u64 = counts.filter_map(|(_, count)| count.as_u64()).sum();
         let log = self.gateway.enforcement().unwrap();
         let told = log
             .iter()
