@@ -64,11 +64,13 @@ for words, query in ((REFUSED, UNFIT), (LONG, WIDE)):
         ends(words, run(query))
         connection.rollback()
     # A cursor: what came before is there, and the FETCH that meets it ends.
-    with connection.cursor("reader") as cursor:
-        cursor.execute(query)
-        assert len(cursor.fetchmany(500)) == 500
-        ends(words, lambda: cursor.fetchmany(2000))
+    cursor = connection.cursor("reader")
+    cursor.execute(query)
+    assert len(cursor.fetchmany(500)) == 500
+    ends(words, lambda: cursor.fetchmany(2000))
+    # It is gone by then where the server was told in time: the transaction had failed.
     connection.rollback()
+    cursor.close()
     connection.autocommit = True
     # Statements behind it in a pipeline are skipped up to its end, and those after that run.
     try:

@@ -1,11 +1,11 @@
-"""Values of 50 MB both ways, bound, copied and returned."""
+"""Large values both ways, bound, copied and returned. Arguments: where, and how many MiB."""
 
 import hashlib
 import sys
 
 import psycopg
 
-SIZE = 50 * 1024 * 1024
+SIZE = int(sys.argv[2]) << 20
 value = (bytes(range(256)) * (SIZE // 256 + 1))[:SIZE]
 connection = psycopg.connect(sys.argv[1], autocommit=True)
 connection.execute("CREATE TEMP TABLE large (value bytea)")
