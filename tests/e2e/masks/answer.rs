@@ -125,6 +125,15 @@ impl Answer {
         }
     }
 
+    /// What came back to each step.
+    pub(crate) fn steps(&self) -> Vec<Answer> {
+        let steps = self.messages.split_inclusive(|it| it.tag == 'Z');
+        let answers = steps.map(|messages| Answer {
+            messages: messages.to_vec(),
+        });
+        answers.collect()
+    }
+
     /// What must be the same with and without the gateway. Notices may be held back, a notification tells
     /// the sender's process, and tables that are made have numbers of their own.
     pub(crate) fn essence(&self) -> Vec<(char, String)> {

@@ -51,6 +51,18 @@ const REDEFINED: &str = "Definitions that are changed: ";
 
 /// A gateway with the masks for all in the group `agents` but those in `dbas`.
 fn guarded(sandbox: &Sandbox, in_predicate: &str, redefined: &str) -> Gateway {
+    let more = format!("masked_in_predicate = {in_predicate:?}\nmasked_redefined = {redefined:?}");
+    let kinds = MASKS.map(|(name, columns, kind)| (name, columns, format!("{kind}\n{more}")));
+    masked(sandbox, &kinds)
+}
+
+/// The same, of which nothing of any value is left.
+pub(super) fn opaque(sandbox: &Sandbox) -> Gateway {
+    let kinds = MASKS.map(|(name, columns, _)| (name, columns, "kind = \"full\"".to_owned()));
+    masked(sandbox, &kinds)
+}
+
+fn masked(sandbox: &Sandbox, masks: &[(&str, &str, String)]) -> Gateway {
     let file = secret(sandbox, "password", "unused\n");
     let addresses = format!("127.0.0.1:{}", server().port());
     let more = "upstream = { tls = \"disable\" }\ncredential = \"masks\"";
@@ -61,11 +73,10 @@ fn guarded(sandbox: &Sandbox, in_predicate: &str, redefined: &str) -> Gateway {
              accept_unverified = true"
         ))
         .shop(&addresses, more);
-    for (name, columns, kind) in MASKS {
+    for (name, columns, more) in masks {
         policy = policy.piece(&format!(
             "[[mask]]\nname = {name:?}\nresource = \"shop\"\ngroup = \"agents\"\n\
-             except_group = \"dbas\"\ncolumn = [{columns}]\n{kind}\n\
-             masked_in_predicate = {in_predicate:?}\nmasked_redefined = {redefined:?}"
+             except_group = \"dbas\"\ncolumn = [{columns}]\n{more}"
         ));
     }
     gateway(&policy.allow_all())

@@ -11,6 +11,7 @@ mod judge;
 mod needles;
 mod observed;
 mod table;
+mod twins;
 mod world;
 
 use std::collections::BTreeSet;

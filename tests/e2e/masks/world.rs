@@ -110,11 +110,21 @@ pub(crate) fn attempts<'a>(rows: &'a [Row], run: &str) -> Vec<Attempt<'a>> {
 
 /// What came of each. `run` runs the client, one batch at a time.
 pub(crate) fn answers(attempts: &[Attempt<'_>], run: impl Fn(&Command) -> Output) -> Vec<Answer> {
+    let lines: Vec<String> = attempts.iter().map(line).collect();
+    let answers = replies(&lines, run);
+    for attempt in attempts {
+        // Only some have the server write it.
+        let _ = std::fs::remove_file(format!("/tmp/gateway-{}-attempt", attempt.database));
+    }
+    answers
+}
+
+/// What came back in each session of which a [`session`] tells. `run` runs the client, one batch at a time.
+pub(crate) fn replies(sessions: &[String], run: impl Fn(&Command) -> Output) -> Vec<Answer> {
     let sandbox = Sandbox::new("masks").unwrap();
     let mut answers = Vec::new();
-    for batch in attempts.chunks(BATCH) {
-        let lines: String = batch.iter().map(line).collect();
-        let file = sandbox.write("attempts", &lines).unwrap();
+    for batch in sessions.chunks(BATCH) {
+        let file = sandbox.write("attempts", &batch.concat()).unwrap();
         let mut command = client(python().unwrap());
         command.arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
@@ -134,21 +144,22 @@ pub(crate) fn answers(attempts: &[Attempt<'_>], run: impl Fn(&Command) -> Output
         );
         answers.extend(read);
     }
-    for attempt in attempts {
-        // Only some have the server write it.
-        let _ = std::fs::remove_file(format!("/tmp/gateway-{}-attempt", attempt.database));
-    }
     answers
 }
 
 fn line(attempt: &Attempt<'_>) -> String {
-    let mode = format!("{:?}", attempt.mode).to_lowercase();
     let port = server().port().to_string();
     let named = |step: &String| {
         let step = step.replace(":database", &attempt.database);
         step.replace(":port", &port)
     };
     let steps: Vec<String> = attempt.row.steps.iter().map(named).collect();
-    let job = json!({ "database": attempt.database, "mode": mode, "steps": steps });
+    session(&attempt.database, attempt.mode, &steps)
+}
+
+/// What the client is told of one session.
+pub(crate) fn session(database: &str, mode: Mode, steps: &[String]) -> String {
+    let mode = format!("{mode:?}").to_lowercase();
+    let job = json!({ "database": database, "mode": mode, "steps": steps });
     format!("{job}\n")
 }

@@ -38,7 +38,7 @@ SELECT tags FROM customers
 -- documents: masked
 SELECT profile FROM customers
 -- system columns beside it: masked
-SELECT ctid, tableoid::regclass, xmin, email FROM customers
+SELECT ctid, tableoid::regclass, xmin IS NULL, email FROM customers
 -- the same column twice, once changed: masked
 SELECT email, email || '' FROM customers
 -- only the parent: masked
