@@ -39,7 +39,7 @@ pub(crate) fn server() -> &'static Postgres {
         let options = Options {
             tls: false,
             log_statements: false,
-            settings: "max_locks_per_transaction = 256\nmax_prepared_transactions = 8",
+            settings: "max_locks_per_transaction = 256\nmax_prepared_transactions = 8\nautovacuum = off",
             ..Options::default()
         };
         let server = Postgres::start(&options).expect("the PostgreSQL of the masks starts");

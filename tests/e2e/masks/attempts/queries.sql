@@ -494,3 +494,46 @@ SELECT x FROM customers c, LATERAL (VALUES ((c).*)) v (i, n, x)
 SELECT lower(a), upper(e) FROM (SELECT) s, customers c, LATERAL (VALUES (s.*, c.email, c.name)) v (a, e)
 -- a star in ROW: masked
 SELECT (ROW((c).*)).f3 FROM customers c
+
+-- # Names that mean something else than they seem to
+
+-- an element of a list of columns: refused (own, simple)
+--   shows: 110
+CREATE TABLE mine_a (i int, a int[])
+INSERT INTO mine_a (i, a[(SELECT ascii(email) FROM customers WHERE id = 1)]) VALUES (1, 1) RETURNING array_lower(a, 1)
+-- an element of a list of columns in MERGE: refused (own, simple)
+--   shows: 110
+CREATE TABLE mine_a (i int, a int[])
+MERGE INTO mine_a USING (SELECT 1) s ON false WHEN NOT MATCHED THEN INSERT (i, a[(SELECT ascii(email) FROM customers WHERE id = 1)]) VALUES (2, 1)
+SELECT i, array_lower(a, 1) FROM mine_a
+-- a star that leaves out columns by SEARCH: refused, masked
+WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1) SEARCH DEPTH FIRST BY n SET sq
+  SELECT s.e || '' FROM (SELECT * FROM r, (SELECT email, 1 AS k FROM customers) c) s (n, e, k)
+-- a star that leaves out columns by CYCLE: refused
+WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 1) CYCLE n SET m USING p
+  SELECT s.e || '' FROM (SELECT ROW(r.*, c.email, 1, 2)::text AS e FROM r, customers c) s
+-- VALUES sorted by what they hold: refused, oracle
+--   shows: bingo
+SELECT v.column2 FROM (SELECT ''::text AS column1) o,
+  LATERAL (VALUES ((SELECT email FROM customers WHERE id = 1), 'bingo'), ('needle-z', 'no') ORDER BY column1 || '' LIMIT 1) v
+-- a field of a row as a function in FROM: refused, masked
+SELECT (SELECT (SELECT t || '' FROM initcap(s) AS t) FROM (SELECT email AS t FROM customers WHERE id = 1) c)
+  FROM (SELECT ROW(1, 'a')::contact AS initcap) s
+-- a field of a row as a function: refused, oracle
+--   shows: 22003
+SELECT length(s)::int4 FROM (SELECT sum(v) AS length FROM (SELECT strpos(email, 'needle-q') AS v FROM customers WHERE id = 1
+  UNION ALL SELECT 2147483647) u) s
+-- a sample by what is around it: refused, masked
+--   shows: sampled=12
+SELECT 'sampled=' || (SELECT count(*) FROM (SELECT 0 AS p) l, orders TABLESAMPLE bernoulli(p))
+  FROM (SELECT sum(strpos(email, 'needle-q')) AS p FROM customers, generate_series(1, 100) g WHERE customers.id = 1) o
+-- many guesses at once: refused, oracle
+--   shows: 23505
+INSERT INTO accounts (id, code) SELECT 1000 + g, '98765-' || lpad(g::text, 2, '0') || '-20' FROM generate_series(41, 50) g
+-- many guesses by MERGE: refused, oracle
+--   shows: 23505
+MERGE INTO accounts USING generate_series(41, 50) g ON false WHEN NOT MATCHED THEN INSERT (id, code) VALUES (1000 + g, '98765-' || g || '-20')
+-- many guesses by UPDATE: refused, oracle (own)
+--   shows: 23505
+INSERT INTO accounts (id, code) VALUES (41, 'a'), (42, 'b'), (43, 'c')
+UPDATE accounts SET code = '98765-' || id || '-20' WHERE id > 40

@@ -5,7 +5,7 @@
 
 use pg_query::protobuf;
 
-use super::walk::{Walk, Walker, string};
+use super::walk::{Place, Walk, Walker, string};
 
 impl Walk for protobuf::AExpr {
     fn walk(&self, walker: &mut Walker) {
@@ -80,10 +80,8 @@ impl Walk for protobuf::TypeName {
 
 impl Walk for protobuf::ColumnRef {
     fn walk(&self, walker: &mut Walker) {
-        let Self {
-            fields,
-            location: _,
-        } = self;
+        let Self { fields, location } = self;
+        walker.see_place(Place::Column(*location));
         walker.column(fields);
         // `t.f` is a column of `t`, or where there is none the call `f(t)`.
         if fields.len() > 1 && fields.last().and_then(string).is_some() {

@@ -5,7 +5,7 @@
 use pg_query::protobuf::{self, ObjectType, PublicationObjSpecType, node::Node};
 
 use super::unit::Effect;
-use super::walk::{Access, Walk, Walker, constant, string, strings};
+use super::walk::{Access, Place, Walk, Walker, constant, string, strings};
 use super::{catalog, texts};
 use crate::facts::{Name, Schema};
 
@@ -131,6 +131,7 @@ impl Walker {
 
 impl Walk for protobuf::RangeVar {
     fn walk(&self, walker: &mut Walker) {
+        walker.see_place(Place::Relation(self.location));
         let hidden = self.schemaname.is_empty()
             && walker.access == Access::Read
             && walker.sees_cte(&self.relname);
@@ -180,8 +181,9 @@ impl Walk for protobuf::FuncCall {
             agg_distinct: _,
             func_variadic: _,
             funcformat: _,
-            location: _,
+            location,
         } = self;
+        walker.see_place(Place::Call(*location));
         walker.call(funcname);
         if funcname.last().and_then(string) == Some("set_config") {
             walker.unsettled(args.first().and_then(constant));

@@ -69,6 +69,14 @@ impl<T: Walk> Walk for Box<T> {
     }
 }
 
+/// Where something stands in the text that reads something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    Column(i32),
+    Relation(i32),
+    Call(i32),
+}
+
 /// What statements name beside relations and functions, without schemas.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
@@ -80,6 +88,8 @@ pub(super) struct Seen {
     pub(super) parameters: BTreeSet<i32>,
     /// What is behind a dot: a column, or where there is none a function of the row before it.
     pub(super) fields: BTreeSet<String>,
+    /// Columns, relations and calls of the text itself.
+    pub(super) places: BTreeSet<Place>,
 }
 
 /// The state of a walk over all statements of one text.
@@ -152,6 +162,13 @@ impl Walker {
     ) {
         if let (Some(seen), Some(name)) = (&mut self.seen, names.last().and_then(string)) {
             set(seen).insert(name.to_owned());
+        }
+    }
+
+    /// Notes a place, unless it is in a text within the text.
+    pub(super) fn see_place(&mut self, place: Place) {
+        if let (Some(seen), 0, Within::Text) = (&mut self.seen, self.nested, &self.within) {
+            seen.places.insert(place);
         }
     }
 

@@ -6,13 +6,13 @@ use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 
 use super::joint;
 use super::routines::{Call, call, cast, in_path, operator, typed};
-use super::scope::{Scope, select};
+use super::scope::Scope;
 use super::telling::{BOOL, is_json};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 use super::{Masks, Output};
 use crate::sql::postgres::catalog::runs_text;
-use crate::sql::postgres::walk::{string, strings};
+use crate::sql::postgres::walk::{Place, string, strings};
 
 impl Tracer<'_> {
     /// What an expression is made of.
@@ -43,7 +43,7 @@ impl Tracer<'_> {
             return self.lost();
         };
         match node {
-            Node::ColumnRef(column) => self.reference(&column.fields, scope),
+            Node::ColumnRef(column) => self.reference(column, scope),
             Node::AConst(constant) => Value::of(joint::constant(constant)),
             Node::SqlvalueFunction(function) => Value::of(joint::current(function)),
             Node::ParamRef(_) | Node::GroupingFunc(_) | Node::CurrentOfExpr(_) => Value::clean(),
@@ -96,16 +96,18 @@ impl Tracer<'_> {
     }
 
     /// What a reference is made of; `t.*` is the row.
-    fn reference(&self, fields: &[protobuf::Node], scope: &Scope) -> Value {
-        if let Some(names) = strings(fields) {
+    fn reference(&self, column: &protobuf::ColumnRef, scope: &Scope) -> Value {
+        if let Some(names) = strings(&column.fields) {
+            self.pass(Place::Column(column.location));
             return scope.value(self, &names);
         }
-        self.row(self.star(fields, scope))
+        self.row(self.star(column, scope))
     }
 
     /// The columns that `*` or `t.*` stands for.
-    pub(super) fn star(&self, fields: &[protobuf::Node], scope: &Scope) -> Fields {
-        let Some((last, qualifier)) = fields.split_last() else {
+    pub(super) fn star(&self, column: &protobuf::ColumnRef, scope: &Scope) -> Fields {
+        self.pass(Place::Column(column.location));
+        let Some((last, qualifier)) = column.fields.split_last() else {
             return Fields::unknown();
         };
         let star = matches!(last.node, Some(Node::AStar(_)));
@@ -121,7 +123,7 @@ impl Tracer<'_> {
             _ => Fields::unknown(),
         };
         self.steps(fields.list.len());
-        fields
+        self.doubted_fields(fields)
     }
 
     /// A row, all of which is read.
@@ -196,6 +198,7 @@ impl Tracer<'_> {
     }
 
     fn function(&self, function: &protobuf::FuncCall, scope: &Scope) -> Value {
+        self.pass(Place::Call(function.location));
         let Some(names) = strings(&function.funcname) else {
             return self.lost();
         };
@@ -224,7 +227,14 @@ impl Tracer<'_> {
         if self.returns_set(&names) || function.func_variadic {
             args.iter().for_each(|arg| self.probe(arg));
         }
-        let ty = self.asks(&names, &function.args, &args);
+        let ty = match (&*names, &*function.args) {
+            // It may be the row's field of this name.
+            ([name], [arg]) if self.may_have(arg, name, scope) => {
+                args.iter().for_each(|arg| self.probe(arg));
+                0
+            }
+            _ => self.asks(&names, &function.args, &args),
+        };
         let does = call(self, &names).and(typed(self, &names, &function.args));
         if does == Call::Unknown && self.runs_code(&names) {
             // What it runs may ask and copy anything.
@@ -355,52 +365,6 @@ impl Tracer<'_> {
             }
             _ => self.lost(),
         }
-    }
-
-    fn steps_into(&self, value: Value, steps: &[protobuf::Node], scope: &Scope) -> Value {
-        let mut value = value;
-        for step in steps {
-            value = match &step.node {
-                Some(Node::String(name)) => self.field(&value, &name.sval),
-                Some(Node::AIndices(indices)) => {
-                    let lower = self.maybe(indices.lidx.as_deref(), scope);
-                    let upper = self.maybe(indices.uidx.as_deref(), scope);
-                    self.probe(&lower);
-                    self.probe(&upper);
-                    Value {
-                        ty: self.element(value.ty, indices),
-                        ..Value::mixed([&value, &lower, &upper])
-                    }
-                }
-                // All of it: the row that it is.
-                Some(Node::AStar(_)) => value,
-                _ => self.lost(),
-            };
-        }
-        value
-    }
-
-    fn field(&self, value: &Value, name: &str) -> Value {
-        match &value.fields {
-            Some(fields) => {
-                let field = select(self, fields, name);
-                // A row is not more than what it is made of, but may be computed as a whole.
-                if value.tainted() {
-                    field
-                } else {
-                    Value::mixed([value, &field])
-                }
-            }
-            None if self.catalog().functions_named(name).is_empty() => Value::mixed([value]),
-            None => self.of_row(name, value.clone()),
-        }
-    }
-
-    /// `row.name`, which is `name(row)`.
-    pub(super) fn of_row(&self, name: &str, row: Value) -> Value {
-        let row = [row];
-        self.asks(&[name], &[], &row);
-        self.apply(&call(self, &[name]), &row)
     }
 
     /// What a function, operator or cast makes of what it is given.

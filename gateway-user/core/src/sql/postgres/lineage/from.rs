@@ -11,7 +11,7 @@ use super::joint;
 use super::scope::{Item, Scope, merged};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
-use crate::sql::postgres::walk::strings;
+use crate::sql::postgres::walk::{Place, strings};
 
 /// Pseudo-types that rows are of too.
 const ROWS: [&str; 5] = [
@@ -51,6 +51,7 @@ impl Tracer<'_> {
                 } else {
                     self.rows(query, outer)
                 };
+                self.note_renamed(query, &fields, subquery.alias.as_ref());
                 vec![self.aliased(fields, subquery.alias.as_ref(), None)]
             }
             Some(Node::RangeFunction(function)) => {
@@ -70,9 +71,9 @@ impl Tracer<'_> {
                     return vec![Item::new(None, self.lost_rows())];
                 };
                 let items = self.item(relation, outer, left);
-                let scope = self.lateral(outer, left);
-                self.probe(&self.values(&sample.args, &scope));
-                self.probe_maybe(sample.repeatable.as_deref(), &scope);
+                // What is before it is not in sight.
+                self.probe(&self.values(&sample.args, outer));
+                self.probe_maybe(sample.repeatable.as_deref(), outer);
                 items
             }
             Some(Node::JoinExpr(join)) => self.joined(join, outer, left),
@@ -86,14 +87,33 @@ impl Tracer<'_> {
     }
 
     fn table(&self, relation: &protobuf::RangeVar, scope: &Scope) -> Item {
+        self.pass(Place::Relation(relation.location));
         let cte = relation
             .schemaname
             .is_empty()
             .then(|| scope.cte(self, &relation.relname));
-        let fields = cte.flatten();
-        let fields =
-            fields.unwrap_or_else(|| self.columns(&relation.schemaname, &relation.relname));
+        let fields = match cte.flatten() {
+            Some(fields) => fields,
+            None => return self.of_catalog(relation),
+        };
         self.aliased(fields, relation.alias.as_ref(), Some(&relation.relname))
+    }
+
+    /// A relation of the catalog, which goes by its own columns' names if no others are written.
+    fn of_catalog(&self, relation: &protobuf::RangeVar) -> Item {
+        let fields = self.columns(&relation.schemaname, &relation.relname);
+        let alias = relation.alias.as_ref();
+        if alias.is_some_and(|alias| !alias.colnames.is_empty()) {
+            return self.aliased(fields, alias, None);
+        }
+        let name = alias.map_or(&relation.relname, |alias| &alias.aliasname);
+        let found = self.relation(&relation.schemaname, &relation.relname);
+        let table = match &*found.relations {
+            [only] if !found.open => Some(only.oid),
+            _ => None,
+        };
+        self.note_relation(name, table);
+        Item::new(Some(name), fields)
     }
 
     /// The item of what a statement writes, which triggers may do more with.
@@ -106,8 +126,8 @@ impl Tracer<'_> {
         for relation in found.relations {
             self.fires(relation, write);
         }
-        let fields = self.columns(&relation.schemaname, &relation.relname);
-        self.aliased(fields, relation.alias.as_ref(), Some(&relation.relname))
+        self.pass(Place::Relation(relation.location));
+        self.of_catalog(relation)
     }
 
     /// The columns of the relations that a name may mean.
@@ -131,17 +151,35 @@ impl Tracer<'_> {
         alias: Option<&protobuf::Alias>,
         otherwise: Option<&str>,
     ) -> Item {
-        let Some(alias) = alias else {
-            return Item::new(otherwise, fields);
-        };
-        let fields = match strings(&alias.colnames) {
-            Some(names) => {
+        let names = alias.map(|alias| strings(&alias.colnames));
+        let fields = match names {
+            Some(Some(names)) => {
                 let names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
                 fields.renamed(&names)
             }
-            None => self.lost_rows(),
+            Some(None) => self.lost_rows(),
+            None => fields,
         };
-        Item::new(Some(&alias.aliasname), fields)
+        let name = alias.map(|alias| &*alias.aliasname).or(otherwise);
+        self.note_fields(name, &fields);
+        if let Some(name) = name {
+            self.note_relation(name, None);
+        }
+        Item::new(name, fields)
+    }
+
+    /// Where columns are counted that a `*` stands for, a name may be for another one than it seems.
+    fn note_renamed(
+        &self,
+        query: &protobuf::Node,
+        fields: &Fields,
+        alias: Option<&protobuf::Alias>,
+    ) {
+        let names = alias.and_then(|alias| strings(&alias.colnames));
+        if let Some(names) = names.filter(|_| has_star(query)) {
+            let names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
+            self.note_any(&names, fields);
+        }
     }
 
     fn functions(&self, range: &protobuf::RangeFunction, scope: &Scope) -> Item {
@@ -169,7 +207,9 @@ impl Tracer<'_> {
                 _ => None,
             };
             parts.push(
-                unnested.unwrap_or_else(|| self.function_columns(node, definitions, &value, only)),
+                unnested.unwrap_or_else(|| {
+                    self.function_columns(node, definitions, &value, only, scope)
+                }),
             );
         }
         if range.ordinality {
@@ -185,6 +225,7 @@ impl Tracer<'_> {
         definitions: &[protobuf::Node],
         value: &Value,
         alias: Option<&protobuf::Alias>,
+        scope: &Scope,
     ) -> Fields {
         let list = |names: &[&str]| {
             let named = |name: &&str| Field::new(name, Value::mixed([value]));
@@ -209,6 +250,12 @@ impl Tracer<'_> {
             return self.lost_rows();
         };
         let name = names.last().copied().unwrap_or_default();
+        if let ([_], [arg]) = (&*names, &*function.args)
+            && self.may_have(arg, name, scope)
+        {
+            // Where no function of this name takes it, the server takes its field of this name.
+            return Fields::unknown();
+        }
         let mut shapes = self
             .catalog()
             .functions_named(name)
@@ -354,6 +401,7 @@ impl Tracer<'_> {
             };
             self.read(&here);
             self.read(&there);
+            self.probe(&self.doubted(None, name, Value::clean()));
             self.probe(&here.value);
             self.probe(&there.value);
             let value = match JoinType::try_from(join.jointype) {
@@ -367,4 +415,41 @@ impl Tracer<'_> {
         }
         Some(common)
     }
+}
+
+/// Whether a query lists a `*`.
+pub(super) fn has_star(query: &protobuf::Node) -> bool {
+    let Some(Node::SelectStmt(select)) = &query.node else {
+        return true;
+    };
+    let mut arms: Vec<&protobuf::SelectStmt> = vec![select];
+    while let Some(select) = arms.pop() {
+        let lists = select.values_lists.iter();
+        let rows = lists.filter_map(|list| match &list.node {
+            Some(Node::List(list)) => Some(&list.items),
+            _ => None,
+        });
+        let values = select.target_list.iter().filter_map(|it| match &it.node {
+            Some(Node::ResTarget(target)) => target.val.as_deref(),
+            _ => Some(it),
+        });
+        if values.chain(rows.flatten()).any(is_star) {
+            return true;
+        }
+        arms.extend(
+            [&select.larg, &select.rarg]
+                .into_iter()
+                .filter_map(Option::as_deref),
+        );
+    }
+    false
+}
+
+fn is_star(node: &protobuf::Node) -> bool {
+    let last = match &node.node {
+        Some(Node::ColumnRef(column)) => column.fields.last(),
+        Some(Node::AIndirection(indirection)) => indirection.indirection.last(),
+        _ => return false,
+    };
+    matches!(last.and_then(|it| it.node.as_ref()), Some(Node::AStar(_)))
 }

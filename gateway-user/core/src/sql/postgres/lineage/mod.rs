@@ -2,9 +2,9 @@
 //!
 //! `catalog` is what the server's own catalog says of relations, types and functions, `edition` whether
 //! it still may; `memory` what was traced before, `tracer` what the tracing of one text has at hand. `query`
-//! and `write` are the statements that are traced, with `filled` for what they write without saying so,
-//! `from`, with `unnested`, what stands in their `FROM`, `expression`, `choice` and `json` their expressions, with `telling`
-//! for what these ask of values and `joint` for what becomes of their types, `apart` for what needs no tracing; `scope` is what names mean in them, and `value` what is known of one value.
+//! and `write` are the statements that are traced, with `filled` for what they write without saying so and `meeting` for what it meets,
+//! `from`, with `unnested`, what stands in their `FROM`, `expression`, `choice`, `parts` and `json` their expressions, with `telling`
+//! for what these ask of values and `joint` for what becomes of their types, `apart` for what needs no tracing; `scope` is what names mean in them, with `namesakes` for a second look, and `value` what is known of one value.
 //! `commands` are the statements that are no queries, and `routines` says what functions do with their
 //! arguments. What cannot be traced is `Unknown`, never clean.
 
@@ -18,7 +18,10 @@ mod filled;
 mod from;
 mod joint;
 mod json;
+mod meeting;
 mod memory;
+mod namesakes;
+mod parts;
 mod query;
 mod routines;
 mod scope;

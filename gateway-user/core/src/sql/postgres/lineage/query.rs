@@ -6,11 +6,12 @@ use pg_query::protobuf::{self, SetOperation, a_const::Val, node::Node};
 
 use super::Masks;
 use super::expression::{concatenated, name_of};
-use super::scope::Scope;
+use super::from::has_star;
+use super::scope::{Cte, Item, Scope};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, MAX_OUTPUTS, Value};
 use crate::sql::postgres::queries::into;
-use crate::sql::postgres::walk::{string, strings};
+use crate::sql::postgres::walk::{Place, string, strings};
 
 /// How often a recursive query is gone through until its columns no longer change.
 const MAX_ROUNDS: usize = 6;
@@ -30,6 +31,15 @@ impl Tracer<'_> {
     }
 
     fn select(&self, select: &protobuf::SelectStmt, outer: &Scope) -> Fields {
+        // What is locked is in FROM as well.
+        for clause in &select.locking_clause {
+            if let Some(Node::LockingClause(clause)) = &clause.node {
+                clause
+                    .locked_rels
+                    .iter()
+                    .for_each(|it| self.pass_relation(it));
+            }
+        }
         let scope = self.with(select.with_clause.as_ref(), outer);
         let fields = if select.larg.is_some() || select.rarg.is_some() {
             self.set_operation(select, &scope)
@@ -37,7 +47,8 @@ impl Tracer<'_> {
             self.plain(select, &scope)
         } else {
             let rows = self.lists(&select.values_lists, &scope);
-            self.ordered(select, &rows, &Scope::within(&scope, Vec::new()));
+            let item = Item::new(Some("*VALUES*"), rows.clone());
+            self.ordered(select, &rows, &Scope::within(&scope, vec![item]));
             rows
         };
         if into(select).is_some() {
@@ -87,7 +98,9 @@ impl Tracer<'_> {
                 }
             });
         }
-        rows.unwrap_or_else(Fields::unknown)
+        let rows = rows.unwrap_or_else(Fields::unknown);
+        self.note_fields(None, &rows);
+        rows
     }
 
     fn plain(&self, select: &protobuf::SelectStmt, outer: &Scope) -> Fields {
@@ -157,7 +170,7 @@ impl Tracer<'_> {
     fn starred(&self, node: &protobuf::Node, scope: &Scope) -> Option<Fields> {
         match &node.node {
             Some(Node::ColumnRef(column)) if strings(&column.fields).is_none() => {
-                let fields = self.star(&column.fields, scope);
+                let fields = self.star(column, scope);
                 self.read_all(&fields);
                 Some(fields)
             }
@@ -165,8 +178,8 @@ impl Tracer<'_> {
                 let last = indirection.indirection.last();
                 let is_star = matches!(last.and_then(|it| it.node.as_ref()), Some(Node::AStar(_)));
                 is_star.then(|| {
-                    let value = self.value(node, scope);
-                    value.fields.unwrap_or_else(Fields::unknown)
+                    let fields = self.value(node, scope).fields;
+                    self.doubted_fields(fields.unwrap_or_else(Fields::unknown))
                 })
             }
             _ => None,
@@ -210,6 +223,7 @@ impl Tracer<'_> {
                     .for_each(|node| self.group(node, fields, scope));
             }
             Some(Node::ColumnRef(column)) if column.fields.len() == 1 => {
+                self.pass(Place::Column(column.location));
                 let name = column.fields.first().and_then(string).unwrap_or_default();
                 let value = scope.own_column(self, name);
                 let value = value.or_else(|| self.by_output(node, fields));
@@ -236,7 +250,9 @@ impl Tracer<'_> {
                 Some([name]) => {
                     let is = |field: &Field| field.name.as_deref() == Some(*name);
                     if fields.open || fields.list.iter().any(is) {
-                        return Some(fields.named(name)?.value);
+                        self.pass(Place::Column(column.location));
+                        let value = fields.named(name)?.value;
+                        return Some(self.doubted(None, name, value));
                     }
                     // One whose name is not known may be meant, or a column.
                     let unnamed = fields.list.iter().filter(|field| field.name.is_none());
@@ -296,13 +312,18 @@ impl Tracer<'_> {
         if clause.recursive {
             // One that comes later may be used, and is not known yet.
             let later = ctes.iter().rev();
-            let later = later.map(|cte| (Arc::from(cte.ctename.as_str()), Fields::unknown()));
+            let later = later.map(|cte| Cte::new(&cte.ctename, Fields::unknown()));
             scope.ctes = later.collect();
         }
         for cte in ctes {
             let name: Arc<str> = cte.ctename.as_str().into();
             let fields = self.cte(cte, &name, &mut scope, clause.recursive);
-            scope.ctes.push((name, fields));
+            self.note_fields(Some(&name), &fields);
+            scope.ctes.push(Cte {
+                name,
+                fields,
+                is_longer: cte.search_clause.is_some() || cte.cycle_clause.is_some(),
+            });
         }
         scope
     }
@@ -321,13 +342,18 @@ impl Tracer<'_> {
             return self.lost_rows();
         };
         let names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
+        let is_certain = names.is_empty() || !has_star(query);
         let around = |fields: &Fields| self.search_and_cycle(cte, fields.renamed(&names), scope);
         let first = match &query.node {
             Some(Node::SelectStmt(select)) if recursive => select.larg.as_deref(),
             _ => None,
         };
         let Some(first) = first else {
-            return around(&self.rows(query, scope));
+            let fields = self.rows(query, scope);
+            if !is_certain {
+                self.note_any(&names, &fields);
+            }
+            return around(&fields);
         };
         let with = match &query.node {
             Some(Node::SelectStmt(select)) => select.with_clause.as_ref(),
@@ -341,9 +367,16 @@ impl Tracer<'_> {
         for _ in 0..MAX_ROUNDS {
             let mut level = Scope::within(scope, Vec::new());
             let known = self.search_and_cycle(cte, fields.renamed(&names), scope);
-            level.ctes.push((Arc::clone(name), known));
+            level.ctes.push(Cte {
+                name: Arc::clone(name),
+                fields: known,
+                is_longer: cte.search_clause.is_some() || cte.cycle_clause.is_some(),
+            });
             let next = self.rows(query, &level);
             if next.same(&fields) {
+                if !is_certain {
+                    self.note_any(&names, &next);
+                }
                 return self.search_and_cycle(cte, next.renamed(&names), scope);
             }
             fields = fields.either(&next);

@@ -19,9 +19,29 @@ pub(super) struct Scope<'s> {
     /// What is in `FROM`.
     pub(super) items: Vec<Item>,
     /// Common table expressions.
-    pub(super) ctes: Vec<(Arc<str>, Fields)>,
+    pub(super) ctes: Vec<Cte>,
     /// Windows, and the masks of what they go by.
     pub(super) windows: Vec<(Arc<str>, Masks)>,
+}
+
+/// A common table expression.
+#[derive(Clone, Debug)]
+pub(super) struct Cte {
+    pub(super) name: Arc<str>,
+    pub(super) fields: Fields,
+    /// Whether it has columns by `SEARCH` or `CYCLE`, which a `*` of its own level alone stands for.
+    pub(super) is_longer: bool,
+}
+
+impl Cte {
+    /// One without such columns.
+    pub(super) fn new(name: &str, fields: Fields) -> Self {
+        Self {
+            name: name.into(),
+            fields,
+            is_longer: false,
+        }
+    }
 }
 
 /// Something in `FROM`.
@@ -67,11 +87,13 @@ impl<'s> Scope<'s> {
 
     /// The common table expression of this name.
     pub(super) fn cte(&self, tracer: &Tracer, name: &str) -> Option<Fields> {
-        self.levels().find_map(|level| {
+        self.levels().enumerate().find_map(|(up, level)| {
             tracer.steps(level.ctes.len());
             let mut ctes = level.ctes.iter().rev();
-            let (_, fields) = ctes.find(|(known, _)| **known == *name)?;
-            Some(fields.clone())
+            let cte = ctes.find(|cte| *cte.name == *name)?;
+            let mut fields = cte.fields.clone();
+            fields.open |= cte.is_longer && up > 0;
+            Some(fields)
         })
     }
 
@@ -99,7 +121,7 @@ impl<'s> Scope<'s> {
         let open = || pick(bare.filter_map(|item| item.fields.named(name)));
         let field = found.or_else(open)?;
         tracer.read(&field);
-        Some(field.value)
+        Some(tracer.doubted(None, name, field.value))
     }
 
     /// The columns of the relation of this name in the next level that has one, or in all of them.
@@ -129,11 +151,14 @@ impl<'s> Scope<'s> {
                 let row = || Some(tracer.row(self.relation(tracer, name, false)?));
                 let system = || SYSTEM.contains(name).then(Value::clean);
                 let found = self.column(tracer, name).or_else(row).or_else(system);
-                found.unwrap_or_else(|| tracer.lost())
+                found.map_or_else(|| tracer.lost(), |value| tracer.doubted(None, name, value))
             }
             [schema @ .., relation, name] => {
                 match self.relation(tracer, relation, !schema.is_empty()) {
-                    Some(fields) => select(tracer, &fields, name),
+                    Some(fields) => {
+                        let value = select(tracer, &fields, name);
+                        tracer.doubted(Some(relation), name, value)
+                    }
                     None => tracer.lost(),
                 }
             }

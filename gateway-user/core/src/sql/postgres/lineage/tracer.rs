@@ -12,6 +12,7 @@ use super::apart::Here;
 use super::catalog::{Catalog, Relation, RelationKind};
 use super::commands::{command, diverts, fresh, redefined};
 use super::memory::Known;
+use super::namesakes::Namesakes;
 use super::routines::shown;
 use super::scope::Scope;
 use super::value::{Effects, Field, Fields, Value};
@@ -20,7 +21,7 @@ use crate::mask::Mask;
 use crate::sql::postgres::SearchPath;
 
 /// Most steps that are taken for one text.
-const MAX_STEPS: usize = 200_000;
+const MAX_STEPS: usize = 400_000;
 
 /// Deepest nesting that is followed.
 const MAX_DEPTH: u32 = 2_500;
@@ -53,6 +54,8 @@ pub(super) struct Tracer<'a> {
     /// Whether `DEFAULT` was given for a value.
     pub(super) defaulted: Cell<bool>,
     effects: RefCell<Effects>,
+    /// What the statement that is traced calls what.
+    pub(super) namesakes: RefCell<Namesakes>,
     /// Texts of the catalog's whose traces are needed and not there yet.
     needed: RefCell<Vec<(Box<str>, SearchPath)>>,
 }
@@ -78,6 +81,7 @@ impl<'a> Tracer<'a> {
             missing_before: Cell::new(false),
             defaulted: Cell::new(false),
             effects: RefCell::default(),
+            namesakes: RefCell::default(),
             needed: RefCell::default(),
         }
     }
@@ -144,7 +148,7 @@ impl<'a> Tracer<'a> {
     }
 
     fn traced(&self, node: &protobuf::Node) -> (Statement, Fields) {
-        let (fields, effects) = self.aside(|| self.rows(node, &Scope::default()));
+        let (fields, effects) = self.settled(node, || self.rows(node, &Scope::default()));
         if self.spent() {
             return (Statement::unknown(), Fields::unknown());
         }

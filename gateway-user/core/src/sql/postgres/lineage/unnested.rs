@@ -111,6 +111,39 @@ impl Tracer<'_> {
         }
     }
 
+    /// Whether what was traced before may be a row with a field of this name.
+    pub(super) fn may_have(&self, node: &protobuf::Node, name: &str, scope: &Scope) -> bool {
+        let value = self.aside(|| self.value(node, scope)).0;
+        if let Some(fields) = &value.fields {
+            return fields.named(name).is_some();
+        }
+        let is_value = |ty: u32| self.has_no_columns(ty) || self.holds_values(ty);
+        match &node.node {
+            Some(
+                Node::ColumnRef(_)
+                | Node::RowExpr(_)
+                | Node::SubLink(_)
+                | Node::CaseExpr(_)
+                | Node::CoalesceExpr(_)
+                | Node::MinMaxExpr(_)
+                | Node::AIndirection(_)
+                | Node::TypeCast(_),
+            ) => !is_value(value.ty),
+            Some(Node::FuncCall(function)) => {
+                let names = strings(&function.funcname).unwrap_or_default();
+                let named = names.last().map(|it| self.catalog().functions_named(it));
+                let mut returned = named.into_iter().flatten().map(|it| it.returns);
+                names.is_empty() || !returned.all(is_value)
+            }
+            Some(Node::AExpr(expression)) => {
+                let names = strings(&expression.name).unwrap_or_default();
+                let named = names.last().map(|it| self.catalog().operators_named(it));
+                !named.is_some_and(<[_]>::is_empty)
+            }
+            _ => false,
+        }
+    }
+
     /// The type of a column, which was traced before.
     fn type_of(&self, node: &protobuf::Node, scope: &Scope) -> u32 {
         self.aside(|| self.value(node, scope)).0.ty

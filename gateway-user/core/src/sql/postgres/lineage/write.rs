@@ -1,8 +1,9 @@
 //! `INSERT`, `UPDATE`, `DELETE` and `MERGE`: what goes into which column, and what comes back.
 
+use std::sync::Arc;
+
 use pg_query::protobuf::{self, node::Node};
 
-use super::catalog::RelationKind;
 use super::filled::Write;
 use super::joint;
 use super::scope::{Item, Scope};
@@ -53,6 +54,7 @@ impl Tracer<'_> {
                     0 if !given.open => Value::clean(),
                     _ => given.at(place),
                 };
+                let value = self.placed(&column.indirection, value, &scope);
                 put.push((Some(column.name.as_str().into()), value));
             }
         }
@@ -65,6 +67,14 @@ impl Tracer<'_> {
             false => put.iter().filter_map(|(name, _)| name.as_deref()).collect(),
         };
         self.fill(relation, &named, &mut target.fields, &before);
+        if insert
+            .select_stmt
+            .as_deref()
+            .is_some_and(|it| !is_values(it))
+        {
+            let listed: Vec<_> = put.iter().map(|(name, _)| name.clone()).collect();
+            self.meets(relation, &listed, &before);
+        }
         if let Some(conflict) = &insert.on_conflict_clause {
             self.conflict(relation, conflict, &mut target, &before, &put, &scope);
         }
@@ -77,99 +87,8 @@ impl Tracer<'_> {
         )
     }
 
-    fn conflict(
-        &self,
-        relation: &protobuf::RangeVar,
-        conflict: &protobuf::OnConflictClause,
-        target: &mut Item,
-        before: &Fields,
-        put: &[(Option<std::sync::Arc<str>>, Value)],
-        scope: &Scope,
-    ) {
-        // What was to be put there, or what the column is by default.
-        let excluded = before.list.iter().map(|field| {
-            let mut given = put.iter().filter(|(name, _)| *name == field.name);
-            let value = given.next().map_or_else(
-                || field.value.clone(),
-                |(_, given)| {
-                    if given.tainted() {
-                        given.either(&field.value)
-                    } else {
-                        given.clone()
-                    }
-                },
-            );
-            Field {
-                name: field.name.clone(),
-                value,
-                source: None,
-            }
-        });
-        let excluded = Fields {
-            list: excluded.collect(),
-            open: before.open,
-        };
-        let mut item = target.clone();
-        item.fields = before.clone();
-        let mut excluded = Item::new(Some("excluded"), excluded);
-        excluded.bare = false;
-        let level = Scope::within(scope, vec![item, excluded]);
-        if let Some(infer) = &conflict.infer {
-            self.probe_maybe(infer.where_clause.as_deref(), &level);
-            for element in &infer.index_elems {
-                let Some(Node::IndexElem(element)) = &element.node else {
-                    self.lose();
-                    continue;
-                };
-                if !element.name.is_empty() {
-                    self.probe(&level.value(self, &[&element.name]));
-                }
-                self.probe_maybe(element.expr.as_deref(), &level);
-            }
-        }
-        self.probe_maybe(conflict.where_clause.as_deref(), &level);
-        // Of a constraint that is named it is not known which columns it is of.
-        let named = |infer: &protobuf::InferClause| !infer.conname.is_empty();
-        if conflict.infer.as_ref().is_none_or(|it| named(it)) {
-            self.meets(relation, put, before);
-        }
-        self.defaulted.set(false);
-        self.set(&conflict.target_list, &mut target.fields, before, &level);
-        if self.defaulted.get() {
-            self.fill(relation, &[], &mut target.fields, before);
-        }
-    }
-
-    /// What is put meets all that is there: whether it does is told for any number of guesses at once.
-    fn meets(
-        &self,
-        relation: &protobuf::RangeVar,
-        put: &[(Option<std::sync::Arc<str>>, Value)],
-        before: &Fields,
-    ) {
-        let found = self.relation(&relation.schemaname, &relation.relname);
-        let may_meet = |name: &str| {
-            let mut columns = found.relations.iter().flat_map(|it| {
-                let view = it.kind == RelationKind::View;
-                let named = it.columns.iter().filter(|column| *column.name == *name);
-                named.map(move |column| view || column.is_unique)
-            });
-            found.open || columns.any(|unique| unique)
-        };
-        for (name, _) in put {
-            match name.as_deref() {
-                Some(name) if !may_meet(name) => {}
-                Some(name) => before
-                    .named(name)
-                    .iter()
-                    .for_each(|it| self.probe(&it.value)),
-                None => self.probe_masks(&before.masks()),
-            }
-        }
-    }
-
     /// Columns that are given nothing get what they have by default.
-    fn fill(
+    pub(super) fn fill(
         &self,
         relation: &protobuf::RangeVar,
         given: &[&str],
@@ -208,7 +127,13 @@ impl Tracer<'_> {
         self.probe_maybe(update.where_clause.as_deref(), &scope);
         let before = target.fields.clone();
         self.defaulted.set(false);
-        self.set(&update.target_list, &mut target.fields, &before, &scope);
+        self.set(
+            relation,
+            &update.target_list,
+            &mut target.fields,
+            &before,
+            &scope,
+        );
         if self.defaulted.get() {
             self.fill(relation, &[], &mut target.fields, &before);
         }
@@ -260,13 +185,24 @@ impl Tracer<'_> {
             };
             self.probe_maybe(when.condition.as_deref(), &scope);
             if when.values.is_empty() {
-                self.set(&when.target_list, &mut target.fields, &before, &scope);
+                self.set(
+                    relation,
+                    &when.target_list,
+                    &mut target.fields,
+                    &before,
+                    &scope,
+                );
             } else {
                 let values = self.spread(&when.values, &scope);
                 if values.open {
                     self.put_anywhere(&values.masks());
                 }
-                self.merge_insert(when, &values, &mut target.fields, &before);
+                let listed = match &*when.target_list {
+                    [] => before.list.iter().map(|it| it.name.clone()).collect(),
+                    _ => when.target_list.iter().map(column_of).collect::<Vec<_>>(),
+                };
+                self.meets(relation, &listed, &before);
+                self.merge_insert(when, &values, &mut target.fields, &before, &scope);
             }
         }
         self.fill(relation, &[], &mut target.fields, &before);
@@ -286,54 +222,71 @@ impl Tracer<'_> {
         values: &Fields,
         fields: &mut Fields,
         before: &Fields,
+        scope: &Scope,
     ) {
-        let values = values.list.iter().map(|field| &field.value);
+        let values = values.list.iter().map(|field| field.value.clone());
         for (place, value) in values.enumerate() {
-            let name = match when.target_list.get(place).map(|target| &target.node) {
-                Some(Some(Node::ResTarget(column))) => Some(column.name.as_str()),
-                Some(_) => None,
-                None if when.target_list.is_empty() => before
-                    .list
-                    .get(place)
-                    .and_then(|field| field.name.as_deref()),
-                None => None,
+            let column = when.target_list.get(place).map(|target| &target.node);
+            let (name, value) = match column {
+                Some(Some(Node::ResTarget(column))) => {
+                    let value = self.placed(&column.indirection, value, scope);
+                    (Some(column.name.as_str()), value)
+                }
+                None if when.target_list.is_empty() => {
+                    let field = before.list.get(place);
+                    (field.and_then(|field| field.name.as_deref()), value)
+                }
+                _ => (None, value),
             };
-            self.put(fields, before, name, value);
+            self.put(fields, before, name, &value);
         }
     }
 
     /// `SET`.
-    fn set(&self, targets: &[protobuf::Node], fields: &mut Fields, before: &Fields, scope: &Scope) {
+    pub(super) fn set(
+        &self,
+        relation: &protobuf::RangeVar,
+        targets: &[protobuf::Node],
+        fields: &mut Fields,
+        before: &Fields,
+        scope: &Scope,
+    ) {
         for target in targets {
             let Some(Node::ResTarget(target)) = &target.node else {
                 self.lose();
                 continue;
             };
-            // An element of an array, a field of a row: what says which counts too.
-            let mut steps = Vec::new();
-            for step in &target.indirection {
-                match &step.node {
-                    Some(Node::AIndices(indices)) => {
-                        let bounds = [&indices.lidx, &indices.uidx];
-                        let bounds = bounds.into_iter().filter_map(Option::as_deref);
-                        steps.push(self.values(bounds, scope));
-                    }
-                    Some(Node::String(_)) => {}
-                    _ => steps.push(self.lost()),
-                }
-            }
             let value = target
                 .val
                 .as_deref()
                 .map_or_else(|| self.lost(), |value| self.assigned(value, scope));
-            let value = if target.indirection.is_empty() {
-                value
-            } else {
-                steps.push(value);
-                Value::mixed(&steps)
-            };
+            let value = self.placed(&target.indirection, value, scope);
+            let name = Some(target.name.as_str().into());
+            if !is_written(target.val.as_deref()) && !is_itself(before, &target.name, &value) {
+                self.meets(relation, &[name], before);
+            }
             self.put(fields, before, Some(&target.name), &value);
         }
+    }
+
+    /// A value as an element of an array or a field of a row: what says which counts too.
+    fn placed(&self, steps: &[protobuf::Node], value: Value, scope: &Scope) -> Value {
+        if steps.is_empty() {
+            return value;
+        }
+        let mut parts = vec![value];
+        for step in steps {
+            match &step.node {
+                Some(Node::AIndices(indices)) => {
+                    let bounds = [&indices.lidx, &indices.uidx];
+                    let bounds = bounds.into_iter().filter_map(Option::as_deref);
+                    parts.push(self.values(bounds, scope));
+                }
+                Some(Node::String(_)) => {}
+                _ => parts.push(self.lost()),
+            }
+        }
+        Value::mixed(&parts)
     }
 
     fn assigned(&self, node: &protobuf::Node, scope: &Scope) -> Value {
@@ -440,8 +393,7 @@ impl Tracer<'_> {
             Place::First => items.insert(0, target),
             Place::Last => items.push(target),
         }
-        let known =
-            |name: &Option<std::sync::Arc<str>>| items.iter().any(|item| item.name == *name);
+        let known = |name: &Option<Arc<str>>| items.iter().any(|item| item.name == *name);
         let states: Vec<Item> = states
             .into_iter()
             .filter(|state| !known(&state.name))
@@ -449,6 +401,33 @@ impl Tracer<'_> {
         items.extend(states);
         self.targets(&clause.exprs, &Scope::within(scope, items))
     }
+}
+
+/// Whether it is one value for all rows, which is written down.
+fn is_written(node: Option<&protobuf::Node>) -> bool {
+    matches!(
+        node.and_then(|node| node.node.as_ref()),
+        Some(Node::AConst(_) | Node::ParamRef(_) | Node::SetToDefault(_))
+    )
+}
+
+/// Whether it is what the column holds already.
+fn is_itself(before: &Fields, name: &str, value: &Value) -> bool {
+    let source = before.named(name).and_then(|it| it.value.source);
+    source.is_some() && source == value.source
+}
+
+/// The column that a target is of, if it is one.
+fn column_of(target: &protobuf::Node) -> Option<Arc<str>> {
+    match &target.node {
+        Some(Node::ResTarget(column)) => Some(column.name.as_str().into()),
+        _ => None,
+    }
+}
+
+/// Whether it is rows that are written down.
+fn is_values(query: &protobuf::Node) -> bool {
+    matches!(&query.node, Some(Node::SelectStmt(select)) if !select.values_lists.is_empty())
 }
 
 /// Whether a mask hides what it hid when this is put into a column of it and of this type. What is made of a value

@@ -4,6 +4,7 @@ mod code;
 mod deeds;
 mod filled;
 mod laws;
+mod namesakes;
 mod statements;
 mod unnested;
 mod wrapped;
