@@ -306,7 +306,13 @@ impl Grammar {
                 6 => ("jsonb_set(_, '{a}', _)", &[Kind::Json]),
                 _ => ("to_jsonb(ROW(_, _))", &[Kind::Text, Kind::Int]),
             },
-            Kind::Texts => match self.random.below(6) {
+            Kind::Texts => match self.random.below(9) {
+                6 => ("(_ || _)", &[Kind::Text, Kind::Texts]),
+                7 => ("(_ || ARRAY['z'])", &[Kind::Text]),
+                8 => (
+                    "(SELECT array_agg(z) FROM (VALUES (_), (_)) AS v (z))",
+                    &[Kind::Text],
+                ),
                 0 => ("ARRAY[_, _]", &[Kind::Text]),
                 1 => ("string_to_array(_, '@')", &[Kind::Text]),
                 2 => ("(_)[1:1]", &[Kind::Texts]),

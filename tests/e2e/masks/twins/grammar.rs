@@ -186,7 +186,11 @@ impl Grammar {
 
     /// By an alias, some with names for the first columns.
     fn renamed(&mut self, name: &str, alias: &str, mut columns: Vec<Column>) -> (String, Scope) {
-        let list = if self.random.chance(15) && name != "listed()" && !name.contains("everybody") {
+        let list = if !columns.is_empty()
+            && self.random.chance(15)
+            && name != "listed()"
+            && !name.contains("everybody")
+        {
             // Columns whose type is not told apart come last in `columns`, but not in the table: only
             // what comes before these is renamed.
             let end = 1 + self.random.below(columns.len().min(3));
