@@ -221,3 +221,8 @@ SELECT 1
 \sync
 -- several in one text: true
 SELECT name FROM customers WHERE id = 1; SELECT count(*) FROM orders; BEGIN; COMMIT
+-- keys to and indexes on what is not masked: true (own)
+CREATE TABLE errands (id int PRIMARY KEY, customer int REFERENCES customers (id), other int, FOREIGN KEY (other) REFERENCES orders)
+CREATE INDEX ON customers (name)
+INSERT INTO errands VALUES (1, 2, 3)
+SELECT * FROM errands

@@ -1,7 +1,7 @@
 //! Statements that are no queries: `command`.
 //!
 //! `copy` is `COPY`, `explain` `EXPLAIN`; `code` what brings code along (functions, `DO`, `CALL`); `made` what is
-//! made of functions (types, operators and the like); `diverts` says whether what is called or written by names may be something else, `redefined` whether masks may not hold any more afterwards; `named` says what masked columns the relations show that
+//! made of functions (types, operators and the like); `keyed` which indexes and foreign keys tell nothing; `diverts` says whether what is called or written by names may be something else, `redefined` whether masks may not hold any more afterwards; `named` says what masked columns the relations show that
 //! a command names. Three things can be wrong with a command: that it keeps
 //! what a query returns, that it changes the definition of something that shows masked columns (later
 //! statements would be traced by what it was), and that it makes something which nobody can look into. Then
@@ -11,6 +11,7 @@ mod code;
 pub(super) mod copy;
 mod diverts;
 mod explain;
+mod keyed;
 mod made;
 mod named;
 mod redefined;
@@ -296,6 +297,16 @@ fn changed(command: &Node, node: &protobuf::Node, tracer: &Tracer) -> Statement 
         | Node::AlterObjectDependsStmt(_) => true,
         _ => false,
     };
+    match command {
+        Node::CreateStmt(create) => {
+            let rest = keyed::without_references(create, tracer);
+            return Named::in_statement(tracer, &rest).changed();
+        }
+        Node::IndexStmt(index) if keyed::indexes_apart(index, tracer) => {
+            return Named::in_statement(tracer, node).touched();
+        }
+        _ => {}
+    }
     match plain && !brings_values(command, tracer) {
         true => Named::in_statement(tracer, node).changed(),
         false => opaque(),

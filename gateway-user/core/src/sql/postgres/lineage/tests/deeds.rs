@@ -136,3 +136,22 @@ fn what_is_brought_to_another_type_is_made() {
     }
     check("UPDATE events SET b = a", ("", "times"));
 }
+
+#[test]
+fn keys_of_what_is_not_masked_keep_nothing() {
+    for apart in [
+        "CREATE TABLE a (b int REFERENCES customers (id), FOREIGN KEY (b) REFERENCES orders (id))",
+        "CREATE INDEX ON customers (id, name)",
+    ] {
+        check(apart, ("", ""));
+    }
+    for of_values in [
+        "CREATE TABLE a (b text REFERENCES customers (email))",
+        "CREATE TABLE a (b int REFERENCES customers (id), c text REFERENCES customers (email))",
+        "CREATE INDEX ON customers (id, email)",
+        "CREATE INDEX ON customers (lower(name))",
+        "CREATE INDEX ON customers (id) WHERE email IS NULL",
+    ] {
+        check(of_values, ("", "emails,ssns"));
+    }
+}
