@@ -73,7 +73,7 @@ const FILES: [&str; 12] = [
     include_str!("attempts/fair.sql"),
 ];
 
-/// All rows.
+/// All rows, or with `ATTEMPTS=TEXT` those whose heading and name have this.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let mut heading = "";
@@ -97,6 +97,9 @@ pub(crate) fn rows() -> Vec<Row> {
         if has_messages || heading_is_of_wire(&row.name) {
             row.modes = vec![Mode::Simple];
         }
+    }
+    if let Ok(text) = std::env::var("ATTEMPTS") {
+        rows.retain(|row| row.name.contains(&text));
     }
     rows
 }

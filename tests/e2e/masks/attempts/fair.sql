@@ -226,3 +226,10 @@ CREATE TABLE errands (id int PRIMARY KEY, customer int REFERENCES customers (id)
 CREATE INDEX ON customers (name)
 INSERT INTO errands VALUES (1, 2, 3)
 SELECT * FROM errands
+-- functions that have a syntax of their own: true
+SELECT trim(BOTH 'o' FROM note), overlay(note PLACING 'a' FROM 1), position('r' IN note), extract(year FROM DATE '2020-01-01'),
+  TIMESTAMPTZ '2020-01-01' AT TIME ZONE 'UTC', note SIMILAR TO 'o%' ESCAPE 'x', note IS NORMALIZED, normalize(note), substring(note SIMILAR 'o#"r#"%' ESCAPE '#'),
+  (DATE '2020-01-01', DATE '2020-01-02') OVERLAPS (DATE '2020-01-01', DATE '2020-01-02'), id = ANY (ARRAY[1]) FROM orders ORDER BY id
+-- aggregates over sets: true
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY id), mode() WITHIN GROUP (ORDER BY note), rank(2) WITHIN GROUP (ORDER BY id), grouping(mood)
+  FROM orders GROUP BY ROLLUP (mood)

@@ -46,7 +46,12 @@ impl Tracer<'_> {
             Node::ColumnRef(column) => self.reference(column, scope),
             Node::AConst(constant) => Value::of(joint::constant(constant)),
             Node::SqlvalueFunction(function) => Value::of(joint::current(function)),
-            Node::ParamRef(_) | Node::GroupingFunc(_) | Node::CurrentOfExpr(_) => Value::clean(),
+            Node::ParamRef(_) | Node::CurrentOfExpr(_) => Value::clean(),
+            Node::GroupingFunc(grouping) => {
+                // It tells which of them are grouped by, and nothing of what they hold.
+                self.values(&grouping.args, scope);
+                Value::clean()
+            }
             Node::SetToDefault(_) => {
                 self.defaulted.set(true);
                 Value::clean()
