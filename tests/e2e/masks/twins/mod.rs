@@ -198,15 +198,14 @@ fn no_attempt_tells_them_apart() {
 }
 
 /// More are tried with `TWINS=20000`, others with `TWINS_SEED=7`.
-#[test]
-fn no_statement_tells_them_apart() {
+fn no_statement_tells_them_apart(run: &str, mode: Mode, share: u64) {
     let given = |name, default| std::env::var(name).map_or(default, |it| it.parse().unwrap());
     let seed = given("TWINS_SEED", 1);
-    let count = given("TWINS", 600);
+    let count = given("TWINS", 600) / share;
     let tries: Vec<Vec<String>> = (0..count)
         .map(|number| Grammar::new(seed * 1_000_000 + number).statements())
         .collect();
-    let (wrong, tally) = none_tells(&tries, "chance", Mode::Simple);
+    let (wrong, tally) = none_tells(&tries, run, mode);
     println!("{tally:?}");
     assert!(wrong.is_empty(), "{wrong}");
     let enough = tries.len() / 10;
@@ -214,4 +213,14 @@ fn no_statement_tells_them_apart() {
         tally.telling > enough && tally.masked > enough / 2,
         "{tally:?}"
     );
+}
+
+#[test]
+fn no_statement_tells_them_apart_in_text() {
+    no_statement_tells_them_apart("text", Mode::Simple, 1);
+}
+
+#[test]
+fn no_statement_tells_them_apart_in_binary() {
+    no_statement_tells_them_apart("binary", Mode::Binary, 3);
 }
