@@ -88,7 +88,7 @@ impl Tracer<'_> {
         walker.top(|walker| node.walk(walker));
         let there = walker.take_seen().unwrap_or_default().places;
         self.steps(there.len());
-        there.is_subset(&self.namesakes.borrow().seen)
+        !walker.overflows() && there.is_subset(&self.namesakes.borrow().seen)
     }
 
     /// The tracing comes by this.
