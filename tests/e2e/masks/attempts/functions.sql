@@ -210,7 +210,18 @@ COPY (SELECT id, email, name FROM customers) TO STDOUT (FORMAT csv, DELIMITER '-
 -- COPY where the quote is in the values: masked
 COPY (SELECT id, email, name FROM customers) TO STDOUT (FORMAT csv, QUOTE 'e', DELIMITER '@')
 -- COPY as text with a delimiter of values: masked
-COPY customers (id, email, name) TO STDOUT (DELIMITER '@', NULL 'x')
+COPY customers (id, email, name) TO STDOUT (DELIMITER '@')
+-- COPY as text with a guess for NULL: refused
+--   shows: 987-65-4320
+COPY customers (id, ssn) TO STDOUT (NULL '987-65-4320')
+-- COPY as text with a guess of a number for NULL: refused
+COPY customers (id, card, ssn) TO STDOUT (NULL '4929123456789012')
+-- COPY as text with nothing for NULL: refused
+COPY customers (id, email) TO STDOUT (NULL '')
+-- COPY as text with an escape for NULL: refused
+COPY customers (id, email) TO STDOUT (NULL '\\')
+-- COPY as CSV with a guess for NULL: masked
+COPY customers (id, ssn) TO STDOUT (FORMAT csv, NULL '987-65-4321')
 -- COPY as text with a header: masked
 COPY customers (id, email) TO STDOUT (HEADER)
 -- COPY in binary: masked
@@ -218,6 +229,8 @@ COPY customers TO STDOUT (FORMAT binary)
 -- COPY of a query in binary: masked
 COPY (SELECT card, born, token, email FROM customers) TO STDOUT BINARY
 -- COPY by the old grammar: masked
+COPY customers TO STDOUT WITH DELIMITER '|'
+-- COPY by the old grammar with a text for NULL: refused
 COPY customers TO STDOUT WITH DELIMITER '|' NULL AS '-'
 -- COPY by the old grammar, CSV: masked
 COPY customers TO STDOUT WITH CSV HEADER QUOTE '"'
@@ -247,3 +260,18 @@ ROLLBACK
 CREATE FUNCTION public.json_scalar(t text) RETURNS json LANGUAGE sql AS 'INSERT INTO notes (body) VALUES (t); SELECT to_json(t)'
 SELECT json_scalar(email) FROM customers
 SELECT body FROM notes
+-- COPY of something else to a program: refused
+--   shows: COPY 1
+COPY (SELECT 1) TO PROGRAM 'true'
+-- a file of the server as a large object: refused
+--   shows: VmPeak
+BEGIN
+SELECT lo_import('/proc/self/status', 777001)
+SELECT convert_from(lo_get(777001), 'UTF8')
+ROLLBACK
+-- a file of the server as a large object by a function's number: refused
+--   shows: VmPeak
+BEGIN
+\call 767 0 /proc/self/status 777002
+SELECT convert_from(lo_get(777002), 'UTF8')
+ROLLBACK

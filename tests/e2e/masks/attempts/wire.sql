@@ -419,3 +419,62 @@ DECLARE c CURSOR FOR SELECT name FROM customers
 ROLLBACK TO s
 FETCH ALL FROM c
 ROLLBACK
+-- # Names that are one to the server and two here
+
+-- names of messages in another encoding: closed
+SET client_encoding = 'LATIN1'
+\parse ééééééééééééééééééééa SELECT name FROM customers
+\sync
+\close S ééééééééééééééééééééb
+\sync
+\parse ééééééééééééééééééééb SELECT email FROM customers UNION ALL SELECT email FROM customers
+\sync
+\bind - ééééééééééééééééééééa
+\execute -
+\sync
+-- portals of messages in another encoding: closed
+SET client_encoding = 'LATIN1'
+BEGIN
+\parse a SELECT name FROM customers
+\bind ééééééééééééééééééééa a
+\close P ééééééééééééééééééééb
+\parse b SELECT email FROM customers UNION ALL SELECT email FROM customers
+\bind ééééééééééééééééééééb b
+\execute ééééééééééééééééééééa
+\sync
+-- a name of SQL and one of a message: closed
+SET client_encoding = 'LATIN1'
+PREPARE U&"\00C3\00A9" AS SELECT name FROM customers
+\close S é
+\sync
+\parse é SELECT email FROM customers UNION ALL SELECT email FROM customers
+\sync
+EXECUTE U&"\00C3\00A9"
+-- # Rows in encodings whose letters hold ASCII
+
+-- COPY in SJIS, whose letters end in escapes: refused
+SET client_encoding = 'SJIS'
+COPY (SELECT U&'\8868', email, U&'\30DD' FROM customers WHERE id = 1) TO STDOUT (DELIMITER '|')
+-- COPY in BIG5: refused
+SET client_encoding = 'BIG5'
+COPY (SELECT U&'\529F', email, U&'\76EF' FROM customers WHERE id = 1) TO STDOUT (DELIMITER '|')
+-- COPY as CSV in SJIS, whose letters end in quotes: refused
+SET client_encoding = 'SJIS'
+COPY (SELECT U&'\30DF' a, email, '|a|b' c FROM customers WHERE id = 1) TO STDOUT (FORMAT csv, DELIMITER '|', QUOTE '~', FORCE_QUOTE (a, c))
+-- COPY in SJIS in one text with its setting: refused (simple)
+SET client_encoding = 'SJIS'; COPY (SELECT U&'\8868', email, U&'\30DD' FROM customers WHERE id = 1) TO STDOUT (DELIMITER '|')
+-- COPY in SJIS, bound before it is set: refused
+BEGIN
+\parse a COPY (SELECT U&'\8868', email, U&'\30DD' FROM customers WHERE id = 1) TO STDOUT (DELIMITER '|')
+\bind a a
+\sync
+SET client_encoding = 'SJIS'
+\execute a
+\sync
+ROLLBACK
+-- COPY in an encoding of the West: masked
+SET client_encoding = 'LATIN1'
+COPY customers (id, email) TO STDOUT
+-- the letters of a column, by encodings that lack some: refused, masked
+SET client_encoding = 'WIN1251'
+SELECT email FROM customers

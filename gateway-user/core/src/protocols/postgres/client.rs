@@ -175,8 +175,8 @@ impl PostgresCodec {
         if tracing.waits() {
             return Ok(None);
         }
-        let traced = tracing.known();
-        let units = self.with_masks(units, traced.as_ref());
+        let mut traced = tracing.known();
+        let units = self.with_masks(units, traced.as_mut());
         self.looking.copies = self.copies(whole.then_some(text), &self.session());
         let text = Some(Bytes::copy_from_slice(text));
         self.asked = Some(Asked::Query(script, Arc::clone(&units), traced));
@@ -215,9 +215,9 @@ impl PostgresCodec {
         if tracing.waits() {
             return Ok(None);
         }
-        let traced = tracing.known();
+        let mut traced = tracing.known();
         let touches = may_touch(traced.as_ref());
-        let units = self.with_masks(units, traced.as_ref());
+        let units = self.with_masks(units, traced.as_mut());
         let units = named(units, name);
         let text = Bytes::copy_from_slice(text);
         let again = Arc::new(Again::of(&session, &script));
@@ -271,8 +271,8 @@ impl PostgresCodec {
         if tracing.waits() {
             return Ok(None);
         }
-        let traced = tracing.known();
-        let units = self.with_masks(Arc::clone(&prepared.units), traced.as_ref());
+        let mut traced = tracing.known();
+        let units = self.with_masks(Arc::clone(&prepared.units), traced.as_mut());
         let of = prepared.ask;
         self.asked = Some(Asked::Bind(server_name(portal).into(), prepared, traced));
         Ok(Some(self.ask(
@@ -359,8 +359,8 @@ impl PostgresCodec {
         if tracing.waits() {
             return Ok(None);
         }
-        let traced = tracing.known();
-        let units = self.with_masks(units, traced.as_ref());
+        let mut traced = tracing.known();
+        let units = self.with_masks(units, traced.as_mut());
         self.asked = Some(Asked::Call(Arc::clone(&units), traced));
         Ok(Some(self.ask(
             head,

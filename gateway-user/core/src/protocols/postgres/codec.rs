@@ -13,7 +13,7 @@ use super::attributes;
 use super::cache::ScriptCache;
 use super::limits::Limiting;
 use super::login::LoggingIn;
-use super::masking::{Looking, Made, Masking, Traced};
+use super::masking::{Brought, Looking, Made, Masking, Traced};
 use super::moment::Moment;
 use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared};
@@ -121,8 +121,10 @@ pub(super) struct PostgresCodec {
     /// Something was sent since the server last said that it was ready for more, which is when it
     /// reports settings.
     pub(super) sent_since_ready: bool,
-    /// The client's encoding was at some time one that may not have all characters of the server's.
-    pub(super) was_narrow: bool,
+    /// How texts are brought to the client, by its encoding.
+    pub(super) brought_now: Brought,
+    /// The worst of how they were before.
+    pub(super) brought_before: Brought,
     pub(super) client_encrypted: bool,
     /// What the channel to the client can be bound to.
     pub(super) client_end_point: Option<Vec<u8>>,
@@ -199,6 +201,7 @@ impl PostgresCodec {
                 search_path: SearchPath::Unknown,
                 strings: Strings::Uncertain,
                 encoding: Encoding::Uncertain,
+                database: Encoding::Uncertain,
             },
             path_stale: true,
             path_doubted: false,
@@ -206,7 +209,8 @@ impl PostgresCodec {
             reading_changes: false,
             reading_may_revert: false,
             sent_since_ready: false,
-            was_narrow: false,
+            brought_now: Brought::Otherwise,
+            brought_before: Brought::Whole,
             client_encrypted: false,
             client_end_point: None,
             placeholder: None,
@@ -300,6 +304,7 @@ impl PostgresCodec {
             return Session {
                 strings: Strings::Uncertain,
                 encoding: Encoding::Uncertain,
+                database: self.session.database,
                 search_path: self.session.search_path.clone(),
             };
         }

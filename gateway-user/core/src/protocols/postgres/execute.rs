@@ -77,8 +77,8 @@ impl PostgresCodec {
     /// Asks anew for a portal that was judged when it was bound: the session has done something since, and
     /// rules look at that.
     fn ask_again(&mut self, head: Head, frame: &[u8], portal: &[u8], bound: Arc<Bound>) -> Step {
-        let traced = self.traced_when_bound(&bound);
-        let units = self.with_masks(Arc::clone(&bound.prepared.units), traced.as_ref());
+        let mut traced = self.traced_when_bound(&bound);
+        let units = self.with_masks(Arc::clone(&bound.prepared.units), traced.as_mut());
         let asks = self.asks_fields(traced.as_ref());
         let (of, agreed) = (Some(bound.ask), bound.agreed);
         self.asked = Some(Asked::Again(bound, traced));
@@ -111,8 +111,8 @@ impl PostgresCodec {
         if tracing.waits() {
             return None;
         }
-        let traced = tracing.known();
-        let units = self.with_masks(units, traced.as_ref());
+        let mut traced = tracing.known();
+        let units = self.with_masks(units, traced.as_mut());
         let asks = self.asks_fields(traced.as_ref());
         self.asked = Some(Asked::Execute(script, Arc::clone(&units), traced));
         let request = Request {

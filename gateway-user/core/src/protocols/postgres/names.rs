@@ -1,6 +1,9 @@
 //! What the names of prepared statements and portals stand for on the server, as it confirmed them.
 //!
 //! What is still under way is in `pipeline`; both are asked together by [`Names::resolve`].
+//!
+//! INVARIANT: nothing is known of a name that is not ASCII. The server brings names from the client's encoding into
+//! its own, where several may become one, and cuts them then: which are one is not told here. A test shows it.
 
 use std::collections::HashMap;
 
@@ -46,7 +49,7 @@ impl<T: Clone> Names<T> {
     pub(super) fn confirm(&mut self, name: &[u8], meaning: T, bytes: usize) {
         let name = server_name(name);
         self.forget(name);
-        if self.known.len() < LIMIT && self.bytes + bytes <= BYTES {
+        if name.is_ascii() && self.known.len() < LIMIT && self.bytes + bytes <= BYTES {
             self.known.insert(name.into(), (meaning, bytes));
             self.bytes += bytes;
         }
@@ -74,6 +77,7 @@ impl<T: Clone> Names<T> {
     /// What `name` will be for a message sent now, given what is under way.
     pub(super) fn resolve(&self, name: &[u8], under_way: Lookup<T>) -> Resolved<T> {
         match under_way {
+            _ if !name.is_ascii() => Resolved::Unknown,
             Lookup::Pending(meaning) => Resolved::Known(meaning),
             Lookup::Undecided => Resolved::Undecided,
             Lookup::Settled => self.known(name).map_or(Resolved::Unknown, Resolved::Known),
@@ -99,6 +103,17 @@ mod tests {
             names.resolve(&[b'a'; 62], Lookup::Settled),
             Resolved::Unknown
         );
+    }
+
+    #[test]
+    fn nothing_is_known_of_names_that_may_be_one_to_the_server() {
+        let mut names = Names::default();
+        names.confirm("é".as_bytes(), 1, 1);
+        assert_eq!(names.known("é".as_bytes()), None);
+        for name in ["é".as_bytes(), b"\xe9", b"a\x81\xca"] {
+            let resolved = names.resolve(name, Lookup::Pending(1));
+            assert_eq!(resolved, Resolved::Unknown);
+        }
     }
 
     #[test]

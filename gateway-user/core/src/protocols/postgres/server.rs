@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::codec::{Phase, PostgresCodec};
 use super::limits::rows_of;
-use super::masking::{Masking, Traced, notification};
+use super::masking::{Brought, Masking, Traced, notification};
 use super::pipeline::{Pending, Prepared};
 use super::reply;
 use super::script::{self, Effect, Script};
@@ -114,6 +114,9 @@ impl PostgresCodec {
             }
             b'E' => return Ok(Some(self.error(head, body))),
             b'N' => {
+                if self.is_logged(body) {
+                    return Ok(Some(Step::Discard(head.len)));
+                }
                 if let Some(told) = self.withheld(head.tag, body) {
                     return Ok(Some(Step::Replace(head.len, told)));
                 }
@@ -323,12 +326,17 @@ impl PostgresCodec {
                 };
             }
             b"client_encoding" => {
-                let plain = matches!(value, b"UTF8" | b"SQL_ASCII");
-                self.was_narrow |= !plain;
-                self.session.encoding = if plain {
-                    Encoding::Utf8
-                } else {
-                    Encoding::Uncertain
+                self.brought_now = Brought::by(value);
+                self.brought_before = self.brought_before.max(self.brought_now);
+                self.session.encoding = match self.brought_now {
+                    Brought::Whole => Encoding::Utf8,
+                    Brought::Western | Brought::Otherwise => Encoding::Uncertain,
+                };
+            }
+            b"server_encoding" => {
+                self.session.database = match value {
+                    b"UTF8" => Encoding::Utf8,
+                    _ => Encoding::Uncertain,
                 };
             }
             b"search_path" => self.path_changes(),

@@ -117,6 +117,8 @@ pub struct Session {
     pub strings: Strings,
     /// What the bytes of the text stand for.
     pub encoding: Encoding,
+    /// What its names become in the database.
+    pub database: Encoding,
 }
 
 impl Default for Session {
@@ -126,6 +128,7 @@ impl Default for Session {
             search_path: SearchPath::default(),
             strings: Strings::Standard,
             encoding: Encoding::Utf8,
+            database: Encoding::Utf8,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::traced::{Known, Traced};
-use super::{Again, Masking};
+use super::{Again, Brought, Masking};
 use crate::facts::{Fact, FactSet};
 use crate::held::Touches;
 use crate::protocols::postgres::attributes as slot;
@@ -48,6 +48,7 @@ impl PostgresCodec {
                 .map(|index| Known::Of(Arc::clone(&trace), index))
                 .collect(),
             unsure: !is_plain,
+            brought: Brought::default(),
         })
     }
 

@@ -12,7 +12,8 @@ use super::super::codec::PostgresCodec;
 use super::super::value::Format;
 use super::super::wire::{self, Head};
 use super::cell::{By, Cell, Hidden, Put};
-use super::fields::{csv_field, end_of_text, escaped, quoted, unescaped};
+use super::encodings::Brought;
+use super::fields::{csv_field, end_of_text, escaped, is_null, quoted, unescaped};
 use super::long::Written;
 use super::rows::{TOO_LONG, not_too_long, put_length, put_masked};
 use crate::cursor::Cursor;
@@ -53,6 +54,12 @@ impl PostgresCodec {
         let count = usize::from(body.u16().ok_or(OTHERWISE)?);
         if binary != (format.kind == CopyKind::Binary) {
             return Err(OTHERWISE);
+        }
+        let brought = results.traced.as_ref().map(|it| it.brought);
+        if !binary && brought == Some(Brought::Otherwise) && !matches!(outputs, Outputs::Clean) {
+            return Err(CodecError::Unsupported(
+                "rows are copied out here in an encoding in which they cannot be masked: use UTF8",
+            ));
         }
         let counted = match outputs {
             Outputs::Columns(columns) if columns.len() != count => None,
@@ -229,7 +236,7 @@ impl Copying {
             if index > 0 {
                 out.put_u8(self.format.delimiter);
             }
-            if !cell.is_looked_at(by) || *field == *self.format.null {
+            if !cell.is_looked_at(by) || is_null(field, &self.format) {
                 out.put_slice(field);
                 continue;
             }
@@ -260,8 +267,7 @@ impl Copying {
             if index > 0 {
                 out.put_u8(format.delimiter);
             }
-            // A quoted value is never NULL.
-            if !cell.is_looked_at(by) || *field == *format.null {
+            if !cell.is_looked_at(by) || is_null(field, format) {
                 out.put_slice(field);
                 continue;
             }

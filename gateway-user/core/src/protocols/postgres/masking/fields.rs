@@ -4,7 +4,14 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::sql::postgres::lineage::CopyFormat;
+use crate::sql::postgres::lineage::{CopyFormat, CopyKind};
+
+/// Whether what is written is NULL and can be nothing else. CSV has a value in quotes that is written as NULL is;
+/// in the text format only `\N` is no value's.
+pub(super) fn is_null(field: &[u8], format: &CopyFormat) -> bool {
+    let is_sure = format.kind == CopyKind::Csv || *format.null == *b"\\N";
+    is_sure && *field == *format.null
+}
 
 /// Appends a value in quotes, as CSV has it.
 pub(super) fn quoted(value: &[u8], format: &CopyFormat, out: &mut BytesMut) {
@@ -117,7 +124,6 @@ pub(super) fn quoted_value(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::sql::postgres::lineage::CopyKind;
 
     pub(in super::super) fn csv() -> CopyFormat {
         CopyFormat {

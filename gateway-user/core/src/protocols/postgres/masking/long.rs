@@ -14,7 +14,7 @@ use super::super::value::shorter::Shorter;
 use super::super::wire::{self, Head};
 use super::cell::{By, Cell, Hidden};
 use super::copied::put_field;
-use super::fields::{csv_field, end_of_text, quoted_value, unescaped};
+use super::fields::{csv_field, end_of_text, is_null, quoted_value, unescaped};
 use super::rows::{INVALID, TOO_LONG, put_length, put_masked, put_rest};
 use crate::protocols::{CodecError, GATHER_LIMIT, Step};
 use crate::sql::postgres::lineage::{CopyFormat, CopyKind};
@@ -318,8 +318,7 @@ impl Long {
         if begins {
             let field = row.get(..end).ok_or(INVALID)?;
             self.out.extend(delimiter);
-            // A quoted value is never NULL.
-            if !cell.is_looked_at(by) || *field == *format.null {
+            if !cell.is_looked_at(by) || is_null(field, format) {
                 self.out.put_slice(field);
             } else {
                 let value = match format.kind {

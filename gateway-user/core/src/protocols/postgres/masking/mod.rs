@@ -2,13 +2,14 @@
 //!
 //! Before a message is judged, its text is traced (`crate::sql::postgres::lineage`): which masks it touches
 //! are facts for policy, and what it returns is kept with it until its rows come (`traced`). `rows`, with `long`, masks these by their `cell`s, `changes` says what is known no more once something has run; `copied`, with `fields`,
-//! what `COPY … TO STDOUT` writes, `withheld` errors and notices; `screened` is about what is looked for in
+//! what `COPY … TO STDOUT` writes, `encodings` what becomes of texts on the way to the client, `withheld` errors and notices; `screened` is about what is looked for in
 //! values wherever they come from, which needs no trace. INVARIANT: while masks apply, a row passes
 //! only if its columns are known, and each that is not clean was masked.
 
 mod cell;
 mod changes;
 mod copied;
+mod encodings;
 mod fields;
 mod long;
 mod rows;
@@ -28,8 +29,9 @@ use super::wire::server_name;
 use crate::facts::{Fact, FactSet};
 use crate::protocols::CodecError;
 use crate::sql::postgres::lineage::{Code, Masked, Masks, Named, Statement, Trace};
-use crate::sql::postgres::{Encoding, SearchPath, Session};
+use crate::sql::postgres::{SearchPath, Session};
 
+pub(super) use encodings::Brought;
 pub(super) use rows::Results;
 pub(super) use screened::{Copies, Looking};
 pub(super) use traced::{Made, Traced, Tracing, may_touch};
@@ -190,6 +192,7 @@ impl PostgresCodec {
             masked,
             statements: Arc::new([known]),
             unsure: false,
+            brought: Brought::default(),
         })
     }
 
@@ -206,14 +209,17 @@ impl PostgresCodec {
             masked,
             statements: Arc::new([known]),
             unsure: false,
+            brought: Brought::default(),
         })
     }
 
-    /// What a function that is called by its number does: only those of large objects are known.
+    /// What a function that is called by its number does: only those of large objects are known, and one of
+    /// them reads files of the server.
     pub(super) fn trace_call(&mut self, units: &[FactSet]) -> Tracing {
-        let named = units
-            .iter()
-            .all(|unit| matches!(unit.fact(slot::FUNCTION), Fact::Names(_)));
+        let named = units.iter().all(|unit| match unit.fact(slot::FUNCTION) {
+            Fact::Names(names) => names.iter().all(|it| &*it.name != "lo_import"),
+            _ => false,
+        });
         match self.trace(None, &Session::default()) {
             Tracing::Known(traced) if named => Tracing::Known(Traced {
                 statements: Arc::new([Known::Runs(Arc::new(Statement::default()))]),
@@ -257,6 +263,7 @@ impl PostgresCodec {
             masked: Arc::clone(masked),
             statements: statements.collect(),
             unsure: false,
+            brought: Brought::default(),
         }
     }
 
@@ -376,31 +383,15 @@ impl PostgresCodec {
     pub(super) fn with_masks(
         &self,
         units: Arc<[FactSet]>,
-        traced: Option<&Traced>,
+        traced: Option<&mut Traced>,
     ) -> Arc<[FactSet]> {
         match traced {
-            Some(traced) => traced.facts(&units, self.narrows(&units)),
+            Some(traced) => {
+                traced.brought = self.brought(&units);
+                traced.facts(&units)
+            }
             None => units,
         }
-    }
-
-    /// Whether what these units return may be brought into an encoding that lacks characters, which fails
-    /// for some values and not for others.
-    fn narrows(&self, units: &[FactSet]) -> bool {
-        let is_narrow = self.session.encoding != Encoding::Utf8 || self.reading_changes;
-        // It comes back where a change of it is taken back, by what is under way or what stands before.
-        let is_one = |unit: &FactSet| *unit.fact(slot::STATEMENTS) == Fact::Number(1);
-        let with_others = !units.iter().all(is_one);
-        let may_come_back = self.was_narrow && (with_others || self.sent_since_ready);
-        let changes =
-            script::unsettled(units).reading || with_others && script::may_run_code(units);
-        is_narrow || may_come_back || changes
-    }
-
-    /// The same of a portal that returns what is computed from masked columns.
-    pub(super) fn is_narrowed(&self, bound: &Bound) -> bool {
-        let mut traced = bound.traced.iter();
-        traced.any(Traced::computes) && self.narrows(&bound.prepared.units)
     }
 
     /// SQL has made what these effects name: what that returns is remembered.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::encodings::Brought;
 use crate::facts::FactSet;
 use crate::held::Touches;
 use crate::protocols::postgres::script;
@@ -16,6 +17,8 @@ pub(in super::super) struct Traced {
     pub(super) statements: Arc<[Known]>,
     /// It was told by what may have changed since: of what it runs nothing is known.
     pub(super) unsure: bool,
+    /// How what it returns is brought to the client.
+    pub(super) brought: Brought,
 }
 
 /// What is known of one statement.
@@ -78,6 +81,7 @@ impl Traced {
             masked: Arc::clone(masked),
             statements: Arc::new([Known::Unknown]),
             unsure: false,
+            brought: Brought::default(),
         }
     }
 
@@ -163,23 +167,37 @@ impl Traced {
         statements.any(|it| it.is_none_or(Statement::computes))
     }
 
-    /// Units with the facts about masks; `narrows` says whether what they return may be brought into an
-    /// encoding that lacks characters: then what is computed asks.
-    pub(in super::super) fn facts(&self, units: &[FactSet], narrows: bool) -> Arc<[FactSet]> {
+    /// Units with the facts about masks. What may fail on the way to the client for some values asks, and what
+    /// could not be taken apart on it is a copy.
+    pub(in super::super) fn facts(&self, units: &[FactSet]) -> Arc<[FactSet]> {
         let unknown = Statement::unknown();
         let known = |index| self.statement(index).unwrap_or(&unknown);
         let statements = (0..self.statements.len()).map(known);
-        let statements: Vec<Cow<'_, Statement>> = statements
-            .map(|statement| match narrows && statement.computes() {
-                true => Cow::Owned(Statement {
-                    probed: Masks::Unknown,
-                    ..statement.clone()
-                }),
-                false => Cow::Borrowed(statement),
-            })
-            .collect();
+        let statements: Vec<Cow<'_, Statement>> =
+            statements.map(|it| self.as_brought(it)).collect();
         let statements: Vec<&Statement> = statements.iter().map(|it| &**it).collect();
         script::with_masks(units, &statements)
+    }
+
+    fn as_brought<'a>(&self, statement: &'a Statement) -> Cow<'a, Statement> {
+        let is_clean = matches!(statement.outputs, Outputs::Clean);
+        let asks = match self.brought {
+            Brought::Whole => false,
+            Brought::Western => statement.computes(),
+            Brought::Otherwise => !is_clean,
+        };
+        if !asks {
+            return Cow::Borrowed(statement);
+        }
+        let copies = statement.copy.is_some() && self.brought == Brought::Otherwise;
+        Cow::Owned(Statement {
+            probed: Masks::Unknown,
+            copied: match copies {
+                true => Masks::Unknown,
+                false => statement.copied.clone(),
+            },
+            ..statement.clone()
+        })
     }
 }
 

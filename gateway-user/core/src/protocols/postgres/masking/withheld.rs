@@ -44,6 +44,16 @@ const NAME_CONSTRAINTS: [&[u8]; 7] = [
 const RAISED: &[u8] = b"P0001";
 
 impl PostgresCodec {
+    /// Whether a notice is one of the server's log: that there is one, and by which part of the server, tells how
+    /// much room values took.
+    pub(in super::super) fn is_logged(&self, fields: Cursor<'_>) -> bool {
+        const SAID: [&[u8]; 3] = [b"INFO", b"NOTICE", b"WARNING"];
+        let all = read(fields);
+        let mut severities = all.iter().filter(|(kind, _)| *kind == b'V');
+        let is_said = severities.next().is_some_and(|(_, it)| SAID.contains(it));
+        !matches!(self.masking, Masking::Off) && !is_said
+    }
+
     /// An error or notice without what may tell masked values; none where it passes as it is.
     pub(in super::super) fn withheld(&mut self, tag: u8, fields: Cursor<'_>) -> Option<Bytes> {
         if matches!(self.masking, Masking::Off) {

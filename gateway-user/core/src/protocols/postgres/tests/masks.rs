@@ -117,6 +117,28 @@ fn what_is_computed_asks_where_it_may_be_brought_into_another_encoding() {
     assert_eq!(say(&mut talk, COMPUTED, b'I'), "");
 }
 
+/// Bytes of ASCII may be halves of letters, and which letters a value has is told by whether it can be brought.
+#[test]
+fn what_is_masked_is_brought_in_encodings_that_are_known() {
+    let refused = |encoding, statement, expected: bool| {
+        let mut talk = masked();
+        talk.server(&server::status("client_encoding", encoding));
+        talk.heard();
+        let is_refused = !say(&mut talk, statement, b'I').is_empty();
+        assert_eq!(is_refused, expected, "{encoding} {statement}");
+    };
+    for (encoding, expected) in [("UTF8", false), ("SJIS", true), ("WIN1251", true)] {
+        refused(encoding, "SELECT email FROM customers", expected);
+        refused(
+            encoding,
+            "COPY (SELECT email FROM customers) TO STDOUT",
+            expected,
+        );
+        refused(encoding, "SELECT 1", false);
+        refused(encoding, "COPY (SELECT 1) TO STDOUT", false);
+    }
+}
+
 #[test]
 fn a_portal_is_asked_for_again_where_the_encoding_has_changed_since() {
     let mut talk = masked();

@@ -9,13 +9,14 @@ use pg_query::ParserOptions;
 
 use super::apart::Here;
 use super::catalog::Relation;
+use super::identifiers::are_certain;
 use super::tracer::Tracer;
 use super::value::Fields;
 use super::{Masked, Statement, Trace};
 use crate::mask::{Kind, Mask};
 use crate::sql::postgres::bounds::readable;
 use crate::sql::postgres::stack::{deep, shallow};
-use crate::sql::postgres::{ESCAPING, SearchPath, Session, Strings};
+use crate::sql::postgres::{ESCAPING, Encoding, SearchPath, Session, Strings};
 
 /// Most traces of statements that are kept; all are dropped when there are more.
 const MAX_TRACES: usize = 1_024;
@@ -96,7 +97,8 @@ impl Masked {
         session: &Session,
         here: &Here,
     ) -> Arc<Trace> {
-        let Some(text) = readable(text, session) else {
+        let certain = |text: &&str| are_certain(text, session);
+        let Some(text) = readable(text, session).filter(certain) else {
             return Known::unknown().trace;
         };
         let options = match session.strings {
@@ -106,7 +108,9 @@ impl Masked {
             Strings::Uncertain if text.contains('\\') => return Known::unknown().trace,
             Strings::Uncertain => ParserOptions::DEFAULT,
         };
-        let is_usual = session.strings == Strings::Standard && here.is_empty();
+        let is_usual = session.strings == Strings::Standard
+            && session.database == Encoding::Utf8
+            && here.is_empty();
         let kept = is_usual && text.len() <= MAX_KEPT;
         let key = (Box::from(text), session.search_path.clone());
         if kept {

@@ -56,17 +56,20 @@ pub(super) fn copy(copy: &protobuf::CopyStmt, node: &protobuf::Node, tracer: &Tr
         (None, None) => return Statement::unknown(),
     };
     let format = format(&copy.options);
-    let to_client = copy.filename.is_empty() && !copy.is_program;
-    let Some(options) = format.filter(|_| to_client) else {
-        // What leaves by another way, or in a form that is not understood, cannot be masked.
+    if !copy.filename.is_empty() || copy.is_program {
+        // A program may do anything, and whatever is in a file of the server may be told later.
+        statement.copied = Masks::Unknown;
+        statement.outputs = Outputs::Clean;
+        return statement;
+    }
+    let Some(options) = format else {
+        // What leaves in a form that is not understood cannot be masked.
         statement.copied = union(statement.copied, returned(&statement.outputs));
-        statement.outputs = match to_client {
-            true => Outputs::Unknown,
-            false => Outputs::Clean,
-        };
+        statement.outputs = Outputs::Unknown;
         return statement;
     };
-    if !options.is_readable {
+    let is_clean = matches!(statement.outputs, Outputs::Clean);
+    if !options.is_readable || !options.tells_null && !is_clean {
         statement.copied = union(statement.copied, returned(&statement.outputs));
         statement.outputs = Outputs::Unknown;
     }
@@ -208,6 +211,8 @@ struct Options {
     format: CopyFormat,
     /// Whether what it writes can be taken apart.
     is_readable: bool,
+    /// Whether NULL is written as no value is.
+    tells_null: bool,
 }
 
 /// None if there is an option that is not understood.
@@ -257,9 +262,16 @@ fn format(options: &[protobuf::Node]) -> Option<Options> {
         header,
         types: Box::default(),
     };
+    // A backslash in a value is written as two. CSV has a value in quotes that is written as NULL is.
+    let tells_null = match kind {
+        CopyKind::Text => *format.null == *b"\\N",
+        CopyKind::Csv => format.null.is_ascii(),
+        CopyKind::Binary => true,
+    };
     Some(Options {
         format,
         is_readable,
+        tells_null,
     })
 }
 

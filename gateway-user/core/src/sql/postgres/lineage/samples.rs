@@ -1,0 +1,131 @@
+//! What the server's own relations tell of the values in others: samples that it plans by, how much it logs, and how
+//! often it did what depends on values.
+
+use pg_query::protobuf::{self, VariableSetKind, a_const::Val, node::Node};
+
+use super::catalog::{Column, Relation};
+use crate::sql::postgres::walk::constant;
+
+/// Relations of `pg_catalog` that hold values of columns. `pg_statistic_ext` is none of them: it only
+/// says what is sampled, and `psql` looks into it for every `\d TABLE`.
+const SAMPLES: [&str; 6] = [
+    "pg_mcv_list_items",
+    "pg_statistic",
+    "pg_statistic_ext_data",
+    "pg_stats",
+    "pg_stats_ext",
+    "pg_stats_ext_exprs",
+];
+
+/// Those that say how much was logged, or in how many blocks something was looked up.
+const MEASURES: [&str; 5] = [
+    "pg_replication_slots",
+    "pg_stat_io",
+    "pg_stat_replication_slots",
+    "pg_stat_wal",
+    "pg_stat_wal_receiver",
+];
+
+/// Columns that say how often a row was written beside the old one, which depends on whether what is indexed of it
+/// is the same; and what is in a column of the rows that are older than it.
+const TELL: [&str; 3] = ["attmissingval", "n_tup_hot_upd", "n_tup_newpage_upd"];
+
+/// The setting by which a statement fails where values on the way take much room.
+pub const MEASURE: &str = "temp_file_limit";
+
+/// The setting by which the server rounds before anything is masked, where it is below 0.
+pub const DIGITS: &str = "extra_float_digits";
+
+/// Whether setting this to that tells something of values. One that is not known may be any.
+pub(super) fn measures(setting: Option<&str>, value: Option<&str>) -> bool {
+    let rounds = || value.is_none_or(|value| value.contains('-'));
+    match setting.map(str::to_ascii_lowercase).as_deref() {
+        None | Some(MEASURE) => true,
+        Some(DIGITS) => rounds(),
+        Some(_) => false,
+    }
+}
+
+/// Whether a call of `set_config` does.
+pub(super) fn call_measures(names: &[&str], args: &[protobuf::Node]) -> bool {
+    let text = |place: usize| args.get(place).and_then(constant);
+    names.last() == Some(&"set_config") && measures(text(0), text(1))
+}
+
+/// Whether a command does.
+pub(super) fn command_measures(command: &Node) -> bool {
+    let set = match command {
+        Node::VariableSetStmt(set) => Some(set),
+        Node::AlterRoleSetStmt(alter) => alter.setstmt.as_ref(),
+        Node::AlterDatabaseSetStmt(alter) => alter.setstmt.as_ref(),
+        Node::AlterSystemStmt(alter) => alter.setstmt.as_ref(),
+        _ => None,
+    };
+    let Some(set) = set.filter(|set| set.kind == i32::from(VariableSetKind::VarSetValue)) else {
+        return false;
+    };
+    let value = match &*set.args {
+        [value] => number(value).or_else(|| constant(value).map(str::to_owned)),
+        _ => None,
+    };
+    measures(Some(&set.name), value.as_deref())
+}
+
+fn number(value: &protobuf::Node) -> Option<String> {
+    let Some(Node::AConst(value)) = &value.node else {
+        return None;
+    };
+    match &value.val {
+        Some(Val::Ival(number)) => Some(number.ival.to_string()),
+        Some(Val::Fval(number)) => Some(number.fval.clone()),
+        _ => None,
+    }
+}
+
+/// The type of a place in the log.
+const PG_LSN: u32 = 3_220;
+
+/// Which of a relation's columns tell something of values elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// None.
+    Nothing,
+    /// Some.
+    Some,
+    /// All.
+    All,
+}
+
+impl Telling {
+    /// Whether this column does.
+    pub(super) fn tells(self, column: &Column) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Some => tells(column),
+            Self::All => true,
+        }
+    }
+}
+
+/// Which columns of a relation do.
+pub(super) fn of(relation: &Relation) -> Telling {
+    if relation.schema.starts_with("pg_toast") {
+        return Telling::All;
+    }
+    if &*relation.schema != "pg_catalog" {
+        return Telling::Nothing;
+    }
+    let name = &*relation.name;
+    let is_whole = SAMPLES.contains(&name) || MEASURES.contains(&name);
+    if is_whole || name.starts_with("pg_statio_") {
+        return Telling::All;
+    }
+    match relation.columns.iter().any(tells) {
+        true => Telling::Some,
+        false => Telling::Nothing,
+    }
+}
+
+fn tells(column: &Column) -> bool {
+    column.ty == PG_LSN || TELL.contains(&&*column.name)
+}
