@@ -179,3 +179,102 @@ SELECT greatest(jsonb_build_object('a', email, 'b', 1), jsonb_build_object('a', 
 -- grouped by an output that is called as a column outside: refused, masked
 --   shows: 211
 SELECT (SELECT (11 + 100 * max(k))::text FROM (SELECT count(*) AS k, x AS note FROM (SELECT left(email, 8) x FROM customers WHERE id = 1 UNION ALL SELECT 'needle-q') u GROUP BY note) s) FROM orders o WHERE o.id = 1
+-- # What the server measures
+
+-- what is logged of a row by its plan: refused, oracle
+--   shows: bytes=
+BEGIN
+EXPLAIN (ANALYZE, WAL, COSTS OFF, TIMING OFF, SUMMARY OFF) UPDATE customers SET ssn = '987-65-4320' WHERE id = 1
+ROLLBACK
+-- what is logged of a row by its plan, with more around it: refused, oracle
+--   shows: bytes=
+BEGIN
+EXPLAIN (ANALYZE, WAL, COSTS OFF, TIMING OFF, SUMMARY OFF) WITH u AS (UPDATE customers SET ssn = '987-65-4320' WHERE id = 1 RETURNING id) SELECT id FROM u
+ROLLBACK
+-- what is logged of a row that goes: refused, oracle
+--   shows: bytes=
+BEGIN
+EXPLAIN (ANALYZE, WAL, COSTS OFF, TIMING OFF, SUMMARY OFF) DELETE FROM vips WHERE id = 4
+ROLLBACK
+-- where the log ends: refused, masked
+--   shows: logged=
+SELECT 'logged=' || pg_current_wal_insert_lsn(), 'logged=' || pg_current_wal_lsn()
+-- where the log ends, compared: refused, oracle
+--   shows: bingo
+SELECT 'bingo' WHERE pg_current_wal_insert_lsn() > '0/1'
+-- how much is logged: refused, masked
+--   shows: logged=
+SELECT 'logged=' || wal_bytes FROM pg_stat_wal
+SELECT 'logged=' || wal_bytes FROM pg_stat_get_wal()
+-- how much is logged, as a row: closed
+--   shows: wal_bytes":
+SELECT row_to_json(s)::text FROM pg_stat_wal s
+-- how often a row was written beside the old one, as a row: closed
+--   shows: "n_tup_hot_upd":1
+BEGIN
+UPDATE customers SET email = 'needle-wombat@warren.example' WHERE id = 2
+SELECT row_to_json(s)::text FROM pg_stat_xact_user_tables s WHERE relname = 'customers'
+ROLLBACK
+-- how often a row was written beside the old one: refused, masked
+--   shows: beside 1
+BEGIN
+UPDATE customers SET email = 'needle-wombat@warren.example' WHERE id = 2
+SELECT 'beside ' || pg_stat_get_xact_tuples_hot_updated('customers'::regclass)
+SELECT 'beside ' || n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = 'customers'
+ROLLBACK
+-- how often a row was written beside the old one, compared: refused, oracle
+--   shows: bingo
+BEGIN
+UPDATE customers SET email = 'needle-wombat@warren.example' WHERE id = 2
+SELECT 'bingo' FROM pg_stat_xact_user_tables WHERE relname = 'customers' AND n_tup_hot_upd > 0
+ROLLBACK
+-- in how many blocks an index was looked up: refused, masked
+--   shows: looked=
+SELECT 'looked=' || pg_stat_get_xact_blocks_fetched('customers_pkey'::regclass)
+SELECT 'looked=' || idx_blks_hit FROM pg_statio_user_indexes
+-- what a plan's part takes whose query is in a condition: refused, oracle
+--   shows: CTE x
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM orders WHERE id < (WITH x AS MATERIALIZED (SELECT split_part(email, 'needle-q', 2) p FROM customers, generate_series(1, 3000) WHERE customers.id = 1) SELECT count(*) FROM x)
+-- what a plan's part takes whose query is in a limit: refused, oracle
+--   shows: CTE x
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT id FROM orders LIMIT (WITH x AS MATERIALIZED (SELECT split_part(email, 'needle-q', 2) p FROM customers, generate_series(1, 3000) WHERE customers.id = 1) SELECT count(*) FROM x)
+-- a limit of temporary files: refused, oracle
+--   shows: 53400
+SET temp_file_limit = '1MB'
+SET work_mem = '64kB'
+BEGIN
+DECLARE c CURSOR WITH HOLD FOR SELECT repeat(split_part(email, 'needle-q', 2), 4) FROM customers, generate_series(1, 20000) WHERE id = 1
+COMMIT
+-- a limit of temporary files by a function: refused, oracle
+--   shows: 1MB
+SELECT set_config('temp_file_limit', '1MB', false)
+-- a limit of temporary files by a function, put together: refused, oracle
+--   shows: 1MB
+SELECT set_config('temp_file_' || 'limit', '1MB', false)
+-- a limit of temporary files by a view: refused, oracle
+--   shows: 1MB
+UPDATE pg_settings SET setting = '1024' WHERE name = 'temp_file_limit'
+SHOW temp_file_limit
+-- a limit of temporary files by a block: refused
+--   shows: 1MB
+DO $$BEGIN EXECUTE 'SET temp_file_' || 'limit = ''1MB'''; END$$
+SHOW temp_file_limit
+-- a limit of temporary files of the database: refused, oracle (own)
+--   shows: temp_file_limit=100MB
+ALTER DATABASE ":database" SET temp_file_limit = '100MB'
+SELECT setconfig::text FROM pg_db_role_setting, pg_database d WHERE d.oid = setdatabase AND datname = ':database'
+-- fewer digits than there are: refused, oracle
+--   shows: -14
+SET extra_float_digits = -14
+SHOW extra_float_digits
+-- fewer digits than there are, by a function: refused, oracle
+--   shows: -14
+SELECT set_config('extra_float_digits', '-14', false)
+-- what the server says of a sort: masked
+--   shows: tuplesort.c
+SET client_min_messages = log
+SET trace_sort = on
+SELECT split_part(email, 'needle-q', 2), g FROM customers, generate_series(1, 900) g WHERE customers.id = 1 ORDER BY g DESC
+-- what was in a column of rows that are older than it: closed (own)
+ALTER TABLE visits ADD COLUMN IF NOT EXISTS newer text DEFAULT 'needle-quokka@burrow.example'
+SELECT attname, attmissingval::text FROM pg_attribute WHERE atthasmissing

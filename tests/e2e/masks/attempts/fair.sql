@@ -233,3 +233,14 @@ SELECT trim(BOTH 'o' FROM note), overlay(note PLACING 'a' FROM 1), position('r' 
 -- aggregates over sets: true
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY id), mode() WITHIN GROUP (ORDER BY note), rank(2) WITHIN GROUP (ORDER BY id), grouping(mood)
   FROM orders GROUP BY ROLLUP (mood)
+-- settings that tell nothing: true
+SET extra_float_digits = 3
+SET work_mem = '4MB'
+SELECT set_config('extra_float_digits', '1', false), set_config('my.user', '1', false)
+RESET temp_file_limit
+-- what is counted of tables: true
+SELECT relname, n_dead_tup < 0 FROM pg_stat_user_tables WHERE relname = 'customers'
+-- COPY of what is not masked, NULL as nothing: true
+COPY (SELECT id, NULL::text FROM customers) TO STDOUT (NULL '')
+-- names that are long: true
+SELECT 'é' AS "größe", 'ééééééééééééééééééééééééééééééééééééééééééééééééééééééé' AS b

@@ -17,6 +17,7 @@ use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::protocols::placeholder::Asking;
 use crate::protocols::{Ask, CancelKey, ClientTls, CodecError, GATHER_LIMIT, Step, Then, TlsInfo};
+use crate::sql::postgres::lineage::{DIGITS, MEASURE};
 
 /// What the client has tried so far.
 #[derive(Debug, Default)]
@@ -122,11 +123,15 @@ impl PostgresCodec {
                 b"database" if value.is_empty() => database = None,
                 b"database" => database = Some(value),
                 _ => {
-                    if is("role")
-                        || is("session_authorization")
-                        || is("options") && takes_role(value)
-                    {
+                    let sets = |settings: &[&str]| {
+                        settings.iter().copied().any(is) || is("options") && takes(settings, value)
+                    };
+                    if sets(&WHO) {
                         return Err(ROLE);
+                    }
+                    if sets(&[MEASURE]) || sets(&[DIGITS]) && value.contains(&b'-') && rounds(value)
+                    {
+                        return Err(MEASURED);
                     }
                     if is("application_name") {
                         facts.set(slot::APPLICATION_NAME, text(value));
@@ -327,14 +332,21 @@ impl PostgresCodec {
     }
 }
 
+const WHO: [&str; 2] = ["role", "session_authorization"];
+
+/// By these masked values can be measured, and what is masked is not known yet.
+const MEASURED: CodecError = CodecError::Unsupported(
+    "a session does not begin with a limit of temporary files or fewer digits: use SET in it, if you may",
+);
+
 /// Rules look at who a session becomes, and at its start they cannot.
 const ROLE: CodecError = CodecError::Unsupported(
     "a session does not begin in another role: use SET ROLE in it, if you may",
 );
 
-/// Whether the `options` of a start-up packet set the role: `-c name=value`, `-cname=value` or
+/// Whether the `options` of a start-up packet set one of these: `-c name=value`, `-cname=value` or
 /// `--name=value`, with backslashes that keep spaces (`pg_split_opts` in PostgreSQL).
-fn takes_role(options: &[u8]) -> bool {
+fn takes(settings: &[&str], options: &[u8]) -> bool {
     let text = String::from_utf8_lossy(options).to_ascii_lowercase();
     // Whatever is written around it, the name has to be there, and in no other setting's.
     let text: String = text.chars().filter(|c| *c != '\\').collect();
@@ -343,9 +355,25 @@ fn takes_role(options: &[u8]) -> bool {
     words.any(|word| {
         let name = word.trim_start_matches('_');
         let joined = name.strip_prefix('c').filter(|_| word.starts_with('_'));
-        let is_role = |name| matches!(name, "role" | "session_authorization");
-        is_role(name) || joined.is_some_and(is_role)
+        let is_one = |name| settings.contains(&name);
+        is_one(name) || joined.is_some_and(is_one)
     })
+}
+
+/// Whether the value of `extra_float_digits`, by itself or among others, is below 0.
+fn rounds(value: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(value)
+        .replace('\\', "")
+        .to_ascii_lowercase();
+    let is_below = |rest: &str| {
+        let blank = |c: char| c == '=' || c == '\'' || c.is_ascii_whitespace();
+        rest.trim_start_matches(blank).starts_with('-')
+    };
+    let mut named = text.split("digits").skip(1).peekable();
+    match named.peek() {
+        None => is_below(&text),
+        Some(_) => named.any(is_below),
+    }
 }
 
 /// Whether this is a `SASLInitialResponse` whose GS2 header says "I could bind the channel, and
@@ -361,12 +389,12 @@ fn is_downgrade_check(message: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::takes_role;
+    use super::{WHO, rounds, takes};
 
     #[test]
     fn options_that_set_the_role() {
         let check = |options: &str, expected| {
-            assert_eq!(takes_role(options.as_bytes()), expected, "{options}");
+            assert_eq!(takes(&WHO, options.as_bytes()), expected, "{options}");
         };
         for options in [
             "-c role=admin",
@@ -391,5 +419,12 @@ mod tests {
         ] {
             check(options, false);
         }
+        assert!(takes(
+            &["temp_file_limit"],
+            b"-c jit=off --temp-file-limit=1MB"
+        ));
+        assert!(rounds(b"-14") && rounds(b"-c extra_float_digits=-14"));
+        assert!(rounds(b"--extra-float-digits=3 -cextra_float_digits=\\ -1"));
+        assert!(!rounds(b"3") && !rounds(b"-c extra_float_digits=3 -c jit=off"));
     }
 }

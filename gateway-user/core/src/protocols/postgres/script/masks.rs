@@ -32,8 +32,12 @@ pub fn with_masks(units: &[FactSet], statements: &[&Statement]) -> Arc<[FactSet]
             }),
         )
     };
+    let probed = match units.iter().any(measures) {
+        true => Fact::Unknown,
+        false => masks(|it| &it.probed),
+    };
     let facts = [
-        (slot::MASKED_IN_PREDICATE, masks(|it| &it.probed)),
+        (slot::MASKED_IN_PREDICATE, probed),
         (slot::MASKED_COPIED, masks(|it| &it.copied)),
         (slot::MASKED_REDEFINED, masks(|it| &it.redefined)),
         (slot::COLUMN_READ, columns(|it| &it.reads)),
@@ -47,6 +51,16 @@ pub fn with_masks(units: &[FactSet], statements: &[&Statement]) -> Arc<[FactSet]
         unit
     };
     units.iter().map(with_facts).collect()
+}
+
+/// Whether it may set anything, and so what tells how much room values take. What a query sets by `set_config`, or
+/// a command by its name, its trace tells.
+fn measures(unit: &FactSet) -> bool {
+    let is_traced = match unit.fact(slot::VERB) {
+        Fact::Text(verb) => matches!(&**verb, "call" | "select"),
+        _ => false,
+    };
+    *unit.fact(slot::SETTING) == Fact::Unknown && !is_traced
 }
 
 /// All texts of lists, sorted and each once; unknown if one list is, or if the units would not hold them.

@@ -6,6 +6,7 @@ use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 
 use super::joint;
 use super::routines::{Call, call, cast, in_path, operator, typed};
+use super::samples::call_measures;
 use super::scope::Scope;
 use super::telling::{BOOL, is_json};
 use super::tracer::Tracer;
@@ -241,6 +242,9 @@ impl Tracer<'_> {
             _ => self.asks(&names, &function.args, &args),
         };
         let does = call(self, &names).and(typed(self, &names, &function.args));
+        if call_measures(&names, &function.args) {
+            self.probe_masks(&Masks::Unknown);
+        }
         if does == Call::Unknown && self.runs_code(&names) {
             // What it runs may ask and copy anything.
             self.probe_masks(&Masks::Unknown);

@@ -14,6 +14,7 @@ use super::commands::{command, diverts, fresh, redefined};
 use super::memory::Known;
 use super::namesakes::Namesakes;
 use super::routines::shown;
+use super::samples::{self, Telling};
 use super::scope::Scope;
 use super::value::{Effects, Field, Fields, Value};
 use super::{Code, Masked, Masks, Output, Statement, Trace};
@@ -25,17 +26,6 @@ const MAX_STEPS: usize = 400_000;
 
 /// Deepest nesting that is followed.
 const MAX_DEPTH: u32 = 2_500;
-
-/// Relations of `pg_catalog` that hold values of columns. `pg_statistic_ext` is none of them: it only
-/// says what is sampled, and `psql` looks into it for every `\d TABLE`.
-const STATISTICS: [&str; 6] = [
-    "pg_stats",
-    "pg_statistic",
-    "pg_stats_ext",
-    "pg_stats_ext_exprs",
-    "pg_statistic_ext_data",
-    "pg_mcv_list_items",
-];
 
 /// The tracing of one text.
 #[derive(Debug)]
@@ -375,8 +365,10 @@ impl<'a> Tracer<'a> {
             self.touch();
         }
         let built_in = relation.is_built_in();
-        let tells = (&*relation.schema == "pg_catalog" && STATISTICS.contains(&&*relation.name))
-            || relation.schema.starts_with("pg_toast");
+        let telling = match self.masked.masks.has_columns() {
+            true => samples::of(relation),
+            false => Telling::Nothing,
+        };
         if relation.has_rules && !built_in {
             self.lose();
             return Fields::unknown();
@@ -387,7 +379,7 @@ impl<'a> Tracer<'a> {
         );
         let behind =
             (view && !(built_in && self.masked.spares_built_in())).then(|| self.behind(relation));
-        if tells && self.masked.masks.has_columns() {
+        if telling != Telling::Nothing {
             self.touch();
         }
         let columns = relation.columns.iter().zip(masks.iter()).enumerate();
@@ -396,7 +388,7 @@ impl<'a> Tracer<'a> {
             let own = generated.flatten();
             let own = own.unwrap_or_else(|| Value::column(mask.clone(), column.ty));
             let value = match &behind {
-                _ if tells && self.masked.masks.has_columns() => Value::unknown(),
+                _ if telling.tells(column) => Value::unknown(),
                 None => own,
                 Some(None) => Value::unknown(),
                 Some(Some(fields)) => {

@@ -6,12 +6,13 @@ use super::named::{Named, is_none};
 use crate::sql::postgres::lineage::catalog::Relation;
 use crate::sql::postgres::lineage::routines::union;
 use crate::sql::postgres::lineage::tracer::Tracer;
-use crate::sql::postgres::lineage::{Columns, Masks, Output, Outputs, Statement};
+use crate::sql::postgres::lineage::{Code, Columns, Masks, Output, Outputs, Statement};
 use crate::sql::postgres::statements::analyzes;
 
 /// A plan has none of the values that a query returns, unless a function was called to make it. One that was
 /// run says how much memory its parts took and, asked to (`SERIALIZE`), how much would be sent: then
-/// `split_part(email, 'a', 1)`, often enough, tells whether there is an `a`. So what is read asks.
+/// `split_part(email, 'a', 1)`, often enough, tells whether there is an `a`. So what is read asks. And it says how
+/// much was logged (`WAL`), which is less the more letters of an old value are in the new one.
 pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Statement {
     let Some(query) = &explain.query else {
         return Statement::unknown();
@@ -21,7 +22,12 @@ pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Sta
     let is_run = explain.options.iter().any(analyzes);
     let is_sent = explain.options.iter().any(serializes);
     let takes_nothing = !is_sent && passes_columns_on(query) && returns_columns(&statement);
+    // A function may write too, and what it does with what it is given is not told.
+    let may_write = !matches!(query.node, Some(Node::SelectStmt(_)))
+        || statement.writes != Columns::default()
+        || statement.code > Code::Servers;
     let measured = match is_run && !takes_nothing {
+        true if may_write && statement.touches => Masks::Unknown,
         true => read(&statement, tracer),
         false => Masks::default(),
     };
@@ -70,6 +76,39 @@ fn passes_columns_on(query: &protobuf::Node) -> bool {
         && select.distinct_clause.is_empty()
         && select.window_clause.is_empty()
         && select.having_clause.is_none()
+        && [
+            &select.where_clause,
+            &select.limit_count,
+            &select.limit_offset,
+        ]
+        .into_iter()
+        .flatten()
+        .all(|it| has_no_query(it))
+}
+
+/// Whether a part of a query has none within that would keep values of its own.
+fn has_no_query(node: &protobuf::Node) -> bool {
+    let all = |nodes: &[protobuf::Node]| nodes.iter().all(has_no_query);
+    let each = |node: &Option<Box<protobuf::Node>>| node.as_deref().is_none_or(has_no_query);
+    match &node.node {
+        None => true,
+        Some(node) => match node {
+            Node::ColumnRef(_) | Node::AConst(_) | Node::ParamRef(_) => true,
+            Node::AExpr(it) => each(&it.lexpr) && each(&it.rexpr),
+            Node::BoolExpr(it) => all(&it.args),
+            Node::NullTest(it) => each(&it.arg),
+            Node::BooleanTest(it) => each(&it.arg),
+            Node::TypeCast(it) => each(&it.arg),
+            Node::List(it) => all(&it.items),
+            Node::AArrayExpr(it) => all(&it.elements),
+            Node::FuncCall(it) => {
+                let is_plain = it.agg_order.is_empty() && it.agg_filter.is_none();
+                is_plain && it.over.is_none() && all(&it.args)
+            }
+            Node::SqlvalueFunction(_) => true,
+            _ => false,
+        },
+    }
 }
 
 /// Whether nothing that it returns is computed, behind a view either.

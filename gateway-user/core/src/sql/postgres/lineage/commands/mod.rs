@@ -29,6 +29,7 @@ pub(super) use self::redefined::redefined;
 use super::Named as Name;
 use super::filled::Write;
 use super::routines::{returned, shown, union};
+use super::samples::command_measures;
 use super::tracer::Tracer;
 use super::value::Fields;
 use super::{Code, Made, Masks, Outputs, Statement};
@@ -38,6 +39,12 @@ pub(super) fn command(node: &protobuf::Node, tracer: &Tracer) -> Statement {
     let Some(command) = &node.node else {
         return Statement::unknown();
     };
+    if command_measures(command) {
+        return Statement {
+            probed: Masks::Unknown,
+            ..Named::in_statement(tracer, node).touched()
+        };
+    }
     match command {
         Node::CopyStmt(copy) => copy::copy(copy, node, tracer),
         Node::CreateFunctionStmt(create) => code::create(create, tracer),

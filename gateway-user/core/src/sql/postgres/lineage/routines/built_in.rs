@@ -32,17 +32,57 @@ const HARMLESS: [&str; 23] = [
     "uuidv7",
 ];
 
-/// They tell values of tables that are named or sampled elsewhere, or read files of the server.
-const TELL: [&str; 8] = [
+/// They tell values of tables that are named or sampled elsewhere, or read files of the server. Or they tell how
+/// much was logged, which is less the more letters of an old value are in the new one that is written in its
+/// place, or in how many blocks something was looked up, or how often a row was written beside the old one,
+/// which depends on whether an indexed value is another now.
+const TELL: [&str; 42] = [
+    "lo_import",
+    "pg_available_wal_summaries",
+    "pg_backup_stop",
+    "pg_control_checkpoint",
+    "pg_control_recovery",
+    "pg_copy_logical_replication_slot",
+    "pg_copy_physical_replication_slot",
+    "pg_create_logical_replication_slot",
+    "pg_create_physical_replication_slot",
+    "pg_get_replication_slots",
     "pg_get_wal_block_info",
     "pg_get_wal_record_info",
     "pg_get_wal_records_info",
+    "pg_get_wal_stats",
+    "pg_get_wal_summarizer_state",
+    "pg_ls_archive_statusdir",
+    "pg_ls_summariesdir",
+    "pg_ls_waldir",
     "pg_mcv_list_items",
     "pg_read_binary_file",
     "pg_read_file",
     "pg_read_file_old",
+    "pg_replication_slot_advance",
+    "pg_show_replication_origin_status",
+    "pg_stat_get_backend_io",
+    "pg_stat_get_backend_wal",
+    "pg_stat_get_blocks_fetched",
+    "pg_stat_get_blocks_hit",
+    "pg_stat_get_io",
+    "pg_stat_get_replication_slot",
+    "pg_stat_get_subscription",
+    "pg_stat_get_tuples_hot_updated",
+    "pg_stat_get_tuples_newpage_updated",
+    "pg_stat_get_wal",
+    "pg_stat_get_wal_receiver",
+    "pg_stat_get_wal_senders",
+    "pg_stat_get_xact_blocks_fetched",
+    "pg_stat_get_xact_blocks_hit",
+    "pg_stat_get_xact_tuples_hot_updated",
+    "pg_stat_get_xact_tuples_newpage_updated",
     "pg_stat_statements",
+    "pg_wal_summary_contents",
 ];
+
+/// The type of a place in the log.
+const PG_LSN: u32 = 3_220;
 
 /// Of extensions; not immutable, but they do nothing beside computing their value.
 const OF_EXTENSIONS: [&str; 24] = [
@@ -92,6 +132,11 @@ pub(super) fn changes_rows(function: &Function) -> bool {
     }
 }
 
+/// Whether it keeps what is in a file of the server where it can be read later.
+pub(super) fn keeps_files(function: &Function) -> bool {
+    &*function.name == "lo_import"
+}
+
 /// What a function does that has no body to look into; none if it has one that says more.
 pub(super) fn known(function: &Function) -> Option<Call> {
     let own = matches!(&*function.schema, "pg_catalog" | "information_schema");
@@ -103,7 +148,8 @@ pub(super) fn known(function: &Function) -> Option<Call> {
             Language::C | Language::Plpgsql | Language::Other => false,
         };
     let name = &*function.name;
-    if runs_text(name) || TELL.contains(&name) {
+    let is_place = function.returns == PG_LSN && function.volatility != Volatility::Immutable;
+    if runs_text(name) || TELL.contains(&name) || by_server && is_place {
         return Some(match function.language {
             Language::Sql | Language::Plpgsql if !by_server => return None,
             _ => Call::Unknown,

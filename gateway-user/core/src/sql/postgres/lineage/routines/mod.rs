@@ -283,6 +283,9 @@ impl<'a> Way<'a> {
             if &*function.name == "set_config" {
                 tracer.runs(Code::Sets);
             }
+            if built_in::keeps_files(function) {
+                tracer.copy(&Masks::Unknown);
+            }
             return call;
         }
         if !function.parts.is_empty() {

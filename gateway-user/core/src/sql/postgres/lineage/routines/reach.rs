@@ -3,21 +3,15 @@
 use crate::ids::MaskName;
 use crate::sql::postgres::SearchPath;
 use crate::sql::postgres::lineage::catalog::{Relation, RelationKind};
+use crate::sql::postgres::lineage::samples::{self, Telling};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Masks, Output, Outputs, Statement};
 
-/// In `pg_catalog`; samples of the values of any column are in them.
-const SAMPLES: [&str; 5] = [
-    "pg_statistic",
-    "pg_statistic_ext_data",
-    "pg_stats",
-    "pg_stats_ext",
-    "pg_stats_ext_exprs",
-];
-
 /// None if a relation shows nothing that is masked.
 pub(in super::super) fn shown(tracer: &Tracer, relation: &Relation) -> Option<Masks> {
-    if &*relation.schema == "pg_catalog" && SAMPLES.contains(&&*relation.name) {
+    // Whatever is in those of `pg_toast` is part of what is elsewhere.
+    let is_toast = relation.schema.starts_with("pg_toast");
+    if !is_toast && samples::of(relation) != Telling::Nothing {
         return Some(Masks::Unknown);
     }
     let columns = 0..relation.columns.len();

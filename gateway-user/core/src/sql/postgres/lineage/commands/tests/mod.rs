@@ -324,12 +324,20 @@ fn masks_are_named() {
             "CREATE MATERIALIZED VIEW a AS SELECT email FROM vault.people",
             &emails,
         ),
-        ("COPY vault.people TO '/tmp/a'", &emails),
-        ("COPY vault.people (id) TO '/tmp/a'", &Masks::default()),
-        ("COPY vault.people TO PROGRAM 'a'", &emails),
+        ("COPY vault.people (id) TO '/tmp/a'", &Masks::Unknown),
+        ("COPY (SELECT 1) TO PROGRAM 'a'", &Masks::Unknown),
         ("COPY vault.people TO STDOUT", &Masks::default()),
         ("COPY vault.people TO STDOUT (DELIMITER 'ab')", &emails),
         ("COPY vault.people TO STDOUT (ENCODING 'SJIS')", &emails),
+        ("COPY vault.people TO STDOUT (NULL 'x')", &emails),
+        (
+            "COPY vault.people (id) TO STDOUT (NULL '')",
+            &Masks::default(),
+        ),
+        (
+            "COPY vault.people TO STDOUT (FORMAT csv, NULL 'x')",
+            &Masks::default(),
+        ),
         ("ALTER TABLE vault.people RENAME TO a", &emails),
         ("ALTER SCHEMA vault RENAME TO a", &emails),
         ("DROP TABLE vault.people", &Masks::default()),
@@ -347,6 +355,30 @@ fn masks_are_named() {
     assert_eq!(&*copy.copy.unwrap().types, [25, 25]);
     let written = trace("COPY vault.people (email) FROM STDIN").writes;
     assert_eq!(written, Columns::Known(vec!["vault.people.email".into()]));
+}
+
+#[test]
+fn settings_that_measure_values_ask() {
+    for (text, asks) in [
+        ("SET temp_file_limit = '1MB'", true),
+        ("SET LOCAL TEMP_FILE_LIMIT = 1", true),
+        ("ALTER ROLE a SET temp_file_limit = 1", true),
+        ("ALTER DATABASE a SET temp_file_limit = 1", true),
+        ("ALTER SYSTEM SET temp_file_limit = 1", true),
+        ("SELECT set_config('temp_file_limit', '1', true)", true),
+        ("SELECT set_config($1, '1', true)", true),
+        ("SET extra_float_digits = -1", true),
+        ("SET extra_float_digits = '-1'", true),
+        ("SELECT set_config('extra_float_digits', $1, true)", true),
+        ("SET extra_float_digits = 3", false),
+        ("SELECT set_config('extra_float_digits', '3', true)", false),
+        ("SELECT set_config('a.b', $1, true)", false),
+        ("RESET temp_file_limit", false),
+        ("SET work_mem = '64kB'", false),
+    ] {
+        let probed = with(text, |node, tracer| tracer.statement(node).probed);
+        assert_eq!(probed != Masks::default(), asks, "{text}");
+    }
 }
 
 /// A plan that was run says how much memory it took, and so how long values are.
@@ -397,6 +429,21 @@ fn what_a_plan_measures_is_asked() {
             "EXPLAIN (ANALYZE, SERIALIZE) SELECT id FROM vault.people",
             &none,
         ),
+        (
+            "EXPLAIN ANALYZE SELECT id FROM orders WHERE id < (SELECT count(*) FROM vault.people WHERE email <> '' )",
+            &emails,
+        ),
+        (
+            "EXPLAIN ANALYZE SELECT id FROM vault.people LIMIT (SELECT count(email) FROM vault.people)",
+            &emails,
+        ),
+        (
+            "EXPLAIN ANALYZE UPDATE vault.people SET email = 'a'",
+            &Masks::Unknown,
+        ),
+        ("EXPLAIN ANALYZE DELETE FROM vault.people", &Masks::Unknown),
+        ("EXPLAIN UPDATE vault.people SET email = 'a'", &none),
+        ("EXPLAIN ANALYZE DELETE FROM orders", &none),
         ("EXPLAIN ANALYZE EXECUTE a", &Masks::Unknown),
         ("EXPLAIN ANALYZE SELECT note FROM orders ORDER BY 1", &none),
     ] {
