@@ -181,8 +181,11 @@ DO $$BEGIN EXECUTE format('CREATE SEQUENCE s START %s', (SELECT card FROM custom
 SELECT seqstart FROM pg_sequence ORDER BY seqrelid DESC LIMIT 1
 ROLLBACK
 -- a file of the server: refused
-SELECT lo_export(lo_from_bytea(0, convert_to(email, 'UTF8')), '/tmp/gateway-:database-attempt') FROM customers WHERE id = 1
-SELECT pg_read_file('/tmp/gateway-:database-attempt')
+BEGIN
+SELECT lo_from_bytea(777003, convert_to(email, 'UTF8')) FROM customers WHERE id = 1
+SELECT lo_export(777003, '/tmp/gateway-:database-attempt-of-objects')
+SELECT pg_read_file('/tmp/gateway-:database-attempt-of-objects')
+ROLLBACK
 -- into another schema under the same name: closed (own)
 CREATE SCHEMA mine
 CREATE TABLE mine.customers AS SELECT * FROM public.customers
