@@ -58,11 +58,12 @@ impl Row {
     }
 }
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     include_str!("attempts/texts.sql"),
     include_str!("attempts/queries.sql"),
     include_str!("attempts/functions.sql"),
     include_str!("attempts/asked.sql"),
+    include_str!("attempts/kinds.sql"),
     include_str!("attempts/copies.sql"),
     include_str!("attempts/objects.sql"),
     include_str!("attempts/redefined.sql"),

@@ -58,12 +58,12 @@ pub(super) const RELATIONS: &str = concat!(
      JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
 );
 
-/// Columns: number of the relation, number, name, type, what fills them (`d` a default, `g` an expression over
+/// Columns: number of the relation, number, name, type, collation, what fills them (`d` a default, `g` an expression over
 /// the row), and its text. In order. A default has no columns in it: it is written without a look at the
 /// table.
 pub(super) const COLUMNS: &str = concat!(
     held!(),
-    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, \
+    "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.attcollation, \
      CASE WHEN a.attgenerated <> '' THEN 'g' \
      WHEN d.oid IS NOT NULL OR t.typdefaultbin IS NOT NULL THEN 'd' ELSE '' END, \
      CASE WHEN a.attgenerated = '' THEN coalesce(pg_catalog.pg_get_expr(d.adbin, 0), \

@@ -141,7 +141,7 @@ SELECT to_char(card, '9999999999999999') FROM customers
 SELECT to_char(length(email)::int8, '9V999999999999999999') FROM customers WHERE id = 1
 -- to_char of a date: masked
 SELECT to_char(born, 'DD/MM/YYYY'), to_char(date_trunc('day', born), 'DD/MM/YYYY') FROM customers
--- parts of a date: refused, masked
+-- parts of a date: masked
 --   shows: 7.7.1977
 SELECT date_part('day', born) || '.' || date_part('month', born) || '.' || extract(year FROM born) FROM customers
 -- a day later: refused, masked

@@ -104,6 +104,7 @@ impl Found {
             number: row.number()?,
             name: row.text()?,
             ty: row.number()?,
+            collation: row.number()?,
             filling: match &*row.text()? {
                 "" => Filling::Given,
                 "d" => Filling::Default(row.field()?),

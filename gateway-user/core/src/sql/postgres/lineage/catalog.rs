@@ -44,6 +44,8 @@ pub struct Column {
     pub name: Box<str>,
     /// Its type.
     pub ty: u32,
+    /// Its collation, 0 if it has none.
+    pub collation: u32,
     /// What is in it if nothing is given.
     pub filling: Filling,
     /// Whether there may not be two rows with its value, by itself or with others.

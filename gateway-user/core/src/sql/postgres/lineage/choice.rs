@@ -3,6 +3,7 @@
 use pg_query::protobuf::{self, node::Node};
 
 use super::joint;
+use super::kinds::UNKNOWN;
 use super::routines::operator;
 use super::scope::Scope;
 use super::tracer::Tracer;
@@ -38,7 +39,10 @@ impl Tracer<'_> {
             asked.push(self.maybe(when.expr.as_deref(), scope));
             nodes.extend(when.result.as_deref());
         }
-        let results: Vec<Value> = nodes.iter().map(|node| self.value(node, scope)).collect();
+        let mut results: Vec<Value> = nodes.iter().map(|node| self.value(node, scope)).collect();
+        if case.defresult.is_none() {
+            results.insert(0, Value::of(UNKNOWN));
+        }
         asked.iter().for_each(|value| self.probe(value));
         let asked = match case.arg.is_some() {
             true => self.apply(&operator(self, &["="]), &asked),

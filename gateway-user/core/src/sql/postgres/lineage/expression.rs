@@ -4,11 +4,13 @@
 
 use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 
+use super::catalog::FIRST_OWN;
+use super::collation::Collation;
 use super::joint;
+use super::kinds::{BOOL, NAME, alone, is_json};
 use super::routines::{Call, call, cast, in_path, operator, typed};
 use super::samples::call_measures;
 use super::scope::Scope;
-use super::telling::{BOOL, is_json};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
 use super::{Masks, Output};
@@ -79,8 +81,10 @@ impl Tracer<'_> {
             Node::AArrayExpr(array) => {
                 let elements = array.elements.iter().map(|node| self.value(node, scope));
                 let elements: Vec<Value> = elements.collect();
-                self.join_elements(&elements);
-                Value::mixed(&elements)
+                Value {
+                    ty: self.join_elements(&elements),
+                    ..Value::mixed(&elements)
+                }
             }
             Node::List(list) => self.values(&list.items, scope),
             Node::NamedArgExpr(argument) => self.maybe(argument.arg.as_deref(), scope),
@@ -88,7 +92,11 @@ impl Tracer<'_> {
             Node::CollateClause(clause) => {
                 let value = self.maybe(clause.arg.as_deref(), scope);
                 self.collation_asks(&value, clause);
-                value
+                Value {
+                    ty: alone(value.ty),
+                    collation: Collation::Unclear,
+                    ..value
+                }
             }
             Node::TypeCast(cast) => self.cast(cast, scope),
             Node::FuncCall(function) => self.function(function, scope),
@@ -178,20 +186,26 @@ impl Tracer<'_> {
         let Some(to) = &node.type_name else {
             return self.lost();
         };
-        let ty = self.plain_type(to).unwrap_or(0);
-        if ty != 0 && ty == value.ty {
+        let ty = self.type_meant(to).unwrap_or(0);
+        if ty != 0 && ty == value.ty && to.typmods.is_empty() {
             return value;
         }
         self.cast_asks(&value, to);
+        let made = self.apply(&cast(self, to), &[value]);
         Value {
             ty,
-            ..self.apply(&cast(self, to), &[value])
+            // Names have one of their own, and a type of somebody's may have.
+            collation: match ty {
+                0 | NAME | FIRST_OWN.. => Collation::Unclear,
+                _ => made.collation,
+            },
+            ..made
         }
     }
 
-    /// The number of a type that is written without anything to it.
-    fn plain_type(&self, to: &protobuf::TypeName) -> Option<u32> {
-        if !to.typmods.is_empty() || !to.array_bounds.is_empty() || to.setof || to.pct_type {
+    /// The number of a type that is written.
+    fn type_meant(&self, to: &protobuf::TypeName) -> Option<u32> {
+        if to.setof || to.pct_type {
             return None;
         }
         let names = strings(&to.names)?;
@@ -199,8 +213,11 @@ impl Tracer<'_> {
         let types = self.catalog().types_named(name);
         let meant = |schema: &str| names.len() == 1 || names.contains(&schema);
         let mut types = types.filter(|ty| schema.is_empty() || meant(&ty.schema));
-        let ty = types.next()?;
-        types.next().is_none().then_some(ty.oid)
+        let ty = types.next().filter(|_| types.next().is_none())?;
+        match to.array_bounds.is_empty() {
+            true => Some(ty.oid),
+            false => Some(self.array_of(ty.oid)),
+        }
     }
 
     fn function(&self, function: &protobuf::FuncCall, scope: &Scope) -> Value {
@@ -239,7 +256,10 @@ impl Tracer<'_> {
                 args.iter().for_each(|arg| self.probe(arg));
                 0
             }
-            _ => self.asks(&names, &function.args, &args),
+            _ => match self.asks(&names, &function.args, &args) {
+                ty if !function.func_variadic => ty,
+                _ => 0,
+            },
         };
         let does = call(self, &names).and(typed(self, &names, &function.args));
         if call_measures(&names, &function.args) {
@@ -336,7 +356,7 @@ impl Tracer<'_> {
         let (fields, effects) = self.aside(|| self.rows(query, scope));
         let probed = effects.probed.clone();
         self.join(effects);
-        fields.computed(&probed)
+        fields.settled().computed(&probed)
     }
 
     fn subquery(&self, link: &protobuf::SubLink, scope: &Scope) -> Value {
@@ -350,15 +370,18 @@ impl Tracer<'_> {
         match SubLinkType::try_from(link.sub_link_type) {
             Ok(SubLinkType::ExistsSublink) => Value::made_of(probed),
             Ok(SubLinkType::ExprSublink | SubLinkType::MultiexprSublink) => {
-                let fields = fields.computed(&probed);
+                let fields = fields.settled().computed(&probed);
                 match &*fields.list {
                     [field] if !fields.open => field.value.clone(),
                     _ => Value::row(fields),
                 }
             }
             Ok(SubLinkType::ArraySublink) => {
-                self.join_elements(fields.list.iter().map(|field| &field.value));
-                Value::row(fields).computed(&probed)
+                let ty = self.join_elements(fields.list.iter().map(|field| &field.value));
+                Value {
+                    ty,
+                    ..Value::row(fields).computed(&probed)
+                }
             }
             Ok(SubLinkType::AnySublink | SubLinkType::AllSublink) => {
                 let names = strings(&link.oper_name);

@@ -7,10 +7,10 @@ use pg_query::protobuf::{self, JoinType, node::Node};
 use super::catalog::{Function, TypeKind};
 use super::expression::{concatenated, name_of};
 use super::filled::Write;
-use super::joint;
 use super::scope::{Item, Scope, merged};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
+use super::{joint, kinds};
 use crate::sql::postgres::walk::{Place, strings};
 
 /// Pseudo-types that rows are of too.
@@ -52,7 +52,7 @@ impl Tracer<'_> {
                     self.rows(query, outer)
                 };
                 self.note_renamed(query, &fields, subquery.alias.as_ref());
-                vec![self.aliased(fields, subquery.alias.as_ref(), None)]
+                vec![self.aliased(fields.settled(), subquery.alias.as_ref(), None)]
             }
             Some(Node::RangeFunction(function)) => {
                 let scope = self.lateral(outer, left);
@@ -404,6 +404,7 @@ impl Tracer<'_> {
             self.probe(&self.doubted(None, name, Value::clean()));
             self.probe(&here.value);
             self.probe(&there.value);
+            let ty = kinds::common(here.value.ty, there.value.ty);
             let value = match JoinType::try_from(join.jointype) {
                 // Of different types it is neither as it is.
                 _ if !joint::same(here.value.ty, there.value.ty) => here.value.either(&there.value),
@@ -411,7 +412,7 @@ impl Tracer<'_> {
                 Ok(JoinType::JoinRight) => there.value,
                 _ => here.value.either(&there.value),
             };
-            common.push(Field::new(name, value));
+            common.push(Field::new(name, Value { ty, ..value }));
         }
         Some(common)
     }

@@ -5,20 +5,12 @@
 
 use pg_query::protobuf::{self, SqlValueFunctionOp, a_const::Val};
 
-use super::catalog::TypeKind;
-use super::telling::{
-    BOOL, BPCHAR, DATE, FLOAT8, INT4, INT8, INTERVAL, JSON, JSONB, NAME, NUMERIC, TEXT, TIMESTAMP,
-    TIMESTAMPTZ, VARCHAR, XML, is_text, wider,
+use super::kinds::{
+    BOOL, BPCHAR, BYTEA, DATE, FLOAT8, INT4, INT8, INTERVAL, JSON, JSONB, NAME, NUMERIC, TEXT,
+    TIMESTAMP, TIMESTAMPTZ, TIMETZ, UNKNOWN, UUID, VARCHAR, XML, alone, common, wider,
 };
 use super::tracer::Tracer;
 use super::value::{Fields, Value};
-
-const BYTEA: u32 = 17;
-const TIMETZ: u32 = 1_266;
-const UUID: u32 = 2_950;
-
-/// Of what is written in quotes, and NULL: it becomes what the others are, or fails whatever they hold.
-const UNKNOWN: u32 = 705;
 
 /// Types from which the server goes to no other by itself, or to any text.
 const STAY: [u32; 14] = [
@@ -43,6 +35,7 @@ impl Tracer<'_> {
     pub(super) fn join_types<'v>(&self, values: impl IntoIterator<Item = &'v Value>) -> u32 {
         let values: Vec<&Value> = values.into_iter().collect();
         let mut types: Vec<u32> = values.iter().map(|value| value.ty).collect();
+        let joined = types.iter().copied().reduce(common).unwrap_or(0);
         types.sort_unstable();
         types.dedup();
         self.steps(types.len());
@@ -54,7 +47,7 @@ impl Tracer<'_> {
                 self.probe(value);
             }
         }
-        types.into_iter().reduce(common).unwrap_or(0)
+        alone(joined)
     }
 
     /// The same of the columns of rows that come one after the other.
@@ -70,24 +63,16 @@ impl Tracer<'_> {
         }
     }
 
-    /// The type of a part of an array, 0 if it is not known.
-    pub(super) fn element(&self, array: u32, indices: &protobuf::AIndices) -> u32 {
-        match self.catalog().ty(array).map(|ty| ty.kind) {
-            Some(TypeKind::Array(_)) if indices.is_slice => array,
-            Some(TypeKind::Array(of)) => of,
-            _ => 0,
-        }
-    }
-
-    /// The same of the elements of an array, which are of the same size if they are arrays.
-    pub(super) fn join_elements<'v>(&self, values: impl IntoIterator<Item = &'v Value>) {
+    /// The same of the elements of an array, which are of the same size if they are arrays; its type.
+    pub(super) fn join_elements<'v>(&self, values: impl IntoIterator<Item = &'v Value>) -> u32 {
         let values: Vec<&Value> = values.into_iter().collect();
-        self.join_types(values.iter().copied());
+        let element = self.join_types(values.iter().copied());
         for value in values {
             if value.fields.is_none() && !self.is_single(value) {
                 self.probe(value);
             }
         }
+        self.array_of(element)
     }
 }
 
@@ -104,6 +89,8 @@ pub(super) fn constant(constant: &protobuf::AConst) -> u32 {
     match &constant.val {
         _ if constant.isnull => UNKNOWN,
         Some(Val::Ival(_)) => INT4,
+        // The least integer is read without its sign.
+        Some(Val::Fval(number)) if number.fval.parse::<i32>().is_ok() => INT4,
         Some(Val::Fval(number)) if number.fval.parse::<i64>().is_ok() => INT8,
         Some(Val::Fval(number)) if number.fval.parse::<f64>().is_ok() => NUMERIC,
         Some(Val::Boolval(_)) => BOOL,
@@ -119,18 +106,6 @@ pub(super) fn current(function: &protobuf::SqlValueFunction) -> u32 {
         Ok(Op::SvfopCurrentDate) => DATE,
         Ok(Op::SvfopCurrentTimestamp | Op::SvfopCurrentTimestampN) => TIMESTAMPTZ,
         Ok(Op::SvfopLocaltimestamp | Op::SvfopLocaltimestampN) => TIMESTAMP,
-        _ => 0,
-    }
-}
-
-/// The type that both are brought to, 0 if it is not known.
-pub(super) fn common(one: u32, other: u32) -> u32 {
-    match (one, other) {
-        _ if one == other => one,
-        (UNKNOWN, known) | (known, UNKNOWN) => known,
-        _ if wider(one, other) => other,
-        _ if wider(other, one) => one,
-        _ if is_text(one) && is_text(other) => TEXT,
         _ => 0,
     }
 }

@@ -3,9 +3,9 @@
 use pg_query::protobuf::{self, JsonExprOp, JsonFormatType, XmlExprOp, node::Node};
 
 use super::Output;
+use super::kinds::{XML, is_json, is_text, is_whole};
 use super::routines::{cast, is_made};
 use super::scope::Scope;
-use super::telling::{is_json, is_text};
 use super::tracer::Tracer;
 use super::value::{Field, Value};
 
@@ -22,11 +22,20 @@ impl Tracer<'_> {
         }
         match node {
             Node::XmlExpr(xml) => {
-                let value = Value::mixed([&all(&xml.named_args), &all(&xml.args)]);
-                match XmlExprOp::try_from(xml.op) {
-                    Ok(XmlExprOp::IsXmlelement | XmlExprOp::IsXmlforest) => value,
-                    // They fail for some texts.
-                    _ => self.asked(value),
+                let args = xml.named_args.iter().chain(&xml.args);
+                let args: Vec<Value> = args.map(|arg| self.value(arg, scope)).collect();
+                let makes = XmlExprOp::try_from(xml.op);
+                let makes = matches!(makes, Ok(XmlExprOp::IsXmlelement | XmlExprOp::IsXmlforest));
+                for arg in &args {
+                    // Others fail for some texts, and these for dates that are infinite.
+                    let ty = self.base(arg.ty);
+                    if !(makes && (is_text(ty) || is_whole(ty) || ty == XML)) {
+                        self.probe(arg);
+                    }
+                }
+                Value {
+                    ty: if makes { XML } else { 0 },
+                    ..Value::mixed(&args)
                 }
             }
             Node::XmlSerialize(xml) => {
@@ -46,7 +55,9 @@ impl Tracer<'_> {
                 Value::mixed([&value])
             }
             Node::JsonParseExpr(parse) => self.asked(self.json_value(parse.expr.as_deref(), scope)),
-            Node::JsonScalarExpr(scalar) => one(scalar.expr.as_deref()),
+            Node::JsonScalarExpr(scalar) => {
+                Value::mixed([&self.shown(self.maybe(scalar.expr.as_deref(), scope))])
+            }
             Node::JsonSerializeExpr(serialize) => {
                 let value = self.json_value(serialize.expr.as_deref(), scope);
                 if !is_json(value.ty) {
@@ -65,7 +76,7 @@ impl Tracer<'_> {
                     let (fields, effects) = self.aside(|| self.rows(query, scope));
                     let probed = effects.probed.clone();
                     self.join(effects);
-                    let value = Value::row(fields).computed(&probed);
+                    let value = self.shown(Value::row(fields)).computed(&probed);
                     if is_read(array.format.as_ref()) {
                         self.probe(&value);
                     }
@@ -104,11 +115,19 @@ impl Tracer<'_> {
         value
     }
 
+    /// One that becomes a part of a document.
+    fn shown(&self, value: Value) -> Value {
+        if !self.is_shown(&value, true) {
+            self.probe(&value);
+        }
+        value
+    }
+
     /// One that is written as a type: it may not fit.
     fn written_as(&self, output: Option<&protobuf::JsonOutput>, value: Value) -> Value {
         match output {
             Some(output) => self.made_as(output.type_name.as_ref(), self.asked(value)),
-            None => value,
+            None => Value::mixed([&value]),
         }
     }
 
@@ -124,7 +143,7 @@ impl Tracer<'_> {
         let Some(value) = value else {
             return self.lost();
         };
-        let raw = self.maybe(value.raw_expr.as_deref(), scope);
+        let raw = self.shown(self.maybe(value.raw_expr.as_deref(), scope));
         let formatted = self.maybe(value.formatted_expr.as_deref(), scope);
         if is_read(value.format.as_ref()) {
             self.probe(&raw);

@@ -25,11 +25,13 @@ impl Tracer<'_> {
             let mut given = put.iter().filter(|(name, _)| *name == field.name);
             let value = given.next().map_or_else(
                 || field.value.clone(),
-                |(_, given)| {
-                    if given.tainted() {
-                        given.either(&field.value)
-                    } else {
-                        given.clone()
+                |(_, given)| Value {
+                    // It has been brought to the column's.
+                    ty: field.value.ty,
+                    collation: field.value.collation,
+                    ..match given.tainted() {
+                        true => given.either(&field.value),
+                        false => given.clone(),
                     }
                 },
             );

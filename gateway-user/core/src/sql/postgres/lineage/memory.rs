@@ -134,6 +134,15 @@ impl Masked {
         trace
     }
 
+    /// Of which types the columns are that each statement of a text returns, by number; 0 where that is not known.
+    pub fn types(self: &Arc<Self>, text: &str, session: &Session) -> Vec<Vec<u32>> {
+        let key = (Box::from(text), session.search_path.clone());
+        let plainly = (ParserOptions::DEFAULT, &Here::default());
+        let known = self.settled(&key, plainly, &mut Vec::new(), &mut MAX_BEHIND.clone());
+        let types = |fields: &Fields| fields.list.iter().map(|field| field.value.ty).collect();
+        known.rows.iter().map(types).collect()
+    }
+
     /// What a text does, once all that stands behind it is known. What stands behind itself, or too far
     /// behind, stays unknown.
     fn settled(

@@ -4,7 +4,8 @@
 //! it still may; `memory` what was traced before, `tracer` what the tracing of one text has at hand. `query`
 //! and `write` are the statements that are traced, with `filled` for what they write without saying so and `meeting` for what it meets,
 //! `from`, with `unnested`, what stands in their `FROM`, `expression`, `choice`, `parts` and `json` their expressions, with `telling`
-//! for what these ask of values and `joint` for what becomes of their types, `apart` for what needs no tracing; `samples` is what the server keeps of values elsewhere,
+//! and `forms` for what these ask of values, `kinds`, `joint` and `collation` for what becomes of their types, `apart` for what needs no tracing;
+//! `samples` is what the server keeps of values elsewhere,
 //! `scope` what names mean in them, with `namesakes` for a second look, `identifiers` whether they are the same to the server, and `value` what is known of one value.
 //! `commands` are the statements that are no queries, and `routines` says what functions do with their
 //! arguments. What cannot be traced is `Unknown`, never clean.
@@ -12,14 +13,17 @@
 pub mod apart;
 pub mod catalog;
 mod choice;
+mod collation;
 mod commands;
 pub mod edition;
 mod expression;
 mod filled;
+mod forms;
 mod from;
 mod identifiers;
 mod joint;
 mod json;
+mod kinds;
 mod meeting;
 mod memory;
 mod namesakes;
@@ -45,6 +49,7 @@ use crate::ids::MaskName;
 use crate::mask::{Mask, MaskKey, MaskSet};
 
 pub use self::commands::copy::formats as copy_formats;
+pub use self::forms::names as functions_that_tell_nothing;
 pub use self::samples::{DIGITS, MEASURE};
 
 use self::apart::{Fresh, Here};

@@ -15,34 +15,33 @@ impl Tracer<'_> {
         steps: &[protobuf::Node],
         scope: &Scope,
     ) -> Value {
-        let mut value = value;
-        let slices =
-            |step: &protobuf::Node| matches!(&step.node, Some(Node::AIndices(it)) if it.is_slice);
-        // A number is a slice too beside one.
-        let is_sliced = steps.len() > 1 && steps.iter().any(slices);
-        for step in steps {
-            value = match &step.node {
-                Some(Node::String(name)) => self.field(&value, &name.sval),
-                Some(Node::AIndices(indices)) => {
-                    let lower = self.maybe(indices.lidx.as_deref(), scope);
-                    let upper = self.maybe(indices.uidx.as_deref(), scope);
-                    self.probe(&lower);
-                    self.probe(&upper);
-                    let ty = match is_sliced {
-                        true => 0,
-                        false => self.element(value.ty, indices),
-                    };
-                    Value {
-                        ty,
-                        ..Value::mixed([&value, &lower, &upper])
-                    }
+        let is_place = |step: &protobuf::Node| matches!(step.node, Some(Node::AIndices(_)));
+        // Numbers that follow each other are one step: with a slice among them all are slices.
+        let together = steps.chunk_by(|one, next| is_place(one) && is_place(next));
+        together.fold(value, |value, steps| self.step_into(value, steps, scope))
+    }
+
+    fn step_into(&self, value: Value, steps: &[protobuf::Node], scope: &Scope) -> Value {
+        let places = steps.iter().filter_map(|step| match &step.node {
+            Some(Node::AIndices(place)) => Some(place),
+            _ => None,
+        });
+        let bounds = places.clone().flat_map(|it| [&it.lidx, &it.uidx]);
+        match steps.first().and_then(|step| step.node.as_ref()) {
+            Some(Node::String(name)) => self.field(&value, &name.sval),
+            Some(Node::AIndices(_)) => {
+                let bounds = self.values(bounds.filter_map(|it| it.as_deref()), scope);
+                self.probe(&bounds);
+                let is_slice = places.clone().any(|place| place.is_slice);
+                Value {
+                    ty: self.part(value.ty, is_slice),
+                    ..Value::mixed([&value, &bounds])
                 }
-                // All of it: the row that it is.
-                Some(Node::AStar(_)) => value,
-                _ => self.lost(),
-            };
+            }
+            // All of it: the row that it is.
+            Some(Node::AStar(_)) => value,
+            _ => self.lost(),
         }
-        value
     }
 
     fn field(&self, value: &Value, name: &str) -> Value {

@@ -66,7 +66,7 @@ impl Tracer<'_> {
             return self.lost_rows();
         };
         self.join_columns(&left, &right);
-        let fields = left.either(&right);
+        let fields = left.joined(&right);
         let plain = select.op == i32::from(SetOperation::SetopUnion) && select.all;
         if !plain {
             self.probe_masks(&fields.masks());
@@ -94,7 +94,7 @@ impl Tracer<'_> {
                 None => row,
                 Some(rows) => {
                     self.join_columns(&rows, &row);
-                    rows.either(&row)
+                    rows.joined(&row)
                 }
             });
         }
@@ -343,7 +343,8 @@ impl Tracer<'_> {
         };
         let names: Vec<Arc<str>> = names.into_iter().map(Into::into).collect();
         let is_certain = names.is_empty() || !has_star(query);
-        let around = |fields: &Fields| self.search_and_cycle(cte, fields.renamed(&names), scope);
+        let around =
+            |fields: Fields| self.search_and_cycle(cte, fields.settled().renamed(&names), scope);
         let first = match &query.node {
             Some(Node::SelectStmt(select)) if recursive => select.larg.as_deref(),
             _ => None,
@@ -353,17 +354,20 @@ impl Tracer<'_> {
             if !is_certain {
                 self.note_any(&names, &fields);
             }
-            return around(&fields);
+            return around(fields);
         };
         let with = match &query.node {
             Some(Node::SelectStmt(select)) => select.with_clause.as_ref(),
             _ => None,
         };
         let inner = self.with(with, scope);
-        let Some(mut fields) = self.deeper(|| self.select(first, &inner)) else {
+        let Some(fields) = self.deeper(|| self.select(first, &inner)) else {
             return self.lost_rows();
         };
         drop(inner);
+        let mut fields = fields.settled();
+        // The server wants these of all rows.
+        let first = fields.clone();
         for _ in 0..MAX_ROUNDS {
             let mut level = Scope::within(scope, Vec::new());
             let known = self.search_and_cycle(cte, fields.renamed(&names), scope);
@@ -372,12 +376,12 @@ impl Tracer<'_> {
                 fields: known,
                 is_longer: cte.search_clause.is_some() || cte.cycle_clause.is_some(),
             });
-            let next = self.rows(query, &level);
+            let next = self.rows(query, &level).typed_as(&first);
             if next.same(&fields) {
                 if !is_certain {
                     self.note_any(&names, &next);
                 }
-                return self.search_and_cycle(cte, next.renamed(&names), scope);
+                return around(next);
             }
             fields = fields.either(&next);
         }

@@ -410,6 +410,8 @@ impl<'a> Tracer<'a> {
                 value: Value {
                     // Behind a view there is one.
                     source: value.source.clone().or_else(|| Some(Arc::clone(&source))),
+                    ty: column.ty,
+                    collation: self.collation(column),
                     ..value
                 },
                 source: Some(source),

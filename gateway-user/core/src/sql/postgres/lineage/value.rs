@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::joint;
+use super::collation::Collation;
 use super::{Code, Columns, Masks, Output, Outputs, Statement};
+use super::{joint, kinds};
 use crate::mask::Mask;
 
 /// Most columns of a result that the server allows.
@@ -20,6 +21,8 @@ pub(super) struct Value {
     pub(super) masks: Masks,
     /// Its type; 0 if it is not known.
     pub(super) ty: u32,
+    /// By what it is compared, if it is a text.
+    pub(super) collation: Collation,
     /// Of a row, its columns.
     pub(super) fields: Option<Fields>,
     /// The column of the catalog whose value it is as it is.
@@ -71,6 +74,7 @@ impl Value {
             output: Output::Clean,
             masks: Masks::default(),
             ty: 0,
+            collation: Collation::Default,
             fields: None,
             source: None,
         }
@@ -86,7 +90,10 @@ impl Value {
 
     /// Anything.
     pub(super) fn unknown() -> Self {
-        Self::made_of(Masks::Unknown)
+        Self {
+            collation: Collation::Unclear,
+            ..Self::made_of(Masks::Unknown)
+        }
     }
 
     /// Made of columns with these masks; clean if there are none.
@@ -116,7 +123,9 @@ impl Value {
 
     /// A row of these.
     pub(super) fn row(fields: Fields) -> Self {
+        let values = fields.list.iter().map(|field| &field.value);
         Self {
+            collation: Collation::together(values),
             fields: Some(fields.clone()),
             ..Self::made_of(fields.masks())
         }
@@ -131,21 +140,37 @@ impl Value {
     pub(super) fn computed(&self, masks: &Masks) -> Self {
         let mut all = self.masks.clone();
         all.add(masks);
-        Self::made_of(all)
+        Self {
+            collation: self.collation,
+            ..Self::made_of(all)
+        }
     }
 
     /// What is computed from all of these.
     pub(super) fn mixed<'v>(values: impl IntoIterator<Item = &'v Self>) -> Self {
         let mut masks = Masks::default();
+        let mut collation = Collation::Default;
         for value in values {
             masks.add(&value.masks);
+            collation = collation.with(value.collation);
         }
-        Self::made_of(masks)
+        Self {
+            collation,
+            ..Self::made_of(masks)
+        }
+    }
+
+    /// One and the other, brought to one type.
+    pub(super) fn joined(&self, other: &Self) -> Self {
+        Self {
+            ty: kinds::alone(kinds::common(self.ty, other.ty)),
+            ..self.either(other)
+        }
     }
 
     /// One or the other.
     pub(super) fn either(&self, other: &Self) -> Self {
-        let ty = joint::common(self.ty, other.ty);
+        let ty = if self.ty == other.ty { self.ty } else { 0 };
         let fields = match (&self.fields, &other.fields) {
             (None, None) => None,
             (Some(one), Some(other)) => Some(one.either(other)),
@@ -167,6 +192,7 @@ impl Value {
             output,
             masks,
             ty,
+            collation: self.collation.with(other.collation),
             fields,
             source: self.source.clone().filter(|_| self.source == other.source),
         }
@@ -271,20 +297,68 @@ impl Fields {
         }
     }
 
-    /// One row or the other, place by place, with the names of this one.
+    /// One row and the other, place by place, brought to one type, with the names of this one.
+    pub(super) fn joined(&self, other: &Self) -> Self {
+        self.beside(other, Value::joined)
+    }
+
+    /// One row or the other in the same way.
     pub(super) fn either(&self, other: &Self) -> Self {
+        self.beside(other, Value::either)
+    }
+
+    /// The same with the types of these.
+    pub(super) fn typed_as(self, other: &Self) -> Self {
+        let both = self.list.iter().zip(other.list.iter());
+        let list = both.map(|(field, typed)| Field {
+            value: Value {
+                ty: typed.value.ty,
+                ..field.value.clone()
+            },
+            ..field.clone()
+        });
+        match self.list.len() == other.list.len() {
+            true => Self {
+                list: list.collect(),
+                open: self.open,
+            },
+            false => self,
+        }
+    }
+
+    /// The columns of a query in another: what is written in quotes in it is a text.
+    pub(super) fn settled(self) -> Self {
+        if self
+            .list
+            .iter()
+            .all(|field| field.value.ty != kinds::UNKNOWN)
+        {
+            return self;
+        }
+        let list = self.list.iter().map(|field| Field {
+            value: Value {
+                ty: kinds::alone(field.value.ty),
+                ..field.value.clone()
+            },
+            ..field.clone()
+        });
+        Self {
+            list: list.collect(),
+            open: self.open,
+        }
+    }
+
+    fn beside(&self, other: &Self, one: impl Fn(&Value, &Value) -> Value) -> Self {
         if self.open || other.open || self.list.len() != other.list.len() {
             return Self::unknown();
         }
         let both = self.list.iter().zip(other.list.iter());
-        Self::of(
-            both.map(|(one, other)| Field {
-                name: one.name.clone(),
-                value: one.value.either(&other.value),
-                source: None,
-            })
-            .collect(),
-        )
+        let fields = both.map(|(here, there)| Field {
+            name: here.name.clone(),
+            value: one(&here.value, &there.value),
+            source: None,
+        });
+        Self::of(fields.collect())
     }
 
     /// All of them unknown, or computed from columns with these masks too.

@@ -340,7 +340,11 @@ impl Tracer<'_> {
         // It may come back.
         let list = fields.list.iter().map(|field| Field {
             value: if field.name.as_deref() == name {
-                field.value.either(value)
+                Value {
+                    ty: field.value.ty,
+                    collation: field.value.collation,
+                    ..field.value.either(value)
+                }
             } else {
                 field.value.clone()
             },

@@ -76,7 +76,13 @@ fn what_may_fail_or_be_nothing_by_a_value_asks_it() {
         "email COLLATE other.nd",
         "email COLLATE nd",
         "strpos('a' COLLATE nd, email)",
-        "split_part(email, name, 1)",
+        "split_part(email || (name COLLATE \"C\"), 'a', 1)",
+        "lag(1, 1, length(email)::numeric) OVER ()::int4",
+        "(lag(1, 1, avg(length(email))) OVER ())::int4",
+        "greatest(email || ARRAY['a'], ARRAY['b', 'c'])",
+        "greatest(array_agg(email), ARRAY['b', 'c'])",
+        "max(string_to_array(email, ','))",
+        "max((ARRAY[ARRAY[email]])[1:2][1])",
         "('[' || email) IS JSON",
         "extract(year FROM email::date)",
     ] {
@@ -96,7 +102,7 @@ fn what_only_changes_a_value_asks_nothing() {
         "row_to_json(customers), to_jsonb(customers), ROW(email, 1), ARRAY[email]",
         "profile -> 'a' ->> 'b', profile #>> '{a,b}', to_jsonb(email)",
         "substr(email, 1, 3), substring(email from 2 for 4), split_part(email, '@', 2)",
-        "split_part(email, '@', id), position('@' in email), strpos('a', email)",
+        "split_part(email, name, 1), split_part(lower(email) || name, '@', id), position('@' in email), strpos('a', email)",
         "coalesce(length(email), 0), coalesce(length(email), id, 1.5), coalesce(email, name, $1)",
         "coalesce(sum(length(email)), 0), coalesce(avg(length(email)), 0.5)",
         "CASE WHEN id > 1 THEN email IS NULL ELSE false END, ARRAY[NOT (upper(email) IS NULL), true]",
@@ -107,6 +113,7 @@ fn what_only_changes_a_value_asks_nothing() {
         "email IS JSON, JSON_SERIALIZE(profile -> 'a'), JSON_ARRAY(email), JSON_ARRAYAGG(email)",
         "JSON_OBJECT('a': email), json_build_object('a', email), json_object_agg(id, email)",
         "xmlelement(name a, email), NOT (email IS NULL), lag(email) OVER (ORDER BY id)",
+        "array_to_string(array_agg(email), ','), email::varchar(3) || 'x', left(email::char(9), $1)",
         "email IS NULL OR id > 3, id / 2, name LIKE 'a', array_agg(email)",
     ] {
         let made = statement(&masked(), &format!("SELECT {shown} FROM customers"));

@@ -25,6 +25,7 @@ fn filled(oid: u32, name: &str, fillings: &[(&str, Filling)]) -> Relation {
             number,
             name: (*name).into(),
             ty: TEXT,
+            collation: 100,
             filling: filling.clone(),
             is_unique: *name == "email",
         });

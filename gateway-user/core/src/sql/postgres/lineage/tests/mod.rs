@@ -46,6 +46,8 @@ fn relation(oid: u32, kind: RelationKind, name: &str, columns: &[(&str, u32)]) -
         number,
         name: (*name).into(),
         ty: *ty,
+        // That of the database, for texts.
+        collation: if *ty == TEXT { 100 } else { 0 },
         ..Column::default()
     });
     Relation {
@@ -159,7 +161,11 @@ fn types() -> Vec<Type> {
         ty(TEXT, "text"),
         ty(16, "bool"),
         ty(26, "oid"),
+        ty(1_042, "bpchar"),
         ty(1_043, "varchar"),
+        ty(1_082, "date"),
+        ty(1_114, "timestamp"),
+        ty(1_184, "timestamptz"),
         ty(1_700, "numeric"),
         ty(JSONB, "jsonb"),
         Type {
@@ -188,7 +194,7 @@ fn functions() -> Vec<Function> {
             "set_config" => Volatility::Volatile,
             _ => Volatility::Immutable,
         },
-        is_aggregate: matches!(*name, "count" | "max" | "string_agg"),
+        is_aggregate: matches!(*name, "count" | "max" | "min" | "sum" | "string_agg"),
         returns_set: matches!(*name, "generate_series" | "unnest"),
         columns: [].into(),
         returns: match *name {
@@ -201,17 +207,25 @@ fn functions() -> Vec<Function> {
     };
     let functions = [
         "array_agg",
+        "array_to_string",
+        "avg",
+        "bool_or",
         "concat",
         "count",
+        "date_trunc",
         "extract",
+        "first_value",
         "generate_series",
         "json_agg",
         "json_build_object",
         "json_object_agg",
         "lag",
+        "left",
         "length",
         "lower",
         "max",
+        "min",
+        "position",
         "replace",
         "row_number",
         "row_to_json",
@@ -219,9 +233,11 @@ fn functions() -> Vec<Function> {
         "split_part",
         "string_agg",
         "string_to_array",
+        "strpos",
         "substr",
         "substring",
         "sum",
+        "to_char",
         "to_jsonb",
         "unnest",
         "upper",

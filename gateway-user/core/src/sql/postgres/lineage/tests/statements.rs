@@ -110,7 +110,7 @@ pub(super) const TABLE: &[(&str, &str, &str, &str)] = &[
         "",
         "",
     ),
-    ("SELECT c.upper FROM customers c", "#", "", ""),
+    ("SELECT c.upper FROM customers c", "#", "emails,ssns", ""),
     (
         "SELECT id + 1, CASE WHEN true THEN 1 END FROM customers ORDER BY id",
         "clean",
