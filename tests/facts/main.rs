@@ -6,6 +6,7 @@
 //! to be seen is told in `docs/policy.md` and left out in `locks`.
 
 mod cuts;
+mod kinds;
 mod locks;
 
 use std::collections::BTreeSet;
