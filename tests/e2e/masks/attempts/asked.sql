@@ -278,3 +278,39 @@ SELECT split_part(email, 'needle-q', 2), g FROM customers, generate_series(1, 90
 -- what was in a column of rows that are older than it: closed (own)
 ALTER TABLE visits ADD COLUMN IF NOT EXISTS newer text DEFAULT 'needle-quokka@burrow.example'
 SELECT attname, attmissingval::text FROM pg_attribute WHERE atthasmissing
+-- where the log ends, kept by a default: closed (own)
+--   shows: logged=
+CREATE TEMP TABLE kept (at pg_lsn DEFAULT pg_current_wal_insert_lsn())
+INSERT INTO kept DEFAULT VALUES
+SELECT 'logged=' || at FROM kept
+-- where the log ends, in a view: closed (own)
+--   shows: logged=
+CREATE VIEW ends AS SELECT 'logged=' || pg_current_wal_insert_lsn() AS at
+SELECT at FROM ends
+-- where the log ends, kept by a block: closed (own)
+--   shows: logged=
+DO $$BEGIN INSERT INTO notes (body) VALUES ('logged=' || pg_current_wal_insert_lsn()); END$$
+SELECT body FROM notes
+-- where the log ends, after a message in it: closed
+--   shows: logged=
+SELECT 'logged=' || pg_logical_emit_message(false, 'a', 'b')
+-- what is logged of a row by the plan of a view: refused, oracle
+--   shows: bytes=
+BEGIN
+EXPLAIN (ANALYZE, WAL, COSTS OFF, TIMING OFF, SUMMARY OFF) UPDATE people SET email = 'needle-quokka@burrow.examplX' WHERE id = 4
+ROLLBACK
+-- what is logged of a row by the plan of what was prepared: refused, oracle
+--   shows: bytes=
+BEGIN
+PREPARE p AS UPDATE customers SET ssn = $1 WHERE id = 1
+EXPLAIN (ANALYZE, WAL, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE p ('987-65-4320')
+ROLLBACK
+-- a limit of temporary files beside what was just made: refused, oracle
+--   shows: 1MB
+BEGIN
+CREATE TEMP TABLE beside (a int)
+SELECT set_config('temp_file_limit', '1MB', false) FROM (SELECT 1) a
+ROLLBACK
+-- a limit of temporary files by a row: refused, oracle
+--   shows: 1MB
+SELECT set_config(name, '1MB', false) FROM (VALUES ('temp_file_limit')) v (name)
