@@ -34,6 +34,12 @@ const OTHERS: &[&str] = &[
     "nullif('2020-01-01'::date, '2020-01-02')",
     "'a'::line_of_text",
     "'a'::name",
+    "current_user",
+    "current_schema()",
+    "('' COLLATE \"C\")",
+    "(SELECT x FROM unnest(ARRAY['a' COLLATE \"C\"]) x)",
+    "(SELECT x FROM current_database() x)",
+    "(VALUES ('a'))",
     "'{a}'::text[]",
 ];
 
@@ -259,7 +265,7 @@ pub(super) fn plain(chance: &mut Chance) -> Vec<Expression> {
         }
     }
     for pattern in TWO {
-        for _ in 0..250 {
+        for _ in 0..150 {
             let two = [chance.one_of(&arguments), chance.one_of(&arguments)];
             all.push(filled(pattern, &two));
         }

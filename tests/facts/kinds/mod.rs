@@ -27,7 +27,7 @@ use self::expressions::{Chance, Expression};
 const BATCH: usize = 500;
 
 /// How many expressions are made of others.
-const NESTED: usize = 8_000;
+const NESTED: usize = 5_000;
 
 /// What is NULL by the shape of an array, row or document, which masks leave.
 const SHAPES: [&str; 10] = [

@@ -7,7 +7,7 @@ use pg_query::protobuf::{self, AExprKind, SubLinkType, node::Node};
 use super::catalog::FIRST_OWN;
 use super::collation::Collation;
 use super::joint;
-use super::kinds::{BOOL, NAME, alone, is_json};
+use super::kinds::{BOOL, NAME, is_json};
 use super::routines::{Call, call, cast, in_path, operator, typed};
 use super::samples::call_measures;
 use super::scope::Scope;
@@ -48,8 +48,10 @@ impl Tracer<'_> {
         match node {
             Node::ColumnRef(column) => self.reference(column, scope),
             Node::AConst(constant) => Value::of(joint::constant(constant)),
-            Node::SqlvalueFunction(function) => Value::of(joint::current(function)),
-            Node::ParamRef(_) | Node::CurrentOfExpr(_) => Value::clean(),
+            // They may be names, which have a collation of their own.
+            Node::SqlvalueFunction(function) => Value::of(joint::current(function)).unclear(),
+            Node::ParamRef(_) => Value::clean().unclear(),
+            Node::CurrentOfExpr(_) => Value::clean(),
             Node::GroupingFunc(grouping) => {
                 // It tells which of them are grouped by, and nothing of what they hold.
                 self.values(&grouping.args, scope);
@@ -92,11 +94,7 @@ impl Tracer<'_> {
             Node::CollateClause(clause) => {
                 let value = self.maybe(clause.arg.as_deref(), scope);
                 self.collation_asks(&value, clause);
-                Value {
-                    ty: alone(value.ty),
-                    collation: Collation::Unclear,
-                    ..value
-                }
+                value.unclear()
             }
             Node::TypeCast(cast) => self.cast(cast, scope),
             Node::FuncCall(function) => self.function(function, scope),
@@ -279,7 +277,11 @@ impl Tracer<'_> {
             (Call::Reads(masks), [_]) => self.told(masks),
             _ => self.apply(&does, &given),
         };
-        Value { ty, ..value }
+        match ty {
+            // It may be a name, too.
+            0 => Value { ty, ..value }.unclear(),
+            _ => Value { ty, ..value },
+        }
     }
 
     /// Whether a function of this name runs SQL, of which nothing is known.

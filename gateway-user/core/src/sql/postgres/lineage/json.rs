@@ -134,7 +134,7 @@ impl Tracer<'_> {
     /// One that is made a value of a type, in another way than by a cast: what that type checks counts as much.
     pub(super) fn made_as(&self, to: Option<&protobuf::TypeName>, value: Value) -> Value {
         match to {
-            Some(to) => self.apply(&cast(self, to), &[value]),
+            Some(to) => self.apply(&cast(self, to), &[value]).unclear(),
             None => value,
         }
     }

@@ -37,7 +37,7 @@ impl Tracer<'_> {
         }
         // Of several arrays each is a function of its own.
         let name = alias.filter(|_| args.len() == 1).unwrap_or("unnest");
-        let column = iter::repeat_with(|| Field::new(name, Value::clean()));
+        let column = iter::repeat_with(|| Field::new(name, Value::clean().unclear()));
         Some(Fields::of(column.take(args.len()).collect()))
     }
 

@@ -80,6 +80,14 @@ impl Value {
         }
     }
 
+    /// The same with a collation that is not known.
+    pub(super) fn unclear(self) -> Self {
+        Self {
+            collation: Collation::Unclear,
+            ..self
+        }
+    }
+
     /// One of this type that depends on no masked column.
     pub(super) fn of(ty: u32) -> Self {
         Self {
@@ -90,10 +98,7 @@ impl Value {
 
     /// Anything.
     pub(super) fn unknown() -> Self {
-        Self {
-            collation: Collation::Unclear,
-            ..Self::made_of(Masks::Unknown)
-        }
+        Self::made_of(Masks::Unknown).unclear()
     }
 
     /// Made of columns with these masks; clean if there are none.

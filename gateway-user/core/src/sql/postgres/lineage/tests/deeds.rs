@@ -77,6 +77,8 @@ fn what_may_fail_or_be_nothing_by_a_value_asks_it() {
         "email COLLATE nd",
         "strpos('a' COLLATE nd, email)",
         "split_part(email || (name COLLATE \"C\"), 'a', 1)",
+        "split_part(email || left(current_user, 0), 'a', 1)",
+        "split_part(email || $1, 'a', 1)",
         "lag(1, 1, length(email)::numeric) OVER ()::int4",
         "(lag(1, 1, avg(length(email))) OVER ())::int4",
         "greatest(email || ARRAY['a'], ARRAY['b', 'c'])",
