@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use pg_query::protobuf::{self, node::Node};
 
+use super::kinds::alone;
 use super::tracer::Tracer;
 use super::value::{Effects, Field, Fields, Value};
 use crate::sql::postgres::walk::{Place, Walk as _, Walker};
@@ -44,7 +45,7 @@ impl Namesakes {
             ..value.clone()
         };
         let noted = match self.names.get(name) {
-            Some(known) => known.either(&value),
+            Some(known) => whichever(known, &value),
             None => value,
         };
         let same = |known: &Value| known.same(&noted) && known.ty == noted.ty;
@@ -131,7 +132,7 @@ impl Tracer<'_> {
     pub(super) fn note_any(&self, names: &[Arc<str>], fields: &Fields) {
         let mut namesakes = self.namesakes.borrow_mut();
         let values = fields.list.iter().map(|field| field.value.clone());
-        let value = values.reduce(|one, other| one.either(&other));
+        let value = values.reduce(|one, other| whichever(&one, &other));
         let value = value
             .filter(|_| !fields.open)
             .unwrap_or_else(Value::unknown);
@@ -150,13 +151,14 @@ impl Tracer<'_> {
         if is_sure {
             return value;
         }
+        let fields = value.fields.clone();
+        let bare = Value {
+            fields: None,
+            ..value
+        };
         Value {
-            fields: value.fields.clone(),
-            ..Value {
-                fields: None,
-                ..value
-            }
-            .either(other)
+            fields,
+            ..whichever(&bare, other)
         }
     }
 
@@ -176,5 +178,14 @@ impl Tracer<'_> {
             list: fields.list.iter().map(doubted).collect(),
             open: fields.open,
         }
+    }
+}
+
+/// One or the other, as it is: of a type only if both are.
+fn whichever(one: &Value, other: &Value) -> Value {
+    let ty = alone(one.ty);
+    Value {
+        ty: if ty == alone(other.ty) { ty } else { 0 },
+        ..one.either(other)
     }
 }
