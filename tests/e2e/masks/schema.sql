@@ -143,4 +143,7 @@ INSERT INTO opt_outs VALUES ('needle-quokka@burrow.example');
 -- Columns that not every value fits into.
 CREATE TABLE accounts (id int PRIMARY KEY, code varchar(11) UNIQUE CHECK (code <> ''), large int8, small int4);
 INSERT INTO accounts VALUES (1, '98765-43-20', 4929123456789012, 1), (2, '98765-98-76', 2, 2);
+CREATE VIEW order_mails AS SELECT o.id, o.customer, (SELECT c.email FROM customers c WHERE c.id = o.customer) AS email
+    FROM orders o;
+CREATE VIEW first_one AS SELECT email_immutable(1) AS e, 1 AS k;
 ANALYZE;

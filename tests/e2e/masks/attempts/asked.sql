@@ -314,3 +314,11 @@ ROLLBACK
 -- a limit of temporary files by a row: refused, oracle
 --   shows: 1MB
 SELECT set_config(name, '1MB', false) FROM (VALUES ('temp_file_limit')) v (name)
+-- what is computed when a plan is made, behind a view: masked
+EXPLAIN (VERBOSE, COSTS OFF) SELECT * FROM first_one
+-- how much was put aside: closed
+--   shows: size=
+SELECT 'size=' || pg_tablespace_size('pg_default')
+-- how much was copied: closed
+--   shows: copied=0
+SELECT 'copied=' || count(bytes_processed) FROM pg_stat_progress_copy WHERE bytes_processed > 0

@@ -537,3 +537,16 @@ MERGE INTO accounts USING generate_series(41, 50) g ON false WHEN NOT MATCHED TH
 --   shows: 23505
 INSERT INTO accounts (id, code) VALUES (41, 'a'), (42, 'b'), (43, 'c')
 UPDATE accounts SET code = '98765-' || id || '-20' WHERE id > 40
+-- many guesses by a function in VALUES: refused, oracle
+--   shows: 23505
+INSERT INTO accounts (id, code) VALUES (generate_series(1000, 1010), '98765-' || lpad(generate_series(41, 51)::text, 2, '0') || '-20')
+-- many guesses by a query in a block: refused
+--   shows: 23505
+DO $$ BEGIN INSERT INTO accounts (id, code) SELECT 1000 + g, '98765-' || lpad(g::text, 2, '0') || '-20' FROM generate_series(41, 50) g; END $$
+-- many guesses by a function in a block: refused
+--   shows: 23505
+DO $$ BEGIN INSERT INTO accounts (id, code) VALUES (generate_series(1000, 1010), '98765-' || generate_series(41, 51)::text || '-20'); END $$
+-- what a view makes of a row that is put there: refused (own)
+CREATE TABLE mine_g (v text)
+DO $$ DECLARE v text; BEGIN INSERT INTO order_mails (id, customer) VALUES (991, 1) RETURNING email INTO v; INSERT INTO mine_g VALUES (v); END $$
+SELECT * FROM mine_g

@@ -335,6 +335,11 @@ impl Catalog {
         named.iter().find(|function| function.oid == oid)
     }
 
+    /// All functions, in no order.
+    pub fn functions(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values().flatten()
+    }
+
     /// The functions of this name, in whatever schema.
     pub fn functions_named(&self, name: &str) -> &[Function] {
         self.functions.get(name).map_or(&[], Vec::as_slice)

@@ -245,7 +245,9 @@ impl Tracer<'_> {
         if self.counts(function, &names, &args) && aside.is_empty() {
             return Value::clean();
         }
-        if self.returns_set(&names) || function.func_variadic {
+        let returns_set = self.returns_set(&names);
+        self.multiplied.set(self.multiplied.get() || returns_set);
+        if returns_set || function.func_variadic {
             args.iter().for_each(|arg| self.probe(arg));
         }
         let ty = match (&*names, &*function.args) {

@@ -17,18 +17,26 @@ const SAMPLES: [&str; 6] = [
     "pg_stats_ext_exprs",
 ];
 
-/// Those that say how much was logged, or in how many blocks something was looked up.
-const MEASURES: [&str; 5] = [
+/// Those that say how much was logged or copied, or in how many blocks something was looked up.
+const MEASURES: [&str; 6] = [
     "pg_replication_slots",
     "pg_stat_io",
+    "pg_stat_progress_copy",
     "pg_stat_replication_slots",
     "pg_stat_wal",
     "pg_stat_wal_receiver",
 ];
 
 /// Columns that say how often a row was written beside the old one, which depends on whether what is indexed of it
-/// is the same; and what is in a column of the rows that are older than it.
-const TELL: [&str; 3] = ["attmissingval", "n_tup_hot_upd", "n_tup_newpage_upd"];
+/// is the same; what is in a column of the rows that are older than it; and which page of an index a value was
+/// looked for in.
+const TELL: [&str; 5] = [
+    "attmissingval",
+    "n_tup_hot_upd",
+    "n_tup_newpage_upd",
+    "page",
+    "tuple",
+];
 
 /// The setting by which a statement fails where values on the way take much room.
 pub const MEASURE: &str = "temp_file_limit";

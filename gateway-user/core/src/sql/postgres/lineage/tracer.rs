@@ -43,6 +43,8 @@ pub(super) struct Tracer<'a> {
     missing_before: Cell<bool>,
     /// Whether `DEFAULT` was given for a value.
     pub(super) defaulted: Cell<bool>,
+    /// Whether a function was called that returns several rows.
+    pub(super) multiplied: Cell<bool>,
     effects: RefCell<Effects>,
     /// What the statement that is traced calls what.
     pub(super) namesakes: RefCell<Namesakes>,
@@ -70,6 +72,7 @@ impl<'a> Tracer<'a> {
             missing: Cell::new(false),
             missing_before: Cell::new(false),
             defaulted: Cell::new(false),
+            multiplied: Cell::new(false),
             effects: RefCell::default(),
             namesakes: RefCell::default(),
             needed: RefCell::default(),

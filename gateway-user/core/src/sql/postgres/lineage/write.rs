@@ -32,6 +32,7 @@ impl Tracer<'_> {
         };
         let mut target = self.written(relation, write);
         self.defaulted.set(false);
+        self.multiplied.set(false);
         let given = insert
             .select_stmt
             .as_deref()
@@ -67,11 +68,8 @@ impl Tracer<'_> {
             false => put.iter().filter_map(|(name, _)| name.as_deref()).collect(),
         };
         self.fill(relation, &named, &mut target.fields, &before);
-        if insert
-            .select_stmt
-            .as_deref()
-            .is_some_and(|it| !is_values(it))
-        {
+        let is_written = insert.select_stmt.as_deref().is_none_or(is_values);
+        if !is_written || self.multiplied.get() {
             let listed: Vec<_> = put.iter().map(|(name, _)| name.clone()).collect();
             self.meets(relation, &listed, &before);
         }

@@ -2,9 +2,9 @@
 
 use pg_query::protobuf::{self, SetOperation, node::Node};
 
-use super::named::{Named, is_none};
-use crate::sql::postgres::lineage::catalog::Relation;
-use crate::sql::postgres::lineage::routines::union;
+use super::named::{Named, is_none, told};
+use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Relation, Volatility};
+use crate::sql::postgres::lineage::routines::{call, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Code, Columns, Masks, Output, Outputs, Statement};
 use crate::sql::postgres::statements::analyzes;
@@ -19,6 +19,7 @@ pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Sta
     };
     let statement = tracer.statement(query);
     let calls = Named::in_statement(tracer, query).code;
+    let is_shown = !is_none(&calls) || (statement.touches && may_fold(tracer));
     let is_run = explain.options.iter().any(analyzes);
     let is_sent = explain.options.iter().any(serializes);
     let takes_nothing = !is_sent && passes_columns_on(query) && returns_columns(&statement);
@@ -32,15 +33,23 @@ pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Sta
         false => Masks::default(),
     };
     Statement {
-        outputs: match is_none(&calls) {
-            true => Outputs::Clean,
-            false => Outputs::Columns([Output::Full].into()),
+        outputs: match is_shown {
+            true => Outputs::Columns([Output::Full].into()),
+            false => Outputs::Clean,
         },
         copy: None,
         makes: None,
         probed: union(statement.probed, measured),
         ..statement
     }
+}
+
+/// Whether there is a function that the server calls when it plans, also behind a view, and that reads something
+/// masked all the same.
+fn may_fold(tracer: &Tracer) -> bool {
+    let own = tracer.catalog().functions();
+    let mut folded = own.filter(|it| it.oid >= FIRST_OWN && it.volatility == Volatility::Immutable);
+    folded.any(|it| !is_none(&told(call(tracer, &[&it.schema, &it.name]))))
 }
 
 fn serializes(option: &protobuf::Node) -> bool {

@@ -212,8 +212,9 @@ fn follow(
 
 /// Words that stand nowhere but behind `INSERT INTO`, with or without a schema.
 fn filled(items: &[Item]) -> BTreeSet<String> {
-    // Rows that are there already may be changed, and returned.
-    if items.iter().any(|item| item.is("conflict")) {
+    // Rows that are there already may be changed, and what becomes of rows may come back.
+    let is_more = |item: &Item| item.is("conflict") || item.is("returning");
+    if items.iter().any(is_more) {
         return BTreeSet::new();
     }
     let at = |place: Option<usize>| place.and_then(|place| items.get(place));
@@ -396,6 +397,7 @@ mod tests {
             ("INSERT INTO t SELECT a FROM t", ""),
             ("INSERT INTO t SELECT a.t FROM a", ""),
             ("INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", ""),
+            ("INSERT INTO t VALUES (1) RETURNING a INTO b", ""),
             ("SELECT a INTO t FROM u", ""),
         ] {
             assert_eq!(read(text).unwrap().filled, set(expected), "{text}");

@@ -6,7 +6,7 @@ use crate::sql::postgres::catalog::runs_text;
 use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Function, Language, Volatility};
 
 /// Volatile, but they keep, tell and change nothing.
-const HARMLESS: [&str; 23] = [
+const HARMLESS: [&str; 22] = [
     "clock_timestamp",
     "current_query",
     "currval",
@@ -21,7 +21,6 @@ const HARMLESS: [&str; 23] = [
     "pg_partition_tree",
     "pg_relation_size",
     "pg_table_size",
-    "pg_tablespace_size",
     "pg_total_relation_size",
     "pg_xact_status",
     "random",
@@ -35,8 +34,9 @@ const HARMLESS: [&str; 23] = [
 /// They tell values of tables that are named or sampled elsewhere, or read files of the server. Or they tell how
 /// much was logged, which is less the more letters of an old value are in the new one that is written in its
 /// place, or in how many blocks something was looked up, or how often a row was written beside the old one,
-/// which depends on whether an indexed value is another now.
-const TELL: [&str; 42] = [
+/// which depends on whether an indexed value is another now; or how much was copied, and which page of an index a
+/// value was looked for in, and how much room values take that do not fit into memory.
+const TELL: [&str; 46] = [
     "lo_import",
     "pg_available_wal_summaries",
     "pg_backup_stop",
@@ -52,9 +52,11 @@ const TELL: [&str; 42] = [
     "pg_get_wal_records_info",
     "pg_get_wal_stats",
     "pg_get_wal_summarizer_state",
+    "pg_lock_status",
     "pg_ls_archive_statusdir",
     "pg_ls_summariesdir",
     "pg_ls_waldir",
+    "pg_ls_tmpdir",
     "pg_mcv_list_items",
     "pg_read_binary_file",
     "pg_read_file",
@@ -66,6 +68,7 @@ const TELL: [&str; 42] = [
     "pg_stat_get_blocks_fetched",
     "pg_stat_get_blocks_hit",
     "pg_stat_get_io",
+    "pg_stat_get_progress_info",
     "pg_stat_get_replication_slot",
     "pg_stat_get_subscription",
     "pg_stat_get_tuples_hot_updated",
@@ -78,6 +81,7 @@ const TELL: [&str; 42] = [
     "pg_stat_get_xact_tuples_hot_updated",
     "pg_stat_get_xact_tuples_newpage_updated",
     "pg_stat_statements",
+    "pg_tablespace_size",
     "pg_wal_summary_contents",
 ];
 

@@ -339,6 +339,16 @@ impl<'a> Way<'a> {
             tracer.runs(Code::Opens);
             return Call::Unknown;
         }
+        // What a trigger puts somewhere is of one row, and its owner's choice.
+        let returns_set = |name: &String| {
+            let mut functions = catalog.functions_named(name).iter();
+            functions.any(|function| function.returns_set)
+        };
+        let queries = ["merge", "select"]
+            .iter()
+            .any(|it| body.words.contains(*it));
+        let puts_many = queries || body.called.iter().any(returns_set);
+        self.repeats |= rows != Rows::OfTrigger && puts_many;
         self.names(tracer, &body)
     }
 
