@@ -137,7 +137,8 @@ macro_rules! functions {
              AND p.oid >= 16384), \
              CASE WHEN l.lanname IN ('sql', 'plpgsql') AND (n.nspname <> 'pg_catalog' OR p.oid >= 16384) THEN ",
             $body,
-            " END FROM pg_catalog.pg_proc AS p \
+            " || COALESCE(pg_catalog.chr(10) || ';SELECT ' \
+             || pg_catalog.pg_get_expr(p.proargdefaults, 0), '') END FROM pg_catalog.pg_proc AS p \
              JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
              JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang"
         )
@@ -146,7 +147,7 @@ macro_rules! functions {
 
 /// Functions: number, schema, name, language, volatility, kind, whether they return rows, what, the names
 /// of their output columns and, of aggregates that are not built in, the functions that they are made of as
-/// JSON, and the text. Before [`BODIES`].
+/// JSON, and the text, with the defaults of arguments as a query behind it. Before [`BODIES`].
 pub(super) const FUNCTIONS_WITHOUT_BODIES: &str = functions!("p.prosrc");
 
 /// The same from [`BODIES`] on.

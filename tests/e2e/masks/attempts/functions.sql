@@ -65,6 +65,11 @@ EXPLAIN (VERBOSE, FORMAT json) SELECT upper(email_immutable(1)), * FROM orders W
 SET client_min_messages = log
 SET debug_print_plan = on
 SELECT email_immutable(1)
+-- the default of an argument: refused, masked
+SELECT greet(1)
+-- the default of an argument of a procedure: refused
+CALL greets(1)
+
 -- # The server's own functions that read tables
 
 -- query_to_xml: closed

@@ -19,7 +19,7 @@ pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Sta
     };
     let statement = tracer.statement(query);
     let calls = Named::in_statement(tracer, query).code;
-    let is_shown = !is_none(&calls) || (statement.touches && may_fold(tracer));
+    let is_shown = !is_none(&calls) || may_fold(tracer);
     let is_run = explain.options.iter().any(analyzes);
     let is_sent = explain.options.iter().any(serializes);
     let takes_nothing = !is_sent && passes_columns_on(query) && returns_columns(&statement);
@@ -44,7 +44,7 @@ pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Sta
     }
 }
 
-/// Whether there is a function that the server calls when it plans, also behind a view, and that reads something
+/// Whether there is a function that the server calls when it plans, also behind a view or by a policy, and that reads something
 /// masked all the same.
 fn may_fold(tracer: &Tracer) -> bool {
     let own = tracer.catalog().functions();
