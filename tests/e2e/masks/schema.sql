@@ -146,6 +146,10 @@ INSERT INTO accounts VALUES (1, '98765-43-20', 4929123456789012, 1), (2, '98765-
 CREATE VIEW order_mails AS SELECT o.id, o.customer, (SELECT c.email FROM customers c WHERE c.id = o.customer) AS email
     FROM orders o;
 CREATE VIEW first_one AS SELECT email_immutable(1) AS e, 1 AS k;
+CREATE TABLE tips (id int, customer int, note text, flag bool);
+CREATE FUNCTION flagged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.flag := true; RETURN NEW; END $$;
+CREATE TRIGGER vip BEFORE INSERT ON tips FOR EACH ROW WHEN (NEW.note < email_of(NEW.customer)) EXECUTE FUNCTION flagged();
+CREATE UNIQUE INDEX visits_2024_mail ON visits_2024 (email);
 CREATE FUNCTION greet(i int, who text DEFAULT email_of(1)) RETURNS text LANGUAGE sql AS 'SELECT who || i';
 CREATE PROCEDURE greets(i int, who text DEFAULT email_of(1), INOUT o text DEFAULT 'z') LANGUAGE plpgsql AS $$
 BEGIN o := who; END $$;

@@ -90,9 +90,11 @@ pub(super) const UNIQUE: &str = "\
 ///
 /// `tgtype` has a bit for each: 4, 8 and 16 are `INSERT`, `DELETE` and `UPDATE`, 32 is `TRUNCATE`.
 pub(super) const TRIGGERS: &str = "\
-    SELECT t.tgrelid, t.tgfoid, pg_catalog.bool_or(t.tgtype & 28 <> 0), \
+    SELECT t.tgrelid, f.oid, pg_catalog.bool_or(t.tgtype & 28 <> 0), \
     pg_catalog.bool_or(t.tgtype & 32 <> 0) \
-    FROM pg_catalog.pg_trigger AS t \
+    FROM pg_catalog.pg_trigger AS t, LATERAL (SELECT t.tgfoid AS oid UNION SELECT d.refobjid \
+    FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass \
+    AND d.objid = t.oid AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass) AS f \
     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' GROUP BY 1, 2 ORDER BY 1, 2";
 
 /// Foreign keys: number of the relation and of the column, those that are referred to, and whether rows follow

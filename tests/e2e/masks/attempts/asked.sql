@@ -322,3 +322,7 @@ SELECT 'size=' || pg_tablespace_size('pg_default')
 -- how much was copied: closed
 --   shows: copied=0
 SELECT 'copied=' || count(bytes_processed) FROM pg_stat_progress_copy WHERE bytes_processed > 0
+-- digits that a block takes away: refused, oracle
+--   shows: digits=-14
+DO $$ BEGIN SET extra_float_digits = -14; END $$
+SELECT 'digits=' || current_setting('extra_float_digits')

@@ -550,3 +550,10 @@ DO $$ BEGIN INSERT INTO accounts (id, code) VALUES (generate_series(1000, 1010),
 CREATE TABLE mine_g (v text)
 DO $$ DECLARE v text; BEGIN INSERT INTO order_mails (id, customer) VALUES (991, 1) RETURNING email INTO v; INSERT INTO mine_g VALUES (v); END $$
 SELECT * FROM mine_g
+-- many guesses by the key of a partition: refused, oracle (own, simple)
+--   shows: INSERT 0 2
+INSERT INTO visits (id, customer, email, day) SELECT g, 1, (ARRAY['a', 'b', 'needle-' || 'quokka@burrow.example'])[g], '2024-05-05'
+  FROM generate_series(1, 3) g ON CONFLICT DO NOTHING
+-- what a trigger compares before it fires: refused
+--   shows: bingo
+INSERT INTO tips (id, customer, note) VALUES (1, 1, 'needle-p') RETURNING CASE WHEN flag THEN 'bingo' END

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pg_query::protobuf::{self, node::Node};
 
 use super::catalog::RelationKind;
+use super::filled::Write;
 use super::scope::{Item, Scope};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -95,13 +96,16 @@ impl Tracer<'_> {
             // What it holds was put there by the same transaction.
             return;
         }
+        // Partitions may have keys of their own.
+        let tables = found.relations.iter();
+        let tables: Option<Vec<_>> = tables.map(|it| self.affected(it, Write::Insert)).collect();
         let may_meet = |name: &str| {
-            let mut columns = found.relations.iter().flat_map(|it| {
+            let mut columns = tables.iter().flatten().flatten().flat_map(|it| {
                 let view = it.kind == RelationKind::View;
                 let named = it.columns.iter().filter(|column| *column.name == *name);
                 named.map(move |column| view || column.is_unique)
             });
-            found.open || columns.any(|unique| unique)
+            found.open || tables.is_none() || columns.any(|unique| unique)
         };
         for name in put {
             match name.as_deref() {

@@ -258,6 +258,11 @@ impl Tracer<'_> {
                 .val
                 .as_deref()
                 .map_or_else(|| self.lost(), |value| self.assigned(value, scope));
+            if !target.indirection.is_empty() {
+                // Beside what is there it may be compressed, and how well shows by where the row comes to be.
+                let there = before.named(&target.name);
+                there.iter().for_each(|field| self.probe(&field.value));
+            }
             let value = self.placed(&target.indirection, value, scope);
             let name = Some(target.name.as_str().into());
             if !is_written(target.val.as_deref()) && !is_itself(before, &target.name, &value) {

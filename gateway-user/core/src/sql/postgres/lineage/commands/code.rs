@@ -6,7 +6,7 @@ use super::named::{Named, is_none, told};
 use super::opaque;
 use crate::sql::postgres::lineage::routines::{self, Call, Rows, returned, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
-use crate::sql::postgres::lineage::{Code, Columns, Masks, Outputs, Statement};
+use crate::sql::postgres::lineage::{Code, Columns, DIGITS, MEASURE, Masks, Outputs, Statement};
 use crate::sql::postgres::walk::{string, strings};
 
 /// `CREATE FUNCTION`, `CREATE PROCEDURE`.
@@ -34,13 +34,24 @@ fn rows(create: &protobuf::CreateFunctionStmt) -> Rows {
     }
 }
 
+/// Words of a block by which it may set what masked values are measured by.
+const SETS: [&str; 3] = [DIGITS, MEASURE, "set_config"];
+
 /// `DO`.
 pub(super) fn block(block: &protobuf::DoStmt, tracer: &Tracer) -> Statement {
     let Some(text) = written(&block.args) else {
         return opaque();
     };
     let call = routines::text(tracer, text, None, Rows::Known);
-    ran(call, Statement::default())
+    let done = ran(call, Statement::default());
+    let lower = text.to_ascii_lowercase();
+    match SETS.iter().any(|word| lower.contains(word)) {
+        true => Statement {
+            probed: Masks::Unknown,
+            ..done
+        },
+        false => done,
+    }
 }
 
 /// `CALL`.

@@ -2,11 +2,13 @@
 
 use pg_query::protobuf::{self, SetOperation, node::Node};
 
-use super::named::{Named, is_none, told};
-use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Relation, Volatility};
-use crate::sql::postgres::lineage::routines::{call, union};
+use super::named::{Named, is_none, told, walked};
+use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Relation, RelationKind, Volatility};
+use crate::sql::postgres::lineage::filled::Write;
+use crate::sql::postgres::lineage::routines::{call, named_in, union};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Code, Columns, Masks, Output, Outputs, Statement};
+use crate::sql::postgres::queries;
 use crate::sql::postgres::statements::analyzes;
 
 /// A plan has none of the values that a query returns, unless a function was called to make it. One that was
@@ -19,9 +21,9 @@ pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Sta
     };
     let statement = tracer.statement(query);
     let calls = Named::in_statement(tracer, query).code;
-    let is_shown = !is_none(&calls) || may_fold(tracer);
+    let is_shown = !is_none(&calls) || may_fold(query, tracer);
     let is_run = explain.options.iter().any(analyzes);
-    let is_sent = explain.options.iter().any(serializes);
+    let is_sent = explain.options.iter().any(measures);
     let takes_nothing = !is_sent && passes_columns_on(query) && returns_columns(&statement);
     // A function may write too, and what it does with what it is given is not told.
     let may_write = !matches!(query.node, Some(Node::SelectStmt(_)))
@@ -44,17 +46,52 @@ pub(super) fn explained(explain: &protobuf::ExplainStmt, tracer: &Tracer) -> Sta
     }
 }
 
-/// Whether there is a function that the server calls when it plans, also behind a view or by a policy, and that reads something
-/// masked all the same.
-fn may_fold(tracer: &Tracer) -> bool {
-    let own = tracer.catalog().functions();
-    let mut folded = own.filter(|it| it.oid >= FIRST_OWN && it.volatility == Volatility::Immutable);
-    folded.any(|it| !is_none(&told(call(tracer, &[&it.schema, &it.name]))))
+/// Whether a view that is named, or one behind it, calls a function that reads something masked and that the server
+/// calls when it plans.
+fn may_fold(query: &protobuf::Node, tracer: &Tracer) -> bool {
+    let Some((units, _)) = walked(tracer, |walker| queries::statement(query, walker)) else {
+        return true;
+    };
+    let is_folded = |name: &str| {
+        let mut named = tracer.catalog().functions_named(name).iter();
+        named.any(|it| it.oid >= FIRST_OWN && it.volatility == Volatility::Immutable)
+            && !is_none(&told(call(tracer, &[name])))
+    };
+    let calls_some = |view: &Relation| {
+        let words = view
+            .definition
+            .as_deref()
+            .and_then(|text| named_in(tracer, text));
+        words.is_none_or(|(words, _)| words.iter().any(|word| is_folded(word)))
+    };
+    let folds = |relation: &Relation| {
+        let behind = tracer.affected(relation, Write::Insert);
+        behind.is_none_or(|behind| {
+            let mut views = behind
+                .into_iter()
+                .filter(|it| it.kind == RelationKind::View);
+            views.any(|view| !view.is_built_in() && calls_some(view))
+        })
+    };
+    // That these are looked at here is not what the statement does.
+    let (folds, _) = tracer.aside(|| {
+        units.iter().any(|unit| {
+            let Some(tables) = unit.tables.known() else {
+                return true;
+            };
+            let mut named = tables
+                .iter()
+                .flat_map(|it| tracer.catalog().relations_named(&it.name));
+            named.any(folds)
+        })
+    });
+    folds
 }
 
-fn serializes(option: &protobuf::Node) -> bool {
+/// Whether it says how much would be sent, or was logged: pages are logged whole and may be compressed.
+fn measures(option: &protobuf::Node) -> bool {
     match &option.node {
-        Some(Node::DefElem(option)) => option.defname == "serialize",
+        Some(Node::DefElem(option)) => matches!(&*option.defname, "serialize" | "wal"),
         _ => true,
     }
 }
