@@ -150,6 +150,9 @@ CREATE TABLE tips (id int, customer int, note text, flag bool);
 CREATE FUNCTION flagged() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.flag := true; RETURN NEW; END $$;
 CREATE TRIGGER vip BEFORE INSERT ON tips FOR EACH ROW WHEN (NEW.note < email_of(NEW.customer)) EXECUTE FUNCTION flagged();
 CREATE UNIQUE INDEX visits_2024_mail ON visits_2024 (email);
+CREATE TABLE ledger (id int, customer int, code text REFERENCES customers (email));
+INSERT INTO ledger VALUES (1, 1, 'needle-quokka@burrow.example');
+CREATE TRIGGER same BEFORE UPDATE ON ledger FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
 CREATE FUNCTION greet(i int, who text DEFAULT email_of(1)) RETURNS text LANGUAGE sql AS 'SELECT who || i';
 CREATE PROCEDURE greets(i int, who text DEFAULT email_of(1), INOUT o text DEFAULT 'z') LANGUAGE plpgsql AS $$
 BEGIN o := who; END $$;

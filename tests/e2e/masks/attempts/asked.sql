@@ -326,3 +326,6 @@ SELECT 'copied=' || count(bytes_processed) FROM pg_stat_progress_copy WHERE byte
 --   shows: digits=-14
 DO $$ BEGIN SET extra_float_digits = -14; END $$
 SELECT 'digits=' || current_setting('extra_float_digits')
+-- a trigger that drops what is the same: refused
+--   shows: UPDATE 0
+UPDATE ledger SET code = 'needle-quokka@burrow.example' WHERE id = 1

@@ -69,9 +69,15 @@ pub(super) fn command_measures(command: &Node) -> bool {
         Node::AlterSystemStmt(alter) => alter.setstmt.as_ref(),
         _ => None,
     };
-    let Some(set) = set.filter(|set| set.kind == i32::from(VariableSetKind::VarSetValue)) else {
+    let Some(set) = set else {
         return false;
     };
+    match VariableSetKind::try_from(set.kind) {
+        Ok(VariableSetKind::VarSetValue) => {}
+        // What it is now is not known.
+        Ok(VariableSetKind::VarSetCurrent) => return measures(Some(&set.name), None),
+        _ => return false,
+    }
     let value = match &*set.args {
         [value] => number(value).or_else(|| constant(value).map(str::to_owned)),
         _ => None,
