@@ -22,9 +22,9 @@ fn relations_have_their_columns_and_parents() {
         found.relation(row(&fields)).unwrap();
     }
     let columns = [
-        ["16384", "1", "id", "23", "d", "7"],
-        ["16384", "3", "email", "25", "", "NULL"],
-        ["16390", "1", "id", "23", "g", "NULL"],
+        ["16384", "1", "id", "23", "0", "d", "7"],
+        ["16384", "3", "email", "25", "100", "", "NULL"],
+        ["16390", "1", "id", "23", "0", "g", "NULL"],
     ];
     for fields in columns {
         found.column(row(&fields)).unwrap();
