@@ -44,7 +44,7 @@ SELECT JSON_ARRAY(SELECT email FROM customers)
 SELECT JSON_ARRAYAGG(email) FROM customers
 -- a document by an aggregate: masked (since 16)
 SELECT JSON_OBJECTAGG(id: email) FROM customers
--- whether it is a document: masked (since 16)
+-- whether it is a document: refused, masked (since 16)
 --   shows: bingo=false
 SELECT 'bingo=' || (email IS JSON)::text FROM customers
 -- whether it is a document, or too deep for one: refused, oracle (since 16)

@@ -201,7 +201,13 @@ const FUNCTIONS: &[(&str, &[Form])] = &[
     ),
     ("jsonb_object_agg", &[form(&[Said, Read], Is(JSONB))]),
     ("jsonb_pretty", TYPE_OF),
-    ("jsonb_strip_nulls", &[form(&[DOCUMENT], Is(JSONB))]),
+    (
+        "jsonb_strip_nulls",
+        &[
+            form(&[DOCUMENT], Is(JSONB)),
+            form(&[DOCUMENT, TRUTH], Is(JSONB)),
+        ],
+    ),
     ("jsonb_typeof", TYPE_OF),
     ("lag", BESIDE),
     ("last_value", ONE_OF),
