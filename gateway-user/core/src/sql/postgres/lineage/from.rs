@@ -446,7 +446,8 @@ pub(super) fn has_star(query: &protobuf::Node) -> bool {
     false
 }
 
-fn is_star(node: &protobuf::Node) -> bool {
+/// Whether it stands for all columns of something.
+pub(super) fn is_star(node: &protobuf::Node) -> bool {
     let last = match &node.node {
         Some(Node::ColumnRef(column)) => column.fields.last(),
         Some(Node::AIndirection(indirection)) => indirection.indirection.last(),

@@ -6,7 +6,7 @@ use pg_query::protobuf::{self, SetOperation, a_const::Val, node::Node};
 
 use super::Masks;
 use super::expression::{concatenated, name_of};
-use super::from::has_star;
+use super::from::{has_star, is_star};
 use super::scope::{Cte, Item, Scope};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, MAX_OUTPUTS, Value};
@@ -174,13 +174,9 @@ impl Tracer<'_> {
                 self.read_all(&fields);
                 Some(fields)
             }
-            Some(Node::AIndirection(indirection)) => {
-                let last = indirection.indirection.last();
-                let is_star = matches!(last.and_then(|it| it.node.as_ref()), Some(Node::AStar(_)));
-                is_star.then(|| {
-                    let fields = self.value(node, scope).fields;
-                    self.doubted_fields(fields.unwrap_or_else(Fields::unknown))
-                })
+            Some(Node::AIndirection(_)) if is_star(node) => {
+                let fields = self.value(node, scope).fields;
+                Some(self.doubted_fields(fields.unwrap_or_else(Fields::unknown)))
             }
             _ => None,
         }
@@ -312,29 +308,18 @@ impl Tracer<'_> {
         if clause.recursive {
             // One that comes later may be used, and is not known yet.
             let later = ctes.iter().rev();
-            let later = later.map(|cte| Cte::new(&cte.ctename, Fields::unknown()));
+            let later = later.map(|cte| Cte::of(cte, Fields::unknown()));
             scope.ctes = later.collect();
         }
         for cte in ctes {
-            let name: Arc<str> = cte.ctename.as_str().into();
-            let fields = self.cte(cte, &name, &mut scope, clause.recursive);
-            self.note_fields(Some(&name), &fields);
-            scope.ctes.push(Cte {
-                name,
-                fields,
-                is_longer: cte.search_clause.is_some() || cte.cycle_clause.is_some(),
-            });
+            let fields = self.cte(cte, &mut scope, clause.recursive);
+            self.note_fields(Some(&cte.ctename), &fields);
+            scope.ctes.push(Cte::of(cte, fields));
         }
         scope
     }
 
-    fn cte(
-        &self,
-        cte: &protobuf::CommonTableExpr,
-        name: &Arc<str>,
-        scope: &mut Scope,
-        recursive: bool,
-    ) -> Fields {
+    fn cte(&self, cte: &protobuf::CommonTableExpr, scope: &mut Scope, recursive: bool) -> Fields {
         let Some(query) = cte.ctequery.as_deref() else {
             return self.lost_rows();
         };
@@ -371,11 +356,7 @@ impl Tracer<'_> {
         for _ in 0..MAX_ROUNDS {
             let mut level = Scope::within(scope, Vec::new());
             let known = self.search_and_cycle(cte, fields.renamed(&names), scope);
-            level.ctes.push(Cte {
-                name: Arc::clone(name),
-                fields: known,
-                is_longer: cte.search_clause.is_some() || cte.cycle_clause.is_some(),
-            });
+            level.ctes.push(Cte::of(cte, known));
             let next = self.rows(query, &level).typed_as(&first);
             if next.same(&fields) {
                 if !is_certain {

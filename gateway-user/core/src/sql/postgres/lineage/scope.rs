@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use pg_query::protobuf;
+
 use super::Masks;
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -34,12 +36,12 @@ pub(super) struct Cte {
 }
 
 impl Cte {
-    /// One without such columns.
-    pub(super) fn new(name: &str, fields: Fields) -> Self {
+    /// That of this text with these columns.
+    pub(super) fn of(cte: &protobuf::CommonTableExpr, fields: Fields) -> Self {
         Self {
-            name: name.into(),
+            name: cte.ctename.as_str().into(),
             fields,
-            is_longer: false,
+            is_longer: cte.search_clause.is_some() || cte.cycle_clause.is_some(),
         }
     }
 }

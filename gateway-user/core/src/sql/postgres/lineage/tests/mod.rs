@@ -290,3 +290,24 @@ fn names(masks: &Masks) -> String {
         }
     }
 }
+
+/// Statements, what they return, what they probe by, and what they copy.
+fn all_do_as_is_said(table: &[(&str, &str, &str, &str)]) {
+    let masked = masked();
+    let mut wrong = Vec::new();
+    for (text, outputs, probed, copied) in table {
+        let made = statement(&masked, text);
+        let made = [
+            written(&made.outputs),
+            names(&made.probed),
+            names(&made.copied),
+        ];
+        if made != [*outputs, *probed, *copied] {
+            wrong.push(format!(
+                "    ({text:?}, {:?}, {:?}, {:?}),",
+                made[0], made[1], made[2]
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}

@@ -1,19 +1,10 @@
 //! Names that mean something else to the server than they seem to.
 
-use super::{masked, names, statement, written};
+use super::{all_do_as_is_said, masked, names, statement, written};
 
 #[test]
 fn names_mean_what_the_server_takes_them_for() {
-    let masked = masked();
-    for (text, outputs, probed, copied) in TABLE {
-        let made = statement(&masked, text);
-        let made = [
-            written(&made.outputs),
-            names(&made.probed),
-            names(&made.copied),
-        ];
-        assert_eq!(made, [*outputs, *probed, *copied], "{text}");
-    }
+    all_do_as_is_said(TABLE);
 }
 
 const TABLE: &[(&str, &str, &str, &str)] = &[

@@ -1,26 +1,10 @@
 //! One statement after the other: what it returns, what it probes by, and what it copies.
 
-use super::{masked, names, statement, written};
+use super::all_do_as_is_said;
 
 #[test]
 fn statements_show_probe_and_copy_what_they_do() {
-    let masked = masked();
-    let mut wrong = Vec::new();
-    for (text, outputs, probed, copied) in TABLE {
-        let made = statement(&masked, text);
-        let made = [
-            written(&made.outputs),
-            names(&made.probed),
-            names(&made.copied),
-        ];
-        if made != [*outputs, *probed, *copied] {
-            wrong.push(format!(
-                "    ({text:?}, {:?}, {:?}, {:?}),",
-                made[0], made[1], made[2]
-            ));
-        }
-    }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    all_do_as_is_said(TABLE);
 }
 
 pub(super) const TABLE: &[(&str, &str, &str, &str)] = &[
