@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 /// Runs the chosen tests.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if let Some(version) = &arguments.server {
-        setup::ensure(&[Purpose::Test])?;
+        setup::ensure(&[Purpose::Build, Purpose::Test])?;
         return on_server(version, &arguments.rest);
     }
     if !arguments.e2e {
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
 /// The end-to-end tests whose names contain what is given, with their output.
 pub(crate) fn end_to_end_shown(names: &[String]) -> Result<()> {
-    setup::ensure(&[Purpose::Test])?;
+    setup::ensure(&[Purpose::Build, Purpose::Test])?;
     let status = cargo()
         .args(["test", "--quiet", "-p", "gateway-tests", "--"])
         .args(names)
@@ -73,7 +73,7 @@ pub(crate) fn unit() -> Result<()> {
 
 /// Tests with real clients, servers and the kernel.
 pub(crate) fn end_to_end() -> Result<()> {
-    setup::ensure(&[Purpose::Test])?;
+    setup::ensure(&[Purpose::Build, Purpose::Test])?;
     let mut build = cargo();
     build.args([
         "build",

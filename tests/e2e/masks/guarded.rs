@@ -50,7 +50,7 @@ const MASKS: [(&str, &str, &str); 7] = [
 const REDEFINED: &str = "Definitions that are changed: ";
 
 /// A gateway with the masks for all in the group `agents` but those in `dbas`.
-fn guarded(sandbox: &Sandbox, in_predicate: &str, redefined: &str) -> Gateway {
+pub(super) fn guarded(sandbox: &Sandbox, in_predicate: &str, redefined: &str) -> Gateway {
     let more = format!("masked_in_predicate = {in_predicate:?}\nmasked_redefined = {redefined:?}");
     let kinds = MASKS.map(|(name, columns, kind)| (name, columns, format!("{kind}\n{more}")));
     masked(sandbox, &kinds)

@@ -6,6 +6,7 @@
 //! show one: else it is none. What a server is too old for is tried there too, and must fail without the gateway.
 
 mod answer;
+mod begun;
 mod guarded;
 mod judge;
 mod needles;

@@ -329,3 +329,62 @@ SELECT 'digits=' || current_setting('extra_float_digits')
 -- a trigger that drops what is the same: refused
 --   shows: UPDATE 0
 UPDATE ledger SET code = 'needle-quokka@burrow.example' WHERE id = 1
+-- plans by which rows come in the order of an index: refused, oracle
+--   shows: off
+SET enable_seqscan = off
+SHOW enable_seqscan
+-- plans that are dear: refused, oracle
+--   shows: 1e-06
+SET LOCAL seq_page_cost = 100000
+SET random_page_cost = 1e-06
+SHOW random_page_cost
+-- plans by a function: refused, oracle
+--   shows: off
+SELECT set_config('enable_' || 'seqscan', 'off', false)
+-- plans by a block: refused, oracle
+--   shows: off
+DO $$ BEGIN PERFORM set_config('enable_seqscan', 'off', false); END $$
+SHOW enable_seqscan
+-- plans by a function of one's own: refused, oracle (own)
+--   shows: off
+CREATE FUNCTION plans() RETURNS text LANGUAGE sql AS $$SELECT set_config('enable_seqscan', 'off', false)$$
+SELECT plans()
+-- plans by a function of one's own, by what it is given: refused, oracle (own)
+--   shows: off
+CREATE FUNCTION plans(text) RETURNS text LANGUAGE sql AS $$SELECT set_config($1, 'off', false)$$
+SELECT plans('enable_seqscan')
+-- plans by a function of one's own that is parsed: refused, oracle (own)
+--   shows: off
+CREATE FUNCTION plans() RETURNS text LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT set_config('enable_seqscan', 'off', false); END
+SELECT plans()
+-- plans while a function runs: refused, oracle (own)
+--   shows: off
+CREATE FUNCTION plans() RETURNS text LANGUAGE sql SET enable_seqscan = off AS $$SELECT current_setting('enable_seqscan')$$
+SELECT plans()
+-- plans by an aggregate: refused (own)
+--   shows: off
+CREATE AGGREGATE plans(text, bool) (SFUNC = set_config, STYPE = text, INITCOND = 'enable_seqscan')
+SELECT plans('off', false)
+SHOW enable_seqscan
+-- plans by a rule: refused (own, simple)
+--   shows: off
+CREATE TABLE planned (a int)
+CREATE RULE plans AS ON INSERT TO planned DO ALSO SELECT set_config('enable_seqscan', 'off', false)
+INSERT INTO planned VALUES (1)
+-- plans by a view: refused, oracle (own)
+--   shows: off
+CREATE VIEW plans AS SELECT set_config('enable_seqscan', 'off', false)
+SELECT * FROM plans
+-- plans by a default: refused (own)
+--   shows: off
+CREATE TABLE planned (a text DEFAULT set_config('enable_seqscan', 'off', false))
+INSERT INTO planned DEFAULT VALUES RETURNING a
+-- plans by an operator: refused, oracle (own)
+--   shows: off
+CREATE FUNCTION plans(text, text) RETURNS text LANGUAGE sql AS $$SELECT set_config($1, $2, false)$$
+CREATE OPERATOR =>> (FUNCTION = plans, LEFTARG = text, RIGHTARG = text)
+SELECT 'enable_seqscan' =>> 'off'
+-- plans of the role: refused, oracle (own)
+--   shows: enable_seqscan=off
+ALTER ROLE CURRENT_USER IN DATABASE ":database" SET enable_seqscan = off
+SELECT setconfig::text FROM pg_db_role_setting, pg_database d WHERE d.oid = setdatabase AND datname = ':database'

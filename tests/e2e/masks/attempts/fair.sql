@@ -238,6 +238,11 @@ SET extra_float_digits = 3
 SET work_mem = '4MB'
 SELECT set_config('extra_float_digits', '1', false), set_config('my.user', '1', false)
 RESET temp_file_limit
+SET enable_seqscan = on
+SET jit_above_cost = -1
+SET vacuum_cost_delay = 1
+RESET enable_seqscan
+DO $$ BEGIN PERFORM set_config('my.tenant', '1', false); END $$
 -- what is counted of tables: true
 SELECT relname, n_dead_tup < 0 FROM pg_stat_user_tables WHERE relname = 'customers'
 -- COPY of what is not masked, NULL as nothing: true

@@ -302,7 +302,7 @@ SELECT email FROM customers
 -- by replication's triggers: masked
 SET session_replication_role = replica
 SELECT email FROM customers
--- a plan without its optimisations: masked
+-- a plan without its optimisations: refused, masked
 SET enable_seqscan = off
 SELECT email FROM customers
 -- debug output of plans: closed

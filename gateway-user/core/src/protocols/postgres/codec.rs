@@ -110,21 +110,21 @@ pub(super) struct PostgresCodec {
     pub(super) path_stale: bool,
     /// And masks go by none until then.
     pub(super) path_doubted: bool,
-    /// A temporary schema comes first in the search path once there is one: the path is not known
-    /// before.
+    /// A temporary schema comes first in the search path once there is one: it is not known before.
     pub(super) path_wants_temporary: bool,
     /// Something under way may change how texts are read, which the server would report.
     pub(super) reading_changes: bool,
     /// How texts are read was changed within the transaction that is open: whatever rolls it back,
     /// or back to a savepoint, changes that again.
     pub(super) reading_may_revert: bool,
-    /// Something was sent since the server last said that it was ready for more, which is when it
-    /// reports settings.
+    /// Something was sent since the server was last ready for more, which is when it reports settings.
     pub(super) sent_since_ready: bool,
     /// How texts are brought to the client, by its encoding.
     pub(super) brought_now: Brought,
     /// The worst of how they were before.
     pub(super) brought_before: Brought,
+    /// The session began with settings that tell of values (`measures` in the lineage).
+    pub(super) measured: bool,
     pub(super) client_encrypted: bool,
     /// What the channel to the client can be bound to.
     pub(super) client_end_point: Option<Vec<u8>>,
@@ -211,6 +211,7 @@ impl PostgresCodec {
             sent_since_ready: false,
             brought_now: Brought::Otherwise,
             brought_before: Brought::Whole,
+            measured: false,
             client_encrypted: false,
             client_end_point: None,
             placeholder: None,

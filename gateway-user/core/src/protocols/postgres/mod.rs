@@ -1,7 +1,7 @@
 //! PostgreSQL, protocol 3.0 and 3.2.
 //!
 //! `again` is what was found out about texts that stay. `wire` knows the frames, `client`, `execute`, `server` and `failing` what they mean in each direction, `moment` what the session has done by then, `startup` what
-//! comes before a session is ready, `login` how the gateway logs in itself, by `scram` and others, `proving` how clients show their placeholders, by a `challenge`, `passing` what is let pass, `pipeline` and `names` what is under way and what names stand
+//! comes before a session is ready, with `options` for what it sets, `login` how the gateway logs in itself, by `scram` and others, `proving` how clients show their placeholders, by a `challenge`, `passing` what is let pass, `pipeline` and `names` what is under way and what names stand
 //! for, `path` in which schemas names without one are looked for, `limits` how statements are ended that
 //! bring too much, take too long or cannot be masked, `refusing` how what was asked for is turned down, `reply` what the gateway says
 //! itself, `shown` what people see of a statement that waits for them, `script` what a statement asks for, `attributes` which facts a rule can match,
@@ -20,6 +20,7 @@ mod login;
 mod masking;
 mod moment;
 mod names;
+mod options;
 mod passing;
 mod path;
 mod pipeline;

@@ -12,12 +12,12 @@ use super::CANCEL_REQUEST;
 use super::attributes::{self as slot, ATTRIBUTES};
 use super::codec::{Asked, Phase, PostgresCodec};
 use super::login::{self, LoggingIn};
-use super::{failing, reply, wire};
+use super::{failing, options, reply, wire};
 use crate::cursor::Cursor;
 use crate::facts::{Fact, FactSet, Facts, Stage};
 use crate::protocols::placeholder::Asking;
 use crate::protocols::{Ask, CancelKey, ClientTls, CodecError, GATHER_LIMIT, Step, Then, TlsInfo};
-use crate::sql::postgres::lineage::{DIGITS, MEASURE};
+use crate::sql::postgres::lineage::measures;
 
 /// What the client has tried so far.
 #[derive(Debug, Default)]
@@ -116,24 +116,19 @@ impl PostgresCodec {
                 break;
             }
             let value = body.cstr().ok_or(CUT)?;
-            // Settings are called in any case; what is not one has its case.
-            let is = |setting: &str| name.eq_ignore_ascii_case(setting.as_bytes());
             match name {
                 b"user" => user = Some(value),
                 b"database" if value.is_empty() => database = None,
                 b"database" => database = Some(value),
                 _ => {
-                    let sets = |settings: &[&str]| {
-                        settings.iter().copied().any(is) || is("options") && takes(settings, value)
-                    };
-                    if sets(&WHO) {
-                        return Err(ROLE);
+                    let set = options::settings(name, value).ok_or(OPTIONS)?;
+                    for (name, value) in &set {
+                        if WHO.iter().any(|who| name.eq_ignore_ascii_case(who)) {
+                            return Err(ROLE);
+                        }
+                        self.measured |= measures(Some(name), Some(value));
                     }
-                    if sets(&[MEASURE]) || sets(&[DIGITS]) && value.contains(&b'-') && rounds(value)
-                    {
-                        return Err(MEASURED);
-                    }
-                    if is("application_name") {
+                    if name.eq_ignore_ascii_case(b"application_name") {
                         facts.set(slot::APPLICATION_NAME, text(value));
                     }
                     others.push((name, value));
@@ -334,47 +329,15 @@ impl PostgresCodec {
 
 const WHO: [&str; 2] = ["role", "session_authorization"];
 
-/// By these masked values can be measured, and what is masked is not known yet.
-const MEASURED: CodecError = CodecError::Unsupported(
-    "a session does not begin with a limit of temporary files or fewer digits: use SET in it, if you may",
+/// The server takes none that are left over either.
+const OPTIONS: CodecError = CodecError::Unsupported(
+    "the options of the start-up packet cannot be read: -c NAME=VALUE, with a backslash before blanks in it",
 );
 
 /// Rules look at who a session becomes, and at its start they cannot.
 const ROLE: CodecError = CodecError::Unsupported(
     "a session does not begin in another role: use SET ROLE in it, if you may",
 );
-
-/// Whether the `options` of a start-up packet set one of these: `-c name=value`, `-cname=value` or
-/// `--name=value`, with backslashes that keep spaces (`pg_split_opts` in PostgreSQL).
-fn takes(settings: &[&str], options: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(options).to_ascii_lowercase();
-    // Whatever is written around it, the name has to be there, and in no other setting's.
-    let text: String = text.chars().filter(|c| *c != '\\').collect();
-    let text = text.replace('-', "_");
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.');
-    words.any(|word| {
-        let name = word.trim_start_matches('_');
-        let joined = name.strip_prefix('c').filter(|_| word.starts_with('_'));
-        let is_one = |name| settings.contains(&name);
-        is_one(name) || joined.is_some_and(is_one)
-    })
-}
-
-/// Whether the value of `extra_float_digits`, by itself or among others, is below 0.
-fn rounds(value: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(value)
-        .replace('\\', "")
-        .to_ascii_lowercase();
-    let is_below = |rest: &str| {
-        let blank = |c: char| c == '=' || c == '\'' || c.is_ascii_whitespace();
-        rest.trim_start_matches(blank).starts_with('-')
-    };
-    let mut named = text.split("digits").skip(1).peekable();
-    match named.peek() {
-        None => is_below(&text),
-        Some(_) => named.any(is_below),
-    }
-}
 
 /// Whether this is a `SASLInitialResponse` whose GS2 header says "I could bind the channel, and
 /// you did not offer it" (RFC 5802, section 5.1: `y`). The server did offer it, so it would take
@@ -385,46 +348,4 @@ fn is_downgrade_check(message: &[u8]) -> bool {
         .cstr()
         .is_some_and(|mechanism| mechanism.starts_with(b"SCRAM-"));
     scram && body.u32().is_some() && body.rest().starts_with(b"y,")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{WHO, rounds, takes};
-
-    #[test]
-    fn options_that_set_the_role() {
-        let check = |options: &str, expected| {
-            assert_eq!(takes(&WHO, options.as_bytes()), expected, "{options}");
-        };
-        for options in [
-            "-c role=admin",
-            "-crole=admin",
-            "--role=admin",
-            "-c ROLE=admin",
-            "-c statement_timeout=5s -c role=admin",
-            "-c session_authorization=admin",
-            "--session-authorization=admin",
-            "-c r\\ole=admin",
-            "\t-c\trole=admin",
-        ] {
-            check(options, true);
-        }
-        for options in [
-            "",
-            "-c search_path=app,public",
-            "-c statement_timeout=5s",
-            "--work_mem=4MB",
-            "-c application_name=x",
-            "-c my.role_of=x",
-        ] {
-            check(options, false);
-        }
-        assert!(takes(
-            &["temp_file_limit"],
-            b"-c jit=off --temp-file-limit=1MB"
-        ));
-        assert!(rounds(b"-14") && rounds(b"-c extra_float_digits=-14"));
-        assert!(rounds(b"--extra-float-digits=3 -cextra_float_digits=\\ -1"));
-        assert!(!rounds(b"3") && !rounds(b"-c extra_float_digits=3 -c jit=off"));
-    }
 }

@@ -388,7 +388,7 @@ impl PostgresCodec {
         match traced {
             Some(traced) => {
                 traced.brought = self.brought(&units);
-                traced.facts(&units)
+                traced.facts(&units, self.measured)
             }
             None => units,
         }

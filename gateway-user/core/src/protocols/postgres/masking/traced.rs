@@ -167,21 +167,23 @@ impl Traced {
         statements.any(|it| it.is_none_or(Statement::computes))
     }
 
-    /// Units with the facts about masks. What may fail on the way to the client for some values asks, and what
-    /// could not be taken apart on it is a copy.
-    pub(in super::super) fn facts(&self, units: &[FactSet]) -> Arc<[FactSet]> {
+    /// Units with the facts about masks. What may fail on the way to the client for some values asks, as does what
+    /// touches anything in a session where it is `measured`, and what could not be taken apart on the way is a copy.
+    pub(in super::super) fn facts(&self, units: &[FactSet], measured: bool) -> Arc<[FactSet]> {
         let unknown = Statement::unknown();
         let known = |index| self.statement(index).unwrap_or(&unknown);
         let statements = (0..self.statements.len()).map(known);
-        let statements: Vec<Cow<'_, Statement>> =
-            statements.map(|it| self.as_brought(it)).collect();
+        let statements: Vec<Cow<'_, Statement>> = statements
+            .map(|it| self.as_it_comes(it, measured))
+            .collect();
         let statements: Vec<&Statement> = statements.iter().map(|it| &**it).collect();
         script::with_masks(units, &statements)
     }
 
-    fn as_brought<'a>(&self, statement: &'a Statement) -> Cow<'a, Statement> {
+    fn as_it_comes<'a>(&self, statement: &'a Statement, measured: bool) -> Cow<'a, Statement> {
         let is_clean = matches!(statement.outputs, Outputs::Clean);
         let asks = match self.brought {
+            _ if measured && statement.touches => true,
             Brought::Whole => false,
             Brought::Western => statement.computes(),
             Brought::Otherwise => !is_clean,

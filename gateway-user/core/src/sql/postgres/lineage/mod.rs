@@ -50,7 +50,7 @@ use crate::mask::{Mask, MaskKey, MaskSet};
 
 pub use self::commands::copy::formats as copy_formats;
 pub use self::forms::names as functions_that_tell_nothing;
-pub use self::samples::{DIGITS, MEASURE};
+pub use self::samples::measures;
 
 use self::apart::{Fresh, Here};
 use self::catalog::{Catalog, Column, Filling, RelationKind};

@@ -38,26 +38,69 @@ const TELL: [&str; 5] = [
     "tuple",
 ];
 
+/// The function that sets what its arguments say.
+pub(super) const SET_CONFIG: &str = "set_config";
+
 /// The setting by which a statement fails where values on the way take much room.
-pub const MEASURE: &str = "temp_file_limit";
+const ROOM: &str = "temp_file_limit";
 
 /// The setting by which the server rounds before anything is masked, where it is below 0.
-pub const DIGITS: &str = "extra_float_digits";
+const DIGITS: &str = "extra_float_digits";
 
-/// Whether setting this to that tells something of values. One that is not known may be any.
-pub(super) fn measures(setting: Option<&str>, value: Option<&str>) -> bool {
-    let rounds = || value.is_none_or(|value| value.contains('-'));
-    match setting.map(str::to_ascii_lowercase).as_deref() {
-        None | Some(MEASURE) => true,
-        Some(DIGITS) => rounds(),
-        Some(_) => false,
+/// Whether setting this to that tells something of values: what is not known may be anything.
+///
+/// Rows that nobody sorts come in the order in which the plan reads them, so what plans are chosen by does: an index
+/// is in the order of its values.
+pub fn measures(setting: Option<&str>, value: Option<&str>) -> bool {
+    let Some(setting) = setting.map(str::to_ascii_lowercase) else {
+        return true;
+    };
+    let is_on = || {
+        let value = value.map(str::to_ascii_lowercase);
+        matches!(value.as_deref(), Some("on" | "true" | "yes" | "1"))
+    };
+    match &*setting {
+        ROOM | "effective_cache_size" => true,
+        DIGITS => value.is_none_or(|value| value.contains('-')),
+        _ if setting.starts_with("enable_") => !is_on(),
+        _ if setting.ends_with("_page_cost") => true,
+        _ => setting.starts_with("cpu_") && setting.ends_with("_cost"),
     }
+}
+
+/// Whether a text may set such to anything. Says so too often.
+pub(super) fn text_measures(text: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        ROOM,
+        DIGITS,
+        "effective_cache_size",
+        "enable_",
+        "_page_cost",
+        "cpu_",
+    ];
+    let text = text.to_ascii_lowercase();
+    let mut calls = text.split(SET_CONFIG).skip(1);
+    WORDS.iter().any(|word| text.contains(word)) || calls.any(|rest| !names_setting(rest))
+}
+
+/// Whether arguments begin with a setting that is written there as such.
+fn names_setting(arguments: &str) -> bool {
+    let name = arguments
+        .trim_start()
+        .strip_prefix('(')
+        .map(str::trim_start);
+    let name = name.and_then(|rest| rest.strip_prefix('\''));
+    let end = name.and_then(|rest| rest.split_once('\''));
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    end.is_some_and(|(name, rest)| {
+        name.chars().all(is_letter) && rest.trim_start().starts_with(',')
+    })
 }
 
 /// Whether a call of `set_config` does.
 pub(super) fn call_measures(names: &[&str], args: &[protobuf::Node]) -> bool {
     let text = |place: usize| args.get(place).and_then(constant);
-    names.last() == Some(&"set_config") && measures(text(0), text(1))
+    names.last() == Some(&SET_CONFIG) && measures(text(0), text(1))
 }
 
 /// Whether a command does.

@@ -5,8 +5,9 @@ use pg_query::protobuf::{self, node::Node};
 use super::named::{Named, is_none, told};
 use super::opaque;
 use crate::sql::postgres::lineage::routines::{self, Call, Rows, returned, union};
+use crate::sql::postgres::lineage::samples::{command_measures, text_measures};
 use crate::sql::postgres::lineage::tracer::Tracer;
-use crate::sql::postgres::lineage::{Code, Columns, DIGITS, MEASURE, Masks, Outputs, Statement};
+use crate::sql::postgres::lineage::{Code, Columns, Masks, Outputs, Statement};
 use crate::sql::postgres::walk::{string, strings};
 
 /// `CREATE FUNCTION`, `CREATE PROCEDURE`.
@@ -14,14 +15,38 @@ pub(super) fn create(create: &protobuf::CreateFunctionStmt, tracer: &Tracer) -> 
     let name = strings(&create.funcname);
     let name = name.as_deref().and_then(|name| name.last().copied());
     let around = Named::in_parts(tracer, &create.parameters);
-    let body = match &create.sql_body {
+    let (body, measures) = match &create.sql_body {
         Some(body) => inside(body, tracer),
         None => match written(&create.options) {
-            Some(text) => told(routines::text(tracer, text, name, rows(create))),
+            Some(text) => (
+                told(routines::text(tracer, text, name, rows(create))),
+                text_measures(text),
+            ),
             None => return opaque(),
         },
     };
-    kept(union(around.all(), body))
+    let made = kept(union(around.all(), body));
+    match measures || around.measures || create.options.iter().any(option_measures) {
+        true => asking(made),
+        false => made,
+    }
+}
+
+/// Whether an option of a function is a setting for the time that it runs, and tells of values.
+fn option_measures(option: &protobuf::Node) -> bool {
+    let Some(Node::DefElem(option)) = &option.node else {
+        return true;
+    };
+    let set = option.arg.as_ref().and_then(|arg| arg.node.as_ref());
+    &*option.defname == "set" && set.is_none_or(command_measures)
+}
+
+/// A statement that sets what tells of values, or may.
+fn asking(statement: Statement) -> Statement {
+    Statement {
+        probed: Masks::Unknown,
+        ..statement
+    }
 }
 
 /// Which rows the body of a function may read.
@@ -34,9 +59,6 @@ fn rows(create: &protobuf::CreateFunctionStmt) -> Rows {
     }
 }
 
-/// Words of a block by which it may set what masked values are measured by.
-const SETS: [&str; 3] = [DIGITS, MEASURE, "set_config"];
-
 /// `DO`.
 pub(super) fn block(block: &protobuf::DoStmt, tracer: &Tracer) -> Statement {
     let Some(text) = written(&block.args) else {
@@ -44,12 +66,8 @@ pub(super) fn block(block: &protobuf::DoStmt, tracer: &Tracer) -> Statement {
     };
     let call = routines::text(tracer, text, None, Rows::Known);
     let done = ran(call, Statement::default());
-    let lower = text.to_ascii_lowercase();
-    match SETS.iter().any(|word| lower.contains(word)) {
-        true => Statement {
-            probed: Masks::Unknown,
-            ..done
-        },
+    match text_measures(text) {
+        true => asking(done),
         false => done,
     }
 }
@@ -71,14 +89,20 @@ pub(super) fn call(call: &protobuf::CallStmt, tracer: &Tracer) -> Statement {
     ran(routines::call(tracer, &name), given)
 }
 
-/// `BEGIN ATOMIC … END` is a list in a list of statements, `RETURN …` a node.
-fn inside(node: &protobuf::Node, tracer: &Tracer) -> Masks {
+/// What a body tells, and whether it sets what tells of values. `BEGIN ATOMIC … END` is a list in a list of
+/// statements, `RETURN …` a node.
+fn inside(node: &protobuf::Node, tracer: &Tracer) -> (Masks, bool) {
     match &node.node {
         Some(Node::List(list)) => {
-            let masks = list.items.iter().map(|item| inside(item, tracer));
-            masks.fold(Masks::default(), union)
+            let parts = list.items.iter().map(|item| inside(item, tracer));
+            parts.fold((Masks::default(), false), |whole, part| {
+                (union(whole.0, part.0), whole.1 || part.1)
+            })
         }
-        _ => Named::in_parts(tracer, node).all(),
+        _ => {
+            let named = Named::in_parts(tracer, node);
+            (named.all(), named.measures)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Statement, code, is_one_of, opaque};
 use crate::sql::postgres::lineage::Masks;
 use crate::sql::postgres::lineage::catalog::{FIRST_OWN, Language, Type, TypeKind};
 use crate::sql::postgres::lineage::routines::{Call, call, in_path, union};
+use crate::sql::postgres::lineage::samples::SET_CONFIG;
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::walk::{string, strings};
 
@@ -111,7 +112,9 @@ fn definition(options: &[protobuf::Node], tracer: &Tracer) -> Statement {
         let Some(name) = option.arg.as_deref().and_then(name) else {
             return opaque();
         };
-        if is_called && !is_harmless(&name, tracer) {
+        // Nobody would see what it sets.
+        let sets = name.last() == Some(&SET_CONFIG);
+        if sets || is_called && !is_harmless(&name, tracer) {
             return opaque();
         }
         masks = union(masks, told(call(tracer, &name)));

@@ -6,9 +6,10 @@ use super::fresh;
 use crate::facts::{Name, Schema};
 use crate::sql::postgres::lineage::filled::Write;
 use crate::sql::postgres::lineage::routines::{Call, call, operator, shown, union};
+use crate::sql::postgres::lineage::samples::{SET_CONFIG, measures};
 use crate::sql::postgres::lineage::tracer::Tracer;
 use crate::sql::postgres::lineage::{Code, Masks, Statement};
-use crate::sql::postgres::unit::Unit;
+use crate::sql::postgres::unit::{Setting, Unit};
 use crate::sql::postgres::walk::{Seen, Walk, Walker};
 use crate::sql::postgres::{Session, queries};
 
@@ -19,6 +20,8 @@ pub(super) struct Named {
     pub(super) relations: Masks,
     /// What the functions and operators do that it names.
     pub(super) code: Masks,
+    /// Whether a call in it sets what tells of values, or may.
+    pub(super) measures: bool,
 }
 
 impl Named {
@@ -38,6 +41,7 @@ impl Named {
         let unknown = Self {
             relations: Masks::Unknown,
             code: Masks::Unknown,
+            measures: true,
         };
         let Some((units, code)) = units(tracer, walk) else {
             return unknown;
@@ -58,6 +62,11 @@ impl Named {
                 }
                 None => Masks::Unknown,
             };
+            named.measures |= match &unit.setting {
+                Setting::None => false,
+                Setting::Name(name) => measures(Some(name), None),
+                Setting::Unknown => true,
+            };
         }
         named.code = union(named.code, code);
         named
@@ -72,6 +81,10 @@ impl Named {
     pub(super) fn touched(&self) -> Statement {
         Statement {
             touches: !is_none(&self.all()),
+            probed: match self.measures {
+                true => Masks::Unknown,
+                false => Masks::default(),
+            },
             ..Statement::default()
         }
     }
@@ -134,7 +147,7 @@ pub(in super::super) fn names_apart(tracer: &Tracer, node: &protobuf::Node) -> b
                 && writes.iter().all(|it| keeps_apart(tracer, it, makes))
                 && functions.iter().all(|name| {
                     // Some settings tell of values.
-                    &*name.name != "set_config" && is_none(&told(of_function(tracer, name)))
+                    &*name.name != SET_CONFIG && is_none(&told(of_function(tracer, name)))
                 })
         })
 }
