@@ -58,11 +58,13 @@ pub enum Kind {
     LocalService = 23,
     /// Refused: joining a multicast group, which sends packets that no program sees.
     Multicast = 24,
+    /// Refused: a socket of a family that no other program sees.
+    Family = 25,
 }
 
 impl Kind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Redirected,
         Self::OwnServer,
         Self::Resolver,
@@ -88,6 +90,7 @@ impl Kind {
         Self::Inbound,
         Self::LocalService,
         Self::Multicast,
+        Self::Family,
     ];
 
     /// Name for people and machines.
@@ -118,6 +121,7 @@ impl Kind {
             Self::Inbound => "dropped_inbound",
             Self::LocalService => "dropped_local_service",
             Self::Multicast => "refused_multicast",
+            Self::Family => "refused_family",
         }
     }
 

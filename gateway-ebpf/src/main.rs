@@ -1,10 +1,10 @@
 //! The kernel programs' entry points: a few lines each, the work is in the modules.
 //!
-//! `socket` says which sockets there may be, `connect` and `ask` redirect, `bind` keeps the
+//! `socket` and, where the kernel has it, `family` say which sockets there may be, `connect` and `ask` redirect, `bind` keeps the
 //! daemon's port free, `membership` keeps agents out of multicast groups, `lifecycle` hands the
 //! connection's record to the daemon's socket, `peer` keeps up appearances, `egress` drops what
 //! came by another way, and `hold` keeps a SYN until the server is reached. They stand on `request`,
-//! `packet`, `listener`, `coverage`, `address` and `maps`. All of it loads on Linux 5.15 without
+//! `packet`, `listener`, `coverage`, `address` and `maps`. All but `family` loads on Linux 5.15 without
 //! kernel type information (no CO-RE). How they are attached is in the daemon's `kernel` folder.
 //!
 //! Function names differ from section names because the linker takes both for symbols.
@@ -17,6 +17,7 @@ mod bind;
 mod connect;
 mod coverage;
 mod egress;
+mod family;
 mod hold;
 mod lifecycle;
 mod listener;
@@ -27,9 +28,11 @@ mod peer;
 mod request;
 mod socket;
 
-use aya_ebpf::macros::{cgroup_skb, cgroup_sock, cgroup_sock_addr, cgroup_sockopt, sock_ops};
+use aya_ebpf::macros::{
+    cgroup_skb, cgroup_sock, cgroup_sock_addr, cgroup_sockopt, lsm_cgroup, sock_ops,
+};
 use aya_ebpf::programs::{
-    SkBuffContext, SockAddrContext, SockContext, SockOpsContext, SockoptContext,
+    LsmContext, SkBuffContext, SockAddrContext, SockContext, SockOpsContext, SockoptContext,
 };
 
 /// "Go on", of programs on addresses and sockets.
@@ -40,6 +43,11 @@ const REFUSE: i32 = 0;
 #[cgroup_sock(sock_create)]
 pub fn gw_socket(ctx: SockContext) -> i32 {
     socket::create(ctx.sock)
+}
+
+#[lsm_cgroup(hook = "socket_create")]
+pub fn gw_family(ctx: LsmContext) -> i32 {
+    family::create(&ctx)
 }
 
 #[cgroup_sock_addr(bind4)]
@@ -118,10 +126,11 @@ pub fn gw_egress(ctx: SkBuffContext) -> i32 {
     egress::egress(ctx.skb.skb)
 }
 
-/// Nothing here needs a helper reserved for the GPL; the kernel checks it.
+/// What of this package's licences the kernel asks about: it takes programs at security hooks only under
+/// the GPL or beside it. Nothing here needs a helper that is reserved for such.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
-static LICENSE: [u8; 11] = *b"Apache-2.0\0";
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 #[cfg(not(test))]
 #[panic_handler]

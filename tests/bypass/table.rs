@@ -20,6 +20,16 @@ pub(crate) const COLUMNS: [(Way, User); 6] = [
     (Way::Run, User::Root),
 ];
 
+/// Attempts by sockets that are not IP, which a kernel with BPF LSM asks about.
+const FAMILIES: [&str; 6] = [
+    "packet-raw",
+    "packet-cooked",
+    "vsock",
+    "uring-vsock",
+    "xdp",
+    "other-families",
+];
+
 /// One line of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -76,24 +86,38 @@ pub(crate) fn is_closed(cell: &str) -> bool {
     cell.starts_with('E') || ["proxied", "dropped", "reached", "nobody there"].contains(&cell)
 }
 
+/// What the kernel under the table is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    /// How the attempt ended.
+    pub(crate) cell: &'a str,
+    /// How it ended without the gateway.
+    pub(crate) free: &'a str,
+    /// Whether sockets that are not IP are seen.
+    pub(crate) sees_families: bool,
+}
+
 /// Whether the cell that was seen says what the table says. On a kernel where an attempt is not
-/// what it is in the table without the gateway (`free` is not what the table has), only its being
-/// closed counts, or its being told of as open; before Linux 5.18 every refusal of the gateway is
-/// `EPERM`.
-pub(crate) fn agrees(name: &str, row: &Row, column: usize, seen: &str, free: &str) -> bool {
+/// what it is in the table without the gateway, only its being closed counts, or its being told of as
+/// open; before Linux 5.18 every refusal of the gateway is `EPERM`.
+pub(crate) fn agrees(name: &str, row: &Row, column: usize, seen: Seen<'_>) -> bool {
+    let Seen { cell, free, .. } = seen;
     let expected = row.cells.get(column).map_or("", String::as_str);
     let (way, user) = COLUMNS[column];
-    if seen == expected {
+    if seen.sees_families && way == Way::Attached && FAMILIES.contains(&name) {
+        return cell == "EAFNOSUPPORT";
+    }
+    if cell == expected {
         return true;
     }
     if way == Way::Free {
         // A kernel may know more ways, or fewer; an attempt that makes nothing of one is broken.
-        return expected != "**out**" || seen.starts_with('E');
+        return expected != "**out**" || cell.starts_with('E');
     }
     let without = &row.cells[usize::from(user == User::Root)];
-    let is_refused_anyhow = seen == "EPERM" && expected.starts_with('E');
+    let is_refused_anyhow = cell == "EPERM" && expected.starts_with('E');
     if free != without {
-        return is_closed(seen) || explained().contains(&name);
+        return is_closed(cell) || explained().contains(&name);
     }
     is_refused_anyhow
 }

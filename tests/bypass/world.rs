@@ -213,6 +213,15 @@ impl World {
         logged.is_ok()
     }
 
+    /// Whether sockets that are not IP are seen.
+    pub(crate) fn sees_families(&self) -> bool {
+        let said = self.gateway.ask(["coverage", "--json"]).unwrap();
+        let coverage: Value = serde_json::from_str(&said).unwrap();
+        let mut unseen = coverage["host"].as_array().unwrap().iter();
+        let is_of_families = |line: &Value| line["what"].as_str().unwrap().contains("not IP");
+        !unseen.any(is_of_families)
+    }
+
     /// Whether the daemon has refused more than its log has lines of.
     pub(crate) fn leaves_untold(&self) -> bool {
         let said = self.gateway.ask(["coverage", "--json"]).unwrap();

@@ -77,6 +77,7 @@ pub(super) fn kind_word(kind: &str) -> String {
         "refused_before" => "socket from before the attach, or from elsewhere",
         "refused_device" => "socket bound to a network device",
         "refused_multicast" => "joining a multicast group",
+        "refused_family" => "socket of another family",
         "dropped_outside" => "packet that would have left uninspected",
         "dropped_header" => "packet with options, extension headers or of another protocol",
         "dropped_inbound" => "answer to a connection from elsewhere",

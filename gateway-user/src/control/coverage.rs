@@ -128,7 +128,7 @@ impl Operations {
             let passages = settings.datagrams(&attachment.workload, identity.as_deref());
             add_datagrams(of_workload, &passages);
         }
-        let mut host = unseen::of_host();
+        let mut host = unseen::of_host(self.parts().kernel.without_family());
         host.extend(self.lost()?);
         let attachments = self.parts().attachments.all();
         for workload in workloads.values_mut() {

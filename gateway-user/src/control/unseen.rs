@@ -44,23 +44,17 @@ struct Agent {
     powers: u64,
 }
 
-/// What is not seen of anybody here.
-pub(super) fn of_host() -> Vec<Unseen> {
+/// What is not seen of anybody here; with why sockets that are not IP are not, if so.
+pub(super) fn of_host(without_family: Option<&str>) -> Vec<Unseen> {
     let mut all = Vec::new();
-    let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
-    let has_lsm = modules.trim().split(',').any(|name| name == "bpf");
-    let reason = if has_lsm {
-        "not used for it yet"
-    } else {
-        "absent here"
-    };
-    all.push(Unseen {
-        what: format!(
-            "sockets that are not IP (vsock, Bluetooth, packet, Unix) of cgroups that were attached: \
-             no hook of theirs sees them, and BPF LSM, which could, is {reason}"
-        ),
-        todo: "start agents with `gateway run`, which refuses these families".to_owned(),
-    });
+    if let Some(reason) = without_family {
+        all.push(Unseen {
+            what: format!(
+                "sockets that are not IP (vsock, Bluetooth, packet) of cgroups that were attached: {reason}"
+            ),
+            todo: "start agents with `gateway run`, which refuses these families".to_owned(),
+        });
+    }
     if let Ok(scope) = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
         && scope.trim() != "0"
     {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 /// A point of the kernel at which a program is attached to a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hook {
+    /// `socket` for what is not IP, where the kernel can.
+    Family,
     /// `socket` for IP.
     Socket,
     /// `getpeername` on IPv4 sockets.
@@ -42,12 +44,13 @@ pub enum Hook {
 }
 
 impl Hook {
-    /// All, in the order in which they are attached. `socket` is first, since later ones want its
+    /// All, in the order in which they are attached. `socket` comes before others, since they want its
     /// note on a socket; what only keeps up appearances comes before what redirects; and `egress`,
     /// which drops all that the others did not see, is last, so that nothing is dropped for want
     /// of a hook that is on its way. What opens a socket meanwhile is not attached yet, and has
     /// lost its connections when this is done. Detaching goes backwards.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
+        Self::Family,
         Self::Socket,
         Self::Peername4,
         Self::Peername6,
@@ -66,9 +69,15 @@ impl Hook {
         Self::Egress,
     ];
 
+    /// Whether a kernel may be without it.
+    pub fn is_optional(self) -> bool {
+        self == Self::Family
+    }
+
     /// Name for people and of the pin.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Family => "lsm_socket_create",
             Self::Socket => "sock_create",
             Self::Peername4 => "getpeername4",
             Self::Peername6 => "getpeername6",
@@ -91,6 +100,7 @@ impl Hook {
     /// Name of the program in the object.
     pub(super) fn program(self) -> &'static str {
         match self {
+            Self::Family => "gw_family",
             Self::Socket => "gw_socket",
             Self::Peername4 => "gw_peername4",
             Self::Peername6 => "gw_peername6",
@@ -129,13 +139,15 @@ impl Hook {
             Self::Peername6 => 30,
             Self::Sockname4 => 31,
             Self::Sockname6 => 32,
+            Self::Family => 43,
         }
     }
 
     /// Whether its program asks which attachment it runs for.
     pub(super) fn is_named(self) -> bool {
         match self {
-            Self::Socket
+            Self::Family
+            | Self::Socket
             | Self::Bind4
             | Self::Bind6
             | Self::Connect4

@@ -102,7 +102,7 @@ pub(super) fn pinned(folders: &Folders) -> Result<Vec<CgroupId>, KernelError> {
     Ok(ids)
 }
 
-/// The hooks whose link is missing or severed.
+/// The hooks whose link is missing or severed. Of an optional one a missing link says nothing.
 pub(super) fn dead(folders: &Folders, id: CgroupId) -> Result<Vec<Hook>, KernelError> {
     let folder = folder_of(folders, id);
     let mut dead = Vec::new();
@@ -110,6 +110,7 @@ pub(super) fn dead(folders: &Folders, id: CgroupId) -> Result<Vec<Hook>, KernelE
         let cgroup = match open_pinned(&folder.join(hook.name()))? {
             Some(link) => syscall::link_cgroup(link.as_fd())
                 .map_err(|error| KernelError::os("reading a link", error))?,
+            None if hook.is_optional() => continue,
             None => 0,
         };
         if cgroup != id.0 {

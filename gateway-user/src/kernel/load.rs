@@ -18,6 +18,7 @@ use gateway_common::settings::Settings;
 
 use super::bpffs::Folders;
 use super::error::KernelError;
+use super::family;
 use super::held::{HeldConnects, Word};
 use super::hook::Hook;
 use super::maps::{Maps, map_error};
@@ -54,6 +55,8 @@ const MOST_SYN_REPEATS: u16 = 127;
 /// The loaded programs and the maps the daemon uses.
 pub(super) struct Programs {
     hooks: Vec<(Hook, OwnedFd)>,
+    /// Why sockets that are not IP are not seen.
+    pub(super) without_family: Option<String>,
     /// Their maps.
     pub(super) maps: Maps,
 }
@@ -75,7 +78,14 @@ impl Programs {
         }
         let mut ebpf = loader.load(&OBJECT.0).map_err(refusal::of_maps)?;
         let mut hooks = Vec::new();
-        for hook in Hook::ALL {
+        let without_family = match family::load(&mut ebpf) {
+            Ok(program) => {
+                hooks.push((Hook::Family, program));
+                None
+            }
+            Err(reason) => Some(reason),
+        };
+        for hook in Hook::ALL.into_iter().filter(|hook| !hook.is_optional()) {
             hooks.push((hook, load_program(&mut ebpf, hook)?));
         }
         let maps = Maps {
@@ -92,7 +102,11 @@ impl Programs {
             held: Mutex::new(Some(HeldConnects::new(&mut ebpf)?)),
             word: Word::new(&mut ebpf)?,
         };
-        Ok(Self { hooks, maps })
+        Ok(Self {
+            hooks,
+            without_family,
+            maps,
+        })
     }
 
     /// Closes the programs: what is left can be read and written, and attach nothing.

@@ -1,7 +1,7 @@
 //! The kernel side, from user space: loads the programs, attaches cgroups, reads records.
 //!
 //! All of aya and all of bpf(2) is behind this folder. `load` makes programs and maps, `refusal`
-//! says why it could not, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
+//! says why it could not, `family` is the part that a kernel may be without, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
 //! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
 //! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and
 //! what `foreign` does to sockets, `orphans` what they leave behind, `held` tells of connects that
@@ -19,6 +19,7 @@ mod check;
 mod close;
 mod diag;
 mod error;
+mod family;
 mod foreign;
 mod held;
 mod hook;
@@ -55,6 +56,7 @@ pub use hook::Hook;
 pub use keeper::{Duty, Side};
 pub use maps::{Counters, Covered, DatagramDestination, Sights};
 pub use netns::{Foothold, Inhabited, NetnsId};
+pub use refusal::needs_cap_bpf;
 pub use unreachable::{Icmp, Unreachable};
 
 use bpffs::{Bpffs, Folders};
@@ -330,6 +332,11 @@ impl Kernel {
         self.programs.maps.coverage()
     }
 
+    /// Why sockets that are not IP are not seen; none where they are.
+    pub fn without_family(&self) -> Option<&str> {
+        self.programs.without_family.as_deref()
+    }
+
     /// Single events of the same kinds, as they happen, for the one who asks first.
     pub fn take_sights(&self) -> Option<Sights> {
         self.programs.maps.take_sights()
@@ -437,16 +444,6 @@ impl Here {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Whether maps that are open already can be used with `CAP_BPF` only: before Linux 5.19, where
-/// `kernel.unprivileged_bpf_disabled` stands for all of bpf(2).
-pub fn needs_cap_bpf() -> bool {
-    let release = refusal::release();
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|number| number.parse::<u32>().unwrap_or(0));
-    (numbers.next(), numbers.next()) < (Some(5), Some(19))
 }
 
 /// What is attached, for when no daemon runs that could be asked. It takes no lock, so that looking

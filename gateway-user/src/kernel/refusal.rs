@@ -21,6 +21,16 @@ pub(super) fn release() -> String {
     }
 }
 
+/// Whether maps that are open already can be used with `CAP_BPF` only: before Linux 5.19, where
+/// `kernel.unprivileged_bpf_disabled` stands for all of bpf(2).
+pub fn needs_cap_bpf() -> bool {
+    let release = release();
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) < (Some(5), Some(19))
+}
+
 /// Maps could not be made: most often no privilege, or no socket-local storage (5.2).
 pub(super) fn of_maps(error: EbpfError) -> KernelError {
     explain(error_chain(&error), is_permission(&error), missing())
@@ -132,7 +142,7 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

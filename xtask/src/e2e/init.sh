@@ -4,6 +4,7 @@ export PATH=/bin HOME=/tmp
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+mount -t securityfs security /sys/kernel/security
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs run /run
@@ -19,7 +20,7 @@ export GATEWAY_BIN=/tests/gateway GATEWAY_ATTACKER=/tests/attacker CARGO_TARGET_
 # Turns are taken slowly on an emulated machine.
 export GATEWAY_CHAOS_CYCLES=5 RUST_TEST_THREADS=1 RUST_BACKTRACE=0
 only=$(cat /tests/only)
-echo "== $(uname -r)"
+echo "== $(uname -r), security modules: $(cat /sys/kernel/security/lsm)"
 /tests/kernel ${only:-kernel::}
 echo "== kernel tests: $?"
 /tests/bypass $only

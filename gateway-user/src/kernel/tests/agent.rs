@@ -87,7 +87,10 @@ fn agent_process() {
     let uid: u32 = std::env::var(UID).unwrap().parse().unwrap();
     nix::unistd::setuid(uid.into()).unwrap();
     let words: Vec<_> = task.split(' ').collect();
-    let destination: SocketAddr = words[1].parse().unwrap();
+    let Ok(destination) = words[1].parse::<SocketAddr>() else {
+        say(&deeds::attempt(&words));
+        return;
+    };
     match words[0] {
         "connect" => {
             let (count, threads) = (words[2].parse().unwrap(), words[3].parse().unwrap());

@@ -16,8 +16,15 @@ use super::agent::errno;
 /// How long a connection that goes nowhere is waited for.
 const SHORT: Duration = Duration::from_millis(600);
 
-/// Does what the words say, the second of which is an address, and tells how it went.
+/// Does what the words say, the second of which is an address or a family of them, and tells how it went.
 pub(super) fn attempt(words: &[&str]) -> String {
+    if let ["family", family, kind] = words {
+        let (family, kind): (i32, i32) = (family.parse().unwrap(), kind.parse().unwrap());
+        return match Socket::new(family.into(), kind.into(), None) {
+            Ok(_) => String::from("made"),
+            Err(error) => told(Err(error)),
+        };
+    }
     let address: SocketAddr = words[1].parse().unwrap();
     let done = match words[0] {
         "socket" => socket(

@@ -69,6 +69,45 @@ fn only_tcp_and_udp_sockets_are_made() {
 }
 
 #[test]
+fn families_that_lead_elsewhere_are_refused_where_the_kernel_asks() {
+    const STREAM: i32 = 1;
+    const DGRAM: i32 = 2;
+    const RAW: i32 = 3;
+    let stage = Stage::set();
+    let kernel = stage.start();
+    kernel.attach(&stage.cgroup).unwrap();
+    let inside = root_in(&stage.cgroup);
+    let outside = Agent {
+        cgroup: None,
+        ..root_in(&stage.cgroup)
+    };
+    let ask =
+        |agent: &Agent<'_>, family: i32, kind: i32| agent.ask(&format!("family {family} {kind}"));
+    // Unix, IPv4, IPv6, netlink and AF_ALG.
+    for (family, kind) in [(1, STREAM), (2, STREAM), (10, DGRAM), (16, RAW), (38, 5)] {
+        assert_eq!(ask(&inside, family, kind), ask(&outside, family, kind));
+    }
+    // Packets, vsock, Bluetooth, AF_XDP.
+    for (family, kind) in [(17, RAW), (17, DGRAM), (40, STREAM), (31, RAW), (44, RAW)] {
+        let before = total(&kernel, Kind::Family);
+        let (free, seen) = (ask(&outside, family, kind), ask(&inside, family, kind));
+        match kernel.without_family() {
+            Some(reason) => {
+                assert!(
+                    reason.contains("BPF LSM") || reason.contains("this kernel"),
+                    "{reason}"
+                );
+                assert_eq!(seen, free, "{family}");
+            }
+            None => {
+                assert!(seen.starts_with("EAFNOSUPPORT"), "{family}: {seen}");
+                assert_eq!(total(&kernel, Kind::Family), before + 1, "{family}");
+            }
+        }
+    }
+}
+
+#[test]
 fn nobody_binds_the_daemons_port() {
     let stage = Stage::set();
     let kernel = stage.start();
