@@ -46,15 +46,20 @@ struct Agent {
 
 /// What is not seen of anybody here; with why sockets that are not IP are not, if so.
 pub(super) fn of_host(without_family: Option<&str>) -> Vec<Unseen> {
-    let mut all = Vec::new();
-    if let Some(reason) = without_family {
-        all.push(Unseen {
+    let mut all = vec![match without_family {
+        Some(reason) => Unseen {
             what: format!(
-                "sockets that are not IP (vsock, Bluetooth, packet) of cgroups that were attached: {reason}"
+                "sockets that are not IP (vsock, Bluetooth, packet, Unix) of cgroups that were attached: {reason}"
             ),
             todo: "start agents with `gateway run`, which refuses these families".to_owned(),
-        });
-    }
+        },
+        None => Unseen {
+            what: "Unix sockets of cgroups that were attached: what listens there acts for whoever asks"
+                .to_owned(),
+            todo: "start agents with `gateway run`, which hides those of container engines and buses"
+                .to_owned(),
+        },
+    }];
     if let Ok(scope) = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope")
         && scope.trim() != "0"
     {
