@@ -5,6 +5,15 @@
 \bind - -
 \execute -
 \sync
+-- what is discarded before, at once: masked
+\parse - DISCARD ALL
+\bind - -
+\execute -
+\parse - SELECT id, email FROM customers
+\bind - -
+\describe P -
+\execute -
+\sync
 -- never described, in binary: masked
 \parse - SELECT card, born, token, email FROM customers
 \bind - - 1

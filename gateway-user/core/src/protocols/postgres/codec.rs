@@ -19,7 +19,7 @@ use super::names::Names;
 use super::pipeline::{Bound, Pending, Pipeline, Prepared};
 use super::proving::Proving;
 use super::reply;
-use super::script::{self, Effect, Script};
+use super::script::{self, Effect, Reading, Script};
 use super::shown;
 use super::startup::Startup;
 use crate::budget::Amounts;
@@ -113,7 +113,7 @@ pub(super) struct PostgresCodec {
     /// A temporary schema comes first in the search path once there is one: it is not known before.
     pub(super) path_wants_temporary: bool,
     /// Something under way may change how texts are read, which the server would report.
-    pub(super) reading_changes: bool,
+    pub(super) reading_changes: Reading,
     /// How texts are read was changed within the transaction that is open: whatever rolls it back,
     /// or back to a savepoint, changes that again.
     pub(super) reading_may_revert: bool,
@@ -206,7 +206,7 @@ impl PostgresCodec {
             path_stale: true,
             path_doubted: false,
             path_wants_temporary: false,
-            reading_changes: false,
+            reading_changes: Reading::Stays,
             reading_may_revert: false,
             sent_since_ready: false,
             brought_now: Brought::Otherwise,
@@ -254,7 +254,8 @@ impl PostgresCodec {
         for effect in &script.effects {
             match effect {
                 Effect::SearchPathChanged => self.path_changes(),
-                Effect::ReadingChanged => self.expect_other_reading(),
+                Effect::ReadingChanged => self.expect_reading(Reading::Changes),
+                Effect::ReadingReset => self.expect_reading(Reading::Returns),
                 Effect::Execute { .. } | Effect::Fetch { .. } => self.expect_unsettled(units),
                 _ => {}
             }
@@ -276,15 +277,13 @@ impl PostgresCodec {
         if unsettled.search_path {
             self.path_changes();
         }
-        if unsettled.reading {
-            self.expect_other_reading();
-        }
+        self.expect_reading(unsettled.reading);
     }
 
     fn expect_definitions(&mut self, units: &[FactSet]) {
         if script::may_run_code(units) {
             // It may set anything, and the server tells of it with `ReadyForQuery` only.
-            self.expect_other_reading();
+            self.expect_reading(Reading::Changes);
         }
         let may_define = script::may_define(units);
         self.defines |= may_define;
@@ -294,14 +293,15 @@ impl PostgresCodec {
         }
     }
 
-    pub(super) fn expect_other_reading(&mut self) {
-        self.reading_changes = true;
-        self.reading_may_revert = true;
+    pub(super) fn expect_reading(&mut self, reading: Reading) {
+        self.reading_changes = self.reading_changes.max(reading);
+        self.reading_may_revert |= reading != Reading::Stays;
     }
 
     /// How a text that is sent now will be read.
     pub(super) fn session(&self) -> Session {
-        if self.reading_changes || self.reading_may_revert && self.sent_since_ready {
+        let changes = self.reading_changes != Reading::Stays;
+        if changes || self.reading_may_revert && self.sent_since_ready {
             return Session {
                 strings: Strings::Uncertain,
                 encoding: Encoding::Uncertain,

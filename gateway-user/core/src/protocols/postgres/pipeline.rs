@@ -270,7 +270,7 @@ fn defines_name(effect: &Effect) -> bool {
         Effect::Prepare { .. } | Effect::Deallocate { .. } | Effect::Declare { .. } => true,
         Effect::CloseCursor { .. } | Effect::DiscardAll => true,
         Effect::Execute { .. } | Effect::Fetch { .. } => false,
-        Effect::SearchPathChanged | Effect::ReadingChanged => false,
+        Effect::SearchPathChanged | Effect::ReadingChanged | Effect::ReadingReset => false,
     }
 }
 

@@ -10,7 +10,7 @@ use super::limits::rows_of;
 use super::masking::{Brought, Masking, Traced, notification};
 use super::pipeline::{Pending, Prepared};
 use super::reply;
-use super::script::{self, Effect, Script};
+use super::script::{self, Effect, Reading, Script};
 use super::wire::{self, Head};
 use crate::cursor::Cursor;
 use crate::ids::AskId;
@@ -306,7 +306,7 @@ impl PostgresCodec {
                 self.cursors.clear();
             }
             Effect::Execute { .. } | Effect::Fetch { .. } => {}
-            Effect::SearchPathChanged | Effect::ReadingChanged => {}
+            Effect::SearchPathChanged | Effect::ReadingChanged | Effect::ReadingReset => {}
         }
     }
 
@@ -399,7 +399,7 @@ impl PostgresCodec {
         self.diverts &= self.defines || self.defined || !self.pipeline.is_settled();
         self.strays &= self.defines || self.defined || !self.pipeline.is_settled();
         if self.pipeline.is_settled() {
-            self.reading_changes = false;
+            self.reading_changes = Reading::Stays;
             self.sent_since_ready = false;
             // Outside a transaction there is nothing left to be rolled back.
             self.reading_may_revert &= status != b'I';

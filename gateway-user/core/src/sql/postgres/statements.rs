@@ -105,7 +105,7 @@ fn session_effects(node: &Node, walker: &mut Walker) {
         }
         Node::DiscardStmt(discard) if discard.target == i32::from(DiscardMode::DiscardAll) => {
             walker.effect(Effect::DiscardAll);
-            walker.effect(Effect::ReadingChanged);
+            walker.effect(Effect::ReadingReset);
             walker.effect(Effect::SearchPathChanged);
         }
         Node::VariableSetStmt(set) => set_effects(set, walker),
@@ -119,8 +119,10 @@ fn set_effects(set: &protobuf::VariableSetStmt, walker: &mut Walker) {
     if DECIDE_PATH.into_iter().any(is) {
         walker.effect(Effect::SearchPathChanged);
     }
-    if is("standard_conforming_strings") || is("client_encoding") {
-        walker.effect(Effect::ReadingChanged);
+    match is("standard_conforming_strings") || is("client_encoding") {
+        true if all => walker.effect(Effect::ReadingReset),
+        true => walker.effect(Effect::ReadingChanged),
+        false => {}
     }
 }
 

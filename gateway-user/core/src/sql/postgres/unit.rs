@@ -295,6 +295,8 @@ pub enum Effect<U> {
     /// (`ParameterStatus`), texts are to be read with `Strings::Uncertain` and
     /// `Encoding::Uncertain`.
     ReadingChanged,
+    /// The same, but they are what they were when the session began.
+    ReadingReset,
 }
 
 impl<U> Effect<U> {
@@ -319,6 +321,7 @@ impl<U> Effect<U> {
             Self::DiscardAll => Effect::DiscardAll,
             Self::SearchPathChanged => Effect::SearchPathChanged,
             Self::ReadingChanged => Effect::ReadingChanged,
+            Self::ReadingReset => Effect::ReadingReset,
         }
     }
 }

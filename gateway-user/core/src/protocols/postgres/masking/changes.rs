@@ -10,7 +10,7 @@ use crate::held::Touches;
 use crate::protocols::postgres::attributes as slot;
 use crate::protocols::postgres::codec::PostgresCodec;
 use crate::protocols::postgres::pipeline::{Bound, Tally};
-use crate::protocols::postgres::script;
+use crate::protocols::postgres::script::{self, Reading};
 use crate::sql::postgres::lineage::apart::Here;
 use crate::sql::postgres::lineage::catalog::{RelationKind, TypeKind};
 use crate::sql::postgres::lineage::{Code, Masked};
@@ -72,7 +72,7 @@ impl PostgresCodec {
         let code = traced.map_or(Code::Servers, Traced::code);
         if code >= Code::Sets {
             // The server tells of it with `ReadyForQuery` only.
-            self.expect_other_reading();
+            self.expect_reading(Reading::Changes);
             self.path_may_move();
         }
     }

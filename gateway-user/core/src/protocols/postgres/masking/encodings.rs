@@ -5,7 +5,7 @@
 
 use super::super::codec::PostgresCodec;
 use super::super::pipeline::Bound;
-use super::super::script;
+use super::super::script::{self, Reading};
 use super::{Traced, slot};
 use crate::facts::{Fact, FactSet};
 
@@ -38,12 +38,15 @@ impl PostgresCodec {
         // It comes back where a change of it is taken back, by what is under way or what stands before.
         let is_one = |unit: &FactSet| *unit.fact(slot::STATEMENTS) == Fact::Number(1);
         let with_others = !units.iter().all(is_one);
-        let changes = self.reading_changes
-            || script::unsettled(units).reading
-            || with_others && script::may_run_code(units);
-        let may_come_back = with_others || self.sent_since_ready;
+        let within = script::unsettled(units).reading;
+        let changes = match with_others && script::may_run_code(units) {
+            true => Reading::Changes,
+            false => self.reading_changes.max(within),
+        };
+        // What it was when the session began is among what it was before.
+        let may_come_back = with_others || self.sent_since_ready || changes == Reading::Returns;
         match may_come_back {
-            _ if changes => Brought::Otherwise,
+            _ if changes == Reading::Changes => Brought::Otherwise,
             true => self.brought_now.max(self.brought_before),
             false => self.brought_now,
         }

@@ -233,7 +233,10 @@ impl<'a> Defined<'a> {
                 self.forget_prepared();
                 self.forget_cursors();
             }
-            Effect::Execute { .. } | Effect::Fetch { .. } | Effect::ReadingChanged => {}
+            Effect::Execute { .. }
+            | Effect::Fetch { .. }
+            | Effect::ReadingChanged
+            | Effect::ReadingReset => {}
         }
     }
 
@@ -313,8 +316,20 @@ pub fn with_path_changed(units: &[FactSet], path: &SearchPath) -> Arc<[FactSet]>
 pub struct Unsettled {
     /// As [`Effect::SearchPathChanged`].
     pub search_path: bool,
-    /// As [`Effect::ReadingChanged`].
-    pub reading: bool,
+    /// As [`Effect::ReadingChanged`] and [`Effect::ReadingReset`].
+    pub reading: Reading,
+}
+
+/// What becomes of the settings by which texts are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reading {
+    /// Nothing.
+    #[default]
+    Stays,
+    /// They may be what they were when the session began.
+    Returns,
+    /// They may be anything.
+    Changes,
 }
 
 /// What running these units may change. A script's effects say the same of its own text; this is
@@ -325,12 +340,12 @@ pub fn unsettled(units: &[FactSet]) -> Unsettled {
         match unit.fact(slot::SETTING) {
             Fact::Text(name) => match &**name {
                 name if DECIDE_PATH.contains(&name) => unsettled.search_path = true,
-                "standard_conforming_strings" | "client_encoding" => unsettled.reading = true,
+                "standard_conforming_strings" | "client_encoding" => {
+                    unsettled.reading = Reading::Changes;
+                }
                 "all" => {
-                    unsettled = Unsettled {
-                        search_path: true,
-                        reading: true,
-                    }
+                    unsettled.search_path = true;
+                    unsettled.reading = unsettled.reading.max(Reading::Returns);
                 }
                 _ => {}
             },
@@ -338,7 +353,7 @@ pub fn unsettled(units: &[FactSet]) -> Unsettled {
             _ => {
                 unsettled = Unsettled {
                     search_path: true,
-                    reading: true,
+                    reading: Reading::Changes,
                 }
             }
         }

@@ -102,8 +102,13 @@ fn what_running_again_changes() {
     let changes = |sql| unsettled(&read(sql).units);
     assert_eq!(changes("SELECT 1"), Unsettled::default());
     assert!(changes("SELECT set_config('search_path', 'x', false)").search_path);
-    assert!(changes("SET client_encoding = 'sjis'").reading);
-    assert!(changes("SELECT set_config(a, b, false) FROM c").reading);
+    let reading = |sql| changes(sql).reading;
+    assert_eq!(reading("SET client_encoding = 'sjis'"), Reading::Changes);
+    assert_eq!(
+        reading("SELECT set_config(a, b, false) FROM c"),
+        Reading::Changes
+    );
+    assert_eq!(reading("RESET ALL"), Reading::Returns);
     assert!(changes("SELEC").search_path);
 }
 
