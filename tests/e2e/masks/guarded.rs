@@ -19,7 +19,7 @@ use crate::stage::gateway;
 const MASKS: [(&str, &str, &str); 7] = [
     (
         "emails",
-        r#""public.customers.email", "public.visits.email", "public.members.email""#,
+        r#""public.customers.email", "public.visits.email", "public.members.email", "public.tenants.email""#,
         "kind = \"partial\"\nkeep = \"email\"",
     ),
     (

@@ -36,6 +36,10 @@ CREATE TABLE visits_2025 PARTITION OF visits FOR VALUES FROM ('2025-01-01') TO (
 INSERT INTO visits VALUES (1, 1, 'needle-quokka@burrow.example', '2024-02-03'),
     (2, 2, 'needle-wombat@warren.example', '2025-02-03');
 
+CREATE TABLE tenants (tenant int, email text, active bool, UNIQUE (tenant, email));
+CREATE UNIQUE INDEX ON tenants (email) WHERE active;
+INSERT INTO tenants VALUES (1, 'needle-quokka@burrow.example', true);
+
 CREATE VIEW people AS SELECT id, name, email FROM customers;
 CREATE MATERIALIZED VIEW posted AS SELECT email FROM people;
 CREATE VIEW renamed AS SELECT id AS number, email AS nothing_special FROM people;

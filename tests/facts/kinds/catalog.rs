@@ -65,6 +65,8 @@ fn relation(row: &Row) -> Relation {
         triggers: [].into(),
         emptied: [].into(),
         references: [].into(),
+        keys: [].into(),
+        parted: [].into(),
     }
 }
 

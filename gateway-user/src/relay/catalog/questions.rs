@@ -78,12 +78,21 @@ pub(super) const COLUMNS: &str = concat!(
      ORDER BY a.attrelid, a.attnum"
 );
 
-/// Columns of which no two rows may have the same: number of the relation, number of the column, 0 where an
-/// expression counts.
+/// What may not be there twice: number of the relation and of the index, whether it is of one column and no more,
+/// and the number of a column that counts, 0 where any may. What its condition and its expressions are of counts too.
 pub(super) const UNIQUE: &str = "\
-    SELECT DISTINCT i.indrelid, k.number FROM pg_catalog.pg_index AS i, \
-    LATERAL pg_catalog.unnest(i.indkey) AS k(number) \
-    WHERE i.indisunique OR i.indisexclusion ORDER BY 1, 2";
+    SELECT i.indrelid, i.indexrelid, i.indisunique AND i.indisvalid AND i.indnatts = 1 \
+    AND i.indexprs IS NULL AND i.indpred IS NULL, k.number \
+    FROM pg_catalog.pg_index AS i, LATERAL (SELECT pg_catalog.unnest(i.indkey) UNION \
+    SELECT d.refobjsubid::int2 FROM pg_catalog.pg_depend AS d \
+    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid \
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid) AS k(number) \
+    WHERE i.indisunique OR i.indisexclusion ORDER BY 1, 2, 4";
+
+/// What decides in which partition a row is: number of the relation, and of the column, 0 for an expression.
+pub(super) const PARTED: &str = "\
+    SELECT DISTINCT p.partrelid, k.number FROM pg_catalog.pg_partitioned_table AS p, \
+    LATERAL pg_catalog.unnest(p.partattrs) AS k(number) ORDER BY 1, 2";
 
 /// Triggers: number of the relation, number of the function, whether it is called when rows are written, and
 /// when all go at once. Those of foreign keys have none of anybody's.

@@ -270,7 +270,7 @@ SHOW extra_float_digits
 -- fewer digits than there are, by a function: refused, oracle
 --   shows: -14
 SELECT set_config('extra_float_digits', '-14', false)
--- what the server says of a sort: masked
+-- what the server says of a sort: refused, masked
 --   shows: tuplesort.c
 SET client_min_messages = log
 SET trace_sort = on
@@ -384,6 +384,43 @@ INSERT INTO planned DEFAULT VALUES RETURNING a
 CREATE FUNCTION plans(text, text) RETURNS text LANGUAGE sql AS $$SELECT set_config($1, $2, false)$$
 CREATE OPERATOR =>> (FUNCTION = plans, LEFTARG = text, RIGHTARG = text)
 SELECT 'enable_seqscan' =>> 'off'
+-- an attribute whose letters are no text any more: refused, oracle
+--   shows: 22021
+SELECT lower(xmlelement(name a, xmlattributes(split_part(U&'8\FFFE', substr(ssn, 1, 1), 1) AS b))::text) FROM customers WHERE id = 1
+-- ties of a sort for which there is no room: refused, oracle
+--   shows: first=
+SET work_mem = '64kB'
+WITH s AS MATERIALIZED (SELECT g, concat(split_part(a.v, 'needle-q', 1), split_part(a.v, 'needle-q', 1), split_part(a.v, 'needle-q', 1)) x
+  FROM (SELECT email v FROM customers WHERE id = 1) a, generate_series(1, 700) g ORDER BY g % 2) SELECT 'first=' || g FROM s LIMIT 1
+-- the same without a setting: refused, oracle
+--   shows: first=
+SELECT 'first=' || g FROM (SELECT g, greatest(ssn, repeat('9', 900)) x FROM customers, generate_series(1, 12000) g WHERE customers.id = 1 OFFSET 0) s
+  ORDER BY g % 3 LIMIT 1
+-- ties of one of several: refused, oracle
+--   shows: first=
+SELECT DISTINCT ON (g % 3) 'first=' || g, split_part('9xxx', substr(ssn, 1, 1), 2) FROM customers, generate_series(1, 600) g WHERE customers.id = 1 ORDER BY g % 3
+-- the order of groups: refused, oracle
+--   shows: group=
+SELECT 'group=' || g % 250, max(split_part('9xxx', substr(ssn, 1, 1), 2)) FROM customers, generate_series(1, 600) g WHERE customers.id = 1 GROUP BY g % 250
+-- ties in a window: refused, oracle
+--   shows: number=
+SELECT 'number=' || row_number() OVER (ORDER BY g % 2) FROM (SELECT g, starts_with(email, 'needle-q')::text x FROM customers, generate_series(1, 600) g
+  WHERE customers.id = 1 OFFSET 0) s
+-- what a join puts aside: refused, oracle
+--   shows: joined=
+SELECT 'joined=' || s.id FROM (SELECT id, btrim(email, 'nedl-q') x FROM customers OFFSET 0) s JOIN orders o ON o.id = s.id
+-- many guesses that are moved into another partition: refused, oracle (own)
+--   shows: 23505
+INSERT INTO visits_2025 (id, customer, email, day) SELECT g, 777, 'needle-' || (ARRAY['quokka', 'wombat', 'numbat'])[g] || '@burrow.example', '2025-05-05' FROM generate_series(1, 3) g
+UPDATE visits SET day = '2024-05-05' WHERE customer = 777
+-- many guesses that are moved beside another: refused, oracle (own)
+--   shows: 23505
+INSERT INTO tenants VALUES (2, 'a', false), (2, 'needle-' || 'quokka@burrow.example', false)
+UPDATE tenants SET tenant = 1 WHERE tenant = 2
+-- many guesses that count from now on: refused, oracle (own)
+--   shows: 23505
+INSERT INTO tenants VALUES (2, 'a', false), (2, 'needle-' || 'quokka@burrow.example', false)
+UPDATE tenants SET active = true WHERE tenant = 2
 -- plans of the role: refused, oracle (own)
 --   shows: enable_seqscan=off
 ALTER ROLE CURRENT_USER IN DATABASE ":database" SET enable_seqscan = off

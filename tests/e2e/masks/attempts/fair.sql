@@ -243,6 +243,13 @@ SET jit_above_cost = -1
 SET vacuum_cost_delay = 1
 RESET enable_seqscan
 DO $$ BEGIN PERFORM set_config('my.tenant', '1', false); END $$
+-- one row at a time: true (own)
+INSERT INTO customers (id, name, email) VALUES (800, 'N', 'n800@x.example') ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email
+UPDATE customers SET email = lower(trim('New@X.example')) WHERE id = 800
+UPDATE customers SET id = 801, email = $$z@x.example$$::text WHERE id = 800 AND name = 'N'
+-- a column beside which another is unique: true (own)
+UPDATE visits SET customer = 5
+UPDATE people SET name = 'P' WHERE id = 2
 -- what is counted of tables: true
 SELECT relname, n_dead_tup < 0 FROM pg_stat_user_tables WHERE relname = 'customers'
 -- COPY of what is not masked, NULL as nothing: true

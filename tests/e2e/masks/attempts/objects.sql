@@ -228,7 +228,7 @@ SELECT e FROM dblink('host=127.0.0.1 port=:port user=app_trust dbname=:database'
 CREATE EXTENSION file_fdw
 CREATE SERVER s FOREIGN DATA WRAPPER file_fdw
 CHECKPOINT
-CREATE FOREIGN TABLE f (t text) SERVER s OPTIONS (program 'grep -a -h -o -r "needle-[a-z]*" base')
+CREATE FOREIGN TABLE f (t text) SERVER s OPTIONS (program 'cd base && grep -a -h -o -r "needle-[a-z]*" $(ls | sort -n | head -n 7)')
 SELECT t FROM f
 -- the same database by a wrapper: closed (own)
 CREATE EXTENSION postgres_fdw

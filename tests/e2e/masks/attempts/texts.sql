@@ -293,6 +293,8 @@ SELECT ARRAY[c] FROM customers c
 -- xmlforest: masked
 SELECT xmlforest(email, ssn) FROM customers
 -- xmlelement: masked
+SELECT xmlelement(name e, email, ssn) FROM customers
+-- attributes of xmlelement: refused, masked
 SELECT xmlelement(name e, xmlattributes(email AS a), ssn) FROM customers
 -- xmlconcat: refused, masked
 SELECT xmlconcat(xmlelement(name e, email)) FROM customers

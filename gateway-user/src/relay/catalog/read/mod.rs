@@ -1,10 +1,10 @@
 //! Reads a database's catalog: puts the questions and understands the rows. A row that is not understood
 //! means that there is no catalog.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use gateway_core::sql::postgres::lineage::catalog::{
-    Catalog, Column, Filling, Function, Language, Operator, Reference, Relation, RelationKind,
+    Catalog, Column, Filling, Function, Key, Language, Operator, Reference, Relation, RelationKind,
     Type, TypeKind, Volatility,
 };
 
@@ -34,6 +34,9 @@ pub(super) async fn read(client: &mut Client) -> Result<Catalog, ClientError> {
         .each(questions::UNIQUE, &[], |row| found.unique(row))
         .await?;
     client
+        .each(questions::PARTED, &[], |row| found.parted(row))
+        .await?;
+    client
         .each(questions::TRIGGERS, &[], |row| found.trigger(row))
         .await?;
     client
@@ -60,8 +63,9 @@ pub(super) async fn read(client: &mut Client) -> Result<Catalog, ClientError> {
 struct Found {
     relations: Vec<Relation>,
     columns: HashMap<u32, Vec<Column>>,
-    /// Numbers of columns, by relation.
-    unique: HashMap<u32, Vec<i16>>,
+    /// By relation and by index.
+    keys: HashMap<u32, BTreeMap<u32, (bool, Vec<i16>)>>,
+    parted: HashMap<u32, Vec<i16>>,
     triggers: HashMap<u32, Vec<u32>>,
     emptied: HashMap<u32, Vec<u32>>,
     references: HashMap<u32, Vec<Reference>>,
@@ -93,6 +97,8 @@ impl Found {
             triggers: Box::default(),
             emptied: Box::default(),
             references: Box::default(),
+            keys: Box::default(),
+            parted: Box::default(),
         });
         Some(())
     }
@@ -118,7 +124,16 @@ impl Found {
 
     fn unique(&mut self, row: Row) -> Option<()> {
         let mut row = Fields::of(row);
-        let columns = self.unique.entry(row.number()?).or_default();
+        let keys = self.keys.entry(row.number()?).or_default();
+        let (is_sole, columns) = keys.entry(row.number()?).or_default();
+        *is_sole = row.truth()?;
+        columns.push(row.number()?);
+        Some(())
+    }
+
+    fn parted(&mut self, row: Row) -> Option<()> {
+        let mut row = Fields::of(row);
+        let columns = self.parted.entry(row.number()?).or_default();
         columns.push(row.number()?);
         Some(())
     }
@@ -235,7 +250,8 @@ impl Found {
         let Self {
             mut relations,
             mut columns,
-            mut unique,
+            mut keys,
+            mut parted,
             mut triggers,
             mut emptied,
             mut references,
@@ -246,11 +262,19 @@ impl Found {
         } = self;
         for relation in &mut relations {
             let mut own = columns.remove(&relation.oid).unwrap_or_default();
-            let unique = unique.remove(&relation.oid).unwrap_or_default();
+            let keys = keys.remove(&relation.oid).unwrap_or_default();
+            let unique: Vec<i16> = keys.values().flat_map(|(_, key)| key).copied().collect();
             for column in &mut own {
                 // An expression may be over any of them.
                 column.is_unique = unique.contains(&column.number) || unique.contains(&0);
             }
+            let keys = keys.into_values().map(|(is_sole, columns)| Key {
+                columns: columns.into(),
+                is_sole,
+            });
+            relation.keys = keys.collect();
+            let columns = parted.remove(&relation.oid).unwrap_or_default();
+            relation.parted = columns.into();
             relation.columns = own.into();
             let called = triggers.remove(&relation.oid).unwrap_or_default();
             relation.triggers = called.into();

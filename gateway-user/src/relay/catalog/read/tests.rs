@@ -29,7 +29,14 @@ fn relations_have_their_columns_and_parents() {
     for fields in columns {
         found.column(row(&fields)).unwrap();
     }
-    found.unique(row(&["16384", "3"])).unwrap();
+    for fields in [
+        ["16384", "16600", "t", "3"],
+        ["16384", "16601", "f", "1"],
+        ["16384", "16601", "f", "3"],
+    ] {
+        found.unique(row(&fields)).unwrap();
+    }
+    found.parted(row(&["16384", "1"])).unwrap();
     for fields in [["16384", "16500", "t", "f"], ["16384", "16501", "f", "t"]] {
         found.trigger(row(&fields)).unwrap();
     }
@@ -49,7 +56,17 @@ fn relations_have_their_columns_and_parents() {
         [&Filling::Default(Some("7".into())), &Filling::Given]
     );
     assert_eq!(part.columns[0].filling, Filling::Generated(None));
-    assert!(people.columns[1].is_unique && !people.columns[0].is_unique);
+    assert!(people.columns.iter().all(|column| column.is_unique));
+    let keys: Vec<_> = people
+        .keys
+        .iter()
+        .map(|it| (it.is_sole, &*it.columns))
+        .collect();
+    assert_eq!(keys, [(true, &[3][..]), (false, &[1, 3][..])]);
+    assert_eq!(
+        (&*people.parted, part.columns[0].is_unique),
+        (&[1][..], false)
+    );
     assert_eq!(
         (&*people.triggers, &*people.emptied),
         (&[16500][..], &[16501][..])

@@ -56,6 +56,8 @@ fn catalog() -> Catalog {
         triggers: [].into(),
         emptied: [].into(),
         references: [].into(),
+        keys: [].into(),
+        parted: [].into(),
     };
     let functions = vec![
         function(870, "lower", Volatility::Immutable),

@@ -67,6 +67,16 @@ pub struct Reference {
     pub deletes: bool,
 }
 
+/// Columns that decide together whether a row may be beside others: those of a unique index, with what its
+/// condition and its expressions are of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Key {
+    /// Their numbers; 0 where any may be meant.
+    pub columns: Box<[i16]>,
+    /// Whether there is one column, and no two rows have the same in it.
+    pub is_sole: bool,
+}
+
 /// A relation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relation {
@@ -92,6 +102,10 @@ pub struct Relation {
     pub emptied: Box<[u32]>,
     /// Its foreign keys, column by column.
     pub references: Box<[Reference]>,
+    /// What may not be there twice.
+    pub keys: Box<[Key]>,
+    /// The numbers of the columns that decide in which of its partitions a row is; 0 where any may.
+    pub parted: Box<[i16]>,
 }
 
 impl Relation {
@@ -264,7 +278,11 @@ impl Catalog {
         let relations = self.relations.values().map(|it| {
             let columns: usize = it.columns.iter().map(column).sum();
             let numbers = it.parents.len() + it.triggers.len() + it.emptied.len();
-            let references = it.references.len() * size_of::<Reference>();
+            let keys = it
+                .keys
+                .iter()
+                .map(|key| size_of::<Key>() + 2 * key.columns.len());
+            let references = it.references.len() * size_of::<Reference>() + keys.sum::<usize>();
             let definition = it.definition.as_ref().map_or(0, |text| text.len());
             let texts = it.schema.len() + 2 * it.name.len() + definition;
             size_of::<Relation>() + PLACE + texts + columns + 8 * numbers + references

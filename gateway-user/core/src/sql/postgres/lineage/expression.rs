@@ -73,6 +73,7 @@ impl Tracer<'_> {
                 if !self.is_single(&args) || is_json(args.ty) {
                     self.probe(&args);
                 }
+                self.sift(&args);
                 let ty = args.ty;
                 Value {
                     ty,
@@ -238,6 +239,7 @@ impl Tracer<'_> {
         }
         if let Some(over) = &function.over {
             aside.add(&self.window(over, scope));
+            self.effects().arranges = true;
         }
         if function.agg_distinct {
             args.iter().for_each(|arg| self.probe(arg));
@@ -261,6 +263,7 @@ impl Tracer<'_> {
                 _ => 0,
             },
         };
+        self.sifts(&names, &args);
         let does = call(self, &names).and(typed(self, &names, &function.args));
         if call_measures(&names, &function.args) {
             self.probe_masks(&Masks::Unknown);

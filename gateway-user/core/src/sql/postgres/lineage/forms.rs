@@ -283,6 +283,19 @@ pub(super) fn forms(name: &str) -> &'static [Form] {
     found.map_or(&[], |(_, forms)| forms)
 }
 
+/// Functions whose results are longer or shorter by what they compare.
+pub(super) const SIFTING: [&str; 9] = [
+    "btrim",
+    "ltrim",
+    "max",
+    "min",
+    "position",
+    "rtrim",
+    "split_part",
+    "starts_with",
+    "strpos",
+];
+
 /// The names of the functions that tell nothing of some arguments.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|(name, _)| *name)

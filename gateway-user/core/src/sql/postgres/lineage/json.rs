@@ -22,14 +22,19 @@ impl Tracer<'_> {
         }
         match node {
             Node::XmlExpr(xml) => {
+                let named = xml.named_args.len();
                 let args = xml.named_args.iter().chain(&xml.args);
                 let args: Vec<Value> = args.map(|arg| self.value(arg, scope)).collect();
-                let makes = XmlExprOp::try_from(xml.op);
-                let makes = matches!(makes, Ok(XmlExprOp::IsXmlelement | XmlExprOp::IsXmlforest));
-                for arg in &args {
-                    // Others fail for some texts, and these for dates that are infinite.
+                let op = XmlExprOp::try_from(xml.op);
+                let is_element = op == Ok(XmlExprOp::IsXmlelement);
+                let makes = is_element || op == Ok(XmlExprOp::IsXmlforest);
+                for (place, arg) in args.iter().enumerate() {
+                    // Others fail for some texts, and these for dates that are infinite. In an attribute some letters
+                    // are written so that what they are in is no text any more.
                     let ty = self.base(arg.ty);
-                    if !(makes && (is_text(ty) || is_whole(ty) || ty == XML)) {
+                    let is_written = is_text(ty) || ty == XML;
+                    let is_attribute = is_element && place < named;
+                    if !makes || !(is_whole(ty) || is_written && !is_attribute) {
                         self.probe(arg);
                     }
                 }
@@ -49,6 +54,7 @@ impl Tracer<'_> {
                 let value = self.maybe(test.expr.as_deref(), scope);
                 // What is nested too deeply fails, and is no document if it begins otherwise.
                 let is_made = matches!(value.output, Output::Full);
+                self.sift(&value);
                 if !(is_json(value.ty) || (is_text(value.ty) && !is_made)) {
                     self.probe(&value);
                 }

@@ -7,7 +7,7 @@
 //! and `forms` for what these ask of values, `kinds`, `joint` and `collation` for what becomes of their types, `apart` for what needs no tracing;
 //! `samples` is what the server keeps of values elsewhere,
 //! `scope` what names mean in them, with `namesakes` for a second look, `identifiers` whether they are the same to the server, and `value` what is known of one value.
-//! `commands` are the statements that are no queries, and `routines` says what functions do with their
+//! `sifting` says where lengths show; `commands` are the statements that are no queries, and `routines` says what functions do with their
 //! arguments. What cannot be traced is `Unknown`, never clean.
 
 pub mod apart;
@@ -32,6 +32,7 @@ mod query;
 mod routines;
 mod samples;
 mod scope;
+mod sifting;
 mod telling;
 mod tracer;
 mod unnested;
@@ -348,6 +349,27 @@ impl Masked {
         here: &Here,
     ) -> Arc<Trace> {
         self.remembered(text, session, here)
+    }
+}
+
+impl Masks {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Known(masks) if masks.is_empty())
+    }
+
+    /// These too.
+    fn add(&mut self, other: &Self) {
+        match (&mut *self, other) {
+            (Self::Known(masks), Self::Known(others)) => {
+                for mask in others {
+                    if !masks.contains(mask) {
+                        masks.push(mask.clone());
+                    }
+                }
+            }
+            _ => *self = Self::Unknown,
+        }
     }
 }
 

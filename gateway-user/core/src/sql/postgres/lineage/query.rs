@@ -31,6 +31,16 @@ impl Tracer<'_> {
     }
 
     fn select(&self, select: &protobuf::SelectStmt, outer: &Scope) -> Fields {
+        let (fields, effects) = self.aside(|| {
+            let fields = self.selected(select, outer);
+            self.arranged(select);
+            fields
+        });
+        self.join(effects);
+        fields
+    }
+
+    fn selected(&self, select: &protobuf::SelectStmt, outer: &Scope) -> Fields {
         // What is locked is in FROM as well.
         for clause in &select.locking_clause {
             if let Some(Node::LockingClause(clause)) = &clause.node {
@@ -105,6 +115,7 @@ impl Tracer<'_> {
 
     fn plain(&self, select: &protobuf::SelectStmt, outer: &Scope) -> Fields {
         let items = self.from(&select.from_clause, outer);
+        self.matched(&select.from_clause);
         let mut scope = Scope::within(outer, items);
         for window in &select.window_clause {
             if let Some(Node::WindowDef(window)) = &window.node {

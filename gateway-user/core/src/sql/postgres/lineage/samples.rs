@@ -60,7 +60,7 @@ pub fn measures(setting: Option<&str>, value: Option<&str>) -> bool {
         matches!(value.as_deref(), Some("on" | "true" | "yes" | "1"))
     };
     match &*setting {
-        ROOM | "effective_cache_size" => true,
+        ROOM | "cursor_tuple_fraction" | "effective_cache_size" => true,
         DIGITS => value.is_none_or(|value| value.contains('-')),
         _ if setting.starts_with("enable_") => !is_on(),
         _ if setting.ends_with("_page_cost") => true,
@@ -70,9 +70,10 @@ pub fn measures(setting: Option<&str>, value: Option<&str>) -> bool {
 
 /// Whether a text may set such to anything. Says so too often.
 pub(super) fn text_measures(text: &str) -> bool {
-    const WORDS: [&str; 6] = [
+    const WORDS: [&str; 7] = [
         ROOM,
         DIGITS,
+        "cursor_tuple_fraction",
         "effective_cache_size",
         "enable_",
         "_page_cost",

@@ -54,6 +54,10 @@ pub(super) struct Fields {
 pub(super) struct Effects {
     pub(super) touches: bool,
     pub(super) probed: Masks,
+    /// Masks of values that are sifted: how long they are tells with what they were compared.
+    pub(super) sifted: Masks,
+    /// Whether rows are put in another order in the query that is looked at.
+    pub(super) arranges: bool,
     pub(super) copied: Masks,
     pub(super) reads: Named,
     pub(super) writes: Named,
@@ -413,27 +417,6 @@ impl Field {
     }
 }
 
-impl Masks {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Known(masks) if masks.is_empty())
-    }
-
-    /// These too.
-    pub(super) fn add(&mut self, other: &Self) {
-        match (&mut *self, other) {
-            (Self::Known(masks), Self::Known(others)) => {
-                for mask in others {
-                    if !masks.contains(mask) {
-                        masks.push(mask.clone());
-                    }
-                }
-            }
-            _ => *self = Self::Unknown,
-        }
-    }
-}
-
 impl Named {
     /// This one too; none means one that is not known.
     pub(super) fn add(&mut self, name: Option<&Arc<str>>) {
@@ -463,6 +446,8 @@ impl Effects {
     pub(super) fn join(&mut self, other: Self) {
         self.touches |= other.touches;
         self.probed.add(&other.probed);
+        self.sifted.add(&other.sifted);
+        self.arranges |= other.arranges;
         self.copied.add(&other.copied);
         self.reads.join(other.reads);
         self.writes.join(other.writes);
@@ -473,6 +458,7 @@ impl Effects {
     pub(super) fn lose(&mut self) {
         self.touches = true;
         self.probed = Masks::Unknown;
+        self.sifted = Masks::Unknown;
         self.copied = Masks::Unknown;
         self.reads.open = true;
         self.writes.open = true;

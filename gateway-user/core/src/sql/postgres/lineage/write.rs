@@ -6,6 +6,7 @@ use pg_query::protobuf::{self, node::Node};
 
 use super::filled::Write;
 use super::joint;
+use super::meeting::Put;
 use super::scope::{Item, Scope};
 use super::tracer::Tracer;
 use super::value::{Field, Fields, Value};
@@ -68,9 +69,14 @@ impl Tracer<'_> {
             false => put.iter().filter_map(|(name, _)| name.as_deref()).collect(),
         };
         self.fill(relation, &named, &mut target.fields, &before);
-        let is_written = insert.select_stmt.as_deref().is_none_or(is_values);
-        if !is_written || self.multiplied.get() {
-            let listed: Vec<_> = put.iter().map(|(name, _)| name.clone()).collect();
+        let is_values = insert.select_stmt.as_deref().is_none_or(is_values);
+        let is_listed = is_values && !self.multiplied.get();
+        let put = Put {
+            columns: put,
+            is_listed,
+        };
+        if !is_listed {
+            let listed: Vec<_> = put.columns.iter().map(|(name, _)| name.clone()).collect();
             self.meets(relation, &listed, &before);
         }
         if let Some(conflict) = &insert.on_conflict_clause {
@@ -119,6 +125,9 @@ impl Tracer<'_> {
         let with = self.with(update.with_clause.as_ref(), outer);
         let mut target = self.written(relation, Write::Update);
         let from = self.from(&update.from_clause, &with);
+        if !from.is_empty() {
+            self.sifted_asks();
+        }
         let mut items = vec![target.clone()];
         items.extend(from.iter().cloned());
         let scope = Scope::within(&with, items);
@@ -131,7 +140,11 @@ impl Tracer<'_> {
             &mut target.fields,
             &before,
             &scope,
+            &|value| self.is_written(value),
         );
+        if !self.is_one_row(update) {
+            self.moves(relation, &update.target_list);
+        }
         if self.defaulted.get() {
             self.fill(relation, &[], &mut target.fields, &before);
         }
@@ -151,6 +164,9 @@ impl Tracer<'_> {
         let with = self.with(delete.with_clause.as_ref(), outer);
         let target = self.written(relation, Write::Delete);
         let using = self.from(&delete.using_clause, &with);
+        if !using.is_empty() {
+            self.sifted_asks();
+        }
         let mut items = vec![target.clone()];
         items.extend(using.iter().cloned());
         self.probe_maybe(delete.where_clause.as_deref(), &Scope::within(&with, items));
@@ -172,6 +188,7 @@ impl Tracer<'_> {
         let with = self.with(merge.with_clause.as_ref(), outer);
         let mut target = self.written(relation, Write::Any);
         let source = self.item(source, &with, &[]);
+        self.sifted_asks();
         let mut items = vec![target.clone()];
         items.extend(source.iter().cloned());
         let scope = Scope::within(&with, items);
@@ -189,7 +206,9 @@ impl Tracer<'_> {
                     &mut target.fields,
                     &before,
                     &scope,
+                    &|value| self.is_written(value),
                 );
+                self.moves(relation, &when.target_list);
             } else {
                 let values = self.spread(&when.values, &scope);
                 if values.open {
@@ -240,7 +259,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// `SET`.
+    /// `SET`. `is_written` says which values are the same for all rows, or one for each row that was sent.
     pub(super) fn set(
         &self,
         relation: &protobuf::RangeVar,
@@ -248,6 +267,7 @@ impl Tracer<'_> {
         fields: &mut Fields,
         before: &Fields,
         scope: &Scope,
+        is_written: &dyn Fn(Option<&protobuf::Node>) -> bool,
     ) {
         for target in targets {
             let Some(Node::ResTarget(target)) = &target.node else {
@@ -408,14 +428,6 @@ impl Tracer<'_> {
         items.extend(states);
         self.targets(&clause.exprs, &Scope::within(scope, items))
     }
-}
-
-/// Whether it is one value for all rows, which is written down.
-fn is_written(node: Option<&protobuf::Node>) -> bool {
-    matches!(
-        node.and_then(|node| node.node.as_ref()),
-        Some(Node::AConst(_) | Node::ParamRef(_) | Node::SetToDefault(_))
-    )
 }
 
 /// Whether it is what the column holds already.

@@ -54,6 +54,8 @@ fn catalog() -> Catalog {
         triggers: [].into(),
         emptied: [].into(),
         references: [].into(),
+        keys: [].into(),
+        parted: [].into(),
     };
     let types = vec![
         ty(1007, "_int4", TypeKind::Array(23)),

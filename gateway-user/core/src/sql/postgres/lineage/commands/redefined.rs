@@ -113,7 +113,8 @@ fn leaves_names(node: &protobuf::Node, tracer: &Tracer) -> bool {
     }
 }
 
-/// Statements that change data, the session, or what has no name in the database.
+/// Statements that change data, the session, or what has no name in the database. `ALTER ROLE … SET` and its kin
+/// are none: the session that reads the catalog has these settings as well.
 fn has_no_definitions(command: &Node) -> bool {
     matches!(
         command,
@@ -143,10 +144,8 @@ fn has_no_definitions(command: &Node) -> bool {
             | Node::ReindexStmt(_)
             | Node::RefreshMatViewStmt(_)
             | Node::AlterStatsStmt(_)
-            | Node::AlterRoleSetStmt(_)
             | Node::CreatedbStmt(_)
             | Node::AlterDatabaseStmt(_)
-            | Node::AlterDatabaseSetStmt(_)
             | Node::AlterDatabaseRefreshCollStmt(_)
             | Node::DropdbStmt(_)
             | Node::CreateTableSpaceStmt(_)

@@ -214,6 +214,8 @@ fn relation(oid: u32, schema: &str, name: &str, columns: &[&str]) -> Relation {
         triggers: Box::default(),
         emptied: Box::default(),
         references: Box::default(),
+        keys: [].into(),
+        parted: [].into(),
     }
 }
 

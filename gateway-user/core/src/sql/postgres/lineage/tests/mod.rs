@@ -4,7 +4,9 @@ mod code;
 mod deeds;
 mod filled;
 mod laws;
+mod meeting;
 mod namesakes;
+mod sifting;
 mod statements;
 mod unnested;
 mod wrapped;
@@ -62,6 +64,8 @@ fn relation(oid: u32, kind: RelationKind, name: &str, columns: &[(&str, u32)]) -
         triggers: [].into(),
         emptied: [].into(),
         references: [].into(),
+        keys: [].into(),
+        parted: [].into(),
     }
 }
 
