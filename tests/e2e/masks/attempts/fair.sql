@@ -243,6 +243,9 @@ SET jit_above_cost = -1
 SET vacuum_cost_delay = 1
 RESET enable_seqscan
 DO $$ BEGIN PERFORM set_config('my.tenant', '1', false); END $$
+-- a path that is moved in the same text: true (simple)
+BEGIN; SET LOCAL search_path = public; SELECT id, name FROM customers ORDER BY id; COMMIT
+SET search_path = other, public; SELECT note FROM orders ORDER BY id LIMIT 1
 -- one row at a time: true (own)
 INSERT INTO customers (id, name, email) VALUES (800, 'N', 'n800@x.example') ON CONFLICT (id) DO UPDATE SET name = excluded.name, email = excluded.email
 UPDATE customers SET email = lower(trim('New@X.example')) WHERE id = 800

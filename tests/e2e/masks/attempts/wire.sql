@@ -5,6 +5,8 @@
 \bind - -
 \execute -
 \sync
+-- a path that is moved in the same text: masked (simple)
+BEGIN; SET LOCAL search_path = public; SELECT id, email FROM customers; COMMIT
 -- what is discarded before, at once: masked
 \parse - DISCARD ALL
 \bind - -

@@ -125,7 +125,14 @@ impl PostgresCodec {
             None => masked.trace_beside(text, by, &self.here),
         };
         // Something in it may move the path for what comes after it in the same text.
-        let trace = match runs_between(&trace) && by.search_path != SearchPath::Unknown {
+        let is_several = trace.statements.len() > 1;
+        let moves = is_several && {
+            let script = self.script_again(text, session, again);
+            let moves =
+                |effect: &script::Effect| matches!(effect, script::Effect::SearchPathChanged);
+            script.effects.iter().any(moves) || runs_between(&trace)
+        };
+        let trace = match moves && by.search_path != SearchPath::Unknown {
             true => {
                 let anywhere = Session {
                     search_path: SearchPath::Unknown,
@@ -143,13 +150,11 @@ impl PostgresCodec {
         }
         self.missed = false;
         // What comes after it in the same text is run when names mean something else.
-        let changes = trace.statements.len() > 1 && {
+        let renames = is_several && {
             let script = self.script_again(text, session, again);
-            let moves =
-                |effect: &script::Effect| matches!(effect, script::Effect::SearchPathChanged);
-            self.may_rename(&script.units) || script.effects.iter().any(moves)
+            self.may_rename(&script.units)
         };
-        if changes {
+        if renames {
             let untouching = self.untouching(Some(text), session, again);
             return Tracing::Known(untouching.unwrap_or_else(|| Traced::unknown(&masked)));
         }
