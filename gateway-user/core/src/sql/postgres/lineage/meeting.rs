@@ -127,8 +127,20 @@ impl Tracer<'_> {
             .as_ref()
             .map(|alias| alias.aliasname.as_str());
         let target = alias.unwrap_or(&relation.relname);
+        // Those that inherit may have more rows of one value.
+        let tables = found.relations.iter();
+        let tables: Option<Vec<_>> = tables.map(|it| self.affected(it, Write::Update)).collect();
+        let Some(tables) = tables.filter(|it| !found.open && !it.is_empty()) else {
+            return false;
+        };
         let is_sole = |name: &str| {
-            found.relations.iter().all(|table| {
+            let mut heirs = tables.iter().flat_map(|family| {
+                let top = family.first().map(|it| it.oid);
+                family
+                    .iter()
+                    .filter(move |it| Some(it.oid) == top || !it.parents.is_empty())
+            });
+            heirs.all(|table| {
                 let column = table.columns.iter().find(|column| *column.name == *name);
                 column.is_some_and(|column| {
                     let mut keys = table.keys.iter().filter(|key| key.is_sole);
@@ -144,8 +156,7 @@ impl Tracer<'_> {
             },
             _ => false,
         };
-        let known = !found.open && !found.relations.is_empty();
-        known && self.catalog().operators_named("=").is_empty() && self.says(condition, &is_key)
+        self.catalog().operators_named("=").is_empty() && self.says(condition, &is_key)
     }
 
     /// Whether a condition says that a key is one value.
@@ -201,8 +212,8 @@ impl Tracer<'_> {
                     moves || is_shared && key.columns.iter().any(|it| changes(table, *it))
                 });
                 for key in moved {
-                    let mut columns = table.columns.iter().zip(fields.list.iter());
-                    let met = columns.by_ref().filter(|(column, _)| {
+                    let columns = table.columns.iter().zip(fields.list.iter());
+                    let met = columns.filter(|(column, _)| {
                         let is_in = key.columns.iter().any(|it| [0, column.number].contains(it));
                         is_in && (moves || !is_known(table) || !is_set(column))
                     });

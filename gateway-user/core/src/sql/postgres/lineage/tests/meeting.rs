@@ -35,6 +35,11 @@ fn masked() -> Arc<Masked> {
     };
     let relations = vec![
         table(21_000, "tenants", &[key(&[1]), key(&[2, 3]), key(&[3, 4])]),
+        table(21_003, "flocks", &[key(&[1]), key(&[2, 3])]),
+        Relation {
+            parents: [21_003].into(),
+            ..table(21_004, "heirs", &[key(&[2, 3])])
+        },
         Relation {
             parted: [4].into(),
             ..table(21_001, "visits", &[])
@@ -44,10 +49,12 @@ fn masked() -> Arc<Masked> {
             ..table(21_002, "visits_1", &[key(&[3])])
         },
     ];
-    let masks = vec![mask(
-        "emails",
-        &["public.tenants.email", "public.visits.email"],
-    )];
+    let columns = [
+        "public.tenants.email",
+        "public.visits.email",
+        "public.flocks.email",
+    ];
+    let masks = vec![mask("emails", &columns)];
     Arc::new(Masked::new(
         Arc::new(Catalog::new(relations, types(), functions(), vec![])),
         Arc::new(MaskSet::new(masks)),
@@ -66,6 +73,7 @@ fn rows_that_come_under_another_key_meet_what_is_there() {
         "UPDATE tenants SET active = 'a' WHERE id = 5 OR id = 6",
         "UPDATE tenants SET active = 'a' FROM visits v WHERE v.id = 5",
         "UPDATE visits SET active = 'a' WHERE tenant = 7",
+        "UPDATE flocks SET tenant = 1 WHERE id = 5",
         "MERGE INTO tenants USING visits v ON v.id = tenants.id WHEN MATCHED THEN UPDATE SET tenant = 1",
     ] {
         assert_eq!(probes(text), "emails", "{text}");
