@@ -186,6 +186,10 @@ impl Drop for Stage {
 
 /// Lets the daemon's last beat have been so long ago.
 pub(super) fn beat_ago(kernel: &Kernel, ago: Duration) {
+    // A machine that was just switched on has no such time yet.
+    if let Some(early) = ago.checked_sub(monotonic().unwrap()) {
+        std::thread::sleep(early + Duration::from_millis(1));
+    }
     let then = monotonic().unwrap().checked_sub(ago).unwrap();
     kernel.programs.maps.beat_at(then).unwrap();
 }
