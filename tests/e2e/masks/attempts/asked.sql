@@ -345,6 +345,14 @@ SELECT set_config('enable_' || 'seqscan', 'off', false)
 --   shows: off
 DO $$ BEGIN PERFORM set_config('enable_seqscan', 'off', false); END $$
 SHOW enable_seqscan
+-- plans by a block, by a name with escapes: refused
+--   shows: off
+DO $$ BEGIN PERFORM U&"set\005fconfig"('enable' || '_seqscan', 'off', false); END $$
+SHOW enable_seqscan
+-- plans by a function of one's own, by a name with escapes: refused (own)
+--   shows: off
+CREATE FUNCTION plans() RETURNS text LANGUAGE sql AS $$SELECT U&"set\005fconfig"('enable' || '_seqscan', 'off', false)$$
+SELECT plans()
 -- plans by a function of one's own: refused, oracle (own)
 --   shows: off
 CREATE FUNCTION plans() RETURNS text LANGUAGE sql AS $$SELECT set_config('enable_seqscan', 'off', false)$$
