@@ -1,46 +1,35 @@
-//! Agents in containers of a real runtime, chosen by the cgroup that the runtime puts them in.
+//! Agents in containers of real engines, chosen by the cgroup that the engine puts them in.
 
 use std::path::Path;
 
 use gateway_tests::cgroup::Cgroup;
+use gateway_tests::containers::{Containers, Engine};
 use gateway_tests::gateway::Gateway;
 use gateway_tests::namespace::Namespace;
-use gateway_tests::podman::Podman;
-use gateway_tests::policy_file::PolicyFile;
-use gateway_tests::postgres::{Options, Postgres};
-use gateway_tests::programs::said;
+use gateway_tests::postgres::Postgres;
+use gateway_tests::programs::{self, find, said};
+use gateway_tests::systemd::Root;
 use gateway_tests::wait;
 use nix::sys::signal::Signal;
 
-use crate::stage::{gateway, psql_to};
+use crate::stage::{choosing, far_database, gateway, psql_to};
 
 /// A containers' host with a database on it, at the address by which the gateway reaches it too.
 struct Host {
     // In the order in which they have to go.
-    podman: Podman,
+    containers: Containers,
     gateway: Gateway,
     server: Postgres,
     namespace: Namespace,
 }
 
 /// With this in the table of the workload `chosen`.
-fn host(choice: &str) -> Host {
-    let namespace = Namespace::new().unwrap();
-    let server = Postgres::start(&Options {
-        listen: namespace.guest(),
-        namespace: Some(&namespace),
-        ..Options::default()
-    })
-    .unwrap();
-    let address = format!("{}/32:{}", namespace.guest(), server.port());
-    let policy = PolicyFile::new()
-        .shop(&address, "upstream = { tls = \"disable\" }")
-        .piece(&format!("[[workload]]\nname = \"chosen\"\n{choice}"))
-        .allow_all();
-    let gateway = gateway(&policy);
-    let podman = Podman::new(&namespace).unwrap();
+fn host(engine: Engine, choice: &str) -> Host {
+    let (namespace, server) = far_database();
+    let gateway = gateway(&choosing(choice, &namespace, &server));
+    let containers = Containers::new(engine, &namespace).unwrap();
     Host {
-        podman,
+        containers,
         gateway,
         server,
         namespace,
@@ -53,7 +42,7 @@ impl Host {
         let conninfo = self.server.conninfo(self.namespace.guest(), "app");
         let question = "SELECT host(inet_client_addr())";
         let psql = psql_to(&conninfo, &["-qAt", "-c", question]);
-        said(&self.podman.execute(container, &psql).unwrap())
+        said(&self.containers.execute(container, &psql).unwrap())
     }
 
     /// Asserts that a container is served by the gateway, and that it is known which one asked.
@@ -88,15 +77,24 @@ fn own(name: &str) -> String {
 }
 
 #[test]
-fn containers_below_an_attached_parent_are_agents_on_every_network() {
-    let parent = Cgroup::new("containers").unwrap();
-    let name = own("containers");
-    let mut host = host(&format!("cgroups = [{name:?}]"));
+fn containers_of_podman_below_an_attached_parent_are_agents_on_every_network() {
+    are_agents_on_every_network(Engine::Podman, "podman");
+}
+
+#[test]
+fn containers_of_docker_below_an_attached_parent_are_agents_on_every_network() {
+    are_agents_on_every_network(Engine::Docker, "docker");
+}
+
+fn are_agents_on_every_network(engine: Engine, name: &str) {
+    let parent = Cgroup::new(name).unwrap();
+    let name = own(name);
+    let mut host = host(engine, &format!("cgroups = [{name:?}]"));
     // The last has no way out at all but by the gateway.
     for network in ["bridge", "host", "none"] {
-        let container = host.podman.start(&format!("/{name}"), network).unwrap();
+        let container = host.containers.start(&format!("/{name}"), network).unwrap();
         host.is_served(&container);
-        host.podman.restart(&container).unwrap();
+        host.containers.restart(&container).unwrap();
         host.is_served(&container);
         if network == "bridge" {
             host.gateway.stop(Signal::SIGKILL).unwrap();
@@ -105,19 +103,32 @@ fn containers_below_an_attached_parent_are_agents_on_every_network() {
             host.gateway.restart().unwrap();
             host.is_served(&container);
         }
-        host.podman.remove(&container).unwrap();
+        host.containers.remove(&container).unwrap();
     }
     drop(host);
     drop(parent);
 }
 
 #[test]
-fn containers_are_attached_as_they_appear_and_restart() {
-    let parent = Cgroup::new("appearing").unwrap();
-    let name = own("appearing");
-    let host = host(&format!("cgroups = [\"{name}/*\"]"));
-    let container = host.podman.start(&format!("/{name}"), "bridge").unwrap();
-    let cgroup = parent.path().join(format!("libpod-{container}"));
+fn containers_of_podman_are_attached_as_they_appear_and_restart() {
+    are_attached_as_they_appear(Engine::Podman, "appearing-podman");
+}
+
+#[test]
+fn containers_of_docker_are_attached_as_they_appear_and_restart() {
+    are_attached_as_they_appear(Engine::Docker, "appearing-docker");
+}
+
+fn are_attached_as_they_appear(engine: Engine, name: &str) {
+    let parent = Cgroup::new(name).unwrap();
+    let strangers = format!("stranger-to-{name}");
+    let name = own(name);
+    let host = host(engine, &format!("cgroups = [\"{name}/*\"]"));
+    let container = host
+        .containers
+        .start(&format!("/{name}"), "bridge")
+        .unwrap();
+    let cgroup = parent.path().join(host.containers.cgroup(&container));
     for times in 1..=2 {
         wait::until("the container is attached", || {
             Ok((host.attached(&cgroup) >= times).then_some(()))
@@ -125,13 +136,13 @@ fn containers_are_attached_as_they_appear_and_restart() {
         .unwrap();
         host.is_served(&container);
         if times == 1 {
-            host.podman.restart(&container).unwrap();
+            host.containers.restart(&container).unwrap();
         }
     }
     // One that nobody chose is no agent, on the same host.
-    let other = Cgroup::new("unchosen").unwrap();
-    let stranger = format!("/{}", own("unchosen"));
-    let stranger = host.podman.start(&stranger, "bridge").unwrap();
+    let other = Cgroup::new(&strangers).unwrap();
+    let stranger = format!("/{}", own(&strangers));
+    let stranger = host.containers.start(&stranger, "bridge").unwrap();
     let before = host.gateway.recordings().unwrap().len();
     assert_ne!(host.ask(&stranger).trim(), host.namespace.host());
     assert_eq!(host.gateway.recordings().unwrap().len(), before);
@@ -148,9 +159,9 @@ fn pods_are_chosen_where_a_kubelet_puts_them() {
         Cgroup::new("kubepods.slice").unwrap(),
         Cgroup::new("kubepods").unwrap(),
     ];
-    let host = host(&format!(
-        "cgroups = [\"{slice}/*/kubepods-*-pod0b1f.slice\", \"{plain}/*/pod0b1f\"]"
-    ));
+    let choice =
+        format!("cgroups = [\"{slice}/*/kubepods-*-pod0b1f.slice\", \"{plain}/*/pod0b1f\"]");
+    let host = host(Engine::Podman, &choice);
     let inner = [
         classes[0].child("kubepods-burstable.slice").unwrap(),
         classes[1].child("burstable").unwrap(),
@@ -172,9 +183,50 @@ fn pods_are_chosen_where_a_kubelet_puts_them() {
             Ok((host.attached(pod.path()) == 1).then_some(()))
         })
         .unwrap();
-        let container = host.podman.start(parent, "bridge").unwrap();
+        let container = host.containers.start(parent, "bridge").unwrap();
         host.is_served(&container);
     }
     drop(host);
     drop((pods, inner, classes));
+}
+
+#[test]
+fn containers_of_docker_are_agents_in_a_slice_of_systemd() {
+    let (namespace, server) = far_database();
+    let policy = choosing("units = [\"agents.slice\"]", &namespace, &server);
+    let gateway = gateway(&policy);
+    let root = Root::new().unwrap();
+    // Something stays in the slice, so that systemd keeps it.
+    let stays = "[Unit]\nDefaultDependencies=no\n\
+                 [Service]\nSlice=agents.slice\nExecStart=/bin/sleep infinity\n";
+    root.file("etc/systemd/system/stays.service", stays)
+        .unwrap();
+    root.file("etc/docker/daemon.json", "{}").unwrap();
+    let docker = format!(
+        "[Unit]\nDefaultDependencies=no\n[Service]\nDelegate=yes\nExecStart={} \
+         --exec-opt=native.cgroupdriver=systemd --storage-driver=vfs \
+         --bridge=none --iptables=false --ip-forward=false\n",
+        find("dockerd").unwrap().display()
+    );
+    root.file("etc/systemd/system/docker.service", &docker)
+        .unwrap();
+    let program = programs::gateway().unwrap();
+    let systemd = root.start("docker", &namespace, &program).unwrap();
+    systemd
+        .ask(&["start", "stays.service", "docker.service"])
+        .unwrap();
+    let containers = Containers::docker_in(&systemd).unwrap();
+    let host = Host {
+        containers,
+        gateway,
+        server,
+        namespace,
+    };
+    for network in ["host", "none"] {
+        let container = host.containers.start("agents.slice", network).unwrap();
+        host.is_served(&container);
+        host.containers.restart(&container).unwrap();
+        host.is_served(&container);
+    }
+    drop(host);
 }

@@ -4,6 +4,7 @@ use std::process::{Command, Output};
 use std::sync::LazyLock;
 
 use gateway_tests::gateway::Gateway;
+use gateway_tests::namespace::Namespace;
 use gateway_tests::policy_file::PolicyFile;
 use gateway_tests::postgres::{Options, PASSWORD, Postgres};
 use gateway_tests::programs::{bounded, postgres_bin, python, said};
@@ -50,6 +51,27 @@ const SHOP: &str = "
 /// The resource `shop` at the shared server by IPv4 and IPv6, everything allowed.
 pub(crate) fn open_gateway() -> Gateway {
     gateway(&shop("upstream = { tls = \"disable\" }").allow_all())
+}
+
+/// A database in a network namespace of its own, at the address by which the gateway reaches it too.
+pub(crate) fn far_database() -> (Namespace, Postgres) {
+    let namespace = Namespace::new().unwrap();
+    let server = Postgres::start(&Options {
+        listen: namespace.guest(),
+        namespace: Some(&namespace),
+        ..Options::default()
+    })
+    .unwrap();
+    (namespace, server)
+}
+
+/// A policy file for that one, with this in the table of the workload `chosen`.
+pub(crate) fn choosing(choice: &str, namespace: &Namespace, server: &Postgres) -> PolicyFile {
+    let address = format!("{}/32:{}", namespace.guest(), server.port());
+    PolicyFile::new()
+        .shop(&address, "upstream = { tls = \"disable\" }")
+        .piece(&format!("[[workload]]\nname = \"chosen\"\n{choice}"))
+        .allow_all()
 }
 
 /// A policy file with the resource `shop` at the shared server.

@@ -4,26 +4,13 @@ use std::fs;
 
 use gateway_tests::gateway::Gateway;
 use gateway_tests::namespace::Namespace;
-use gateway_tests::policy_file::PolicyFile;
-use gateway_tests::postgres::{Options, PASSWORD, Postgres};
+use gateway_tests::postgres::{PASSWORD, Postgres};
 use gateway_tests::programs::{self, postgres_bin};
 use gateway_tests::systemd::{Root, Systemd};
 use gateway_tests::wait;
 use nix::sys::signal::Signal;
 
-use crate::stage::gateway;
-
-/// A database in a network namespace, in which the systemd is too.
-fn database() -> (Namespace, Postgres) {
-    let namespace = Namespace::new().unwrap();
-    let server = Postgres::start(&Options {
-        listen: namespace.guest(),
-        namespace: Some(&namespace),
-        ..Options::default()
-    })
-    .unwrap();
-    (namespace, server)
-}
+use crate::stage::{choosing, far_database, gateway};
 
 /// A template of agents that ask the database again and again, with more lines of `[Service]`.
 fn agent(namespace: &Namespace, server: &Postgres, more: &str) -> String {
@@ -37,14 +24,6 @@ fn agent(namespace: &Namespace, server: &Postgres, more: &str) -> String {
         psql.display(),
         server.conninfo(namespace.guest(), "app"),
     )
-}
-
-fn policy(namespace: &Namespace, server: &Postgres, choice: &str) -> PolicyFile {
-    let address = format!("{}/32:{}", namespace.guest(), server.port());
-    PolicyFile::new()
-        .shop(&address, "upstream = { tls = \"disable\" }")
-        .piece(&format!("[[workload]]\nname = \"chosen\"\n{choice}"))
-        .allow_all()
 }
 
 /// Waits for a recording of a process in this unit that was begun after the first `before`.
@@ -81,11 +60,11 @@ fn id(systemd: &Systemd, unit: &str) -> String {
 
 #[test]
 fn units_of_systemd_are_attached_at_each_start() {
-    let (namespace, server) = database();
-    let mut gateway = gateway(&policy(
+    let (namespace, server) = far_database();
+    let mut gateway = gateway(&choosing(
+        "units = [\"agent@*.service\"]",
         &namespace,
         &server,
-        "units = [\"agent@*.service\"]",
     ));
     let root = Root::new().unwrap();
     let unit = agent(&namespace, &server, "");
@@ -129,8 +108,8 @@ fn units_of_systemd_are_attached_at_each_start() {
 
 #[test]
 fn a_unit_is_attached_by_its_name() {
-    let (namespace, server) = database();
-    let gateway = gateway(&policy(&namespace, &server, ""));
+    let (namespace, server) = far_database();
+    let gateway = gateway(&choosing("", &namespace, &server));
     let root = Root::new().unwrap();
     let unit = agent(&namespace, &server, "Slice=test-agents.slice");
     root.file("etc/systemd/system/by-name.service", &unit)
@@ -145,7 +124,7 @@ fn a_unit_is_attached_by_its_name() {
 
 #[test]
 fn the_documented_unit_starts_the_daemon() {
-    let (namespace, server) = database();
+    let (namespace, server) = far_database();
     let root = Root::new().unwrap();
     for (file, at) in [
         ("gateway.service", "etc/systemd/system/gateway.service"),

@@ -7,12 +7,12 @@
 
 pub mod certificates;
 pub mod cgroup;
+pub mod containers;
 pub mod dnsmasq;
 pub mod gateway;
 pub mod guardian;
 pub mod namespace;
 pub mod pgbouncer;
-pub mod podman;
 pub mod policy_file;
 pub mod postgres;
 pub mod process;

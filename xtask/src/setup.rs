@@ -63,8 +63,9 @@ impl Purpose {
                 "bind9-dnsutils",
                 // Units by a real systemd, in namespaces.
                 "systemd",
-                // Containers by a real runtime, with networks.
+                // Containers by real engines, with networks.
                 "podman",
+                "docker.io",
                 "runc",
                 "containernetworking-plugins",
                 "iptables",
