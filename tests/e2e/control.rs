@@ -30,8 +30,13 @@ fn answers_are_as_described() {
          [[resource]]\nname = \"asking\"\nprotocol = \"postgres\"\naddresses = [\"127.0.0.1:1\"]\n\
          upstream = {{ tls = \"disable\" }}\ncredential = \"shown\""
     );
+    let chosen = Cgroup::new("chosen-as-described").unwrap();
+    let name = chosen.path().file_name().unwrap();
     let policy = shop("upstream = { tls = \"disable\" }")
         .piece(&asking)
+        .piece(&format!(
+            "[[workload]]\nname = \"chosen\"\ncgroups = [{name:?}]"
+        ))
         .piece("[[approvers]]\nname = \"owners\"\nusers = [\"root\"]\ngroups = [\"daemon\"]")
         .piece("[[budget]]\nname = \"looked-at\"\nwindow = \"1h\"\nrows = 1000")
         .rule("everything", "allow", "")
@@ -61,7 +66,8 @@ fn answers_are_as_described() {
         .arg(root().join("docs/openapi.json"))
         .arg(session)
         .arg(cgroup.path())
-        .arg("agent");
+        .arg("agent")
+        .arg(chosen.path());
     let ran = direct(&check);
     assert!(ran.status.success(), "{}", said(&ran));
     for mut child in children {

@@ -122,9 +122,8 @@ fn a_unit_is_attached_by_its_name() {
     is_recorded(&gateway, "by-name.service", "chosen", 0);
 }
 
-#[test]
-fn the_documented_unit_starts_the_daemon() {
-    let (namespace, server) = far_database();
+/// A systemd that has the documented unit of the daemon, for agents in these units, with rules.
+fn documented(namespace: &Namespace, server: &Postgres, units: &str, rules: &str) -> Root {
     let root = Root::new().unwrap();
     for (file, at) in [
         ("gateway.service", "etc/systemd/system/gateway.service"),
@@ -140,16 +139,23 @@ fn the_documented_unit_starts_the_daemon() {
     }
     let address = format!("{}/32:{}", namespace.guest(), server.port());
     let text = format!(
-        "[[workload]]\nname = \"chosen\"\nunits = [\"worker@*.service\"]\n\
+        "[[workload]]\nname = \"chosen\"\nunits = [{units:?}]\n\
          [[resource]]\nname = \"shop\"\nprotocol = \"postgres\"\naddresses = [{address:?}]\n\
-         upstream = {{ tls = \"disable\" }}\n\
-         [[rule]]\nname = \"everything\"\naction = \"allow\"\n"
+         upstream = {{ tls = \"disable\" }}\n{rules}"
     );
     root.file("etc/gateway/gateway.toml", &text).unwrap();
     // No journal runs.
     let output = "[Service]\nStandardOutput=append:/run/gateway.out\nStandardError=append:/run/gateway.out\n";
     root.file("etc/systemd/system/gateway.service.d/output.conf", output)
         .unwrap();
+    root
+}
+
+#[test]
+fn the_documented_unit_starts_the_daemon() {
+    let (namespace, server) = far_database();
+    let everything = "[[rule]]\nname = \"everything\"\naction = \"allow\"\n";
+    let root = documented(&namespace, &server, "worker@*.service", everything);
     let unit = agent(&namespace, &server, "");
     root.file("etc/systemd/system/worker@.service", &unit)
         .unwrap();
@@ -188,6 +194,61 @@ fn the_documented_unit_starts_the_daemon() {
         after.contains("Result=success") && after.contains("ActiveState=inactive"),
         "{after}"
     );
+}
+
+#[test]
+fn a_unit_with_the_drop_in_is_never_direct() {
+    let (namespace, server) = far_database();
+    let root = documented(&namespace, &server, "agent-*@*.service", "");
+    // The first thing that it does is what policy refuses. Something may stay of it in its cgroup.
+    let unit = format!(
+        "[Unit]\nDefaultDependencies=no\n[Service]\nKillMode=process\n\
+         StandardOutput=append:/var/log/%p\nStandardError=append:/var/log/%p\n\
+         Environment=\"PGPASSWORD={PASSWORD}\" PGSSLMODE=disable\n\
+         ExecStart=/bin/sh -c '{} -qAt -d \"{}\" -c \"CREATE TABLE IF NOT EXISTS direct ()\"; \
+         test %i = stays && sleep infinity & echo asked; exec sleep infinity'\n",
+        postgres_bin().unwrap().join("psql").display(),
+        server.conninfo(namespace.guest(), "app"),
+    );
+    for name in ["agent-plain", "agent-guarded"] {
+        root.file(&format!("etc/systemd/system/{name}@.service"), &unit)
+            .unwrap();
+    }
+    let drop_in = fs::read_to_string(programs::root().join("deploy/agent.conf")).unwrap();
+    let at = "etc/systemd/system/agent-guarded@.service.d/gateway.conf";
+    root.file(at, &drop_in).unwrap();
+    let program = programs::gateway().unwrap();
+    let systemd = root.start("drop-in", &namespace, &program).unwrap();
+    let asked = |name: &str, times: usize| {
+        wait::until(&format!("{name} has asked"), || {
+            let said = systemd.read(&format!("/var/log/{name}"))?;
+            Ok((said.matches("asked").count() == times).then_some(()))
+        })
+        .unwrap();
+    };
+    let is_direct = || {
+        let there = server.admin("SELECT to_regclass('public.direct')").unwrap();
+        server.admin("DROP TABLE IF EXISTS public.direct").unwrap();
+        !there.trim().is_empty()
+    };
+
+    // Without a daemon the one is direct, which shows what the other would be.
+    systemd.ask(&["start", "agent-plain@1.service"]).unwrap();
+    asked("agent-plain", 1);
+    assert!(is_direct());
+    let start = systemd.control(&["start", "agent-guarded@1.service"]);
+    assert!(!start.unwrap().status.success());
+    let said = systemd.read("/var/log/agent-guarded").unwrap();
+    assert!(said.contains("is not running"), "{said}");
+
+    systemd.ask(&["start", "gateway.service"]).unwrap();
+    for times in 1..=10 {
+        let instance = ["goes", "stays"][times % 2];
+        let unit = format!("agent-guarded@{instance}.service");
+        systemd.ask(&["restart", &unit]).unwrap();
+        asked("agent-guarded", times);
+    }
+    assert!(!is_direct());
 }
 
 /// Properties of the daemon's unit.

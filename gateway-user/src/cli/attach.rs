@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::place::Places;
 use super::printable::line;
 use super::wording::counted;
-use crate::control::api::{AttachRequest, Attached, Detached};
+use crate::control::api::{AttachRequest, Attached, ChosenRequest, Detached};
 use crate::control::client::{Client, ClientError};
 use crate::control::runs::is_run;
 use crate::kernel::{self, CgroupId, CgroupMount, Closing, KernelError};
@@ -34,12 +34,13 @@ pub struct Target {
 /// Arguments of `gateway attach`.
 #[derive(Debug, Args)]
 pub struct AttachArgs {
-    /// The workload that acts in the cgroup: a name from the configuration.
+    /// The workload that acts in the cgroup: a name from the configuration. Without it, the one whose
+    /// `units` or `cgroups` choose the cgroup.
     #[arg(long = "as", value_name = "WORKLOAD")]
-    workload: String,
+    workload: Option<String>,
     /// A file with the token that the workload is known by; the daemon reads it, now and as it is
     /// replaced.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "workload")]
     identity_token: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
@@ -83,13 +84,26 @@ pub async fn attach(client: &Client, args: AttachArgs) -> anyhow::Result<ExitCod
                 .into(),
         );
     };
-    let workload = WorkloadName::new(args.workload);
-    let request = AttachRequest {
-        workload: workload.clone(),
-        cgroup: cgroup.path.clone(),
-        identity_token: args.identity_token.as_deref().map(absolute).transpose()?,
+    let path = cgroup.path.clone();
+    let attached = match args.workload {
+        Some(workload) => {
+            let request = AttachRequest {
+                workload: WorkloadName::new(workload),
+                cgroup: path,
+                identity_token: args.identity_token.as_deref().map(absolute).transpose()?,
+            };
+            client.attach(&request).await?
+        }
+        None => {
+            client
+                .attach_chosen(&ChosenRequest { cgroup: path })
+                .await?
+        }
     };
-    let attached = client.attach(&request).await?;
+    let workload = attached
+        .workload
+        .as_ref()
+        .map_or("nobody", WorkloadName::as_str);
     println!("attached {} as {workload}", cgroup.path.display());
     if let Some(known) = &attached.identity {
         println!("known as {}", line(&known.identity.to_string()));

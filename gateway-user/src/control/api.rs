@@ -161,6 +161,14 @@ pub struct AttachRequest {
     pub identity_token: Option<PathBuf>,
 }
 
+/// Body of `POST /v1/attachments/chosen`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChosenRequest {
+    /// The cgroup's directory, absolute or relative to the cgroup v2 mount.
+    pub cgroup: PathBuf,
+}
+
 /// Answer to `DELETE /v1/attachments/{cgroup id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detached {

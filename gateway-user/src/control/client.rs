@@ -17,8 +17,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::api::{
-    AttachRequest, Attached, Detached, FreezeRequest, Froze, Killed, Problem, Reloaded, Run,
-    RunEnded, RunRequest, Status, Thawed,
+    AttachRequest, Attached, ChosenRequest, Detached, FreezeRequest, Froze, Killed, Problem,
+    Reloaded, Run, RunEnded, RunRequest, Status, Thawed,
 };
 use super::approvals::Which;
 use super::approvals::api::{Approval, ApproveRequest, Brief, DenyRequest, Grant, Line};
@@ -123,6 +123,12 @@ impl Client {
     pub async fn attach(&self, request: &AttachRequest) -> Result<Attached, ClientError> {
         self.ask(Method::POST, "/v1/attachments", Some(request))
             .await
+    }
+
+    /// Attaches a cgroup as what the configuration chooses it for.
+    pub async fn attach_chosen(&self, request: &ChosenRequest) -> Result<Attached, ClientError> {
+        let path = "/v1/attachments/chosen";
+        self.ask(Method::POST, path, Some(request)).await
     }
 
     /// Detaches a cgroup and ends its sessions.

@@ -8,6 +8,7 @@
 //! What was attached by a selector stays so when the selector goes: only an operator's `detach`
 //! and the end of the cgroup let go of anything.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs;
@@ -21,8 +22,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
+use super::api::{Attached, Hooks};
 use super::attachments::{Attachment, Purpose};
 use super::operations::{OperationError, Operations};
+use super::status::describe;
 use crate::config::selector::Selector;
 use crate::kernel::{Cgroup, CgroupId, Closing};
 use crate::observe::enforcement::{self, What};
@@ -163,6 +166,27 @@ impl Operations {
             Some(found) => self.take(found),
             None => self.look(),
         }
+    }
+
+    /// Attaches a cgroup that the configuration chooses, at once and as what it chooses it for. Agents may
+    /// ask for it as well: the same would come of it a moment later.
+    pub fn attach_chosen(&self, cgroup: &Path) -> Result<Attached, OperationError> {
+        let _change = self.changing();
+        let cgroup = self.parts().mount.at(cgroup)?;
+        let path = cgroup.path.clone();
+        let selection = self.parts().settings.selection();
+        let Some(found) = choice(self.parts().mount.root(), &selection, &path) else {
+            return Err(OperationError::NotChosen { path });
+        };
+        self.take_one(&found)?;
+        let Some(attachment) = self.parts().attachments.find(cgroup.id) else {
+            return Err(OperationError::Released { path });
+        };
+        let attachment = match self.is_covered(cgroup.id)? {
+            true => attachment,
+            false => self.put_hooks(&cgroup, attachment, None)?,
+        };
+        Ok(describe(cgroup.id, Some(path), Some(attachment), Hooks::Ok))
     }
 
     fn look(&self) {
@@ -347,6 +371,26 @@ impl Follower {
     }
 }
 
+/// What is chosen at `path` itself.
+fn choice(root: &Path, selection: &Selection, path: &Path) -> Option<Found> {
+    let parts = parts(root, path);
+    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+    selection.iter().find_map(|(workload, selectors)| {
+        let selector = selectors.iter().find(|one| one.selects(&parts))?;
+        Some(Found {
+            path: path.to_owned(),
+            workload: workload.clone(),
+            selector: selector.to_string(),
+        })
+    })
+}
+
+/// The names on the way from `root` to `path`.
+fn parts<'a>(root: &Path, path: &'a Path) -> Vec<Cow<'a, str>> {
+    let inside = path.strip_prefix(root).unwrap_or(Path::new(""));
+    inside.iter().map(OsStr::to_string_lossy).collect()
+}
+
 /// What is chosen at `from` and below, outer cgroups first. `enter` is told of each folder before
 /// its children are read, so that one that is watched by then misses none.
 fn search(
@@ -355,21 +399,11 @@ fn search(
     from: &Path,
     enter: &mut dyn FnMut(&Path),
 ) -> Vec<Found> {
-    let inside = from.strip_prefix(root).unwrap_or(Path::new(""));
-    let parts: Vec<_> = inside.iter().map(OsStr::to_string_lossy).collect();
+    let mut found = Vec::from_iter(choice(root, selection, from));
+    let parts = parts(root, from);
     let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
-    let mut found = Vec::new();
-    let mut is_open = false;
-    for (workload, selectors) in selection {
-        let chosen = selectors.iter().find(|one| one.selects(&parts));
-        found.extend(chosen.map(|selector| Found {
-            path: from.to_owned(),
-            workload: workload.clone(),
-            selector: selector.to_string(),
-        }));
-        is_open |= selectors.iter().any(|one| one.may_select_below(&parts));
-    }
-    if is_open {
+    let mut all = selection.iter().flat_map(|(_, selectors)| selectors.iter());
+    if all.any(|one| one.may_select_below(&parts)) {
         enter(from);
         // One that cannot be read any more has gone.
         let children = fs::read_dir(from).into_iter().flatten().flatten();

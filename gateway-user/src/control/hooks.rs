@@ -143,7 +143,7 @@ impl Operations {
         Ok(attachment)
     }
 
-    fn is_covered(&self, id: CgroupId) -> Result<bool, OperationError> {
+    pub(super) fn is_covered(&self, id: CgroupId) -> Result<bool, OperationError> {
         let attached = self.parts().kernel.attached()?;
         Ok(attached
             .iter()

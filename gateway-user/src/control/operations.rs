@@ -59,6 +59,18 @@ pub enum OperationError {
         /// Who acts in it.
         workload: WorkloadName,
     },
+    /// The configuration does not say who acts in the cgroup.
+    #[error("no workload's `units` or `cgroups` choose {}", path.display())]
+    NotChosen {
+        /// The cgroup.
+        path: PathBuf,
+    },
+    /// An operator let go of the cgroup, which the configuration chooses.
+    #[error("{} was detached by hand, and stays so until it is made anew", path.display())]
+    Released {
+        /// The cgroup.
+        path: PathBuf,
+    },
     /// Nothing is attached there.
     #[error("cgroup {} is not attached", id.0)]
     NotAttached {
@@ -263,6 +275,10 @@ impl OperationError {
                 "detach it first: gateway detach --cgroup {}",
                 path.display()
             )),
+            Self::NotChosen { .. } => Some("name the workload: --as WORKLOAD".to_owned()),
+            Self::Released { .. } => Some(
+                "start its unit or container anew, or name the workload: --as WORKLOAD".to_owned(),
+            ),
             Self::NotAttached { .. } | Self::NoRun { .. } => {
                 Some("`gateway status` lists what is attached".to_owned())
             }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use gateway_core::ids::WorkloadName;
 
-use super::api::{AttachRequest, FreezeRequest, RunRequest};
+use super::api::{AttachRequest, ChosenRequest, FreezeRequest, RunRequest};
 use super::approvals;
 use super::metrics;
 use super::operations::Operations;
@@ -47,6 +47,9 @@ pub(super) fn router(door: Door) -> Router<Arc<Operations>> {
     })
 }
 
+/// What agents may ask for, too.
+pub(super) const CHOSEN: &str = "/v1/attachments/chosen";
+
 /// Where the description is.
 const DESCRIBED: &str = "/v1/openapi.json";
 
@@ -62,6 +65,7 @@ fn all() -> Vec<Route> {
         route(GET, DESCRIBED, description),
         route(GET, "/v1/attachments", attachments),
         route(POST, "/v1/attachments", attach),
+        route(POST, CHOSEN, attach_chosen),
         route(DELETE, "/v1/attachments/{cgroup}", detach),
         route(POST, "/v1/runs", start_run),
         route(DELETE, "/v1/runs/{id}", end_run),
@@ -134,6 +138,10 @@ async fn attach(
         Ok(standing) => perform(move || operations.attach(&request, standing, peer)).await,
         Err(error) => refuse(&error),
     }
+}
+
+async fn attach_chosen(State(operations): Shared, Body(request): Body<ChosenRequest>) -> Response {
+    perform(move || operations.attach_chosen(&request.cgroup)).await
 }
 
 async fn detach(

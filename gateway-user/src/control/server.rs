@@ -22,7 +22,7 @@ use super::api::Problem;
 use super::operations::{OperationError, Operations};
 use super::peer::{APPROVERS, OPERATORS, Peer, group_of};
 use super::placeholders::PlaceholderError;
-use super::routes;
+use super::routes::{self, CHOSEN};
 use crate::kernel::CgroupId;
 
 /// Why the socket could not be opened.
@@ -102,7 +102,9 @@ async fn only_people(
     next: Next,
 ) -> Response {
     // The user database may be slow to answer, and /proc is read.
-    let asked = tokio::task::spawn_blocking(move || why_not(&operations, door, peer)).await;
+    let is_for_agents = door == Door::Operators && request.uri().path() == CHOSEN;
+    let why_not = move || why_not(&operations, door, peer, is_for_agents);
+    let asked = tokio::task::spawn_blocking(why_not).await;
     let problem = match asked {
         Ok(None) => return next.run(request).await,
         Ok(Some(problem)) => problem,
@@ -114,7 +116,12 @@ async fn only_people(
 }
 
 /// Why this peer may not come in by this door, if it may not. Blocks.
-fn why_not(operations: &Operations, door: Door, peer: Peer) -> Option<Problem> {
+fn why_not(
+    operations: &Operations,
+    door: Door,
+    peer: Peer,
+    is_for_agents: bool,
+) -> Option<Problem> {
     let (is_permitted, group) = match door {
         Door::Operators => (peer.is_permitted(), OPERATORS),
         Door::Approvers => (peer.is_permitted() || peer.may_approve(), APPROVERS),
@@ -125,7 +132,8 @@ fn why_not(operations: &Operations, door: Door, peer: Peer) -> Option<Problem> {
             help: Some(format!("be root, or a member of the group `{group}`")),
         });
     }
-    operations.is_agent(peer).then(|| Problem {
+    let is_refused = !is_for_agents && operations.is_agent(peer);
+    is_refused.then(|| Problem {
         error: "a process of an attached cgroup may not control the gateway".to_owned(),
         help: Some("do it from a shell that is not an agent's".to_owned()),
     })
@@ -187,6 +195,7 @@ impl Refusal for OperationError {
             | OperationError::NotFrozen { .. }
             | OperationError::NoSession { .. } => StatusCode::NOT_FOUND,
             OperationError::AttachedAlready { .. }
+            | OperationError::Released { .. }
             | OperationError::DetachFrozen { .. }
             | OperationError::SeveralSessions { .. } => StatusCode::CONFLICT,
             OperationError::Placeholder(error) => match error {
@@ -202,6 +211,7 @@ impl Refusal for OperationError {
             },
             OperationError::Reason { .. } => StatusCode::BAD_REQUEST,
             OperationError::NoWorkload { .. }
+            | OperationError::NotChosen { .. }
             | OperationError::Unknown { .. }
             | OperationError::Configuration(_)
             | OperationError::Kernel(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,5 +1,6 @@
 """Holds the control API against its description. Arguments: the socket, the description, an open session,
-a cgroup to attach, a workload of the configuration. Two requests wait that the caller may decide on.
+a cgroup to attach, a workload of the configuration, a cgroup that another one chooses. Two requests wait
+that the caller may decide on.
 
 Every operation is done once and in error; each answer has to be of a described status and, with every
 object closed to fields that are not described, of the described shape. Prints the operations that
@@ -16,7 +17,7 @@ import sys
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
 
-SOCKET, DESCRIPTION, SESSION, CGROUP, WORKLOAD = sys.argv[1:]
+SOCKET, DESCRIPTION, SESSION, CGROUP, WORKLOAD, CHOSEN = sys.argv[1:]
 formats = FormatChecker(formats=())
 
 
@@ -132,6 +133,12 @@ attached = check("POST", "/v1/attachments", body={"workload": WORKLOAD, "cgroup"
 check("POST", "/v1/attachments", body={"workload": "nobody", "cgroup": CGROUP}, expected=422)
 check("POST", "/v1/attachments", body={"workload": WORKLOAD}, expected=422)
 check("POST", "/v1/attachments", body="{", expected=400)
+taken = check("POST", "/v1/attachments/chosen", body={"cgroup": CHOSEN})
+assert taken["purpose"] == "selected" and taken["selector"].startswith("cgroup "), taken
+check("POST", "/v1/attachments/chosen", body={"cgroup": CGROUP}, expected=422)
+check("POST", "/v1/attachments/chosen", body={"cgroup": CHOSEN, "workload": WORKLOAD}, expected=422)
+check("DELETE", "/v1/attachments/{cgroup}", f"/v1/attachments/{taken['cgroup']}")
+check("POST", "/v1/attachments/chosen", body={"cgroup": CHOSEN}, expected=409)
 run = check("POST", "/v1/runs", body={"workload": WORKLOAD})
 check("POST", "/v1/freezes", body={"workload": "nobody"}, expected=422)
 check("POST", "/v1/freezes", body={"workload": WORKLOAD, "reason": ""}, expected=400)
