@@ -249,6 +249,22 @@ fn a_unit_with_the_drop_in_is_never_direct() {
         asked("agent-guarded", times);
     }
     assert!(!is_direct());
+    // And what is open of the other is told.
+    systemd.ask(&["restart", "agent-plain@1.service"]).unwrap();
+    wait_status(&systemd, "agent-plain@1.service");
+    let coverage = |unit: &str| {
+        systemd.ask(&["stop", unit]).unwrap();
+        let mut coverage = systemd.command("/usr/local/bin/gateway").unwrap();
+        programs::said(&coverage.arg("coverage").output().unwrap())
+    };
+    let late = "`unit agent-*@*.service` chooses is direct until it is attached";
+    let said = coverage("agent-guarded@goes.service");
+    assert!(said.contains(late), "{said}");
+    let said = coverage("agent-plain@1.service");
+    assert!(
+        said.contains("agent-guarded@stays") && !said.contains(late),
+        "{said}"
+    );
 }
 
 /// Properties of the daemon's unit.

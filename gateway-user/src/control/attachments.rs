@@ -56,6 +56,9 @@ pub struct Attachment {
     /// What chose it, where the configuration did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+    /// Whether what is started in it asked for that and waited: then nothing of it came before the hooks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before_start: bool,
     /// The file with its token, where one was named when it was attached; never what is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity_token: Option<PathBuf>,
@@ -192,6 +195,7 @@ mod tests {
             workload: WorkloadName::new(workload),
             purpose: Purpose::Attach,
             selector: None,
+            before_start: false,
             identity_token: None,
             since: Timestamp::UNIX_EPOCH,
             closing: Closing::default(),

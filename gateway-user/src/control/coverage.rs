@@ -13,6 +13,7 @@ use gateway_core::ids::{ResourceName, WorkloadName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::hooks::is_gone;
 use super::operations::{OperationError, Operations};
 use super::unseen::{self, Unseen};
 use crate::kernel::{CgroupId, Covered};
@@ -130,12 +131,14 @@ impl Operations {
         }
         let mut host = unseen::of_host(self.parts().kernel.without_family());
         host.extend(self.lost()?);
-        let attachments = self.parts().attachments.all();
+        let mut attachments = self.parts().attachments.all();
+        // Those that are gone are forgotten in a moment.
+        attachments.retain(|one| !is_gone(one));
         for workload in workloads.values_mut() {
             let own = attachments
                 .iter()
                 .filter(|one| Some(&one.workload) == workload.workload.as_ref());
-            workload.unseen = unseen::of_attachments(&own.collect::<Vec<_>>());
+            workload.unseen = unseen::of_attachments(&own.collect::<Vec<_>>(), &attachments);
         }
         Ok(Coverage {
             since: self.started(),

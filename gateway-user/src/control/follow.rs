@@ -25,6 +25,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use super::api::{Attached, Hooks};
 use super::attachments::{Attachment, Purpose};
 use super::operations::{OperationError, Operations};
+use super::peer::Peer;
 use super::status::describe;
 use crate::config::selector::Selector;
 use crate::kernel::{Cgroup, CgroupId, Closing};
@@ -169,8 +170,9 @@ impl Operations {
     }
 
     /// Attaches a cgroup that the configuration chooses, at once and as what it chooses it for. Agents may
-    /// ask for it as well: the same would come of it a moment later.
-    pub fn attach_chosen(&self, cgroup: &Path) -> Result<Attached, OperationError> {
+    /// ask for it as well: the same would come of it a moment later. A service whose own cgroup it is
+    /// asks before it starts.
+    pub fn attach_chosen(&self, cgroup: &Path, by: Peer) -> Result<Attached, OperationError> {
         let _change = self.changing();
         let cgroup = self.parts().mount.at(cgroup)?;
         let path = cgroup.path.clone();
@@ -182,8 +184,20 @@ impl Operations {
         let Some(attachment) = self.parts().attachments.find(cgroup.id) else {
             return Err(OperationError::Released { path });
         };
+        let root = self.parts().mount.root();
+        let is_inside = by
+            .cgroup()
+            .is_some_and(|one| root.join(one).starts_with(&path));
+        let attachment = Attachment {
+            before_start: attachment.before_start || is_inside,
+            ..attachment
+        };
         let attachment = match self.is_covered(cgroup.id)? {
-            true => attachment,
+            true => self
+                .parts()
+                .attachments
+                .insert(attachment.clone())
+                .map(|()| attachment)?,
             false => self.put_hooks(&cgroup, attachment, None)?,
         };
         Ok(describe(cgroup.id, Some(path), Some(attachment), Hooks::Ok))
@@ -247,6 +261,7 @@ impl Operations {
             workload: found.workload.clone(),
             purpose: Purpose::Selected,
             selector: Some(found.selector.clone()),
+            before_start: false,
             identity_token: None,
             since: Timestamp::now(),
             closing: Closing::default(),

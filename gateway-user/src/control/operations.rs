@@ -347,6 +347,7 @@ impl Operations {
             workload: request.workload.clone(),
             purpose: Purpose::Attach,
             selector: None,
+            before_start: false,
             identity_token: None,
             since: Timestamp::now(),
             closing: Closing::default(),

@@ -140,8 +140,12 @@ async fn attach(
     }
 }
 
-async fn attach_chosen(State(operations): Shared, Body(request): Body<ChosenRequest>) -> Response {
-    perform(move || operations.attach_chosen(&request.cgroup)).await
+async fn attach_chosen(
+    State(operations): Shared,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(request): Body<ChosenRequest>,
+) -> Response {
+    perform(move || operations.attach_chosen(&request.cgroup, peer)).await
 }
 
 async fn detach(

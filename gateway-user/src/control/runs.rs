@@ -73,6 +73,7 @@ impl Operations {
             workload: request.workload.clone(),
             purpose: Purpose::Run,
             selector: None,
+            before_start: false,
             identity_token: request.identity_token.clone(),
             since: Timestamp::now(),
             closing: Closing::default(),

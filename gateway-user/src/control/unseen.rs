@@ -75,9 +75,12 @@ pub(super) fn of_host(without_family: Option<&str>) -> Vec<Unseen> {
     all
 }
 
-/// What is not seen of one workload's attached cgroups.
-pub(super) fn of_attachments(attachments: &[&Attachment]) -> Vec<Unseen> {
-    let mut all = Vec::new();
+/// What is not seen of one workload's attached cgroups, `everything` being those of all.
+pub(super) fn of_attachments(
+    attachments: &[&Attachment],
+    everything: &[Attachment],
+) -> Vec<Unseen> {
+    let mut all = Vec::from_iter(late(attachments, everything));
     for attachment in attachments {
         if attachment.closing.left > 0 {
             all.push(Unseen {
@@ -120,6 +123,36 @@ pub(super) fn of_attachments(attachments: &[&Attachment]) -> Vec<Unseen> {
         });
     }
     all
+}
+
+/// What is made anew and again is attached a moment after it appears, and not while no daemon runs: unless what
+/// is around it is attached, or it waits for that before it starts.
+fn late(attachments: &[&Attachment], everything: &[Attachment]) -> Option<Unseen> {
+    let mut selectors = BTreeSet::new();
+    for one in attachments {
+        let Some(selector) = &one.selector else {
+            continue;
+        };
+        let is_made_anew = selector.contains(['*', '?'])
+            || one
+                .path
+                .extension()
+                .is_some_and(|it| it == "service" || it == "scope");
+        let is_around =
+            |outer: &Attachment| outer.path != one.path && one.path.starts_with(&outer.path);
+        if is_made_anew && !one.before_start && !everything.iter().any(is_around) {
+            selectors.insert(format!("`{selector}`"));
+        }
+    }
+    (!selectors.is_empty()).then(|| Unseen {
+        what: format!(
+            "what {} chooses is direct until it is attached: a moment, when it appears; until the \
+             daemon is back, when it appears while that is down",
+            Vec::from_iter(selectors).join(", ")
+        ),
+        todo: "attach what is around it, or give services the drop-in deploy/agent.conf (docs/attach.md)"
+            .to_owned(),
+    })
 }
 
 fn powerful(agents: &[Agent], cgroup: &Path) -> Option<Unseen> {
@@ -311,7 +344,40 @@ fn may_write(agent: &Agent, found: &fs::Metadata) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use gateway_core::ids::WorkloadName;
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::kernel::{CgroupId, Closing};
+
+    #[test]
+    fn what_is_attached_late_is_told() {
+        let attachment = |path: &str, selector: Option<&str>, before_start| Attachment {
+            cgroup: CgroupId(1),
+            path: PathBuf::from("/sys/fs/cgroup").join(path),
+            workload: WorkloadName::new("planner"),
+            purpose: Purpose::Selected,
+            selector: selector.map(str::to_owned),
+            before_start,
+            identity_token: None,
+            since: Timestamp::UNIX_EPOCH,
+            closing: Closing::default(),
+        };
+        let named = Some("unit planner.service");
+        let service = attachment("system.slice/planner.service", named, false);
+        let asked = attachment("system.slice/planner.service", named, true);
+        let pod = attachment(
+            "kubepods/burstable/pod1",
+            Some("cgroup kubepods/*/pod*"),
+            false,
+        );
+        let slice = attachment("agents.slice", Some("unit agents.slice"), false);
+        let inner = attachment("agents.slice/planner.service", named, false);
+        let by_hand = attachment("system.slice/planner.service", None, false);
+        let told = |one: &Attachment| late(&[one], &[one.clone(), slice.clone()]).is_some();
+        assert!(told(&service) && told(&pod));
+        assert!(!told(&asked) && !told(&slice) && !told(&inner) && !told(&by_hand));
+    }
 
     #[test]
     fn who_may_write_is_told_by_the_mode() {
