@@ -201,14 +201,17 @@ fn a_unit_with_the_drop_in_is_never_direct() {
     let (namespace, server) = far_database();
     let root = documented(&namespace, &server, "agent-*@*.service", "");
     // The first thing that it does is what policy refuses. Something may stay of it in its cgroup.
+    let ask = format!(
+        "{} -qAt -d \"{}\" -c \"CREATE TABLE IF NOT EXISTS direct ()\"",
+        postgres_bin().unwrap().join("psql").display(),
+        server.conninfo(namespace.guest(), "app"),
+    );
     let unit = format!(
         "[Unit]\nDefaultDependencies=no\n[Service]\nKillMode=process\n\
          StandardOutput=append:/var/log/%p\nStandardError=append:/var/log/%p\n\
          Environment=\"PGPASSWORD={PASSWORD}\" PGSSLMODE=disable\n\
-         ExecStart=/bin/sh -c '{} -qAt -d \"{}\" -c \"CREATE TABLE IF NOT EXISTS direct ()\"; \
-         test %i = stays && sleep infinity & echo asked; exec sleep infinity'\n",
-        postgres_bin().unwrap().join("psql").display(),
-        server.conninfo(namespace.guest(), "app"),
+         ExecStartPre=-{ask}\nExecStart=/bin/sh -c '{ask}; test %i = stays && sleep infinity & \
+         echo asked; exec sleep infinity'\n"
     );
     for name in ["agent-plain", "agent-guarded"] {
         root.file(&format!("etc/systemd/system/{name}@.service"), &unit)
