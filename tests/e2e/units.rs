@@ -72,6 +72,9 @@ fn units_of_systemd_are_attached_at_each_start() {
         .unwrap();
     let program = programs::gateway().unwrap();
     let systemd = root.start("units", &namespace, &program).unwrap();
+    let unmatched = |gateway: &Gateway| gateway.status().unwrap()["unmatched"].clone();
+    let selector = serde_json::json!({"workload": "chosen", "selector": "unit agent@*.service"});
+    assert_eq!(unmatched(&gateway), serde_json::json!([selector]));
     systemd.ask(&["start", "agent@1.service"]).unwrap();
     let group = id(&systemd, "agent@1.service");
     assert!(
@@ -79,6 +82,7 @@ fn units_of_systemd_are_attached_at_each_start() {
         "{group}"
     );
     is_recorded(&gateway, "agent@1.service", "chosen", 0);
+    assert_eq!(unmatched(&gateway), serde_json::json!([]));
     for times in 2..4 {
         systemd.ask(&["restart", "agent@1.service"]).unwrap();
         wait::until("it is attached anew", || {

@@ -140,6 +140,14 @@ fn render(status: &Status, now: Timestamp) -> String {
         .chain([problems])
         .collect();
     let attached = attachments(&status.attachments, &configuration.workloads, now);
+    let unmatched = status.unmatched.iter().map(|one| {
+        let selector = printable(&one.selector);
+        format!(
+            "  nothing is there that `{selector}` chooses for {}\n",
+            one.workload
+        )
+    });
+    let attached = Vec::from_iter([attached].into_iter().chain(unmatched)).concat();
     let open = connections(status, now);
     format!(
         "{head}{problems}\n{STRONG}attached{STRONG:#}\n{attached}\n{STRONG}connections{STRONG:#}\n{open}{}",

@@ -31,6 +31,9 @@ pub struct Status {
     pub configuration: Configuration,
     /// What is attached.
     pub attachments: Vec<Attached>,
+    /// What the configuration chooses by, and nothing is there for.
+    #[serde(default)]
+    pub unmatched: Vec<Unmatched>,
     /// What does not work as it should, in sentences; empty when all is well.
     #[serde(default)]
     pub problems: Vec<String>,
@@ -49,6 +52,15 @@ pub struct Status {
     pub sessions: u64,
     /// What the kernel programs counted since the first attachment, by name.
     pub counters: BTreeMap<String, u64>,
+}
+
+/// A selector that chooses nothing that is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmatched {
+    /// For whom it would choose.
+    pub workload: WorkloadName,
+    /// The selector, for example `unit agent@*.service`.
+    pub selector: String,
 }
 
 /// What waits for people by one rule on one resource.

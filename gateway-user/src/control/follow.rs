@@ -22,8 +22,9 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
-use super::api::{Attached, Hooks};
+use super::api::{Attached, Hooks, Unmatched};
 use super::attachments::{Attachment, Purpose};
+use super::hooks::is_gone;
 use super::operations::{OperationError, Operations};
 use super::peer::Peer;
 use super::status::describe;
@@ -201,6 +202,25 @@ impl Operations {
             false => self.put_hooks(&cgroup, attachment, None)?,
         };
         Ok(describe(cgroup.id, Some(path), Some(attachment), Hooks::Ok))
+    }
+
+    /// Selectors that choose nothing of what is attached.
+    pub(super) fn unmatched(&self) -> Vec<Unmatched> {
+        let root = self.parts().mount.root();
+        let attached = self.parts().attachments.all();
+        let is_matched = |selector: &Selector| {
+            let mut there = attached.iter().filter(|one| !is_gone(one));
+            there.any(|one| selects(selector, root, &one.path))
+        };
+        let mut unmatched = Vec::new();
+        for (workload, selectors) in self.parts().settings.selection() {
+            let none = selectors.iter().filter(|one| !is_matched(one));
+            unmatched.extend(none.map(|selector| Unmatched {
+                workload: workload.clone(),
+                selector: selector.to_string(),
+            }));
+        }
+        unmatched
     }
 
     fn look(&self) {
@@ -388,16 +408,19 @@ impl Follower {
 
 /// What is chosen at `path` itself.
 fn choice(root: &Path, selection: &Selection, path: &Path) -> Option<Found> {
-    let parts = parts(root, path);
-    let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
     selection.iter().find_map(|(workload, selectors)| {
-        let selector = selectors.iter().find(|one| one.selects(&parts))?;
+        let selector = selectors.iter().find(|one| selects(one, root, path))?;
         Some(Found {
             path: path.to_owned(),
             workload: workload.clone(),
             selector: selector.to_string(),
         })
     })
+}
+
+fn selects(selector: &Selector, root: &Path, path: &Path) -> bool {
+    let parts = parts(root, path);
+    selector.selects(&Vec::from_iter(parts.iter().map(AsRef::as_ref)))
 }
 
 /// The names on the way from `root` to `path`.

@@ -26,6 +26,7 @@ impl Operations {
             problems: self.problems(&attachments),
             waiting: self.waiting(),
             repairs: self.health().repairs(),
+            unmatched: self.unmatched(),
             attachments,
             connections: self.parts().live.sessions(),
             sessions: self.parts().live.total(),
