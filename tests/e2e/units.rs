@@ -243,14 +243,14 @@ fn a_unit_with_the_drop_in_is_never_direct() {
     systemd.ask(&["start", "agent-plain@1.service"]).unwrap();
     asked("agent-plain", 1);
     assert!(is_direct());
-    let start = systemd.control(&["start", "agent-guarded@1.service"]);
+    let start = systemd.control(&["start", "agent-guarded@goes.service"]);
     assert!(!start.unwrap().status.success());
     let said = systemd.read("/var/log/agent-guarded").unwrap();
     assert!(said.contains("is not running"), "{said}");
 
     systemd.ask(&["start", "gateway.service"]).unwrap();
     for times in 1..=10 {
-        let instance = ["goes", "stays"][times % 2];
+        let instance = ["goes", "stays", r"escaped\x2dname"][times % 3];
         let unit = format!("agent-guarded@{instance}.service");
         systemd.ask(&["restart", &unit]).unwrap();
         asked("agent-guarded", times);

@@ -23,7 +23,7 @@ pub struct Target {
     /// A cgroup's directory, absolute or relative to the cgroup v2 mount.
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
-    /// A running systemd unit; `.service` may be left out.
+    /// A systemd unit that runs or is about to; `.service` may be left out.
     #[arg(long, value_name = "NAME")]
     unit: Option<String>,
     /// The cgroup that this process is in, with everything else that is in it.

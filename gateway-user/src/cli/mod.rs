@@ -91,7 +91,8 @@ Connections that are open already are closed, new ones go through the gateway.
 Examples:
   gateway attach --as planner --unit my-agent.service
   gateway attach --as planner --cgroup system.slice/my-agent.service
-  gateway attach --as planner --pid 4711")]
+  gateway attach --as planner --pid 4711
+  gateway attach --unit agent@1.service          as what its `units` say")]
     Attach(attach::AttachArgs),
     /// Let go of cgroups: their sessions end, new connections are direct
     #[command(after_help = "\

@@ -142,10 +142,7 @@ fn render(status: &Status, now: Timestamp) -> String {
     let attached = attachments(&status.attachments, &configuration.workloads, now);
     let unmatched = status.unmatched.iter().map(|one| {
         let selector = printable(&one.selector);
-        format!(
-            "  nothing is there that `{selector}` chooses for {}\n",
-            one.workload
-        )
+        format!("  nothing by `{selector}` for {}\n", one.workload)
     });
     let attached = Vec::from_iter([attached].into_iter().chain(unmatched)).concat();
     let open = connections(status, now);

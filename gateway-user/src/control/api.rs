@@ -31,7 +31,7 @@ pub struct Status {
     pub configuration: Configuration,
     /// What is attached.
     pub attachments: Vec<Attached>,
-    /// What the configuration chooses by, and nothing is there for.
+    /// Selectors by which nothing is attached.
     #[serde(default)]
     pub unmatched: Vec<Unmatched>,
     /// What does not work as it should, in sentences; empty when all is well.
@@ -54,7 +54,7 @@ pub struct Status {
     pub counters: BTreeMap<String, u64>,
 }
 
-/// A selector that chooses nothing that is there.
+/// A selector by which nothing is attached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmatched {
     /// For whom it would choose.

@@ -56,7 +56,7 @@ pub struct Attachment {
     /// What chose it, where the configuration did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
-    /// Whether what is started in it asked for that and waited: then nothing of it came before the hooks.
+    /// Whether it was asked for from inside, by one that was alone there: so services ask before they start.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub before_start: bool,
     /// The file with its token, where one was named when it was attached; never what is in it.

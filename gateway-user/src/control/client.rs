@@ -25,6 +25,7 @@ use super::approvals::api::{Approval, ApproveRequest, Brief, DenyRequest, Grant,
 use super::budgets::BudgetUse;
 use super::coverage::Coverage;
 use super::placeholders::{IssueRequest, Issued, Lease, Revoked};
+use super::routes::CHOSEN;
 use crate::kernel::CgroupId;
 
 /// An answer is a list of sessions at most: a few hundred bytes for each.
@@ -127,8 +128,7 @@ impl Client {
 
     /// Attaches a cgroup as what the configuration chooses it for.
     pub async fn attach_chosen(&self, request: &ChosenRequest) -> Result<Attached, ClientError> {
-        let path = "/v1/attachments/chosen";
-        self.ask(Method::POST, path, Some(request)).await
+        self.ask(Method::POST, CHOSEN, Some(request)).await
     }
 
     /// Detaches a cgroup and ends its sessions.

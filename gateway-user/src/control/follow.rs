@@ -30,7 +30,7 @@ use super::peer::Peer;
 use super::status::describe;
 use crate::config::selector::Selector;
 use crate::kernel::{Cgroup, CgroupId, Closing};
-use crate::observe::enforcement::{self, What};
+use crate::observe::enforcement::{self, Operator, What};
 
 /// Folders watched at a time. Cgroups in folders beyond that are found by the look that comes
 /// every few seconds, and `gateway status` says so.
@@ -174,43 +174,46 @@ impl Operations {
     /// ask for it as well: the same would come of it a moment later. A service whose own cgroup it is
     /// asks before it starts.
     pub fn attach_chosen(&self, cgroup: &Path, by: Peer) -> Result<Attached, OperationError> {
-        let _change = self.changing();
         let cgroup = self.parts().mount.at(cgroup)?;
-        let path = cgroup.path.clone();
+        let path = &cgroup.path;
         let selection = self.parts().settings.selection();
-        let Some(found) = choice(self.parts().mount.root(), &selection, &path) else {
-            return Err(OperationError::NotChosen { path });
+        let Some(found) = choice(self.parts().mount.root(), &selection, path) else {
+            return Err(OperationError::NotChosen { path: path.clone() });
         };
-        self.take_one(&found)?;
-        let Some(attachment) = self.parts().attachments.find(cgroup.id) else {
-            return Err(OperationError::Released { path });
+        let _change = self.changing();
+        self.take_one(&found, Some(by))?;
+        let Some(before) = self.parts().attachments.find(cgroup.id) else {
+            return Err(OperationError::Released { path: path.clone() });
         };
-        let root = self.parts().mount.root();
-        let is_inside = by
-            .cgroup()
-            .is_some_and(|one| root.join(one).starts_with(&path));
+        let is_alone = || before.closing.is_nothing() && by.is_alone_in(path);
         let attachment = Attachment {
-            before_start: attachment.before_start || is_inside,
-            ..attachment
+            before_start: before.before_start || is_alone(),
+            ..before.clone()
         };
-        let attachment = match self.is_covered(cgroup.id)? {
-            true => self
-                .parts()
-                .attachments
-                .insert(attachment.clone())
-                .map(|()| attachment)?,
-            false => self.put_hooks(&cgroup, attachment, None)?,
+        let attachment = if !self.is_covered(cgroup.id)? {
+            self.put_hooks(&cgroup, attachment, Some(by.into()))?
+        } else {
+            if attachment != before {
+                self.parts().attachments.insert(attachment.clone())?;
+            }
+            attachment
         };
-        Ok(describe(cgroup.id, Some(path), Some(attachment), Hooks::Ok))
+        Ok(describe(
+            cgroup.id,
+            Some(cgroup.path),
+            Some(attachment),
+            Hooks::Ok,
+        ))
     }
 
-    /// Selectors that choose nothing of what is attached.
+    /// Selectors by which nothing is attached.
     pub(super) fn unmatched(&self) -> Vec<Unmatched> {
         let root = self.parts().mount.root();
-        let attached = self.parts().attachments.all();
+        let mut attached = self.parts().attachments.all();
+        attached.retain(|one| !is_gone(one));
         let is_matched = |selector: &Selector| {
-            let mut there = attached.iter().filter(|one| !is_gone(one));
-            there.any(|one| selects(selector, root, &one.path))
+            let mut paths = attached.iter().map(|one| &one.path);
+            paths.any(|path| selects(selector, root, path))
         };
         let mut unmatched = Vec::new();
         for (workload, selectors) in self.parts().settings.selection() {
@@ -239,7 +242,7 @@ impl Operations {
 
     fn take(&self, found: Vec<Found>) {
         for one in found {
-            let outcome = self.take_one(&one);
+            let outcome = self.take_one(&one, None);
             let mut state = self.following().state();
             match outcome {
                 Ok(()) => {
@@ -259,7 +262,7 @@ impl Operations {
         }
     }
 
-    fn take_one(&self, found: &Found) -> Result<(), OperationError> {
+    fn take_one(&self, found: &Found, by: Option<Peer>) -> Result<(), OperationError> {
         let cgroup = self.parts().mount.at(&found.path)?;
         let before = self.parts().attachments.find(cgroup.id);
         let before_workload = before.as_ref().map(|one| one.workload.clone());
@@ -288,7 +291,7 @@ impl Operations {
         };
         // Nobody else's token is its own.
         self.parts().attachments.identities().set(cgroup.id.0, None);
-        self.put_hooks(&cgroup, attachment, None)?;
+        self.put_hooks(&cgroup, attachment, by.map(Operator::from))?;
         tracing::info!(path = %cgroup.path.display(), workload = %found.workload, selector = found.selector, "attached");
         if before_workload.is_some() {
             // Its sessions were opened as somebody else.

@@ -3,7 +3,7 @@
 //! The socket's own mode (0660, root and the operators' group) keeps others out already; this
 //! check is the second look, and what the enforcement log names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
@@ -91,9 +91,39 @@ impl Peer {
         Some(PathBuf::from(path))
     }
 
+    /// Whether all processes in a cgroup, or below it, are the peer and who started it. False where that
+    /// cannot be found out.
+    pub fn is_alone_in(&self, cgroup: &Path) -> bool {
+        let Some(pid) = self.pid.filter(|pid| *pid > 0) else {
+            return false;
+        };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"));
+        let parent = status.ok().and_then(|text| {
+            let mut lines = text.lines();
+            let parent = lines.find_map(|line| line.strip_prefix("PPid:"))?;
+            parent.trim().parse::<i32>().ok()
+        });
+        parent.is_some_and(|parent| holds_none_but(cgroup, &[pid, parent]))
+    }
+
     fn belongs_to(&self, group: Gid) -> bool {
         supplementary(self.uid).contains(&group)
     }
+}
+
+fn holds_none_but(cgroup: &Path, allowed: &[i32]) -> bool {
+    let Ok(listed) = std::fs::read_to_string(cgroup.join("cgroup.procs")) else {
+        return false;
+    };
+    let mut pids = listed.lines().map(str::parse::<i32>);
+    let Ok(entries) = std::fs::read_dir(cgroup) else {
+        return false;
+    };
+    let folders = entries.flatten().map(|entry| entry.path());
+    pids.all(|pid| pid.is_ok_and(|pid| allowed.contains(&pid)))
+        && folders
+            .filter(|path| path.is_dir())
+            .all(|below| holds_none_but(&below, allowed))
 }
 
 /// A group, where the host has it.
@@ -115,6 +145,21 @@ fn supplementary(uid: u32) -> Vec<Gid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_alone_in_a_cgroup_is_told_by_all_below_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        let write = |at: &Path, pids: &str| std::fs::write(at.join("cgroup.procs"), pids).unwrap();
+        write(folder.path(), "7\n8\n");
+        write(&inner, "");
+        assert!(holds_none_but(folder.path(), &[8, 7]));
+        write(&inner, "9\n");
+        assert!(!holds_none_but(folder.path(), &[8, 7]));
+        std::fs::remove_file(inner.join("cgroup.procs")).unwrap();
+        assert!(!holds_none_but(folder.path(), &[8, 7]));
+    }
 
     #[test]
     fn a_person_is_who_the_user_database_says() {

@@ -114,7 +114,8 @@ impl CgroupMount {
         }
     }
 
-    /// The cgroup of a systemd unit, by its name; `.service` may be left out.
+    /// The cgroup of a systemd unit, by its name; `.service` may be left out. Where the system's manager has
+    /// it, which keeps units in slices, it counts alone: below `user@1000.service` a user takes any name.
     pub fn of_unit(&self, unit: &str) -> Result<Cgroup, KernelError> {
         let wanted = match unit.contains('.') {
             true => String::from(unit),
@@ -129,6 +130,15 @@ impl CgroupMount {
                 near.push(String::from(name));
             }
         });
+        let is_systems = |path: &&PathBuf| {
+            let above = path.strip_prefix(&self.root).ok().and_then(Path::parent);
+            let mut above = above.into_iter().flatten();
+            above.all(|name| Path::new(name).extension().is_some_and(|it| it == "slice"))
+        };
+        let systems: Vec<PathBuf> = found.iter().filter(is_systems).cloned().collect();
+        if !systems.is_empty() {
+            found = systems;
+        }
         match found.as_slice() {
             [] => {
                 near.sort();
@@ -410,5 +420,22 @@ mod tests {
         let error = mount.of_unit("gateway-test").unwrap_err().to_string();
         fs::remove_dir(&child.path).unwrap();
         assert!(error.contains(&name), "{error}");
+    }
+
+    #[test]
+    fn a_unit_is_the_systems_where_users_have_one_of_its_name() {
+        let mount = CgroupMount::find().unwrap();
+        let root = mount.at(Path::new("/")).unwrap();
+        let name = format!("gateway-test-same-{}.service", std::process::id());
+        let manager = root.create_child(&format!("user@{name}")).unwrap();
+        let users = manager.create_child(&name).unwrap();
+        assert_eq!(mount.of_unit(&name).unwrap(), users);
+        let slice = root.create_child(&format!("{name}.slice")).unwrap();
+        let systems = slice.create_child(&name).unwrap();
+        let found = mount.of_unit(&name);
+        for made in [&users, &manager, &systems, &slice] {
+            fs::remove_dir(&made.path).unwrap();
+        }
+        assert_eq!(found.unwrap(), systems);
     }
 }
