@@ -20,10 +20,10 @@ use crate::sandbox::Sandbox;
 use crate::systemd::Systemd;
 use crate::wait;
 
-/// Podman has no daemon. What runs until the end, holding the mounts: tmpfs hides the host's state of networks.
-const HOLD: &str = "mount -t cgroup2 none /sys/fs/cgroup && mkdir -p /var/lib/cni && \
-                    mount -t tmpfs none /var/lib/cni && touch \"$0\" && exec sleep infinity";
-/// Docker's daemon, whose own state is elsewhere too; its folders hide those of the host's.
+/// Podman has no daemon. What runs until the end, holding the mounts; tmpfs takes what runtimes and networks keep.
+const HOLD: &str = "mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs none /run && \
+                    mount -t tmpfs none /var/lib && touch \"$0\" && exec sleep infinity";
+/// Docker's daemon, likewise.
 const SERVE: &str = "mount -t cgroup2 none /sys/fs/cgroup && mount -t tmpfs none /run && \
                      mount -t tmpfs none /etc/docker && exec \"$0\" \"$@\"";
 /// What Docker calls the root of all containers.

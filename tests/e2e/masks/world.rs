@@ -113,8 +113,10 @@ pub(crate) fn answers(attempts: &[Attempt<'_>], run: impl Fn(&Command) -> Output
     let lines: Vec<String> = attempts.iter().map(line).collect();
     let answers = replies(&lines, run);
     for attempt in attempts {
-        // Only some have the server write it.
-        let _ = std::fs::remove_file(format!("/tmp/gateway-{}-attempt", attempt.database));
+        for of in ["", "-of-objects"] {
+            // Only some have the server write it.
+            let _ = std::fs::remove_file(format!("/tmp/gateway-{}-attempt{of}", attempt.database));
+        }
     }
     answers
 }
