@@ -174,13 +174,13 @@ impl Operations {
     /// ask for it as well: the same would come of it a moment later. A service whose own cgroup it is
     /// asks before it starts.
     pub fn attach_chosen(&self, cgroup: &Path, by: Peer) -> Result<Attached, OperationError> {
+        let _change = self.changing();
         let cgroup = self.parts().mount.at(cgroup)?;
         let path = &cgroup.path;
         let selection = self.parts().settings.selection();
         let Some(found) = choice(self.parts().mount.root(), &selection, path) else {
             return Err(OperationError::NotChosen { path: path.clone() });
         };
-        let _change = self.changing();
         self.take_one(&found, Some(by))?;
         let Some(before) = self.parts().attachments.find(cgroup.id) else {
             return Err(OperationError::Released { path: path.clone() });
