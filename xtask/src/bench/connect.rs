@@ -8,7 +8,7 @@
 //! connect, one exchange, close.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -155,15 +155,18 @@ impl Bench<'_> {
     /// What redirected ones cost in the kernel programs.
     fn counted(&self, samples: &mut Samples) -> Result<()> {
         let counted = take_time()?;
-        let before = self.in_kernel()?;
+        let before = self.by_program()?;
         self.connect_all(Some(&self.gateway))?;
-        let spent = self.in_kernel()?.saturating_sub(before);
+        let after = self.by_program()?;
         drop(counted);
-        samples.add(
-            REDIRECTED,
-            KERNEL,
-            spent.as_secs_f64() * 1e9 / f64::from(COUNT),
-        );
+        let mut sum = 0.0;
+        for (program, spent) in after {
+            let before = before.get(&program).copied().unwrap_or_default();
+            let each = spent.saturating_sub(before).as_secs_f64() * 1e9 / f64::from(COUNT);
+            samples.add(&program, KERNEL, each);
+            sum += each;
+        }
+        samples.add(REDIRECTED, KERNEL, sum);
         Ok(())
     }
 
@@ -181,8 +184,9 @@ impl Bench<'_> {
             self.gateway.signal(Signal::SIGCONT)?;
         }
         let loaded = loaded?;
-        self.silent.drain();
+        // The daemon's own connections there come until it is idle.
         self.settle()?;
+        self.silent.drain();
         client.end()?;
         Ok(loaded)
     }
@@ -196,8 +200,8 @@ impl Bench<'_> {
         let spent = self.in_kernel()?.saturating_sub(before);
         drop(counted);
         client.end()?;
-        self.silent.drain();
         self.settle()?;
+        self.silent.drain();
         samples.add(HELD, RATE, loaded.per_second);
         samples.add(HELD, P50, loaded.p50_us);
         samples.add(HELD, KERNEL, spent.as_secs_f64() * 1e9 / f64::from(count));
@@ -233,14 +237,20 @@ impl Bench<'_> {
 
     /// Time that this gateway's programs have taken so far.
     fn in_kernel(&self) -> Result<Duration> {
-        let mut sum = Duration::ZERO;
+        Ok(self.by_program()?.into_values().sum())
+    }
+
+    /// Likewise, by their names.
+    fn by_program(&self) -> Result<BTreeMap<String, Duration>> {
+        let mut spent = BTreeMap::new();
         for program in loaded_programs() {
             let program = program?;
             if self.ours.contains(&program.id()) {
-                sum += program.run_time();
+                let name = program.name_as_str().unwrap_or(PREFIX).to_owned();
+                *spent.entry(name).or_default() += program.run_time();
             }
         }
-        Ok(sum)
+        Ok(spent)
     }
 }
 
@@ -293,5 +303,12 @@ fn show(samples: &Samples) {
             of(KERNEL),
             ratio.map_or(String::new(), |it| it.to_string())
         );
+    }
+    println!("\nkernel ns of a redirected one, by program");
+    for program in samples.paths().filter(|path| path.starts_with(PREFIX)) {
+        let spent = samples.spread(program, KERNEL);
+        if let Some(spent) = spent.filter(|it| it.median > 0.0) {
+            println!("{program:<26} {spent}");
+        }
     }
 }

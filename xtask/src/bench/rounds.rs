@@ -97,12 +97,12 @@ type Figures = BTreeMap<&'static str, Vec<f64>>;
 
 /// Samples of all rounds.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Samples(BTreeMap<&'static str, Figures>);
+pub(crate) struct Samples(BTreeMap<String, Figures>);
 
 impl Samples {
     /// Takes one value.
-    pub(crate) fn add(&mut self, path: &'static str, figure: &'static str, value: f64) {
-        let figures = self.0.entry(path).or_default();
+    pub(crate) fn add(&mut self, path: &str, figure: &'static str, value: f64) {
+        let figures = self.0.entry(path.to_owned()).or_default();
         figures.entry(figure).or_default().push(value);
     }
 
@@ -127,6 +127,11 @@ impl Samples {
             .iter()
             .zip(self.values(base, figure));
         Spread::of(pairs.map(|(our, their)| our - their).collect())
+    }
+
+    /// Names of what was measured, in the alphabet's order.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// A figure's own spread.
