@@ -31,6 +31,15 @@ pub struct Held {
     pub pad: u32,
 }
 
+impl Held {
+    /// No connection.
+    pub const NONE: Self = Self {
+        origin: Origin::NONE,
+        sequence: 0,
+        pad: 0,
+    };
+}
+
 /// From whom to where: an attached cgroup in a network namespace, and a destination.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

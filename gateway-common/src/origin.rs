@@ -1,7 +1,7 @@
 //! `Origin`: one redirected connection or question as the kernel saw it when it was made.
 //!
-//! Written by the connect hook, completed when the source port is known, and read by the daemon
-//! from the accepted socket. It says nothing about workloads: that is the daemon's knowledge.
+//! Written by the connect hook, completed and published when its SYN leaves, and read by the daemon
+//! once it has accepted the connection. It says nothing about workloads: that is the daemon's knowledge.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -46,6 +46,26 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// No connection; a record's cookie is never 0.
+    pub const NONE: Self = Self {
+        cookie: 0,
+        netns: 0,
+        cgroup: 0,
+        attached: 0,
+        boot_ns: 0,
+        destination: [0; 16],
+        source: [0; 16],
+        destination_port: 0,
+        source_port: 0,
+        family: 0,
+        protocol: 0,
+        tgid: 0,
+        tid: 0,
+        uid: 0,
+        gid: 0,
+        comm: [0; 16],
+    };
+
     /// Where the agent wanted to go; IPv4-mapped addresses as IPv4.
     pub fn destination_addr(&self) -> SocketAddr {
         socket_addr(self.destination, self.destination_port)

@@ -1,4 +1,4 @@
-//! `Source`: the far end of a connection or of a question, by which its record is found.
+//! `Source`: one connection or question by its far end, by which its record is found.
 
 /// Key of the maps that hold records until somebody asks for them.
 #[repr(C)]
@@ -9,7 +9,10 @@ pub struct Source {
     /// Source address, IPv4 as `::ffff:a.b.c.d`.
     pub ip: [u8; 16],
     /// Source port, host order.
-    pub port: u64,
+    pub port: u32,
+    /// Sequence number of the SYN, host order: it tells apart the connections that come one after
+    /// another from the same port. 0 for a question.
+    pub sequence: u32,
 }
 
 const _: () = assert!(size_of::<Source>() == 32);

@@ -34,9 +34,13 @@ pub fn judge(request: &Request) -> Verdict {
         return Verdict::Pass;
     }
     let attached = attached();
-    let Some(owner) = request.owner(attached) else {
+    let own = request.own(attached);
+    if own.is_null() {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
-    };
+    }
+    // SAFETY: not null, hence a live value of this socket. Other threads may ask by it at the same time:
+    // what they write is theirs, and one socket's.
+    let own = unsafe { &mut *own };
     if request.port != DNS {
         return Verdict::Pass;
     }
@@ -47,7 +51,7 @@ pub fn judge(request: &Request) -> Verdict {
         from: (Address::NONE, 0),
         to: (destination, DNS),
     };
-    if destination.is_loopback() && listener::owner(ctx, way) == Some(owner) {
+    if destination.is_loopback() && listener::owner(ctx, way) == Some(own.attached) {
         return Verdict::Let(Kind::OwnServer);
     }
     if attached == 0 {
@@ -63,14 +67,11 @@ pub fn judge(request: &Request) -> Verdict {
         // Of one that is late the question waits in its buffer.
         Daemon::Serving(_) | Daemon::Late(_) | Daemon::Awaited => {}
     }
-    let flow = request.record(attached);
-    if flow.is_null() {
-        return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
-    }
+    let flow = &mut own.flow;
+    request.record(attached, &mut flow.held.origin);
     if let Daemon::Awaited = daemon {
         // There is one when it is asked again.
-        // SAFETY: not null, hence a live value of this socket.
-        hold::tell(unsafe { &mut *flow });
+        hold::tell(&flow.held);
         return Verdict::Refuse(Kind::NoListener, ECONNREFUSED);
     }
     Verdict::Redirect(Kind::Resolver, target)

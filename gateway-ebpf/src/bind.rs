@@ -27,6 +27,6 @@ fn judge(request: &Request) -> Verdict {
         return Verdict::Refuse(Kind::Bind, EADDRINUSE);
     }
     // A socket from before may become a server now. Without the note it serves nobody.
-    let _nobody_then = request.owner(attached());
+    let _nobody_then = request.own(attached());
     Verdict::Pass
 }

@@ -8,12 +8,13 @@ use aya_ebpf::bindings::bpf_sock_addr;
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_setsockopt};
 use core::ptr::{addr_of, read_volatile};
 use gateway_common::coverage::Kind;
+use gateway_common::own::Flow;
 
 use crate::address::Address;
 use crate::ask;
 use crate::hold;
 use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Way};
-use crate::maps::{FLOW, attached, on_socket, remove_from_socket, settings};
+use crate::maps::{attached, settings};
 use crate::request::{ECONNREFUSED, ENETUNREACH, EPROTONOSUPPORT, Request, Verdict};
 
 pub const SOCK_STREAM: u32 = 1;
@@ -50,23 +51,27 @@ fn judge_stream(request: &Request) -> Verdict {
         return Verdict::Refuse(Kind::Destination, ENETUNREACH);
     }
     let attached = attached();
-    let Some(owner) = request.owner(attached) else {
+    let own = request.own(attached);
+    if own.is_null() {
         return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
-    };
+    }
+    // SAFETY: not null, hence a live value of this socket, which the caller has locked.
+    let own = unsafe { &mut *own };
     // SAFETY: a helper without preconditions.
     let tgid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
     let target = destination.redirect_target();
     if destination == target && request.port == settings().port {
-        return at_own_listener(request, tgid);
+        return at_own_listener(&own.flow, tgid);
     }
     let way = Way {
         protocol: IPPROTO_TCP,
         from: (Address::NONE, 0),
         to: (destination, request.port),
     };
-    if destination.is_loopback() && listener::owner(request.ctx.cast(), way) == Some(owner) {
+    if destination.is_loopback() && listener::owner(request.ctx.cast(), way) == Some(own.attached) {
         // What an earlier connect of the socket left says nothing about this one.
-        remove_from_socket(&FLOW, request.sk.cast());
+        own.flow.held.origin.cookie = 0;
+        own.flow.hold = 0;
         return Verdict::Let(Kind::OwnServer);
     }
     let daemon = listener::daemon(request.ctx.cast(), Way::to_daemon(IPPROTO_TCP, target));
@@ -85,14 +90,10 @@ fn judge_stream(request: &Request) -> Verdict {
     if !is_free_of_devices(request) {
         return Verdict::Refuse(Kind::Device, ENETUNREACH);
     }
-    let flow = request.record(attached);
-    if flow.is_null() {
-        return Verdict::Refuse(Kind::NotReady, ECONNREFUSED);
-    }
-    // SAFETY: not null, hence a live value of this socket, which the caller has locked.
-    let flow = unsafe { &mut *flow };
+    let flow = &mut own.flow;
+    request.record(attached, &mut flow.held.origin);
     flow.in_connect = 1;
-    let goes_at_once = matches!(daemon, Daemon::Serving(_)) && hold::is_reached(&flow.origin);
+    let goes_at_once = matches!(daemon, Daemon::Serving(_)) && hold::is_reached(&flow.held.origin);
     flow.hold = u32::from(!goes_at_once);
     if !goes_at_once {
         hold::persist(request.ctx.cast());
@@ -103,14 +104,9 @@ fn judge_stream(request: &Request) -> Verdict {
 /// The destination is the daemon's own listener: either an inner attached cgroup's program has
 /// redirected this very `connect` already, or the agent asks for it by its address.
 #[inline(always)]
-fn at_own_listener(request: &Request, tgid: u32) -> Verdict {
-    let flow = on_socket(&FLOW, request.sk.cast());
-    if !flow.is_null() {
-        // SAFETY: not null, hence a live value of this socket.
-        let (in_connect, whose) = unsafe { ((*flow).in_connect, (*flow).origin.tgid) };
-        if in_connect == 1 && whose == tgid {
-            return Verdict::Pass;
-        }
+fn at_own_listener(flow: &Flow, tgid: u32) -> Verdict {
+    if flow.in_connect == 1 && flow.held.origin.tgid == tgid {
+        return Verdict::Pass;
     }
     Verdict::Refuse(Kind::Loop, ECONNREFUSED)
 }

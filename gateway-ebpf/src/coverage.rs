@@ -10,13 +10,12 @@ use aya_ebpf::helpers::generated::{
     bpf_get_current_uid_gid, bpf_ktime_get_boot_ns, bpf_ringbuf_reserve, bpf_ringbuf_submit,
 };
 use core::ptr::{addr_of_mut, read_volatile};
-use gateway_common::counter::Counter;
 use gateway_common::coverage::{Coverage, Kind, ROOM};
 use gateway_common::own::Own;
 use gateway_common::sight::{Process, Sight};
 
 use crate::address::Address;
-use crate::maps::{COVERAGE, SIGHTS, TOLD, Told, as_map};
+use crate::maps::{COVERAGE, SIGHTS, TOLD, Told, as_map, count_lost_sight};
 
 /// Sights of one cgroup in one second, on one processor.
 const PER_SECOND: u64 = 64;
@@ -57,7 +56,7 @@ pub fn tell(happened: &Happened, who: impl FnOnce(*mut Process)) {
     let sight: *mut Sight =
         unsafe { bpf_ringbuf_reserve(as_map(&SIGHTS), size_of::<Sight>() as u64, 0) }.cast();
     if sight.is_null() {
-        crate::maps::count(Counter::SightsLost);
+        count_lost_sight();
         return;
     }
     // SAFETY: not null, hence a whole record of ours until it is submitted. Field by field,

@@ -15,15 +15,13 @@ use core::ffi::c_void;
 use core::ptr::{addr_of, read_volatile};
 use gateway_common::coverage::Kind;
 use gateway_common::datagram::{DatagramRule, EXACT_BITS};
-use gateway_common::own::Own;
+use gateway_common::own::{Flow, Own};
 use gateway_common::source::Source;
 
 use crate::coverage::{self, Happened};
 use crate::hold;
 use crate::listener::{self, Daemon, IPPROTO_TCP, IPPROTO_UDP, Peer, Way};
-use crate::maps::{
-    ASKED, DATAGRAMS, DIRECT, FLOW, Flow, OWN, attached, on_socket, on_socket_or_new, settings,
-};
+use crate::maps::{ASKED, DATAGRAMS, OWN, SRC, attached, on_socket, settings};
 use crate::packet::{Packet, TCP_ACK, TCP_SYN};
 
 /// The packet goes on.
@@ -52,9 +50,9 @@ enum Verdict {
 /// One packet, and the agent's socket it is of.
 struct Leaving<'a> {
     ctx: *mut c_void,
-    sk: *mut c_void,
     owner: u64,
     packet: &'a Packet,
+    flow: &'a mut Flow,
 }
 
 #[inline(always)]
@@ -79,15 +77,16 @@ pub fn egress(ctx: *mut __sk_buff) -> i32 {
     let (verdict, owner) = if own.is_null() {
         (Verdict::Drop(Kind::Before), 0)
     } else {
-        // SAFETY: not null, hence a live value of this socket.
-        let owner = unsafe { (*own).attached };
-        let leaving = Leaving {
+        // SAFETY: not null, hence a live value of this socket. Whoever sends TCP has locked it; threads
+        // that send datagrams by it at the same time write what is one socket's in any case.
+        let own = unsafe { &mut *own };
+        let mut leaving = Leaving {
             ctx: ctx.cast(),
-            sk,
-            owner,
+            owner: own.attached,
             packet: &packet,
+            flow: &mut own.flow,
         };
-        (judge(&leaving, device), owner)
+        (judge(&mut leaving, device), own.attached)
     };
     let (kind, answer) = match verdict {
         Verdict::Send => return SEND,
@@ -113,7 +112,7 @@ pub fn egress(ctx: *mut __sk_buff) -> i32 {
 }
 
 #[inline(always)]
-fn judge(leaving: &Leaving<'_>, device: u32) -> Verdict {
+fn judge(leaving: &mut Leaving<'_>, device: u32) -> Verdict {
     let packet = leaving.packet;
     if !packet.is_plain {
         return Verdict::Drop(Kind::Header);
@@ -134,7 +133,7 @@ fn judge(leaving: &Leaving<'_>, device: u32) -> Verdict {
 /// What comes after belongs to a connection whose SYN passed, or to one that a process of this
 /// host made to an agent's server.
 #[inline(always)]
-fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verdict {
+fn judge_segment(leaving: &mut Leaving<'_>, is_local: bool, at_daemon: bool) -> Verdict {
     let kind = leaving.packet.tcp_flags & (TCP_SYN | TCP_ACK);
     if !is_local {
         return Verdict::Drop(if kind == TCP_SYN | TCP_ACK {
@@ -143,34 +142,43 @@ fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verd
             Kind::Outside
         });
     }
-    if kind != TCP_SYN && hold::held(leaving.sk).is_some() {
+    let is_held = leaving.flow.hold == 1;
+    if kind != TCP_SYN && is_held {
         return Verdict::Drop(Kind::NoListener);
     }
-    let way = leaving.packet.way(IPPROTO_TCP);
     if !at_daemon {
+        let way = leaving.packet.way(IPPROTO_TCP);
         return judge_direct(leaving, way, kind == TCP_SYN);
     }
     if kind != TCP_SYN {
         return Verdict::Send;
     }
+    leaving.note_source();
+    // The listener, whoever asks: from this packet's own port there may be the rest of an earlier
+    // connection, which gives way.
+    let way = Way::to_daemon(IPPROTO_TCP, leaving.packet.to);
     let daemon = listener::daemon(leaving.ctx, way);
-    if let Some(flow) = hold::held(leaving.sk) {
+    if is_held {
         // For the kernel to refuse it. Should somebody listen there by the time it arrives, that is
         // all that they get.
         if let Daemon::Absent = daemon {
             return Verdict::Send;
         }
-        return match hold::judge(flow, leaving.packet, &daemon) {
-            true => Verdict::Send,
-            false if hold::is_steady(flow) => Verdict::HoldSteadily,
-            false => Verdict::Hold,
-        };
+        if !hold::judge(leaving.flow, &daemon) {
+            return match hold::is_steady(leaving.flow) {
+                true => Verdict::HoldSteadily,
+                false => Verdict::Hold,
+            };
+        }
     }
     match daemon {
         Daemon::Absent | Daemon::Usurped | Daemon::Awaited => Verdict::Drop(Kind::NoListener),
         Daemon::Hung => Verdict::Drop(Kind::Hung),
         Daemon::Late(_) => Verdict::Hold,
-        Daemon::Serving(_) => Verdict::Send,
+        Daemon::Serving(_) => {
+            leaving.publish();
+            Verdict::Send
+        }
     }
 }
 
@@ -179,27 +187,20 @@ fn judge_segment(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verd
 /// is known only when it has answered. So nothing is said before: the SYN is empty, and the very
 /// socket at the other end is looked at until it is the agent's.
 #[inline(always)]
-fn judge_direct(leaving: &Leaving<'_>, way: Way, is_syn: bool) -> Verdict {
-    const UNPROVEN: u64 = 1;
-    const PROVEN: u64 = 0;
+fn judge_direct(leaving: &mut Leaving<'_>, way: Way, is_syn: bool) -> Verdict {
     if is_syn {
-        let direct: *mut u64 = on_socket_or_new(&DIRECT, leaving.sk, core::ptr::null());
-        if direct.is_null() || leaving.packet.has_data {
+        if leaving.packet.has_data {
             return Verdict::Drop(Kind::LocalService);
         }
-        // SAFETY: not null, hence a live value of this socket.
-        unsafe { *direct = UNPROVEN };
+        leaving.flow.unproven = 1;
         return leaving.to_own_server(way);
     }
-    let direct: *mut u64 = on_socket(&DIRECT, leaving.sk);
-    // SAFETY: if not null, a live value of this socket.
-    if direct.is_null() || unsafe { *direct } != UNPROVEN {
+    if leaving.flow.unproven == 0 {
         return Verdict::Send;
     }
     match listener::peer(leaving.ctx, way) {
         Some(Peer::Connected(owner)) if owner == leaving.owner => {
-            // SAFETY: as above.
-            unsafe { *direct = PROVEN };
+            leaving.flow.unproven = 0;
             Verdict::Send
         }
         Some(Peer::Accepting(owner)) if owner == leaving.owner => Verdict::Send,
@@ -208,7 +209,7 @@ fn judge_direct(leaving: &Leaving<'_>, way: Way, is_syn: bool) -> Verdict {
 }
 
 #[inline(always)]
-fn judge_datagram(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Verdict {
+fn judge_datagram(leaving: &mut Leaving<'_>, is_local: bool, at_daemon: bool) -> Verdict {
     let way = leaving.packet.way(IPPROTO_UDP);
     if at_daemon {
         return to_resolver(leaving, way);
@@ -228,9 +229,8 @@ fn judge_datagram(leaving: &Leaving<'_>, is_local: bool, at_daemon: bool) -> Ver
 
 /// The source is known only now: the record is put where the daemon finds it by who asked.
 #[inline(always)]
-fn to_resolver(leaving: &Leaving<'_>, way: Way) -> Verdict {
-    let flow: *mut Flow = on_socket(&FLOW, leaving.sk);
-    if flow.is_null() {
+fn to_resolver(leaving: &mut Leaving<'_>, way: Way) -> Verdict {
+    if leaving.flow.held.origin.cookie == 0 {
         return Verdict::Drop(Kind::Loop);
     }
     match listener::daemon(leaving.ctx, way) {
@@ -240,23 +240,44 @@ fn to_resolver(leaving: &Leaving<'_>, way: Way) -> Verdict {
         Daemon::Hung => return Verdict::Drop(Kind::Hung),
         Daemon::Serving(_) | Daemon::Late(_) => {}
     }
-    let packet = leaving.packet;
-    // SAFETY: not null, hence a live value of this socket. Other threads may send by it at the
-    // same time; the record is then of one of them, and all of them are this socket's.
-    let origin = unsafe { &mut (*flow).origin };
-    origin.source = packet.from.bytes();
-    origin.source_port = packet.from_port;
-    let source = Source {
-        netns: origin.netns,
-        ip: origin.source,
-        port: u64::from(packet.from_port),
-    };
+    leaving.note_source();
     // Without a record the resolver does not answer.
-    let _refused_there = ASKED.insert(&source, &*origin, 0);
+    let _refused_there = ASKED.insert(&leaving.source(), &leaving.flow.held.origin, 0);
     Verdict::Send
 }
 
 impl Leaving<'_> {
+    /// Completes the record: from where it goes, and for TCP by which SYN, is known only now.
+    #[inline(always)]
+    fn note_source(&mut self) {
+        let held = &mut self.flow.held;
+        held.origin.source = self.packet.from.bytes();
+        held.origin.source_port = self.packet.from_port;
+        held.sequence = self.packet.sequence;
+        self.flow.in_connect = 0;
+    }
+
+    /// By what the daemon finds the record.
+    #[inline(always)]
+    fn source(&self) -> Source {
+        Source {
+            netns: self.flow.held.origin.netns,
+            ip: self.packet.from.bytes(),
+            port: u32::from(self.packet.from_port),
+            sequence: self.packet.sequence,
+        }
+    }
+
+    /// Puts the record where the daemon finds it once it has accepted the connection that this SYN
+    /// makes. Without one, or memory for it, the daemon misses it and refuses.
+    #[inline(always)]
+    fn publish(&self) {
+        let origin = &self.flow.held.origin;
+        if origin.cookie != 0 {
+            let _missed_and_refused = SRC.insert(&self.source(), origin, 0);
+        }
+    }
+
     #[inline(always)]
     fn to_own_server(&self, way: Way) -> Verdict {
         if listener::owner(self.ctx, way) == Some(self.owner) {

@@ -1,9 +1,9 @@
 //! The kernel programs' entry points: a few lines each, the work is in the modules.
 //!
 //! `socket` and, where the kernel has it, `family` say which sockets there may be, `connect` and `ask` redirect, `bind` keeps the
-//! daemon's port free, `membership` keeps agents out of multicast groups, `lifecycle` hands the
-//! connection's record to the daemon's socket, `peer` keeps up appearances, `egress` drops what
-//! came by another way, and `hold` keeps a SYN until the server is reached. They stand on `request`,
+//! daemon's port free, `membership` keeps agents out of multicast groups, `peer` keeps up appearances, `egress` drops what
+//! came by another way and publishes the records of what goes to the daemon, and `hold` keeps a SYN
+//! until the server is reached. They stand on `request`,
 //! `packet`, `listener`, `coverage`, `address` and `maps`. All but `family` loads on Linux 5.15 without
 //! kernel type information (no CO-RE). How they are attached is in the daemon's `kernel` folder.
 //!
@@ -19,7 +19,6 @@ mod coverage;
 mod egress;
 mod family;
 mod hold;
-mod lifecycle;
 mod listener;
 mod maps;
 mod membership;
@@ -116,8 +115,8 @@ pub fn gw_setsockopt(ctx: SockoptContext) -> i32 {
 }
 
 #[sock_ops]
-pub fn gw_lifecycle(ctx: SockOpsContext) -> u32 {
-    lifecycle::event(ctx.ops);
+pub fn gw_repeat(ctx: SockOpsContext) -> u32 {
+    hold::hasten(ctx.ops);
     1
 }
 

@@ -12,42 +12,21 @@ use aya_ebpf::btf_maps::CgroupStorage;
 use aya_ebpf::btf_maps::{
     Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf, SkStorage,
 };
-use aya_ebpf::helpers::generated::{
-    bpf_get_local_storage, bpf_sk_storage_delete, bpf_sk_storage_get,
-};
+use aya_ebpf::helpers::generated::{bpf_get_local_storage, bpf_sk_storage_get};
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
 use core::ptr::addr_of_mut;
-use gateway_common::counter::{COUNTERS, Counter};
 use gateway_common::coverage::Coverage;
 use gateway_common::datagram::DatagramRule;
 use gateway_common::held::{Held, Reach};
 use gateway_common::mark::Mark;
 use gateway_common::origin::Origin;
-use gateway_common::own::Own;
+use gateway_common::own::{Flow, Own};
 use gateway_common::settings::Settings;
 use gateway_common::sight::Sight;
 use gateway_common::source::Source;
 
 use crate::coverage;
-
-/// What the hooks leave on the agent's socket; it dies with the socket.
-#[repr(C)]
-pub struct Flow {
-    pub origin: Origin,
-    /// With `origin` before it and `hold` after it this is a [`Held`], as the daemon is told.
-    pub sequence: u32,
-    /// 1 while the SYN may not leave.
-    pub hold: u32,
-    /// 1 between the redirect and the SYN. It tells the program of an outer attached cgroup,
-    /// which runs second, from an agent that asks for the daemon's own address.
-    pub in_connect: u64,
-}
-
-const _: () = assert!(
-    core::mem::offset_of!(Flow, sequence) == core::mem::offset_of!(Held, sequence)
-        && core::mem::offset_of!(Flow, in_connect) == size_of::<Held>()
-);
 
 /// When an event was told last, so that it is not told again and again.
 #[repr(C)]
@@ -92,7 +71,7 @@ static SETTINGS: Settings = Settings {
 #[expect(deprecated, reason = "as above")]
 pub static ATTACHED: CgroupStorage<u64> = CgroupStorage::new();
 
-/// On agents' sockets: that they are.
+/// On agents' sockets: that they are, and where they were sent.
 #[btf_map]
 pub static OWN: InheritedStorage<Own> = InheritedStorage {
     r#type: core::ptr::null(),
@@ -102,27 +81,16 @@ pub static OWN: InheritedStorage<Own> = InheritedStorage {
     map_flags: core::ptr::null(),
 };
 
-/// On the agent's socket: where it wanted to go.
-#[btf_map]
-pub static FLOW: SkStorage<Flow> = SkStorage::new();
-
-/// On an agent's socket whose SYN went to a server of its own: 1 until the peer has shown itself to
-/// be that server, then 0.
-#[btf_map]
-pub static DIRECT: SkStorage<u64> = SkStorage::new();
-
-/// On the socket the daemon accepted: the same record.
-#[btf_map]
-pub static AFLOW: SkStorage<Origin> = SkStorage::new();
-
 /// On the daemon's listeners and resolver sockets.
 #[btf_map]
 pub static LMARK: SkStorage<Mark> = SkStorage::new();
 
-/// Records between SYN and accept. An entry lives for a round trip over loopback; eviction costs
-/// a miss, which the daemon refuses.
+/// Records of connections whose SYN has left, until the daemon has accepted them and takes them out.
+/// An agent that goes away before leaves its own behind, for others to push out. When one is pushed
+/// out that is still wanted, the daemon misses it and refuses: for that to happen as many SYNs as there
+/// is room for have to come while the daemon accepts nothing.
 #[btf_map]
-pub static SRC: LruHashMap<Source, Origin, 8192> = LruHashMap::new();
+pub static SRC: LruHashMap<Source, Origin, 32768> = LruHashMap::new();
 
 /// Records of those who asked the resolver, until they are pushed out by others. Apart from
 /// `SRC`, so that questions cannot push out connections.
@@ -170,8 +138,9 @@ pub static REACHABLE: LruHashMap<Reach, u64, 4096> = LruHashMap::new();
 #[btf_map]
 pub static LOCAL: LruHashMap<Reach, [u8; 16], 4096> = LruHashMap::new();
 
+/// How many events found `SIGHTS` full.
 #[btf_map]
-pub static STATS: PerCpuArray<u64, COUNTERS> = PerCpuArray::new();
+pub static SIGHTS_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 /// The constants of this load. Volatile, because the loader writes them after the compiler read
 /// their zeros.
@@ -189,8 +158,8 @@ pub fn attached() -> u64 {
 }
 
 #[inline(always)]
-pub fn count(counter: Counter) {
-    if let Some(slot) = STATS.get_ptr_mut(counter as u32) {
+pub fn count_lost_sight() {
+    if let Some(slot) = SIGHTS_LOST.get_ptr_mut(0) {
         // SAFETY: the slot is this CPU's own and programs are not migrated while they run.
         unsafe { *slot += 1 }
     }
@@ -216,6 +185,17 @@ pub fn own_or_new(sk: *mut c_void, attached: u64) -> *mut Own {
     own
 }
 
+/// Where a socket was sent last; null where it has no note.
+#[inline(always)]
+pub fn flow_of(sk: *mut c_void) -> *mut Flow {
+    let own = on_socket(&OWN, sk);
+    if own.is_null() {
+        return core::ptr::null_mut();
+    }
+    // SAFETY: not null, hence a live value of this socket.
+    unsafe { addr_of_mut!((*own).flow) }
+}
+
 /// A map that keeps a `T` on sockets.
 pub trait OnSockets<T> {}
 
@@ -236,12 +216,6 @@ pub fn on_socket_or_new<T>(map: &impl OnSockets<T>, sk: *mut c_void, initial: *c
     let create = BPF_SK_STORAGE_GET_F_CREATE as u64;
     // SAFETY: as above; `initial` is null or points to a whole `T`.
     unsafe { bpf_sk_storage_get(as_map(map), sk, initial.cast_mut().cast(), create) }.cast()
-}
-
-#[inline(always)]
-pub fn remove_from_socket<T>(map: &impl OnSockets<T>, sk: *mut c_void) {
-    // SAFETY: as above. That there is nothing to remove is no error here.
-    let _absent_is_fine = unsafe { bpf_sk_storage_delete(as_map(map), sk) };
 }
 
 #[inline(always)]

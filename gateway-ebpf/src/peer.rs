@@ -6,10 +6,11 @@
 
 use aya_ebpf::bindings::bpf_sock_addr;
 use gateway_common::held::Reach;
+use gateway_common::origin::Origin;
 
 use crate::PASS;
 use crate::address::Address;
-use crate::maps::{FLOW, LOCAL, on_socket, settings};
+use crate::maps::{LOCAL, flow_of, settings};
 use crate::request::Request;
 
 #[inline(always)]
@@ -56,12 +57,7 @@ fn asked_for(request: &Request) -> Option<(Address, u16)> {
     if request.port != settings().port || shown != shown.redirect_target() {
         return None;
     }
-    let flow = on_socket(&FLOW, request.sk.cast());
-    if flow.is_null() {
-        return None;
-    }
-    // SAFETY: not null, hence a live value of this socket.
-    let origin = unsafe { &(*flow).origin };
+    let origin = record(request)?;
     let address = Address::from_bytes(origin.destination);
     // Both of one kind, so that an IPv4 socket is never told an IPv6 address.
     (address.is_v4() == shown.is_v4()).then_some((address, origin.destination_port))
@@ -75,15 +71,21 @@ fn would_come_from(request: &Request) -> Option<Address> {
     if shown != shown.redirect_target() {
         return None;
     }
-    let flow = on_socket(&FLOW, request.sk.cast());
-    if flow.is_null() {
-        return None;
-    }
-    // SAFETY: not null, hence a live value of this socket.
-    let reach = Reach::from(unsafe { &(*flow).origin });
-    let local = LOCAL.get_ptr(reach)?;
+    let local = LOCAL.get_ptr(Reach::from(record(request)?))?;
     // SAFETY: a live value of the map. One that is replaced just now may be half another address of
     // the host's: it is shown and nothing is decided by it.
     let address = Address::from_bytes(unsafe { *local });
     (address.is_v4() == shown.is_v4()).then_some(address)
+}
+
+/// What is noted of the socket's connection or question.
+#[inline(always)]
+fn record<'a>(request: &Request) -> Option<&'a Origin> {
+    let flow = flow_of(request.sk.cast());
+    if flow.is_null() {
+        return None;
+    }
+    // SAFETY: not null, hence a live value of this socket.
+    let origin = unsafe { &(*flow).held.origin };
+    (origin.cookie != 0).then_some(origin)
 }

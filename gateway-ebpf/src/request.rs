@@ -12,10 +12,11 @@ use aya_ebpf::helpers::generated::{
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 use gateway_common::coverage::Kind;
 use gateway_common::origin::Origin;
+use gateway_common::own::Own;
 
 use crate::address::{AF_INET, AF_INET6, Address};
 use crate::coverage::{self, Happened};
-use crate::maps::{FLOW, Flow, attached, on_socket_or_new, own_or_new, settings};
+use crate::maps::{attached, own_or_new, settings};
 use crate::{PASS, REFUSE};
 
 pub const EPERM: i32 = 1;
@@ -91,13 +92,10 @@ impl Request {
         }
     }
 
-    /// Id of the attached cgroup that the socket was made in, noted now for a socket from before;
-    /// none when that cannot be.
+    /// The note on the socket, made now for one from before; null when that cannot be.
     #[inline(always)]
-    pub fn owner(&self, attached: u64) -> Option<u64> {
-        let own = own_or_new(self.sk.cast(), attached);
-        // SAFETY: if not null, a live value of this socket.
-        (!own.is_null()).then(|| unsafe { (*own).attached })
+    pub fn own(&self, attached: u64) -> *mut Own {
+        own_or_new(self.sk.cast(), attached)
     }
 
     /// Carries the verdict out; the program's return value.
@@ -152,46 +150,30 @@ impl Request {
         }
     }
 
-    /// Writes the record to the agent's socket; without it there is no redirect. Null when the
-    /// socket's memory is used up.
+    /// Writes the record, which is on the agent's socket. Without one there is no redirect.
     #[inline(always)]
-    pub fn record(&self, attached: u64) -> *mut Flow {
-        let flow: *mut Flow = on_socket_or_new(&FLOW, self.sk.cast(), core::ptr::null());
-        if flow.is_null() {
-            return flow;
-        }
+    pub fn record(&self, attached: u64, origin: &mut Origin) {
         let ctx = self.ctx.cast();
         // SAFETY: helpers without preconditions; the context is live.
-        let (caller, ids, cookie, netns, cgroup, boot_ns) = unsafe {
-            (
-                bpf_get_current_pid_tgid(),
-                bpf_get_current_uid_gid(),
-                bpf_get_socket_cookie(ctx),
-                bpf_get_netns_cookie(ctx),
-                bpf_get_current_cgroup_id(),
-                bpf_ktime_get_boot_ns(),
-            )
-        };
-        // SAFETY: not null, hence a live value of this socket, which the caller has locked. Field
-        // by field, because a whole value would be built by a call to memset; the source is
-        // written by `lifecycle` or `egress` before anybody reads it.
+        let (caller, ids) = unsafe { (bpf_get_current_pid_tgid(), bpf_get_current_uid_gid()) };
+        // SAFETY: likewise, and there is room for 16 bytes of name. Field by field, because a whole
+        // value would be built by a call to memset; the source is written by `egress` before
+        // anybody reads it.
         unsafe {
-            let origin: *mut Origin = addr_of_mut!((*flow).origin);
-            (*origin).cookie = cookie;
-            (*origin).netns = netns;
-            (*origin).cgroup = cgroup;
-            (*origin).attached = attached;
-            (*origin).boot_ns = boot_ns;
-            (*origin).destination = self.address.canonical().bytes();
-            (*origin).destination_port = self.port;
-            (*origin).family = self.family as u16;
-            (*origin).protocol = self.protocol as u16;
-            (*origin).tgid = (caller >> 32) as u32;
-            (*origin).tid = caller as u32;
-            (*origin).uid = ids as u32;
-            (*origin).gid = (ids >> 32) as u32;
-            bpf_get_current_comm(addr_of_mut!((*origin).comm).cast(), 16);
+            origin.cookie = bpf_get_socket_cookie(ctx);
+            origin.netns = bpf_get_netns_cookie(ctx);
+            origin.cgroup = bpf_get_current_cgroup_id();
+            origin.boot_ns = bpf_ktime_get_boot_ns();
+            bpf_get_current_comm(addr_of_mut!(origin.comm).cast(), 16);
         }
-        flow
+        origin.attached = attached;
+        origin.destination = self.address.canonical().bytes();
+        origin.destination_port = self.port;
+        origin.family = self.family as u16;
+        origin.protocol = self.protocol as u16;
+        origin.tgid = (caller >> 32) as u32;
+        origin.tid = caller as u32;
+        origin.uid = ids as u32;
+        origin.gid = (ids >> 32) as u32;
     }
 }

@@ -62,8 +62,9 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_quotactl,
 ];
 
-/// `bpf(2)` on a map that is open: look up, update, delete, next key, and the same in batches.
-const MAP_COMMANDS: &[u64] = &[1, 2, 3, 4, 24, 25, 26, 27];
+/// `bpf(2)` on a map that is open: look up, update, delete, next key, look up and delete, and the same
+/// in batches.
+const MAP_COMMANDS: &[u64] = &[1, 2, 3, 4, 21, 24, 25, 26, 27];
 
 /// Unix sockets for the service manager and the user database, netlink for the host's own addresses.
 const FAMILIES: [libc::c_int; 4] = [

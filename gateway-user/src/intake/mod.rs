@@ -80,7 +80,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Why a connection was refused before its session began.
 #[derive(Debug, thiserror::Error)]
 enum Refused {
-    #[error("the kernel has no record of this connection: it was not redirected")]
+    #[error(
+        "the kernel has no record of this connection: it was not redirected, or began with a SYN cookie"
+    )]
     NoRecord,
     #[error("the kernel's record cannot be read: {0}")]
     Record(#[from] crate::kernel::KernelError),

@@ -238,7 +238,7 @@ impl Cgroup {
 }
 
 /// The cgroup the daemon lives in: its service's if systemd started it, else `gateway/daemon`,
-/// which it moves to. Never the root cgroup: programs there would see every process of the host.
+/// which it moves to, so that it is not attached together with what it was started from.
 pub(super) fn daemon_home(mount: &CgroupMount) -> Result<Cgroup, KernelError> {
     let own = mount.own()?;
     let is_service = own.path.extension().is_some_and(|kind| kind == "service");

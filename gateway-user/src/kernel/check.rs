@@ -45,7 +45,6 @@ impl Here {
     pub(super) fn check(
         &self,
         mount: &CgroupMount,
-        daemon: &Cgroup,
         programs: &Programs,
         expected: &[Cgroup],
     ) -> Result<Vec<Damage>, KernelError> {
@@ -64,7 +63,6 @@ impl Here {
             .iter()
             .filter_map(|map| map.check(folders))
             .collect();
-        damages.extend(self.check_daemon(daemon, programs)?);
         let mut cgroups = expected.to_owned();
         for id in link::pinned(folders)? {
             if !expected.iter().any(|one| one.id == id) {
@@ -90,38 +88,6 @@ impl Here {
             });
         }
         Ok(damages)
-    }
-
-    /// The link by which the daemon learns who connects. Without it every connection is refused.
-    fn check_daemon(
-        &self,
-        daemon: &Cgroup,
-        programs: &Programs,
-    ) -> Result<Option<Damage>, KernelError> {
-        let mut lifecycle = self
-            .lifecycle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let program = programs.program(Hook::Lifecycle)?;
-        let fault = fault(lifecycle.as_fd(), program, daemon.id, Hook::Lifecycle)
-            .map_err(|error| KernelError::os("looking at the daemon's link", error))?;
-        let Some(fault) = fault else { return Ok(None) };
-        let remains = match link::attach_daemon(programs, daemon) {
-            Ok(link) => {
-                *lifecycle = link;
-                None
-            }
-            Err(error) => Some(error.to_string()),
-        };
-        Ok(Some(Damage {
-            cgroup: None,
-            what: format!(
-                "the daemon's own {} {}",
-                Hook::Lifecycle.name(),
-                fault.words()
-            ),
-            remains,
-        }))
     }
 }
 

@@ -23,8 +23,8 @@ pub enum Hook {
     Recvmsg4,
     /// `recvmsg` on IPv6 datagram sockets.
     Recvmsg6,
-    /// Events in the life of a TCP connection.
-    Lifecycle,
+    /// The pause after which a SYN is repeated.
+    Repeat,
     /// `bind` on IPv4 sockets.
     Bind4,
     /// `bind` on IPv6 sockets.
@@ -58,7 +58,7 @@ impl Hook {
         Self::Sockname6,
         Self::Recvmsg4,
         Self::Recvmsg6,
-        Self::Lifecycle,
+        Self::Repeat,
         Self::Bind4,
         Self::Bind6,
         Self::Connect4,
@@ -85,7 +85,7 @@ impl Hook {
             Self::Sockname6 => "getsockname6",
             Self::Recvmsg4 => "recvmsg4",
             Self::Recvmsg6 => "recvmsg6",
-            Self::Lifecycle => "sock_ops",
+            Self::Repeat => "sock_ops",
             Self::Bind4 => "bind4",
             Self::Bind6 => "bind6",
             Self::Connect4 => "connect4",
@@ -108,7 +108,7 @@ impl Hook {
             Self::Sockname6 => "gw_sockname6",
             Self::Recvmsg4 => "gw_recvmsg4",
             Self::Recvmsg6 => "gw_recvmsg6",
-            Self::Lifecycle => "gw_lifecycle",
+            Self::Repeat => "gw_repeat",
             Self::Bind4 => "gw_bind4",
             Self::Bind6 => "gw_bind6",
             Self::Connect4 => "gw_connect4",
@@ -125,7 +125,7 @@ impl Hook {
         match self {
             Self::Egress => 1,
             Self::Socket => 2,
-            Self::Lifecycle => 3,
+            Self::Repeat => 3,
             Self::Bind4 => 8,
             Self::Bind6 => 9,
             Self::Connect4 => 10,
@@ -162,7 +162,7 @@ impl Hook {
             | Self::Sockname6
             | Self::Recvmsg4
             | Self::Recvmsg6
-            | Self::Lifecycle => false,
+            | Self::Repeat => false,
         }
     }
 }

@@ -17,12 +17,6 @@ use super::hook::Hook;
 use super::load::Programs;
 use super::syscall;
 
-/// Attaches the part that the daemon's own cgroup needs; it lasts as long as the descriptor.
-pub(super) fn attach_daemon(programs: &Programs, daemon: &Cgroup) -> Result<OwnedFd, KernelError> {
-    let program = programs.program(Hook::Lifecycle)?;
-    create(Hook::Lifecycle, program, daemon)
-}
-
 /// Attaches all hooks to a cgroup, or renews those that are attached already. If it fails, what
 /// was attached before is still so, and nothing was added.
 pub(super) fn attach(

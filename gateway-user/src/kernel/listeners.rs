@@ -5,13 +5,19 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
+use super::syscall;
+
 /// Connections that may wait for `accept`. When it is full the kernel drops a SYN and the client
 /// tries again after a second; the kernel caps it at `net.core.somaxconn`, 4096 by default.
 const BACKLOG: i32 = 4096;
+
+/// The value of `net.ipv4.tcp_syncookies` by which SYN cookies are sent whether there is need or not.
+const FORCED: &str = "2";
 
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,11 @@ pub enum ListenError {
         /// Who listens there, if that could be found out.
         holder: Option<String>,
     },
+    /// Every connection would come by a SYN cookie, without what it began with.
+    #[error(
+        "net.ipv4.tcp_syncookies is {FORCED}, which is meant for tests: the kernel then forgets each SYN, by which a connection is known; set it to 1 (sysctl -w net.ipv4.tcp_syncookies=1)"
+    )]
+    Cookies,
     /// Anything else.
     #[error("cannot listen on {address}")]
     Failed {
@@ -49,10 +60,14 @@ pub type Listeners = OnLoopback<TcpListener>;
 /// Opens both, not blocking. Nobody reaches them before [`Listeners::listen`]: agents are refused by a
 /// listener without the daemon's mark, and held where there is none yet.
 pub fn open(port: u16) -> Result<Listeners, ListenError> {
+    if are_cookies_forced() {
+        return Err(ListenError::Cookies);
+    }
     let opened = OnLoopback::open(port, |address| {
         let socket = socket(address, Type::STREAM)?;
         // A restart must not wait for the last daemon's connections in TIME_WAIT.
         socket.set_reuse_address(true)?;
+        syscall::save_syns(socket.as_fd())?;
         socket.bind(&address.into())?;
         Ok(socket.into())
     });
@@ -65,6 +80,12 @@ impl Listeners {
         let mut each = self.each();
         each.try_for_each(|listener| SockRef::from(listener).listen(BACKLOG))
     }
+}
+
+/// Whether the network namespace of this thread has SYN cookies without need.
+fn are_cookies_forced() -> bool {
+    // A kernel without them has no such file.
+    fs::read_to_string("/proc/sys/net/ipv4/tcp_syncookies").is_ok_and(|set| set.trim() == FORCED)
 }
 
 /// A socket for this address, not blocking.
@@ -200,6 +221,17 @@ mod tests {
             text.contains(&format!("(process {})", std::process::id())),
             "{text}"
         );
+    }
+
+    #[test]
+    fn where_all_connections_come_by_cookies_nothing_is_opened() {
+        let opened = std::thread::spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            fs::write("/proc/sys/net/ipv4/tcp_syncookies", FORCED).unwrap();
+            open(15099).unwrap_err().to_string()
+        });
+        let text = opened.join().unwrap();
+        assert!(text.contains("tcp_syncookies is 2"), "{text}");
     }
 
     #[test]

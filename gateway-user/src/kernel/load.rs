@@ -22,6 +22,7 @@ use super::family;
 use super::held::{HeldConnects, Word};
 use super::hook::Hook;
 use super::maps::{Maps, map_error};
+use super::record::Records;
 use super::refusal::{self, release};
 
 /// The ELF reader wants its headers aligned, `include_bytes!` alone promises nothing.
@@ -32,12 +33,9 @@ static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!("gateway.bpf.o"));
 
 /// The maps that outlive the daemon. `.rodata`, with the settings, belongs to each load, and so does
 /// what is said of connects that are held: another daemon hears of them anew.
-const PINNED: [&str; 14] = [
+const PINNED: [&str; 11] = [
     "ATTACHED",
     "OWN",
-    "FLOW",
-    "DIRECT",
-    "AFLOW",
     "LMARK",
     "SRC",
     "ASKED",
@@ -46,7 +44,7 @@ const PINNED: [&str; 14] = [
     "COVERAGE",
     "SIGHTS",
     "TOLD",
-    "STATS",
+    "SIGHTS_LOST",
 ];
 
 /// What the kernel takes as `TCP_SYNCNT`.
@@ -91,14 +89,14 @@ impl Programs {
         let maps = Maps {
             attached: Mutex::new(map(&mut ebpf, "ATTACHED")?),
             own: Mutex::new(map(&mut ebpf, "OWN")?),
-            records: map(&mut ebpf, "AFLOW")?,
+            records: Records::new(map(&mut ebpf, "SRC")?),
             asked: map(&mut ebpf, "ASKED")?,
             marks: Mutex::new(map(&mut ebpf, "LMARK")?),
             coverage: Mutex::new(map(&mut ebpf, "COVERAGE")?),
             datagrams: Mutex::new(map(&mut ebpf, "DATAGRAMS")?),
             heartbeat: Mutex::new(map(&mut ebpf, "HEARTBEAT")?),
             sights: Mutex::new(Some(map(&mut ebpf, "SIGHTS")?)),
-            counters: map(&mut ebpf, "STATS")?,
+            sights_lost: map(&mut ebpf, "SIGHTS_LOST")?,
             held: Mutex::new(Some(HeldConnects::new(&mut ebpf)?)),
             word: Word::new(&mut ebpf)?,
         };
@@ -117,13 +115,6 @@ impl Programs {
     /// The programs in the order in which they are attached.
     pub(super) fn hooks(&self) -> impl Iterator<Item = (Hook, BorrowedFd<'_>)> {
         self.hooks.iter().map(|(hook, fd)| (*hook, fd.as_fd()))
-    }
-
-    /// The program of one hook.
-    pub(super) fn program(&self, wanted: Hook) -> Result<BorrowedFd<'_>, KernelError> {
-        self.hooks()
-            .find_map(|(hook, fd)| (hook == wanted).then_some(fd))
-            .ok_or_else(|| embedded(wanted.program()))
     }
 }
 

@@ -18,12 +18,11 @@ use aya::maps::{
     Array, CgroupStorageKey, HashMap, LpmTrie, MapData, MapError, PerCpuArray, PerCpuHashMap,
     PerCpuValues, RingBuf, SkStorage,
 };
-use gateway_common::counter::Counter;
 use gateway_common::coverage::{Coverage, Kind};
 use gateway_common::datagram::{DatagramRule, EXACT_BITS};
 use gateway_common::mark::Mark;
 use gateway_common::origin::Origin;
-use gateway_common::own::Own;
+use gateway_common::own::{Flow, Own};
 use gateway_common::sight::{Process, Sight};
 use gateway_common::source::Source;
 
@@ -32,6 +31,7 @@ use super::error::KernelError;
 use super::held::{HeldConnects, Word};
 use super::hook::Hook;
 use super::netns::NetnsId;
+use super::record::Records;
 
 /// `/proc/self/ns/pid` in the initial PID namespace (`PROC_PID_INIT_INO`).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
@@ -48,28 +48,27 @@ pub(super) struct Maps {
     )]
     pub(super) attached: Mutex<CgroupStorage<MapData, u64>>,
     pub(super) own: Mutex<SkStorage<MapData, Own>>,
-    pub(super) records: SkStorage<MapData, Origin>,
+    pub(super) records: Records,
     pub(super) asked: HashMap<MapData, Source, Origin>,
     pub(super) marks: Mutex<SkStorage<MapData, Mark>>,
     pub(super) coverage: Mutex<PerCpuHashMap<MapData, u64, Coverage>>,
     pub(super) datagrams: Mutex<LpmTrie<MapData, DatagramRule, u8>>,
     pub(super) heartbeat: Mutex<Array<MapData, u64>>,
     pub(super) sights: Mutex<Option<RingBuf<MapData>>>,
-    pub(super) counters: PerCpuArray<MapData, u64>,
+    pub(super) sights_lost: PerCpuArray<MapData, u64>,
     pub(super) held: Mutex<Option<HeldConnects>>,
     /// The daemon's word on connects that are held.
     pub(super) word: Word,
 }
 
-/// What the programs counted on the daemon's side, all processors together, since the maps were
-/// made.
+/// What was counted on the daemon's side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Records handed to accepted sockets.
+    /// Accepted connections whose record was found, since the daemon started.
     pub delivered: u64,
-    /// Connections to the daemon's port that had no record.
+    /// Those that had none.
     pub missed: u64,
-    /// Events that found nobody reading: see [`Sights`].
+    /// Events that found nobody reading since the maps were made: see [`Sights`].
     pub sights_lost: u64,
 }
 
@@ -143,6 +142,7 @@ impl Maps {
                 uid: 0,
                 comm: [0; 16],
             },
+            flow: Flow::NONE,
         };
         unless_there(
             held(&self.own).insert(&socket, own, UNLESS_THERE),
@@ -166,12 +166,9 @@ impl Maps {
         held(&self.marks).get(&socket, 0).is_ok()
     }
 
-    /// The record on an accepted socket.
+    /// The record of an accepted connection.
     pub(super) fn origin(&self, accepted: BorrowedFd<'_>) -> Result<Option<Origin>, KernelError> {
-        found(
-            self.records.get(&accepted, 0),
-            "reading a connection's record",
-        )
+        self.records.take(accepted)
     }
 
     /// The record of whoever asked the resolver from `source`.
@@ -183,7 +180,8 @@ impl Maps {
         let key = Source {
             netns: netns.0,
             ip: bytes(source.ip()),
-            port: u64::from(source.port()),
+            port: u32::from(source.port()),
+            sequence: 0,
         };
         found(self.asked.get(&key, 0), "reading a question's record")
     }
@@ -261,20 +259,14 @@ impl Maps {
         held(&self.held).take()
     }
 
-    /// The counters, all processors together.
+    /// The counters.
     pub(super) fn counters(&self) -> Result<Counters, KernelError> {
-        let read = |counter: Counter| {
-            #[expect(clippy::as_conversions, reason = "the slot is the enum's own number")]
-            let slot = counter as u32;
-            self.counters
-                .get(&slot, 0)
-                .map(|values| values.iter().sum())
-                .map_err(|error| map_error("reading the counters", error))
-        };
+        let lost = self.sights_lost.get(&0, 0);
+        let lost = lost.map_err(|error| map_error("reading a counter", error))?;
         Ok(Counters {
-            delivered: read(Counter::Delivered)?,
-            missed: read(Counter::Missed)?,
-            sights_lost: read(Counter::SightsLost)?,
+            delivered: self.records.delivered(),
+            missed: self.records.missed(),
+            sights_lost: lost.iter().sum(),
         })
     }
 }
@@ -356,7 +348,8 @@ fn is_same(one: &Key<DatagramRule>, other: &Key<DatagramRule>) -> bool {
     one.prefix_len() == other.prefix_len() && one.data() == other.data()
 }
 
-fn bytes(address: IpAddr) -> [u8; 16] {
+/// As the programs have addresses.
+pub(super) fn bytes(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),

@@ -4,7 +4,7 @@
 //! says why it could not, `family` is the part that a kernel may be without, `maps` speaks to the programs, `link` keeps them attached at each `hook`,
 //! `bpffs` is the private place where both are pinned, `cgroup` finds cgroups, `check` looks
 //! whether all is still so, `close` ends what cgroups had open before, by the list of `diag` and
-//! what `foreign` does to sockets, `orphans` what they leave behind, `held` tells of connects that
+//! what `foreign` does to sockets, `orphans` what they leave behind, `record` finds out whose an accepted connection is, `held` tells of connects that
 //! wait for the daemon's word and `unreachable` says "no" to one, `netns` makes sockets in other
 //! network namespaces, `listeners` and `resolvers` are where agents are sent to, `loopback` keeps
 //! packets from leaving, `syscall` is the part of bpf(2) that aya lacks, `keeper` is the process that does what needs privileges once the daemon has
@@ -31,6 +31,7 @@ pub mod loopback;
 mod maps;
 mod netns;
 mod orphans;
+mod record;
 mod refusal;
 pub mod resolvers;
 mod syscall;
@@ -104,8 +105,6 @@ struct Here {
     changing: Mutex<()>,
     /// The network namespaces that were entered.
     namespaces: NetnsTable,
-    /// Keeps the records coming to accepted sockets. Not pinned: without the daemon there are none.
-    lifecycle: Mutex<OwnedFd>,
     maps: Vec<PinnedMap>,
 }
 
@@ -133,13 +132,11 @@ impl Kernel {
         let daemon = cgroup::daemon_home(&mount)?;
         let programs = Programs::load(&bpffs.folders, options.port)?;
         let maps = check::maps(&bpffs.folders)?;
-        let lifecycle = link::attach_daemon(&programs, &daemon)?;
         let here = Here {
             bpffs,
             port: options.port,
             changing: Mutex::new(()),
             namespaces: NetnsTable::default(),
-            lifecycle: Mutex::new(lifecycle),
             maps,
         };
         let damaged = here.adopt(&mount, &daemon, &programs)?;
@@ -206,9 +203,7 @@ impl Kernel {
     /// puts right what is not. Says what that was.
     pub fn check(&self, expected: &[Cgroup]) -> Result<Vec<Damage>, KernelError> {
         match &self.privileges {
-            Privileges::Here(here) => {
-                here.check(&self.mount, &self.daemon, &self.programs, expected)
-            }
+            Privileges::Here(here) => here.check(&self.mount, &self.programs, expected),
             Privileges::Asked(keeper) => keeper.ask(&Request::Check(expected.to_owned())),
         }
     }
@@ -287,8 +282,8 @@ impl Kernel {
         }
     }
 
-    /// The record of an accepted connection. None means that the kernel did not see it being
-    /// redirected: refuse it.
+    /// The record of an accepted connection, which is told once. None means that the kernel did not see
+    /// it being redirected: refuse it.
     pub fn origin(&self, accepted: BorrowedFd<'_>) -> Result<Option<Origin>, KernelError> {
         self.programs.maps.origin(accepted)
     }
@@ -342,7 +337,7 @@ impl Kernel {
         self.programs.maps.take_sights()
     }
 
-    /// What the programs counted on the daemon's side.
+    /// What was counted on the daemon's side.
     pub fn counters(&self) -> Result<Counters, KernelError> {
         self.programs.maps.counters()
     }

@@ -103,8 +103,8 @@ fn missing() -> Option<String> {
         ),
         (
             ProgramType::SockOps,
-            Helper::BPF_FUNC_get_netns_cookie,
-            "bpf_get_netns_cookie in sock_ops",
+            Helper::BPF_FUNC_sk_storage_get,
+            "socket-local storage in sock_ops",
         ),
         (
             ProgramType::CgroupSock,

@@ -1,11 +1,12 @@
-//! The commands of bpf(2) that aya has no door for: links and what is attached to a cgroup; and a
-//! socket's network namespace.
+//! The commands of bpf(2) that aya has no door for: links, what is attached to a cgroup, and taking a
+//! value out of a map; and what a socket tells of its network namespace and its SYN.
 //!
 //! Thin: arguments in, `io::Result` out; what an error means is decided by the callers. The
 //! structures are the prefixes of `union bpf_attr` that each command reads (linux/bpf.h).
 
 use std::ffi::CString;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,6 +17,7 @@ const OBJ_PIN: libc::c_long = 6;
 const OBJ_GET: libc::c_long = 7;
 const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
 const PROG_QUERY: libc::c_long = 16;
+const MAP_LOOKUP_AND_DELETE: libc::c_long = 21;
 const LINK_CREATE: libc::c_long = 28;
 const LINK_UPDATE: libc::c_long = 29;
 const LINK_DETACH: libc::c_long = 34;
@@ -26,6 +28,16 @@ struct ObjAttr {
     pathname: u64,
     bpf_fd: u32,
     file_flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ElementAttr {
+    map_fd: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
 }
 
 #[repr(C)]
@@ -111,6 +123,71 @@ pub(super) fn netns_cookie(socket: BorrowedFd<'_>) -> io::Result<u64> {
     match result {
         0 => Ok(cookie),
         _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Has a listener keep the SYN of each connection until it is asked for.
+pub(super) fn save_syns(listener: BorrowedFd<'_>) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the option is an int, which lives for the call.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_SAVE_SYN,
+            (&raw const on).cast(),
+            4,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The SYN of an accepted connection, from the IP header on, into `buffer`; the part of it that was
+/// written. None where the kernel has kept none, as of a connection by a SYN cookie. Asked again it
+/// is none too.
+pub(super) fn saved_syn<'a>(
+    accepted: BorrowedFd<'_>,
+    buffer: &'a mut [u8],
+) -> io::Result<Option<&'a [u8]>> {
+    let mut size = libc::socklen_t::try_from(buffer.len()).map_err(io::Error::other)?;
+    // SAFETY: the option is bytes, and `size` says for how many there is room.
+    let result = unsafe {
+        libc::getsockopt(
+            accepted.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_SAVED_SYN,
+            buffer.as_mut_ptr().cast(),
+            &raw mut size,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let size = usize::try_from(size).map_err(io::Error::other)?;
+    Ok(buffer.get(..size).filter(|syn| !syn.is_empty()))
+}
+
+/// Takes a value out of a hash map; none if there is none under that key.
+pub(super) fn map_take<K: aya::Pod, V: aya::Pod>(
+    map: BorrowedFd<'_>,
+    key: &K,
+) -> io::Result<Option<V>> {
+    let mut value = MaybeUninit::<V>::uninit();
+    let mut attr = ElementAttr {
+        map_fd: raw(map)?,
+        key: address_of(key),
+        value: address_of(value.as_mut_ptr()),
+        ..ElementAttr::default()
+    };
+    match bpf(MAP_LOOKUP_AND_DELETE, &mut attr) {
+        // SAFETY: the kernel has just written all of it, any bytes are a valid `V`, and the read is
+        // volatile as in `info`.
+        Ok(_) => Ok(Some(unsafe { std::ptr::read_volatile(value.as_ptr()) })),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -97,6 +97,8 @@ fn agent_process() {
             connect_many(destination, count, threads);
         }
         "reuse" => reuse_one_port(destination, words[2].parse().unwrap()),
+        "pile" => pile_up(destination, words[2].parse().unwrap()),
+        "leave" => leave_at_once(destination, words[2].parse().unwrap()),
         "try" => say(&attempt(destination, libc::IPPROTO_TCP)),
         "own" => say(&own_address(destination)),
         "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
@@ -155,6 +157,34 @@ fn reuse_one_port(destination: SocketAddr, count: u16) {
         socket2::SockRef::from(&stream)
             .set_linger(Some(std::time::Duration::ZERO))
             .unwrap();
+    }
+}
+
+/// One connection after another from the same port, to two destinations in turn, each reset before
+/// anybody may have accepted it.
+fn pile_up(destination: SocketAddr, count: u16) {
+    let mut source: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    for index in 0..count {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&source.into()).unwrap();
+        source = socket.local_addr().unwrap().as_socket().unwrap();
+        let mut to = destination;
+        to.set_port(destination.port() + index % 2);
+        socket.connect(&to.into()).unwrap();
+        socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    }
+}
+
+/// Sockets that are closed as soon as their SYN has left.
+fn leave_at_once(destination: SocketAddr, count: usize) {
+    for _ in 0..count {
+        let domain = Domain::for_address(destination);
+        let kind = Type::STREAM.nonblocking();
+        let socket = Socket::new(domain, kind, Some(Protocol::TCP)).unwrap();
+        let begun = socket.connect(&destination.into()).unwrap_err();
+        assert_eq!(begun.raw_os_error(), Some(libc::EINPROGRESS), "{begun}");
+        socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 
 use nix::libc;
 
+use super::stage::program;
 use crate::kernel::{Cgroup, Hook, Kernel};
 
 const PROG_ATTACH: libc::c_long = 8;
@@ -30,7 +31,7 @@ pub(super) struct Attachment {
 
 /// Attaches a `connect4` program to the cgroup.
 pub(super) fn attach(kernel: &Kernel, cgroup: &Cgroup) -> Attachment {
-    let program = kernel.programs.program(Hook::Connect4).unwrap();
+    let program = program(kernel, Hook::Connect4);
     let attachment = Attachment {
         cgroup: File::open(&cgroup.path).unwrap(),
         program_fd: program.as_raw_fd(),

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use super::stage::{Listeners, Stage, free_port};
+use super::stage::{Listeners, Stage, free_port, program};
 use super::{Agent, one, root_in};
 use crate::kernel::{Damage, Kernel, syscall};
 
@@ -117,8 +117,8 @@ fn foreign_program() -> std::os::fd::OwnedFd {
         port: free_port(),
     };
     let other = Kernel::start(&options).unwrap();
-    let program = other.programs.program(crate::kernel::Hook::Connect4);
-    let program = program.unwrap().try_clone_to_owned().unwrap();
+    let program = program(&other, crate::kernel::Hook::Connect4);
+    let program = program.try_clone_to_owned().unwrap();
     drop(other);
     crate::kernel::remove_all(&options.bpffs).unwrap();
     program
@@ -131,34 +131,21 @@ fn the_daemons_own_part_is_put_right() {
     let listeners = stage.listen(&kernel);
     kernel.attach(&stage.cgroup).unwrap();
     let agent = root_in(&stage.cgroup);
-    {
-        let crate::kernel::Privileges::Here(here) = &kernel.privileges else {
-            panic!("there is no keeper here");
-        };
-        let lifecycle = here.lifecycle.lock().unwrap();
-        syscall::link_detach(lifecycle.as_fd()).unwrap();
-    }
-    let found = check(&stage, &kernel);
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].what, "the daemon's own sock_ops was detached");
-    assert_eq!((found[0].cgroup, &found[0].remains), (None, &None));
-    is_well(&stage, &kernel, &listeners, &agent);
-
     let maps = stage
         .options
         .bpffs
         .join(gateway_common::LAYOUT)
         .join("maps");
-    let flow = syscall::pinned(&maps.join("FLOW")).unwrap();
-    std::fs::remove_file(maps.join("FLOW")).unwrap();
-    std::fs::remove_file(maps.join("STATS")).unwrap();
-    syscall::pin(flow.as_fd(), &maps.join("STATS")).unwrap();
+    let own = syscall::pinned(&maps.join("OWN")).unwrap();
+    std::fs::remove_file(maps.join("OWN")).unwrap();
+    std::fs::remove_file(maps.join("TOLD")).unwrap();
+    syscall::pin(own.as_fd(), &maps.join("TOLD")).unwrap();
     let mut found = check(&stage, &kernel);
     found.sort_by(|one, other| one.what.cmp(&other.what));
     let what: Vec<_> = found.iter().map(|one| one.what.as_str()).collect();
     let expected = [
-        "the map FLOW was not pinned any more",
-        "the map STATS is not the one that was pinned",
+        "the map OWN was not pinned any more",
+        "the map TOLD is not the one that was pinned",
     ];
     assert_eq!(what, expected);
     is_well(&stage, &kernel, &listeners, &agent);

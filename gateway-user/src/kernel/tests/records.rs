@@ -64,6 +64,45 @@ fn a_reused_source_port_is_not_confused() {
     });
 }
 
+/// By the time they are accepted their port was used by others many times.
+#[test]
+fn connections_that_wait_keep_their_records() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    root_in(&stage.cgroup).run(&format!("pile {V4} 1000"));
+    let first: std::net::SocketAddr = V4.parse().unwrap();
+    let mut cookies = std::collections::BTreeSet::new();
+    let mut ports = std::collections::BTreeSet::new();
+    for index in 0..1000 {
+        let accepted = accept(&kernel, &listeners.v4);
+        let record = accepted.origin.unwrap();
+        assert_eq!(record.destination_port, first.port() + index % 2);
+        cookies.insert(record.cookie);
+        ports.insert(record.source_port);
+    }
+    assert_eq!((cookies.len(), ports.len()), (1000, 1));
+    assert_eq!(kernel.counters().unwrap().missed, 0);
+}
+
+#[test]
+fn who_leaves_pushes_nobody_out() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    let agent = root_in(&stage.cgroup);
+    // Nobody is held there from now on.
+    agent.run(&format!("try {V4}"));
+    accept(&kernel, &listeners.v4);
+    agent.run(&format!("pile {V4} 100"));
+    agent.run(&format!("leave {V4} 20000"));
+    for _ in 0..100 {
+        assert!(accept(&kernel, &listeners.v4).origin.is_some());
+    }
+}
+
 #[test]
 fn a_socket_used_twice_has_the_second_destination() {
     let stage = Stage::set();

@@ -5,7 +5,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -21,7 +21,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Socket, Type};
 
 use crate::kernel::maps::monotonic;
-use crate::kernel::{Cgroup, CgroupMount, HeldConnects, Kernel, Options, remove_all};
+use crate::kernel::{
+    Cgroup, CgroupMount, HeldConnects, Hook, Kernel, Options, remove_all, syscall,
+};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -260,6 +262,7 @@ pub(super) fn is_idle(listener: &TcpListener) -> bool {
 pub(super) fn listener(address: SocketAddr) -> TcpListener {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
+    syscall::save_syns(socket.as_fd()).unwrap();
     socket.bind(&address.into()).unwrap();
     socket.listen(1024).unwrap();
     socket
@@ -299,6 +302,12 @@ fn remove_tree(path: &Path) {
         }
         std::thread::yield_now();
     }
+}
+
+/// The loaded program of a hook.
+pub(super) fn program(kernel: &Kernel, wanted: Hook) -> BorrowedFd<'_> {
+    let mut hooks = kernel.programs.hooks();
+    hooks.find(|(hook, _)| *hook == wanted).unwrap().1
 }
 
 /// How often it happened in all attached cgroups.
