@@ -6,9 +6,7 @@
 //! reached is no business of these programs: it comes as an ICMP error.
 
 use aya_ebpf::bindings::{BPF_SOCK_OPS_TIMEOUT_INIT, bpf_sock_ops};
-use aya_ebpf::helpers::generated::{
-    bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_setsockopt,
-};
+use aya_ebpf::helpers::generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_setsockopt};
 use core::ffi::c_void;
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 use gateway_common::held::{Held, Reach, STEADY_FROM_NS, STEADY_UNTIL_NS};
