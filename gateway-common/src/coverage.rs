@@ -30,7 +30,8 @@ pub enum Kind {
     Mptcp = 9,
     /// Refused: a UDP-Lite socket.
     UdpLite = 10,
-    /// Refused: an IP socket of another kind, or its connection.
+    /// Refused: an IP socket of another kind, its connection, or an option that makes a TCP socket drop
+    /// what comes back.
     OtherSocket = 11,
     /// Refused: `bind` to the daemon's port.
     Bind = 12,

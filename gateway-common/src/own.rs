@@ -25,8 +25,9 @@ pub struct Flow {
     pub held: Held,
     /// 1 while the SYN may not leave.
     pub hold: u32,
-    /// 1 between the redirect and the SYN. It tells the program of an outer attached cgroup,
-    /// which runs second, from an agent that asks for the daemon's own address.
+    /// 1 from the redirect until the SYN comes to leave, if it does. By it the program of an outer
+    /// attached cgroup, which runs second, knows a redirect from an agent that asks for the daemon's own
+    /// address.
     pub in_connect: u32,
     /// 1 on a socket whose SYN went to a server of the agent's own, until the peer has shown itself to
     /// be that server.

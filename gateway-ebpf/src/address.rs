@@ -1,6 +1,6 @@
 //! Addresses as the programs compare them: 16 bytes in network order, IPv4 as `::ffff:a.b.c.d`.
 //!
-//! Nothing here reads a context; `request`, `lifecycle` and `egress` do.
+//! Nothing here reads a context; `request` and `packet` do.
 
 pub const AF_INET: u32 = 2;
 pub const AF_INET6: u32 = 10;

@@ -51,7 +51,7 @@ pub fn judge(request: &Request) -> Verdict {
         from: (Address::NONE, 0),
         to: (destination, DNS),
     };
-    if destination.is_loopback() && listener::owner(ctx, way) == Some(own.attached) {
+    if destination.is_loopback() && listener::is_of(ctx, way, own.attached) {
         return Verdict::Let(Kind::OwnServer);
     }
     if attached == 0 {

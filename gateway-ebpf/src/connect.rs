@@ -61,17 +61,18 @@ fn judge_stream(request: &Request) -> Verdict {
     let tgid = (unsafe { bpf_get_current_pid_tgid() } >> 32) as u32;
     let target = destination.redirect_target();
     if destination == target && request.port == settings().port {
-        return at_own_listener(&own.flow, tgid);
+        return at_own_listener(&own.flow, attached, tgid);
     }
     let way = Way {
         protocol: IPPROTO_TCP,
         from: (Address::NONE, 0),
         to: (destination, request.port),
     };
-    if destination.is_loopback() && listener::owner(request.ctx.cast(), way) == Some(own.attached) {
+    if destination.is_loopback() && listener::is_of(request.ctx.cast(), way, own.attached) {
         // What an earlier connect of the socket left says nothing about this one.
         own.flow.held.origin.cookie = 0;
         own.flow.hold = 0;
+        own.flow.in_connect = 0;
         return Verdict::Let(Kind::OwnServer);
     }
     let daemon = listener::daemon(request.ctx.cast(), Way::to_daemon(IPPROTO_TCP, target));
@@ -104,8 +105,9 @@ fn judge_stream(request: &Request) -> Verdict {
 /// The destination is the daemon's own listener: either an inner attached cgroup's program has
 /// redirected this very `connect` already, or the agent asks for it by its address.
 #[inline(always)]
-fn at_own_listener(flow: &Flow, tgid: u32) -> Verdict {
-    if flow.in_connect == 1 && flow.held.origin.tgid == tgid {
+fn at_own_listener(flow: &Flow, attached: u64, tgid: u32) -> Verdict {
+    let origin = &flow.held.origin;
+    if flow.in_connect == 1 && origin.attached != attached && origin.tgid == tgid {
         return Verdict::Pass;
     }
     Verdict::Refuse(Kind::Loop, ECONNREFUSED)

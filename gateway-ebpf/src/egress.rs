@@ -77,8 +77,9 @@ pub fn egress(ctx: *mut __sk_buff) -> i32 {
     let (verdict, owner) = if own.is_null() {
         (Verdict::Drop(Kind::Before), 0)
     } else {
-        // SAFETY: not null, hence a live value of this socket. Whoever sends TCP has locked it; threads
-        // that send datagrams by it at the same time write what is one socket's in any case.
+        // SAFETY: not null, hence a live value of this socket. Whoever sends TCP has locked it, but for
+        // the listener of a SYN-ACK and for datagrams: what is written at the same time then is one
+        // socket's in any case.
         let own = unsafe { &mut *own };
         let mut leaving = Leaving {
             ctx: ctx.cast(),
@@ -153,6 +154,9 @@ fn judge_segment(leaving: &mut Leaving<'_>, is_local: bool, at_daemon: bool) -> 
     if kind != TCP_SYN {
         return Verdict::Send;
     }
+    if leaving.flow.held.origin.cookie == 0 {
+        return Verdict::Drop(Kind::Loop);
+    }
     leaving.note_source();
     // The listener, whoever asks: from this packet's own port there may be the rest of an earlier
     // connection, which gives way.
@@ -175,10 +179,8 @@ fn judge_segment(leaving: &mut Leaving<'_>, is_local: bool, at_daemon: bool) -> 
         Daemon::Absent | Daemon::Usurped | Daemon::Awaited => Verdict::Drop(Kind::NoListener),
         Daemon::Hung => Verdict::Drop(Kind::Hung),
         Daemon::Late(_) => Verdict::Hold,
-        Daemon::Serving(_) => {
-            leaving.publish();
-            Verdict::Send
-        }
+        Daemon::Serving(_) if leaving.publish() => Verdict::Send,
+        Daemon::Serving(_) => Verdict::Hold,
     }
 }
 
@@ -269,18 +271,16 @@ impl Leaving<'_> {
     }
 
     /// Puts the record where the daemon finds it once it has accepted the connection that this SYN
-    /// makes. Without one, or memory for it, the daemon misses it and refuses.
+    /// makes. Says whether it is there: without it the SYN must not leave.
     #[inline(always)]
-    fn publish(&self) {
-        let origin = &self.flow.held.origin;
-        if origin.cookie != 0 {
-            let _missed_and_refused = SRC.insert(&self.source(), origin, 0);
-        }
+    fn publish(&self) -> bool {
+        SRC.insert(&self.source(), &self.flow.held.origin, 0)
+            .is_ok()
     }
 
     #[inline(always)]
     fn to_own_server(&self, way: Way) -> Verdict {
-        if listener::owner(self.ctx, way) == Some(self.owner) {
+        if listener::is_of(self.ctx, way, self.owner) {
             Verdict::Send
         } else {
             Verdict::Drop(Kind::LocalService)

@@ -88,14 +88,15 @@ pub fn daemon(ctx: *mut c_void, way: Way) -> Daemon {
     }
 }
 
-/// Id of the attached cgroup whose socket would receive it; none if it is nobody's.
+/// Whether a socket of this attached cgroup would receive it.
 #[inline(always)]
-pub fn owner(ctx: *mut c_void, way: Way) -> Option<u64> {
-    receiver(ctx, way, |sk| {
+pub fn is_of(ctx: *mut c_void, way: Way, attached: u64) -> bool {
+    let is_theirs = receiver(ctx, way, |sk| {
         let own = on_socket(&OWN, sk.cast());
         // SAFETY: if not null, a live value of this socket.
-        (!own.is_null()).then(|| unsafe { (*own).attached })
-    })
+        Some(!own.is_null() && unsafe { (*own).attached } == attached)
+    });
+    is_theirs.unwrap_or(false)
 }
 
 /// Who is at the other end of a stream.

@@ -87,8 +87,8 @@ pub static LMARK: SkStorage<Mark> = SkStorage::new();
 
 /// Records of connections whose SYN has left, until the daemon has accepted them and takes them out.
 /// An agent that goes away before leaves its own behind, for others to push out. When one is pushed
-/// out that is still wanted, the daemon misses it and refuses: for that to happen as many SYNs as there
-/// is room for have to come while the daemon accepts nothing.
+/// out that is still wanted, the daemon misses it and refuses: for that to happen about as many SYNs as
+/// there is room for have to come between its own and the daemon's `accept`.
 #[btf_map]
 pub static SRC: LruHashMap<Source, Origin, 32768> = LruHashMap::new();
 
@@ -174,7 +174,7 @@ pub fn own_or_new(sk: *mut c_void, attached: u64) -> *mut Own {
     if !own.is_null() || attached == 0 {
         return own;
     }
-    let own: *mut Own = on_socket_or_new(&OWN, sk, core::ptr::null());
+    let own: *mut Own = on_socket_or_new(&OWN, sk);
     if !own.is_null() {
         // SAFETY: not null, hence a live value of this socket, which the caller has locked.
         unsafe {
@@ -209,13 +209,12 @@ pub fn on_socket<T>(map: &impl OnSockets<T>, sk: *mut c_void) -> *mut T {
     unsafe { bpf_sk_storage_get(as_map(map), sk, core::ptr::null_mut(), 0) }.cast()
 }
 
-/// Likewise, made if it is not there: from `initial`, or from zeros if that is null. Null when
-/// the socket's memory is used up.
+/// Likewise, made of zeros if it is not there. Null when the socket's memory is used up.
 #[inline(always)]
-pub fn on_socket_or_new<T>(map: &impl OnSockets<T>, sk: *mut c_void, initial: *const T) -> *mut T {
+fn on_socket_or_new<T>(map: &impl OnSockets<T>, sk: *mut c_void) -> *mut T {
     let create = BPF_SK_STORAGE_GET_F_CREATE as u64;
-    // SAFETY: as above; `initial` is null or points to a whole `T`.
-    unsafe { bpf_sk_storage_get(as_map(map), sk, initial.cast_mut().cast(), create) }.cast()
+    // SAFETY: as above.
+    unsafe { bpf_sk_storage_get(as_map(map), sk, core::ptr::null_mut(), create) }.cast()
 }
 
 #[inline(always)]

@@ -1,25 +1,33 @@
-//! `setsockopt`: keeps agents from joining multicast groups, and from choosing who receives.
+//! `setsockopt`: keeps agents from joining multicast groups, from choosing who receives, and from
+//! leaving connections half open.
 //!
 //! The kernel reports a membership to the network by itself, in packets without a socket that
 //! `egress` never sees; the group's address, up to 14 bytes of the agent's choice, is in them.
 //! A program on a group of sockets that share a port (`SO_REUSEPORT`) sends datagrams to another of
-//! them than `egress` finds. No other option is looked at.
+//! them than `egress` finds. A TCP socket that drops what comes back leaves its connection half open: a
+//! few thousand of these, and the kernel begins all others in that network namespace by SYN cookies,
+//! which leave the daemon no SYN to know them by. No other option is looked at.
 
 use aya_ebpf::bindings::{bpf_sock, bpf_sockopt};
 use core::ptr::{addr_of, addr_of_mut, read_volatile, write_volatile};
 use gateway_common::coverage::Kind;
 
-use crate::address::Address;
+use crate::address::{AF_INET, AF_INET6, Address};
+use crate::connect::SOCK_STREAM;
 use crate::coverage::{self, Happened};
-use crate::listener::IPPROTO_UDP;
+use crate::listener::{IPPROTO_TCP, IPPROTO_UDP};
 use crate::maps::{OWN, attached, on_socket};
 use crate::{PASS, REFUSE};
 
 const SOL_SOCKET: i32 = 1;
+const SO_ATTACH_FILTER: i32 = 26;
+const SO_ATTACH_BPF: i32 = 50;
 const SO_ATTACH_REUSEPORT_CBPF: i32 = 51;
 const SO_ATTACH_REUSEPORT_EBPF: i32 = 52;
 const SOL_IP: i32 = 0;
 const SOL_IPV6: i32 = 41;
+const IP_MINTTL: i32 = 21;
+const IPV6_MINHOPCOUNT: i32 = 73;
 const IP_ADD_MEMBERSHIP: i32 = 35;
 const IP_ADD_SOURCE_MEMBERSHIP: i32 = 39;
 const IPV6_ADD_MEMBERSHIP: i32 = 20;
@@ -53,27 +61,40 @@ pub fn setsockopt(ctx: *mut bpf_sockopt) -> i32 {
     };
     let is_choosing = level == SOL_SOCKET
         && matches!(option, SO_ATTACH_REUSEPORT_CBPF | SO_ATTACH_REUSEPORT_EBPF);
-    if !is_joining && !is_choosing {
-        // "Take the caller's value as it is": the kernel has copied a page of it at most, and
-        // would refuse a longer one.
-        // SAFETY: as above; the hook may write this field.
-        unsafe { write_volatile(addr_of_mut!((*ctx).optlen), 0) };
-        return PASS;
-    }
     // SAFETY: as above; the socket of a live context.
-    let family = unsafe { read_volatile(addr_of!((*sk).family)) };
+    let (family, kind) = unsafe {
+        (
+            read_volatile(addr_of!((*sk).family)),
+            read_volatile(addr_of!((*sk).type_)),
+        )
+    };
+    let is_dropping = matches!(
+        (level, option),
+        (SOL_SOCKET, SO_ATTACH_FILTER | SO_ATTACH_BPF)
+            | (SOL_IP, IP_MINTTL)
+            | (SOL_IPV6, IPV6_MINHOPCOUNT)
+    ) && kind == SOCK_STREAM
+        && matches!(family, AF_INET | AF_INET6);
+    let (kind, protocol) = match (is_joining, is_choosing, is_dropping) {
+        (true, ..) => (Kind::Multicast, IPPROTO_UDP),
+        (_, true, _) => (Kind::LocalService, IPPROTO_UDP),
+        (.., true) => (Kind::OtherSocket, IPPROTO_TCP),
+        _ => {
+            // "Take the caller's value as it is": the kernel has copied a page of it at most, and
+            // would refuse a longer one.
+            // SAFETY: as above; the hook may write this field.
+            unsafe { write_volatile(addr_of_mut!((*ctx).optlen), 0) };
+            return PASS;
+        }
+    };
     let own = on_socket(&OWN, sk.cast());
     let happened = Happened {
         attached: attached(),
-        kind: if is_joining {
-            Kind::Multicast
-        } else {
-            Kind::LocalService
-        },
+        kind,
         destination: Address::NONE,
         port: 0,
         family,
-        protocol: IPPROTO_UDP,
+        protocol,
     };
     coverage::tell(&happened, |process| coverage::maker(own, process));
     REFUSE

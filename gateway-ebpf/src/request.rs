@@ -150,7 +150,7 @@ impl Request {
         }
     }
 
-    /// Writes the record, which is on the agent's socket. Without one there is no redirect.
+    /// Writes the record of this request, into the note on its socket.
     #[inline(always)]
     pub fn record(&self, attached: u64, origin: &mut Origin) {
         let ctx = self.ctx.cast();

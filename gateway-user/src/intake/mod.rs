@@ -103,20 +103,19 @@ enum Refused {
 }
 
 impl Intake {
-    /// Serves one accepted socket on a task of its own.
+    /// Serves one accepted socket on a task of its own. Its record is taken at once, before others can
+    /// push it out.
     pub fn accept(self: &Arc<Self>, stream: TcpStream) {
-        let intake = Arc::clone(self);
-        tokio::spawn(async move { intake.serve(stream).await });
-    }
-
-    async fn serve(&self, stream: TcpStream) {
         let origin = match self.origin(&stream) {
             Ok(origin) => origin,
             Err(refused) => return self.refuse(None, &refused),
         };
-        if let Err(refused) = self.open(stream, &origin).await {
-            self.refuse(Some(&origin), &refused);
-        }
+        let intake = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(refused) = intake.open(stream, &origin).await {
+                intake.refuse(Some(&origin), &refused);
+            }
+        });
     }
 
     /// Fails closed: a connection that the kernel knows nothing of has no owner.

@@ -20,6 +20,8 @@ use super::syscall;
 
 /// As long as the headers of a SYN may be: IP's and TCP's with all their options.
 const LONGEST_SYN: usize = 120;
+/// Its number among what is carried by IP.
+const TCP: u8 = 6;
 
 /// The records of connections that nobody has accepted yet.
 pub(super) struct Records {
@@ -89,17 +91,22 @@ fn syn_of(accepted: BorrowedFd<'_>) -> std::io::Result<Option<Syn>> {
 impl Syn {
     /// Reads the headers of IPv4 or IPv6 and TCP (RFC 791, 8200, 9293).
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (from, header): (IpAddr, usize) = match bytes.first()? >> 4 {
+        let (from, protocol, header): (IpAddr, u8, usize) = match bytes.first()? >> 4 {
             4 => {
                 let from: [u8; 4] = bytes.get(12..16)?.try_into().ok()?;
-                (from.into(), usize::from(bytes.first()? & 0xf) * 4)
+                let header = usize::from(bytes.first()? & 0xf) * 4;
+                (from.into(), *bytes.get(9)?, header)
             }
             6 => {
                 let from: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
-                (from.into(), 40)
+                (from.into(), *bytes.get(6)?, 40)
             }
             _ => return None,
         };
+        // Something else may be between the two headers, which no agent's packet has.
+        if protocol != TCP {
+            return None;
+        }
         let tcp = bytes.get(header..)?;
         Some(Self {
             from,
@@ -142,7 +149,14 @@ mod tests {
 
     #[test]
     fn what_is_no_syn_is_none() {
-        for bytes in [&[][..], &[0x45], &[0x60; 44], &[0x45; 23], &[0x20; 60]] {
+        for bytes in [
+            &[][..],
+            &[0x45],
+            &[0x60; 60],
+            &[0x45; 60],
+            &[6; 60],
+            &[0x66; 30],
+        ] {
             assert_eq!(Syn::read(bytes), None, "{bytes:?}");
         }
     }

@@ -98,11 +98,13 @@ fn agent_process() {
         }
         "reuse" => reuse_one_port(destination, words[2].parse().unwrap()),
         "pile" => pile_up(destination, words[2].parse().unwrap()),
+        "drown" => say(&drown(destination, words[2])),
         "leave" => leave_at_once(destination, words[2].parse().unwrap()),
         "try" => say(&attempt(destination, libc::IPPROTO_TCP)),
         "own" => say(&own_address(destination)),
         "mptcp" => say(&attempt(destination, libc::IPPROTO_MPTCP)),
         "poll" => say(&poll_once(destination, words[2].parse().unwrap())),
+        "astray" => connect_astray(destination, words[2].parse().unwrap()),
         "again" => connect_twice(destination, words[2].parse().unwrap()),
         "fastopen" => fast_open(destination, words[2].parse().unwrap()),
         "hasty" => hasty(destination, words[2].parse().unwrap()),
@@ -132,17 +134,27 @@ fn connect_many(destination: SocketAddr, count: usize, threads: usize) {
     });
 }
 
+/// The next socket at one port, `source` once there is one, and one of two destinations in turn.
+fn from_one_port(
+    source: &mut SocketAddr,
+    destination: SocketAddr,
+    index: u16,
+) -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&(*source).into()).unwrap();
+    *source = socket.local_addr().unwrap().as_socket().unwrap();
+    let mut to = destination;
+    to.set_port(destination.port() + index % 2);
+    (socket, to)
+}
+
 /// One source port for all connections, closed by RST; every second to the next port up, so that
 /// a record of the connection before would be wrong in more than its cookie.
 fn reuse_one_port(destination: SocketAddr, count: u16) {
     let mut source: SocketAddr = "127.0.0.1:0".parse().unwrap();
     for index in 0..count {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
-        socket.set_reuse_address(true).unwrap();
-        socket.bind(&source.into()).unwrap();
-        source = socket.local_addr().unwrap().as_socket().unwrap();
-        let mut to = destination;
-        to.set_port(destination.port() + index % 2);
+        let (socket, to) = from_one_port(&mut source, destination, index);
         // The listener's end of the connection before may take a moment to see the RST.
         let start = std::time::Instant::now();
         while let Err(error) = socket.connect(&to.into()) {
@@ -165,15 +177,44 @@ fn reuse_one_port(destination: SocketAddr, count: u16) {
 fn pile_up(destination: SocketAddr, count: u16) {
     let mut source: SocketAddr = "127.0.0.1:0".parse().unwrap();
     for index in 0..count {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
-        socket.set_reuse_address(true).unwrap();
-        socket.bind(&source.into()).unwrap();
-        source = socket.local_addr().unwrap().as_socket().unwrap();
-        let mut to = destination;
-        to.set_port(destination.port() + index % 2);
+        let (socket, to) = from_one_port(&mut source, destination, index);
         socket.connect(&to.into()).unwrap();
         socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
     }
+}
+
+/// Has its sockets drop the answers to their SYNs, so that their connections stay half open; then
+/// connects as others do, with its cookie as the first bytes.
+fn drown(destination: SocketAddr, how: &str) -> String {
+    let lasts: Vec<Socket> = match (0..1500).map(|_| half_open(destination, how)).collect() {
+        Ok(sockets) => sockets,
+        Err(error) => return errno(&error),
+    };
+    let mut stream = TcpStream::connect(destination).unwrap();
+    stream.write_all(&cookie(&stream).to_ne_bytes()).unwrap();
+    format!("{} half open", lasts.len())
+}
+
+fn half_open(destination: SocketAddr, how: &str) -> std::io::Result<Socket> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    let domain = Domain::for_address(destination);
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(domain, kind, Some(Protocol::TCP))?;
+    let most_hops = 255_i32.to_ne_bytes();
+    match how {
+        "hops4" => deeds::set(&socket, libc::IPPROTO_IP, libc::IP_MINTTL, &most_hops)?,
+        // Not in the libc crate (linux/in6.h).
+        "hops6" => deeds::set(&socket, libc::IPPROTO_IPV6, 73, &most_hops)?,
+        _ => {
+            let nothing = socket2::SockFilter::new(u16::try_from(libc::BPF_RET).unwrap(), 0, 0, 0);
+            socket.attach_filter(&[nothing])?;
+        }
+    }
+    let begun = socket.connect(&destination.into()).unwrap_err();
+    assert_eq!(begun.raw_os_error(), Some(libc::EINPROGRESS), "{begun}");
+    Ok(socket)
 }
 
 /// Sockets that are closed as soon as their SYN has left.
@@ -211,6 +252,20 @@ fn connect_twice(first: SocketAddr, second: SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
     socket.connect(&first.into()).unwrap();
     disconnect(&socket);
+    let result = socket.connect(&second.into());
+    say(&result.map_or_else(|error| errno(&error), |()| peer(&socket)));
+}
+
+/// Likewise, but the first SYN has IP options and never leaves.
+fn connect_astray(first: SocketAddr, second: SocketAddr) {
+    const NOTHING: [u8; 4] = [1; 4];
+    let kind = Type::STREAM.nonblocking();
+    let socket = Socket::new(Domain::IPV4, kind, Some(Protocol::TCP)).unwrap();
+    deeds::set(&socket, libc::IPPROTO_IP, libc::IP_OPTIONS, &NOTHING).unwrap();
+    let begun = socket.connect(&first.into()).unwrap_err();
+    assert_eq!(begun.raw_os_error(), Some(libc::EINPROGRESS), "{begun}");
+    disconnect(&socket);
+    deeds::set(&socket, libc::IPPROTO_IP, libc::IP_OPTIONS, &[]).unwrap();
     let result = socket.connect(&second.into());
     say(&result.map_or_else(|error| errno(&error), |()| peer(&socket)));
 }

@@ -53,7 +53,7 @@ fn refuse(
 fn accepted(kernel: &Kernel, listener: &std::net::TcpListener) -> Origin {
     accept(kernel, listener)
         .origin
-        .expect("a record on the accepted socket")
+        .expect("a record of the accepted connection")
 }
 
 #[test]

@@ -40,6 +40,14 @@ fn root_in(cgroup: &Cgroup) -> Agent<'_> {
     }
 }
 
+fn both_in(cgroup: &Cgroup) -> [Agent<'_>; 2] {
+    [0, 1000].map(|uid| Agent {
+        cgroup: Some(cgroup),
+        uid,
+        namespace: None,
+    })
+}
+
 /// Lets the agent make `count` connections and returns their records, each checked.
 fn intercept(
     kernel: &Kernel,

@@ -6,7 +6,7 @@ use nix::libc;
 use super::agent::Agent;
 use super::internet::Internet;
 use super::stage::{Stage, accept, total};
-use super::{MAPPED, V4, V6, deeds, intercept, root_in};
+use super::{MAPPED, V4, V6, both_in, deeds, intercept, root_in};
 
 #[test]
 fn every_connection_has_its_record() {
@@ -103,6 +103,23 @@ fn who_leaves_pushes_nobody_out() {
     }
 }
 
+/// With more half-open connections than a listener has room for, all further ones would begin with a SYN
+/// cookie: the kernel keeps nothing of their SYNs.
+#[test]
+fn nobody_keeps_connections_half_open() {
+    let stage = Stage::set();
+    let kernel = stage.start();
+    let _listeners = stage.listen(&kernel);
+    kernel.attach(&stage.cgroup).unwrap();
+    for agent in both_in(&stage.cgroup) {
+        for (destination, how) in [(V4, "hops4"), (V6, "hops6"), (V4, "filter"), (V6, "filter")] {
+            let answer = agent.ask(&format!("drown {destination} {how}"));
+            assert_eq!(answer, "EPERM: Operation not permitted", "{how}");
+        }
+    }
+    assert_eq!(total(&kernel, Kind::OtherSocket), 8);
+}
+
 #[test]
 fn a_socket_used_twice_has_the_second_destination() {
     let stage = Stage::set();
@@ -121,8 +138,10 @@ fn a_socket_used_twice_has_the_second_destination() {
     );
     // The daemon's own address stays closed to a socket that was redirected before.
     let own = format!("127.0.0.1:{}", stage.options.port);
-    let answer = agent.ask(&format!("again {V4} {own}"));
-    assert_eq!(answer, "ECONNREFUSED: Connection refused");
+    for how in ["again", "astray"] {
+        let answer = agent.ask(&format!("{how} {V4} {own}"));
+        assert_eq!(answer, "ECONNREFUSED: Connection refused", "{how}");
+    }
 }
 
 #[test]

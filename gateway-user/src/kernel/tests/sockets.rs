@@ -5,16 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use gateway_common::coverage::Kind;
 
 use super::stage::{Stage, accept, is_idle, total};
-use super::{Agent, root_in};
-use crate::kernel::Cgroup;
-
-fn both_in(cgroup: &Cgroup) -> [Agent<'_>; 2] {
-    [0, 1000].map(|uid| Agent {
-        cgroup: Some(cgroup),
-        uid,
-        namespace: None,
-    })
-}
+use super::{Agent, both_in, root_in};
 
 #[test]
 fn only_tcp_and_udp_sockets_are_made() {

@@ -213,7 +213,7 @@ pub(super) fn accept(kernel: &Kernel, listener: &TcpListener) -> Accepted {
 impl Accepted {
     /// The record, checked against what the other end says about itself: first its cookie.
     pub(super) fn checked(&mut self) -> Origin {
-        let origin = self.origin.expect("a record on the accepted socket");
+        let origin = self.origin.expect("a record of the accepted connection");
         assert_eq!(origin.source_addr(), self.peer);
         let mut cookie = [0; 8];
         self.stream.read_exact(&mut cookie).unwrap();
